@@ -1,0 +1,103 @@
+"""The artifact folders that a report is made of, read and checked where they enter."""
+import json
+import os
+from typing import Any, Dict, List, Optional
+
+from stages.job import BadInput
+
+STAGES = ("records", "train", "evaluate", "export", "audit", "convert", "detect")
+
+REQUIRED_KEYS = {
+    "dataset.json": ("classes", "image_size", "splits", "images", "boxes", "dropped", "findings", "finding_counts"),
+    "checkpoints.json": ("tensorflow", "best", "last", "checkpoints"),
+    "history.json": ("training", "evaluation"),
+    "evaluation.json": ("step", "mAP", "mAP@0.5", "per_class"),
+    "export.json": ("step", "tensorflow"),
+    "audit.json": ("verdict", "findings"),
+    "model.json": ("input", "outputs", "classes", "plugin", "feature_maps", "anchors"),
+    "parity.json": ("pictures", "detections", "matched", "max_score_diff", "min_iou"),
+    "detections.json": ("score_threshold", "pictures"),
+    "record.json": ("stage", "environment", "fingerprint", "artifact_digest", "started", "seconds", "recipe"),
+}
+
+
+class Artifact:
+    """One finished artifact folder.
+
+    Attributes:
+        stage: the name of the stage that made it.
+        folder: its path.
+    """
+
+    def __init__(self, stage: str, folder: str) -> None:
+        self.stage = stage
+        self.folder = folder
+
+    def path(self, *parts: str) -> str:
+        """The path of a file of the artifact.
+
+        Raises:
+            BadInput: there is no such file, or the name leads out of the artifact.
+        """
+        name = "/".join(parts)
+        path = os.path.realpath(os.path.join(self.folder, name))
+        inside = path.startswith(os.path.realpath(self.folder) + os.sep)
+        if not inside or not os.path.isfile(path):
+            raise BadInput("The %s artifact has no file %s: make it again with ./run %s." % (self.stage, name, self.stage))
+        return path
+
+    def document(self, name: str) -> Dict[str, Any]:
+        """The JSON object in a file of the artifact, with the keys that docs/architecture.md promises.
+
+        Raises:
+            BadInput: the file is missing, is not JSON, or lacks one of those keys.
+        """
+        try:
+            with open(self.path(name), encoding="utf-8") as stream:
+                document = json.load(stream)
+        except ValueError as error:
+            raise self._unusable(name, "is not JSON: %s" % error) from error
+        if not isinstance(document, dict):
+            raise self._unusable(name, "holds no JSON object")
+        missing = [key for key in REQUIRED_KEYS[name] if key not in document]
+        if missing:
+            raise self._unusable(name, "lacks %s" % ", ".join(missing))
+        return document
+
+    def lines(self, name: str) -> List[Dict[str, Any]]:
+        """The objects of a JSON Lines file.
+
+        Raises:
+            BadInput: the file is missing or a line is not JSON; the message names the line.
+        """
+        objects = []
+        with open(self.path(name), encoding="utf-8") as stream:
+            for number, line in enumerate(stream, 1):
+                try:
+                    objects.append(json.loads(line))
+                except ValueError as error:
+                    raise self._unusable(name, "line %d is not JSON: %s" % (number, error)) from error
+        return objects
+
+    def record(self) -> Optional[Dict[str, Any]]:
+        """How the artifact came to be, or None where a stage was run by hand and no host wrote it down."""
+        return self.document("record.json") if os.path.exists(os.path.join(self.folder, "record.json")) else None
+
+    def _unusable(self, name: str, fault: str) -> BadInput:
+        return BadInput("%s of the %s artifact %s: make it again with ./run %s." % (name, self.stage, fault, self.stage))
+
+
+def open_artifacts(inputs: Dict[str, str]) -> Dict[str, Artifact]:
+    """The artifacts among a job's inputs, in the order of the stages.
+
+    Raises:
+        BadInput: there is none, an input is no stage a report knows, or is no folder.
+    """
+    unknown = sorted(set(inputs) - set(STAGES))
+    if unknown or not inputs:
+        raise BadInput("A report needs at least one artifact of %s%s."
+                       % (", ".join(STAGES), ", and knows nothing of " + ", ".join(unknown) if unknown else ""))
+    for stage, folder in inputs.items():
+        if not os.path.isdir(folder):
+            raise BadInput("The %s artifact is no folder: %s." % (stage, folder))
+    return {stage: Artifact(stage, inputs[stage]) for stage in STAGES if stage in inputs}

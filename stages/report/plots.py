@@ -1,0 +1,134 @@
+"""The drawings of the report, by matplotlib, as SVG that takes its colours from the page.
+
+The page is read in light and in dark. So the drawings use stand-in colours, which become CSS variables in the SVG.
+"""
+import io
+import re
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import matplotlib
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+INK, MUTED, GRID, FIRST, SECOND = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"
+CSS_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--line)", FIRST: "var(--accent)",
+               SECOND: "var(--second)"}
+COCO_SIZES = ((32, "small", "medium"), (96, "medium", "large"))
+HEAT_CELLS = 24
+
+
+def training_plot(training: Sequence[Dict[str, Any]], evaluation: Sequence[Dict[str, Any]],
+                  best: Optional[int]) -> Markup:
+    """Loss, mAP and learning rate over the steps, one above the other.
+
+    Args:
+        training: points with ``step``, ``loss`` and ``learning_rate``.
+        evaluation: points with ``step``, ``loss``, ``mAP`` and ``mAP@0.5``.
+        best: the step of the checkpoint that was kept as the best, or None.
+    """
+    figure = Figure(figsize=(9.2, 6.2), layout="constrained")
+    loss, precision, rate = figure.subplots(3, 1, sharex=True, height_ratios=[3, 2, 1])
+    _line(loss, training, "loss", FIRST, "training loss", marker="")
+    _line(loss, evaluation, "loss", SECOND, "evaluation loss")
+    _line(precision, evaluation, "mAP@0.5", FIRST, "mAP@0.5")
+    _line(precision, evaluation, "mAP", SECOND, "mAP")
+    _line(rate, training, "learning_rate", MUTED, "learning rate", marker="")
+    precision.set_ylim(0, 1)
+    rate.set_xlabel("step")
+    rate.ticklabel_format(axis="y", scilimits=(-2, 2))
+    for axes, name in ((loss, "loss"), (precision, "mAP"), (rate, "rate")):
+        axes.set_ylabel(name)
+        _dress(axes)
+        if best is not None:
+            axes.axvline(best, color=MUTED, linewidth=1, dashes=(2, 2), zorder=0)
+        if axes is not rate and axes.lines:
+            axes.legend(frameon=False, labelcolor=INK, fontsize=9)
+    return _svg(figure, "training", "Loss, mAP and learning rate over the training steps")
+
+
+def size_histogram(sizes: np.ndarray) -> Markup:
+    """How many boxes have which size.
+
+    Args:
+        sizes: float [boxes], square root of each box's area, pixels at training resolution.
+    """
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    edges = 2.0 ** np.arange(1, max(9.0, np.ceil(np.log2(max(sizes.max(initial=1), 1)))) + 0.25, 0.5)
+    axes.hist(np.clip(sizes, edges[0], edges[-1]), bins=edges, color=FIRST, rwidth=0.92)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks([2, 4, 8, 16, 32, 64, 128, 256, 512], ["2", "4", "8", "16", "32", "64", "128", "256", "512"])
+    axes.set_xlim(edges[0], edges[-1])
+    for limit, _, _ in COCO_SIZES:
+        axes.axvline(limit, color=MUTED, linewidth=1, dashes=(2, 2))
+    axes.set_xlabel("√(width × height) in pixels at training size")
+    axes.set_ylabel("boxes")
+    _dress(axes)
+    return _svg(figure, "sizes", "Histogram of box sizes at training resolution")
+
+
+def centre_heat_map(boxes: np.ndarray, aspect: float) -> Markup:
+    """Where in the pictures the boxes' centres lie: the fuller a cell, the darker.
+
+    Args:
+        boxes: float [boxes, 4], ymin, xmin, ymax, xmax, 0 to 1.
+        aspect: height over width of the picture as trained.
+    """
+    y, x = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    counts, _, _ = np.histogram2d(y, x, bins=HEAT_CELLS, range=((0, 1), (0, 1)))
+    figure = Figure(figsize=(3.6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    colour = np.array(matplotlib.colors.to_rgba(FIRST))
+    cells = np.tile(colour, (HEAT_CELLS, HEAT_CELLS, 1))
+    cells[..., 3] = np.round(np.sqrt(counts / max(counts.max(initial=0), 1)), 3)
+    axes.pcolormesh(np.linspace(0, 1, HEAT_CELLS + 1), np.linspace(0, 1, HEAT_CELLS + 1), cells)
+    axes.set(xlim=(0, 1), ylim=(1, 0), aspect=aspect, xticks=[], yticks=[], xlabel="left to right",
+             ylabel="bottom to top")
+    _dress(axes, frame=True)
+    return _svg(figure, "centres", "Heat map of the boxes' centres in the picture")
+
+
+def _line(axes: Axes, points: Sequence[Dict[str, Any]], key: str, colour: str, label: str, marker: str = "o") -> None:
+    steps, values = _series(points, key)
+    if values:
+        axes.plot(steps, values, color=colour, label=label, marker=marker, markersize=4, linewidth=1.6)
+
+
+def _series(points: Sequence[Dict[str, Any]], key: str) -> Tuple[List[float], List[float]]:
+    """Steps and values of the points that have a value: an evaluation may lack its loss."""
+    known = [(point["step"], point[key]) for point in points if point.get(key) is not None]
+    return [step for step, _ in known], [value for _, value in known]
+
+
+def _dress(axes: Axes, frame: bool = False) -> None:
+    axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=9, length=3, which="both")
+    axes.minorticks_off()
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    axes.xaxis.offsetText.set_color(INK)
+    axes.yaxis.offsetText.set_color(INK)
+    for side, spine in axes.spines.items():
+        spine.set_visible(frame or side == "bottom")
+        spine.set_color(GRID)
+    if not frame:
+        axes.grid(axis="y", color=GRID, linewidth=0.8)
+        axes.set_axisbelow(True)
+
+
+def _svg(figure: Figure, name: str, label: str) -> Markup:
+    """``figure`` as an inline SVG element: same bytes for the same figure, ids that no other drawing of the page has."""
+    figure.patch.set_alpha(0)
+    for axes in figure.axes:
+        axes.patch.set_alpha(0)
+    stream = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    svg = stream.getvalue()
+    svg = svg[svg.index("<svg"):]
+    svg = re.sub(r'(\bid="|url\(#|href="#)', r"\g<1>%s-" % name, svg)
+    for stand_in, css in CSS_COLOURS.items():
+        svg = svg.replace(stand_in, css)
+    return Markup(svg.replace("<svg ", '<svg class="plot" role="img" aria-label="%s" ' % escape(label), 1))

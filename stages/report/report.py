@@ -1,0 +1,35 @@
+"""The stage that tells in one HTML file what was made, how good it is, and how it came to be."""
+from typing import Any, Dict
+
+from stages import job as jobs
+from stages.report.artifacts import Artifact, open_artifacts
+from stages.report.page import render
+from stages.report.provenance import history_of, warnings_of
+from stages.report.sections import all_sections, headline
+
+DEFAULT_TITLE = "Object detector"
+
+
+def main(job: jobs.Job) -> None:
+    """Write ``report.html`` from the artifacts that the job names; ``title`` is the only parameter."""
+    artifacts = open_artifacts(job.inputs)
+    job.progress(0, 2, "reading the artifacts")
+    values = contents(artifacts, job.parameters.get("title") or DEFAULT_TITLE)
+    job.progress(1, 2, "writing the page")
+    page = render(values).encode("utf-8")
+    with open(job.out("report.html"), "wb") as stream:
+        stream.write(page)
+    job.metrics(bytes=len(page), sections=len(values["sections"]))
+    job.progress(2, 2)
+
+
+def contents(artifacts: Dict[str, Artifact], title: str) -> Dict[str, Any]:
+    """Everything that the page shows, by the names the template uses."""
+    sections = all_sections(artifacts)
+    history = history_of(artifacts)
+    return {"title": title, "sections": sections, "tiles": headline(sections), "history": history,
+            "warnings": warnings_of(history)}
+
+
+if __name__ == "__main__":
+    jobs.run(main)

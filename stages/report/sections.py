@@ -1,0 +1,139 @@
+"""What each section of the report says: one function per artifact, from its files to the values the page shows."""
+import os
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+
+from stages.report import plots
+from stages.report.artifacts import Artifact
+from stages.report.pictures import sample_pictures
+
+MOST_FINDINGS = 500
+PARITY_KEYS = ("pictures", "detections", "matched", "max_score_diff", "min_iou", "heads", "anchors", "worst")
+
+
+def data_section(records: Artifact) -> Dict[str, Any]:
+    """Pictures, boxes and classes per split, where the boxes lie and how large they are, and what was wrong."""
+    dataset = records.document("dataset.json")
+    index = records.lines("index.jsonl")
+    height, width = dataset["image_size"]
+    boxes = np.array([box for line in index for box in line["boxes"]], np.float64).reshape(-1, 4)
+    sizes = np.sqrt((boxes[:, 2] - boxes[:, 0]) * height * (boxes[:, 3] - boxes[:, 1]) * width)
+    return {
+        "dataset": dataset,
+        "splits": list(dataset["splits"]),
+        "most_boxes": max([sum(one["boxes"].values()) for one in dataset["classes"]], default=0),
+        "empty_pictures": sum(not line["boxes"] for line in index),
+        "median_size": float(np.median(sizes)) if len(sizes) else None,
+        "small_share": float(np.mean(sizes < plots.COCO_SIZES[0][0])) if len(sizes) else None,
+        "sizes": plots.size_histogram(sizes),
+        "centres": plots.centre_heat_map(boxes, height / width),
+        "findings": dataset["findings"][:MOST_FINDINGS],
+        "more_findings": max(0, len(dataset["findings"]) - MOST_FINDINGS),
+    }
+
+
+def training_section(train: Artifact) -> Dict[str, Any]:
+    """The course of the training and the checkpoints it kept."""
+    checkpoints, history = train.document("checkpoints.json"), train.document("history.json")
+    plot = plots.training_plot(history["training"], history["evaluation"], checkpoints["best"])
+    return dict(checkpoints, plot=plot)
+
+
+def evaluation_section(evaluate: Artifact) -> Dict[str, Any]:
+    """The COCO figures of the evaluated checkpoint, over all classes and per class."""
+    return evaluate.document("evaluation.json")
+
+
+def export_section(export: Artifact) -> Dict[str, Any]:
+    """The facts of the frozen graph."""
+    return {"facts": export.document("export.json"), "bytes": os.path.getsize(export.path("frozen_inference_graph.pb"))}
+
+
+def audit_section(audit: Artifact) -> Dict[str, Any]:
+    """The verdict and what it rests on."""
+    return audit.document("audit.json")
+
+
+def conversion_section(convert: Artifact) -> Dict[str, Any]:
+    """What the .uff holds, and how near its detections are to TensorFlow's."""
+    parity = convert.document("parity.json")
+    return {
+        "model": convert.document("model.json"),
+        "parity": parity,
+        "parity_rows": {key: parity[key] for key in PARITY_KEYS if key in parity},
+        "bytes": os.path.getsize(convert.path("model.uff")),
+    }
+
+
+def detection_section(detect: Artifact) -> Dict[str, Any]:
+    """Sample pictures, and the counts over all of them."""
+    document = detect.document("detections.json")
+    samples = sample_pictures(detect)
+    found = {box["class"] for entry in samples for box in entry["detections"] + (entry["truth"] or [])}
+    return {
+        "samples": samples,
+        "classes": sorted(found),
+        "pictures": len(document["pictures"]),
+        "detections": sum(len(entry["detections"]) for entry in document["pictures"]),
+        "score_threshold": document["score_threshold"],
+        "has_truth": any(entry["truth"] is not None for entry in samples),
+    }
+
+
+SECTIONS = {
+    "detect": ("detection", detection_section),
+    "records": ("data", data_section),
+    "train": ("training", training_section),
+    "evaluate": ("evaluation", evaluation_section),
+    "export": ("export", export_section),
+    "audit": ("audit", audit_section),
+    "convert": ("conversion", conversion_section),
+}
+
+
+def all_sections(artifacts: Dict[str, Artifact]) -> Dict[str, Dict[str, Any]]:
+    """Section name -> its values, for the artifacts there are, in the order of the page: what people look for comes first."""
+    return {name: make(artifacts[stage]) for stage, (name, make) in SECTIONS.items() if stage in artifacts}
+
+
+def headline(sections: Dict[str, Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """The figures at the top: each with ``label``, ``value``, ``note`` and the section it comes from."""
+    tiles = []  # type: List[Dict[str, Any]]
+    if "data" in sections:
+        tiles += _data_tiles(sections["data"])
+    if "evaluation" in sections or "training" in sections:
+        tiles += _precision_tiles(sections.get("evaluation"), sections.get("training"))
+    if "conversion" in sections:
+        tiles += _conversion_tiles(sections["conversion"])
+    return tiles
+
+
+def _data_tiles(data: Dict[str, Any]) -> List[Dict[str, Any]]:
+    dataset = data["dataset"]
+    split = ", ".join("%d %s" % (dataset["splits"][name]["pictures"], name) for name in data["splits"])
+    dropped = "%d dropped" % dataset["dropped"] if dataset["dropped"] else "none dropped"
+    return [_tile("pictures", dataset["images"], split, "data"), _tile("boxes", dataset["boxes"], dropped, "data"),
+            _tile("classes", len(dataset["classes"]), ", ".join(one["name"] for one in dataset["classes"]), "data")]
+
+
+def _precision_tiles(evaluation: Optional[Dict[str, Any]], training: Optional[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    if evaluation is not None:
+        figures, section = evaluation, "evaluation"
+    else:
+        best = [point for point in training["checkpoints"] if point["step"] == training["best"]]  # type: ignore[index]
+        figures, section = (best or training["checkpoints"] or [{}])[-1], "training"  # type: ignore[index]
+    note = "checkpoint of step %s" % figures.get("step", "–")
+    return [_tile("mAP@0.5", figures.get("mAP@0.5"), note, section),
+            _tile("mAP", figures.get("mAP"), "IoU 0.50 to 0.95", section)]
+
+
+def _conversion_tiles(conversion: Dict[str, Any]) -> List[Dict[str, Any]]:
+    parity = conversion["parity"]
+    return [
+        _tile("parity", "%d/%d" % (parity["matched"], parity["detections"]), "detections equal to TensorFlow's", "conversion"),
+        _tile("model.uff", conversion["bytes"], "for TensorRT on the Jetson Nano", "conversion")]
+
+
+def _tile(label: str, value: Any, note: str, section: str) -> Dict[str, Any]:
+    return {"label": label, "value": value, "note": note, "section": section}
