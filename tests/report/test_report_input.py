@@ -1,0 +1,73 @@
+"""What the report says of artifacts it cannot use: one sentence, exit code 2, no page."""
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict
+
+import pytest
+
+import report_artifacts
+from stages.job import EVENT_MARK, EXIT_BAD_INPUT, BadInput
+
+
+def write(folder: str, name: str, text: str) -> None:
+    with open(os.path.join(folder, name), "w", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+@pytest.mark.parametrize("stage, name, text, sentence", [
+    ("records", "dataset.json", "{", "dataset.json of the records artifact is not JSON"),
+    ("records", "index.jsonl", '{"boxes": []}\noops\n', "line 2 is not JSON"),
+    ("train", "history.json", "[]", "holds no JSON object"),
+    ("train", "history.json", '{"training": []}', "history.json of the train artifact lacks evaluation"),
+    ("evaluate", "evaluation.json", "{}", "lacks step, mAP, mAP@0.5, per_class: make it again with ./run evaluate"),
+    ("convert", "parity.json", "\x00", "is not JSON"),
+    ("audit", "record.json", "{}", "record.json of the audit artifact lacks stage"),
+])
+def test_unusable_file_is_named_with_its_remedy(artifacts: Dict[str, str], report: Callable, stage: str, name: str, text: str,
+                                                sentence: str) -> None:
+    write(artifacts[stage], name, text)
+    with pytest.raises(BadInput, match=sentence):
+        report(artifacts)
+
+
+@pytest.mark.parametrize("stage, name", [("convert", "model.uff"), ("export", "frozen_inference_graph.pb"),
+                                         ("train", "checkpoints.json"), ("detect", "pictures/IMG_0162.jpg")])
+def test_missing_file_is_named(artifacts: Dict[str, str], report: Callable, stage: str, name: str) -> None:
+    os.remove(os.path.join(artifacts[stage], name))
+    with pytest.raises(BadInput, match="The %s artifact has no file %s" % (stage, name)):
+        report(artifacts)
+
+
+def test_drawing_that_is_no_picture_is_named(artifacts: Dict[str, str], report: Callable) -> None:
+    write(artifacts["detect"], "pictures/IMG_0162.jpg", "no picture")
+    with pytest.raises(BadInput, match="pictures/IMG_0162.jpg of the detect artifact cannot be shown"):
+        report(artifacts)
+
+
+def test_drawing_outside_its_artifact_is_not_read(artifacts: Dict[str, str], report: Callable) -> None:
+    drawing = "../records/dataset.json"
+    entry = {"file": "a.jpg", "width": 9, "height": 9, "detections": [], "truth": None, "drawing": drawing}
+    report_artifacts.write_json(artifacts["detect"], "detections.json", {"score_threshold": 0.3, "pictures": [entry]})
+    with pytest.raises(BadInput, match="has no file"):
+        report(artifacts)
+
+
+@pytest.mark.parametrize("inputs, sentence", [({}, "at least one artifact"), ({"engine": "."}, "knows nothing of engine"),
+                                              ({"train": "/nowhere"}, "The train artifact is no folder")])
+def test_inputs_that_are_no_artifacts(report: Callable, inputs: Dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BadInput, match=sentence):
+        report(inputs)
+
+
+def test_stage_ends_with_the_exit_code_of_bad_input_and_without_a_page(artifacts: Dict[str, str], tmp_path: Path) -> None:
+    write(artifacts["audit"], "audit.json", "nothing")
+    job = report_artifacts.write_job(str(tmp_path), artifacts)
+    done = subprocess.run([sys.executable, "-m", "stages.report.report", job], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True)
+    events = [json.loads(line[len(EVENT_MARK):]) for line in done.stdout.splitlines()]
+    assert done.returncode == EXIT_BAD_INPUT and not done.stderr
+    assert "audit.json of the audit artifact is not JSON" in events[-1]["error"]
+    assert os.listdir(str(tmp_path / "output")) == []

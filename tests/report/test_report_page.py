@@ -1,0 +1,151 @@
+"""The page as a whole: what it shows, what it never does."""
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict
+
+import numpy as np
+import pytest
+
+import report_artifacts
+from stages import pixels
+
+SECTION_OF = {"records": "data", "train": "training", "evaluate": "evaluation", "export": "export", "audit": "audit",
+              "convert": "conversion", "detect": "detection"}
+
+
+def change(folder: str, name: str, **values: Any) -> None:
+    path = os.path.join(folder, name)
+    with open(path, encoding="utf-8") as stream:
+        document = json.load(stream)
+    report_artifacts.write_json(folder, name, dict(document, **values))
+
+
+def test_whole_build_shows_every_section_and_headline(artifacts: Dict[str, str], report: Callable) -> None:
+    page = report(artifacts, title="Traffic cones")
+    assert set(page.sections) == set(SECTION_OF.values()) | {"warnings", "provenance"}
+    assert "Traffic cones" in page.text
+    for figure in ("200 labelled pictures of 3 classes", "0.831", "57/57", "5.4 MB", "Convertible"):
+        assert figure in page.text
+
+
+@pytest.mark.parametrize("stages", [["records"], ["records", "train"], ["audit", "convert"], ["detect"], ["evaluate"]])
+def test_sections_appear_for_what_exists(tmp_path: Path, report: Callable, stages: list) -> None:
+    page = report(report_artifacts.build(str(tmp_path), stages))
+    assert set(page.sections) - {"warnings", "provenance"} == {SECTION_OF[stage] for stage in stages}
+
+
+def test_links_of_the_page_lead_somewhere_and_ids_are_unique(artifacts: Dict[str, str], report: Callable) -> None:
+    page = report(artifacts)
+    ids = page.attribute("id")
+    assert len(ids) == len(set(ids))
+    targets = [link[1:] for link in page.attribute("href") if link.startswith("#")]
+    assert len(targets) > 10 and set(targets) <= set(ids)
+
+
+def test_page_asks_nothing_of_any_network(artifacts: Dict[str, str], report: Callable) -> None:
+    page = report(artifacts)
+    addresses = page.attribute("src") + page.attribute("href") + page.attribute("xlink:href")
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert "@import" not in page.html and "url(http" not in page.html
+    policy, = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    digest = base64.b64encode(hashlib.sha256(page.raw["script"].encode("utf-8")).digest()).decode("ascii")
+    assert policy.startswith("default-src 'none'") and "script-src 'sha256-%s'" % digest in policy
+
+
+def test_what_the_user_named_is_escaped(tmp_path: Path, report: Callable) -> None:
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+    inputs = report_artifacts.build(str(tmp_path), classes=(evil, "고깔", "a&b"))
+    change(inputs["records"], "dataset.json", finding_counts={evil: 1}, findings=[
+        {"kind": evil, "file": evil, "object": 1, "line": 2, "message": evil, "action": evil}])
+    change(inputs["train"], "record.json", warnings=[evil])
+    page = report(inputs, title=evil)
+    assert len(page.all("script")) == 1 and "alert" not in page.raw["script"]
+    assert not any("onerror" in attributes for _, attributes in page.elements)
+    assert page.text.count("<script>alert(1)</script>") > 10
+    assert "고깔" in page.text and "a&b" in page.text
+
+
+def test_same_inputs_give_same_bytes_in_every_process(tmp_path: Path) -> None:
+    pages = []
+    for seed in ("1", "2"):
+        root = tmp_path / seed
+        root.mkdir()
+        job = report_artifacts.write_job(str(root), report_artifacts.build(str(root)), title="Cones")
+        subprocess.run([sys.executable, "-m", "stages.report.report", job], check=True, stdout=subprocess.DEVNULL,
+                       env=dict(os.environ, PYTHONHASHSEED=seed))
+        pages.append((root / "output" / "report.html").read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_page_of_many_large_noisy_pictures_stays_under_8_mb(tmp_path: Path, report: Callable) -> None:
+    os.makedirs(str(tmp_path / "detect" / "pictures"))
+    noise = np.random.RandomState(1).randint(0, 256, (1080, 1920, 3), dtype=np.uint8)
+    (tmp_path / "detect" / "pictures" / "noise.jpg").write_bytes(pixels.encode_jpeg(noise))
+    entries = [{"file": "%d.jpg" % number, "width": 1920, "height": 1080, "detections": [], "truth": None,
+                "drawing": "pictures/noise.jpg"} for number in range(100)]
+    report_artifacts.write_json(str(tmp_path / "detect"), "detections.json", {"score_threshold": 0.3, "pictures": entries})
+    page = report({"detect": str(tmp_path / "detect")})
+    assert len(page.html) < 8_000_000
+    assert page.all("img")
+
+
+def test_provenance_links_inputs_to_the_artifacts_shown(artifacts: Dict[str, str], report: Callable) -> None:
+    page = report(artifacts)
+    assert "#made-train" in page.attribute("href")
+    assert report_artifacts.digest_of("fingerprint train") in page.text
+    assert "another" not in page.text
+
+
+def test_artifacts_that_do_not_fit_together_are_warned_of(artifacts: Dict[str, str], report: Callable) -> None:
+    change(artifacts["train"], "record.json", artifact_digest="0" * 64)
+    page = report(artifacts)
+    assert "It was made from another train artifact than the one shown here." in page.text
+
+
+def test_warnings_of_the_stages_are_repeated(artifacts: Dict[str, str], report: Callable) -> None:
+    change(artifacts["evaluate"], "record.json", warnings=["No box of class mug among the validation pictures."])
+    assert "No box of class mug among the validation pictures." in report(artifacts).text
+
+
+def test_artifact_made_by_hand_has_no_provenance(artifacts: Dict[str, str], report: Callable) -> None:
+    os.remove(os.path.join(artifacts["audit"], "record.json"))
+    page = report({"audit": artifacts["audit"]})
+    assert page.sections == ["audit"]
+
+
+def test_dataset_without_a_box_and_training_without_an_evaluation(artifacts: Dict[str, str], report: Callable) -> None:
+    change(artifacts["records"], "dataset.json", boxes=0, findings=[], finding_counts={})
+    index = os.path.join(artifacts["records"], "index.jsonl")
+    with open(index, encoding="utf-8") as stream:
+        lines = [dict(json.loads(line), boxes=[], classes=[]) for line in stream]
+    with open(index, "w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(line) + "\n" for line in lines)
+    change(artifacts["train"], "history.json", evaluation=[])
+    change(artifacts["train"], "checkpoints.json", best=None, checkpoints=[{"step": 10, "prefix": "p", "mAP": None}])
+    page = report({stage: artifacts[stage] for stage in ("records", "train")})
+    assert "There is no box." in page.text and "Nothing was wrong" in page.text
+
+
+def test_long_lists_of_findings_are_cut_and_said_to_be(artifacts: Dict[str, str], report: Callable) -> None:
+    finding = {"kind": "tiny_box", "file": "a.xml", "object": 1, "line": 1, "message": "m", "action": "drop"}
+    change(artifacts["records"], "dataset.json", findings=[finding] * 1234, finding_counts={"tiny_box": 1234})
+    page = report(artifacts)
+    assert page.attribute("data-kind") == ["tiny_box"] * 500
+    assert "734 more are in dataset.json" in page.text
+
+
+def test_parity_without_any_detection_is_no_proof(artifacts: Dict[str, str], report: Callable) -> None:
+    change(artifacts["convert"], "parity.json", detections=0, matched=0, min_iou=None, max_score_diff=None)
+    assert "nothing to compare" in report(artifacts).text
+
+
+def test_parity_that_failed_is_not_called_equal(artifacts: Dict[str, str], report: Callable) -> None:
+    change(artifacts["convert"], "parity.json", matched=55)
+    page = report(artifacts)
+    assert "55 of 57 detections are equal" in page.text
+    assert any(attributes.get("class") == "verdict bad" for attributes in page.all("p"))
