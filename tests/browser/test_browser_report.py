@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = ("detection", "data", "training", "evaluation", "export", "audit", "conversion", "provenance")
-CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-                  "--disable-component-update", "--disable-sync"]
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                  "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 FIRST_CARDS = 9
 
 pytestmark = pytest.mark.browser
@@ -28,8 +28,10 @@ def report_url(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.fail("NANOFORGE_DATA_PYTHON must name the Python of the data environment, which makes the report.")
     root = tmp_path_factory.mktemp("report")
     environment = dict(os.environ, PYTHONPATH=str(ROOT))
-    for command in (["tests/report/report_artifacts.py", str(root)], ["-m", "stages.report.report", str(root / "job.json")]):
-        subprocess.run([python] + command, check=True, cwd=str(ROOT), env=environment, stdout=subprocess.DEVNULL)
+    make_artifacts = ["tests/report/report_artifacts.py", str(root)]
+    make_report = ["-m", "stages.report.report", str(root / "job.json")]
+    for command in (make_artifacts, make_report):
+        subprocess.run([python, *command], check=True, cwd=str(ROOT), env=environment, stdout=subprocess.DEVNULL)
     return (root / "output" / "report.html").as_uri()
 
 
@@ -46,7 +48,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, report_url: str) -> Iterator[Callable[..., Page]]:
-    """Opens the report; at the end of the test there must be no error, and no request but for the file and what is in it."""
+    """Opens the report; at the end of the test there must be no error, and no request but for the file itself."""
     troubles = []  # type: List[str]
     requests = []  # type: List[str]
     contexts = []
@@ -82,7 +84,8 @@ def reads(page: Page, value: str) -> float:
 
 def set_score(page: Page, value: str) -> None:
     page.locator("input[name=score]").evaluate(
-        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input', {bubbles: true})); }", value)
+        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input', {bubbles: true})); }",
+        value)
 
 
 def test_every_section_is_seen_and_every_picture_loads(open_page: Callable) -> None:
@@ -181,9 +184,11 @@ def test_all_text_stands_out_from_what_is_behind_it(open_page: Callable, scheme:
 
 
 def test_plots_follow_the_colour_scheme(open_page: Callable) -> None:
-    inks = {scheme: open_page(color_scheme=scheme).locator("svg.plot text").first.evaluate("text => getComputedStyle(text).fill")
-            for scheme in ("light", "dark")}
-    assert luminance(rgb(inks["light"])) < 0.1 and luminance(rgb(inks["dark"])) > 0.5
+    def ink(scheme: str) -> float:
+        text = open_page(color_scheme=scheme).locator("svg.plot text").first
+        return luminance(rgb(text.evaluate("text => getComputedStyle(text).fill")))
+
+    assert ink("light") < 0.1 and ink("dark") > 0.5
 
 
 def test_paper_shows_everything_and_no_controls(open_page: Callable) -> None:
@@ -222,8 +227,9 @@ def rgb(css: str) -> Tuple[float, ...]:
 
 def luminance(colour: Tuple[float, ...]) -> float:
     """WCAG 2.1, relative luminance of an sRGB colour with channels 0 to 255."""
-    linear = [value / 12.92 if value <= 0.03928 else ((value + 0.055) / 1.055) ** 2.4 for value in (c / 255 for c in colour)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    values = [channel / 255 for channel in colour]
+    red, green, blue = (one / 12.92 if one <= 0.03928 else ((one + 0.055) / 1.055) ** 2.4 for one in values)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def contrast(a: Tuple[float, ...], b: Tuple[float, ...]) -> float:

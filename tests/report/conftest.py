@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
-
 import report_artifacts
+
 from stages.job import Job
 from stages.report.report import main
 

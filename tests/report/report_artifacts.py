@@ -1,7 +1,7 @@
 """Makes artifact folders as docs/architecture.md describes them, with pictures and figures that look like real ones.
 
-``python report_artifacts.py FOLDER`` also writes FOLDER/job.json, a report job over all of them: so a test whose Python has
-neither numpy nor OpenCV can have them made.
+``python report_artifacts.py FOLDER`` also writes FOLDER/job.json, a report job over all of them: so a test whose Python
+has neither numpy nor OpenCV can have them made.
 """
 import hashlib
 import json
@@ -15,9 +15,11 @@ import numpy as np
 STAGES = ("records", "train", "evaluate", "export", "audit", "convert", "detect")
 ENVIRONMENTS = dict({stage: "train" for stage in STAGES}, records="data", detect="data")
 SOURCES = {"records": ("photos", "annotations"), "train": ("records",), "evaluate": ("records", "train"),
-           "export": ("train", "records"), "audit": ("graph",), "convert": ("graph", "records"), "detect": ("model", "records")}
+           "export": ("train", "records"), "audit": ("graph",), "convert": ("graph", "records"),
+           "detect": ("model", "records")}
 MAKERS = {"graph": "export", "model": "convert"}
-SECONDS = {"records": 8.4, "train": 467.2, "evaluate": 21.9, "export": 14.0, "audit": 1.7, "convert": 38.5, "detect": 12.3}
+SECONDS = {"records": 8.4, "train": 467.2, "evaluate": 21.9, "export": 14.0, "audit": 1.7, "convert": 38.5,
+           "detect": 12.3}
 CLASSES = ("cone", "mug", "ball")
 SIZE = 300
 WIDTH, HEIGHT = 480, 270
@@ -94,7 +96,8 @@ def _records(folder: str, classes: Sequence[str]) -> None:
                 _finding("no_picture", 77, None, None, "there is no picture for this annotation", "drop")]
     write_json(folder, "dataset.json", {
         "format": 1, "image_size": [SIZE, SIZE], "encoding": "png",
-        "classes": [{"id": number, "name": name, "boxes": counts[number - 1]} for number, name in enumerate(classes, 1)],
+        "classes": [{"id": number, "name": name, "boxes": counts[number - 1]}
+                    for number, name in enumerate(classes, 1)],
         "splits": {split: {"pictures": sum(line["split"] == split for line in index),
                            "boxes": sum(len(line["boxes"]) for line in index if line["split"] == split),
                            "shards": [split + "-00000-of-00001.tfrecord"]} for split in ("train", "validation")},
@@ -119,7 +122,8 @@ def _train(folder: str, classes: Sequence[str]) -> None:
     training = [{"step": step, "loss": round(1.2 + 14 * np.exp(-step / 90.0) + random.gamma(2, 0.15), 4),
                  "learning_rate": round(0.004 * min(1.0, step / 100.0) * (0.5 + 0.5 * np.cos(np.pi * step / 900)), 7)}
                 for step in steps]
-    evaluation = [{"step": step, "loss": round(1.5 + 9 * np.exp(-step / 140.0), 4), "mAP": round(0.55 * (1 - np.exp(-step / 300.0)), 4),
+    evaluation = [{"step": step, "loss": round(1.5 + 9 * np.exp(-step / 140.0), 4),
+                   "mAP": round(0.55 * (1 - np.exp(-step / 300.0)), 4),
                    "mAP@0.5": round(0.87 * (1 - np.exp(-step / 260.0)), 4)} for step in range(150, 901, 150)]
     write_json(folder, "history.json", {"training": training, "evaluation": evaluation})
     kept = [dict(point, prefix="checkpoints/model.ckpt-%d" % point["step"]) for point in evaluation[-3:]]
@@ -142,9 +146,11 @@ def _export(folder: str, classes: Sequence[str]) -> None:
 
 
 def _audit(folder: str, classes: Sequence[str]) -> None:
-    findings = [{"op": "NonMaxSuppressionV3", "node": "Postprocessor/BatchMultiClassNonMaxSuppression/map/while/NonMaxSuppressionV3",
-                 "where": "postprocessor", "severity": "cut", "advice": "Replaced by the NMS_TRT plugin."},
-                {"op": "Cast", "node": "Cast", "where": "preprocessor", "severity": "cut", "advice": "The input takes its place."}]
+    suppression = "Postprocessor/BatchMultiClassNonMaxSuppression/map/while/NonMaxSuppressionV3"
+    findings = [{"op": "NonMaxSuppressionV3", "node": suppression, "where": "postprocessor", "severity": "cut",
+                 "advice": "Replaced by the NMS_TRT plugin."},
+                {"op": "Cast", "node": "Cast", "where": "preprocessor", "severity": "cut",
+                 "advice": "The input takes its place."}]
     write_json(folder, "audit.json", {"verdict": "convertible", "tensorflow": "1.12", "findings": findings,
                                       "ops": {"Conv2D": 47, "Relu6": 35, "FusedBatchNorm": 35, "Const": 310}})
 
@@ -153,8 +159,9 @@ def _convert(folder: str, classes: Sequence[str]) -> None:
     with open(os.path.join(folder, "model.uff"), "wb") as stream:
         stream.write(bytes(5_423_111))
     write_json(folder, "model.json", {
-        "format": 1, "input": {"name": "Input", "shape": [3, SIZE, SIZE], "channels": "RGB", "scale": 2 / 255.0, "offset": -1.0},
-        "outputs": {"detections": "NMS", "count": "NMS_1"}, "classes": ["background"] + list(classes),
+        "format": 1,
+        "input": {"name": "Input", "shape": [3, SIZE, SIZE], "channels": "RGB", "scale": 2 / 255.0, "offset": -1.0},
+        "outputs": {"detections": "NMS", "count": "NMS_1"}, "classes": ["background", *classes],
         "plugin": {"GridAnchor_TRT": {"minSize": 0.2, "maxSize": 0.95, "aspectRatios": [1.0, 2.0, 0.5, 3.0, 0.33]},
                    "FlattenConcat_TRT": {"axis": 1, "ignoreBatch": 0},
                    "NMS_TRT": {"numClasses": len(classes) + 1, "inputOrder": [0, 2, 1], "scoreConverter": "SIGMOID"}},
@@ -168,7 +175,8 @@ def _convert(folder: str, classes: Sequence[str]) -> None:
 def _detect(folder: str, classes: Sequence[str]) -> None:
     os.makedirs(os.path.join(folder, "pictures"))
     random = np.random.RandomState(5)
-    entries = [_detected_picture(folder, "IMG_%04d.jpg" % (TRAINED + number), random, classes) for number in range(HELD_OUT)]
+    entries = [_detected_picture(folder, "IMG_%04d.jpg" % number, random, classes)
+               for number in range(TRAINED, TRAINED + HELD_OUT)]
     write_json(folder, "detections.json", {"model": "model.uff", "score_threshold": 0.3, "pictures": entries})
 
 
@@ -215,7 +223,8 @@ def _thing(picture: np.ndarray, random: np.random.RandomState, number: int) -> L
     if number % 3 == 0:
         corners = np.array([[(left + right) // 2, top], [right, bottom], [left, bottom]], np.int32)
         cv2.fillPoly(picture, [corners], (235, 94, 20))
-        cv2.line(picture, (left + size // 4, top + size // 2), (right - size // 4, top + size // 2), (245, 240, 235), size // 8)
+        middle = top + size // 2
+        cv2.line(picture, (left + size // 4, middle), (right - size // 4, middle), (245, 240, 235), size // 8)
     elif number % 3 == 1:
         cv2.rectangle(picture, (left, top), (right - size // 4, bottom), (58, 96, 178), -1)
         cv2.circle(picture, (right - size // 4, (top + bottom) // 2), size // 4, (58, 96, 178), max(2, size // 12))

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict
 
 import pytest
-
 import report_artifacts
+
 from stages.job import EVENT_MARK, EXIT_BAD_INPUT, BadInput
 
 
@@ -26,8 +26,8 @@ def write(folder: str, name: str, text: str) -> None:
     ("convert", "parity.json", "\x00", "is not JSON"),
     ("audit", "record.json", "{}", "record.json of the audit artifact lacks stage"),
 ])
-def test_unusable_file_is_named_with_its_remedy(artifacts: Dict[str, str], report: Callable, stage: str, name: str, text: str,
-                                                sentence: str) -> None:
+def test_unusable_file_is_named_with_its_remedy(artifacts: Dict[str, str], report: Callable, stage: str, name: str,
+                                                text: str, sentence: str) -> None:
     write(artifacts[stage], name, text)
     with pytest.raises(BadInput, match=sentence):
         report(artifacts)
@@ -43,7 +43,7 @@ def test_missing_file_is_named(artifacts: Dict[str, str], report: Callable, stag
 
 def test_drawing_that_is_no_picture_is_named(artifacts: Dict[str, str], report: Callable) -> None:
     write(artifacts["detect"], "pictures/IMG_0162.jpg", "no picture")
-    with pytest.raises(BadInput, match="pictures/IMG_0162.jpg of the detect artifact cannot be shown"):
+    with pytest.raises(BadInput, match=r"pictures/IMG_0162\.jpg of the detect artifact cannot be shown"):
         report(artifacts)
 
 
@@ -55,14 +55,17 @@ def test_drawing_outside_its_artifact_is_not_read(artifacts: Dict[str, str], rep
         report(artifacts)
 
 
-@pytest.mark.parametrize("inputs, sentence", [({}, "at least one artifact"), ({"engine": "."}, "knows nothing of engine"),
-                                              ({"train": "/nowhere"}, "The train artifact is no folder")])
+@pytest.mark.parametrize("inputs, sentence", [
+    ({}, "at least one artifact"),
+    ({"engine": "."}, "knows nothing of engine"),
+    ({"train": "/nowhere"}, "The train artifact is no folder"),
+])
 def test_inputs_that_are_no_artifacts(report: Callable, inputs: Dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
         report(inputs)
 
 
-def test_stage_ends_with_the_exit_code_of_bad_input_and_without_a_page(artifacts: Dict[str, str], tmp_path: Path) -> None:
+def test_stage_ends_with_the_code_of_bad_input_and_no_page(artifacts: Dict[str, str], tmp_path: Path) -> None:
     write(artifacts["audit"], "audit.json", "nothing")
     job = report_artifacts.write_job(str(tmp_path), artifacts)
     done = subprocess.run([sys.executable, "-m", "stages.report.report", job], stdout=subprocess.PIPE,

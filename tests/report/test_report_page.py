@@ -10,8 +10,8 @@ from typing import Any, Callable, Dict
 
 import numpy as np
 import pytest
-
 import report_artifacts
+
 from stages import pixels
 
 SECTION_OF = {"records": "data", "train": "training", "evaluate": "evaluation", "export": "export", "audit": "audit",
@@ -88,7 +88,8 @@ def test_page_of_many_large_noisy_pictures_stays_under_8_mb(tmp_path: Path, repo
     (tmp_path / "detect" / "pictures" / "noise.jpg").write_bytes(pixels.encode_jpeg(noise))
     entries = [{"file": "%d.jpg" % number, "width": 1920, "height": 1080, "detections": [], "truth": None,
                 "drawing": "pictures/noise.jpg"} for number in range(100)]
-    report_artifacts.write_json(str(tmp_path / "detect"), "detections.json", {"score_threshold": 0.3, "pictures": entries})
+    document = {"score_threshold": 0.3, "pictures": entries}
+    report_artifacts.write_json(str(tmp_path / "detect"), "detections.json", document)
     page = report({"detect": str(tmp_path / "detect")})
     assert len(page.html) < 8_000_000
     assert page.all("img")

@@ -40,7 +40,8 @@ def entry(truth: Any, detections: List[Any], name: str = "a.jpg") -> Dict[str, A
 kinds = st.sampled_from(["cone", "mug"])
 
 
-@given(st.lists(st.tuples(kinds, boxes()), max_size=6), st.lists(st.tuples(kinds, st.floats(0, 1), boxes()), max_size=6))
+@given(st.lists(st.tuples(kinds, boxes()), max_size=6),
+       st.lists(st.tuples(kinds, st.floats(0, 1), boxes()), max_size=6))
 def test_every_right_detection_finds_one_box_of_its_own(truth: List[Any], detections: List[Any]) -> None:
     judged = judge(entry(truth, detections))
     right = [one for one in judged["detections"] if one["right"]]

@@ -1,0 +1,53 @@
+"""How tasks meet the command line: errors become one sentence and an exit code."""
+
+from __future__ import annotations
+
+import functools
+import signal
+from typing import Any, Callable, Dict, NoReturn, Optional
+
+from invoke.exceptions import Exit
+from invoke.tasks import Task, task
+
+from nanoforge.errors import INTERRUPTED, NanoforgeError
+
+OPTIONS: Dict[str, str] = {
+    "config": "The project's detector.toml, or the folder it is in; default: the current folder.",
+    "set_": "Override a key of detector.toml for this command, such as train.steps=4000; may be repeated.",
+    "dry_run": "Say what would run and why, and run nothing.",
+    "json_": "Print JSON on standard output.",
+}
+
+
+def command(help: Optional[Dict[str, str]] = None, **options: Any) -> Callable[[Callable[..., Any]], Task[Any]]:
+    """An Invoke task whose errors become one sentence on standard error and the exit code of their kind."""
+
+    def decorate(body: Callable[..., Any]) -> Task[Any]:
+        names = body.__code__.co_varnames[: body.__code__.co_argcount]
+        texts = {name: text for name, text in {**OPTIONS, **(help or {})}.items() if name in names}
+
+        @functools.wraps(body)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            signal.signal(signal.SIGTERM, _interrupt)
+            try:
+                return body(*args, **kwargs)
+            except NanoforgeError as error:
+                raise Exit(str(error), code=error.exit_code) from None
+            except KeyboardInterrupt:
+                raise Exit(
+                    "Interrupted; what was finished is kept, and the same command goes on from there.", code=INTERRUPTED
+                ) from None
+
+        made: Task[Any] = task(help=_flag_names(texts), **options)(guarded)
+        return made
+
+    return decorate
+
+
+def _flag_names(texts: Dict[str, str]) -> Dict[str, str]:
+    """Invoke wants help under the names of the flags: `set_` is --set, `dry_run` is --dry-run."""
+    return {name.strip("_").replace("_", "-"): text for name, text in texts.items()}
+
+
+def _interrupt(_signal_number: int, _frame: Any) -> NoReturn:
+    raise KeyboardInterrupt

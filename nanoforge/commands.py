@@ -1,0 +1,253 @@
+"""What the tasks do; `tasks.py` holds their names and help."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+from nanoforge import environments
+from nanoforge.build import build, metric_words
+from nanoforge.config import Convert
+from nanoforge.console import Console
+from nanoforge.errors import BadInput, NanoforgeError, StageFailed
+from nanoforge.once import Once, optional_inputs, run_once
+from nanoforge.pipeline import STAGES, TABLE
+from nanoforge.plan import FRESH, RUNNING, Known, Status, plan, status_of
+from nanoforge.project import Project, find_config
+from nanoforge.template import toml_text
+
+
+def open_project(config: str, overrides: Sequence[str] = ()) -> Project:
+    """The project that ``--config`` names, or that of the current folder."""
+    return Project(find_config(config), overrides, Console())
+
+
+def run_stage(stage: str, config: str, overrides: Sequence[str], dry_run: bool) -> Optional[Path]:
+    """Make a stage's artifact with all that it needs, or say what would run; returns its folder."""
+    project = open_project(config, overrides)
+    if dry_run:
+        show_plan(project, plan(project, stage))
+        return None
+    folder = build(project, stage).folder
+    project.console.say(f"{stage}: {_shown(project.build / stage)}")
+    return folder
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be: relative where it lies below the current folder."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def show_plan(project: Project, statuses: Sequence[Status]) -> None:
+    """One line per stage: what would happen, and why."""
+    for status in statuses:
+        verb = "fresh, not run" if status.state == FRESH else "would run"
+        project.console.say(f"{status.stage.name:10} {verb}{_reason_words(status)}")
+
+
+def _reason_words(status: Status) -> str:
+    return f": {'; '.join(status.reasons)}" if status.reasons else ""
+
+
+def statuses(project: Project) -> List[Status]:
+    """The status of every stage that this project can have, in the order of the table."""
+    known: Known = {}
+    running = project.running_stage()
+    for stage in TABLE:
+        if stage.name == "render" and not project.config.dataset.rendered_pictures:
+            continue
+        known[stage.name] = status_of(project, stage, known)
+        if stage.name == running:
+            known[stage.name].state = RUNNING
+            known[stage.name].reasons = ["another command runs it now"]
+    return list(known.values())
+
+
+def status_json(found: Sequence[Status]) -> Dict[str, Any]:
+    """What ``status --json`` prints."""
+    return {
+        "stages": [
+            {
+                "name": status.stage.name,
+                "environment": status.stage.environment,
+                "state": status.state,
+                "reasons": status.reasons,
+                "artifact": str(status.artifact.folder) if status.artifact else None,
+                "metrics": status.artifact.metrics if status.artifact else {},
+            }
+            for status in found
+        ]
+    }
+
+
+def explain(project: Project, stage: str) -> bool:
+    """Print every reason why ``stage`` would run; returns whether it would."""
+    if stage not in STAGES:
+        raise BadInput(f"{stage} is no stage; stages are {', '.join(STAGES)}.")
+    status = plan(project, stage)[-1]
+    if status.state == FRESH:
+        print(f"{stage} is fresh: its artifact is {_shown(project.build / stage)}")
+        return False
+    print(f"{stage} would run ({status.state}):")
+    for reason in status.reasons:
+        print(f"  {reason}")
+    return True
+
+
+def audit_graph(graph: str, as_json: bool) -> None:
+    """Audit a frozen graph that belongs to no project.
+
+    Raises:
+        BadInput: the graph cannot be converted.
+    """
+    with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
+        out = Path(folder) / "audit"
+        _run_and_print("audit", optional_inputs(graph=graph), {}, out, as_json)
+        if not as_json:
+            print((out / "audit.txt").read_text(encoding="utf-8"), end="")
+        verdict = json.loads((out / "audit.json").read_text(encoding="utf-8"))["verdict"]
+    if verdict == "refused":
+        raise BadInput(f"{graph} cannot be converted; the findings above say why.")
+
+
+def convert_graph(inputs: Dict[str, str], out: str, as_json: bool) -> None:
+    """Convert a frozen graph that belongs to no project."""
+    if not out:
+        raise BadInput("convert --graph needs --out FOLDER, where model.uff and its proof are to appear.")
+    folder = Path(out).expanduser().absolute()
+    _run_and_print(
+        "convert", optional_inputs(**inputs), {"parity_pictures": Convert().parity_pictures}, folder, as_json
+    )
+    if not as_json:
+        print(f"{folder / 'model.uff'}: parity proven, see {folder / 'parity.json'}")
+
+
+def _run_and_print(stage: str, inputs: Any, parameters: Dict[str, Any], out: Path, as_json: bool) -> None:
+    """Run a stage once; with ``as_json``, print its result, a refusal's too."""
+    row = STAGES[stage]
+    try:
+        metrics = run_once(Once(stage, row.environment, row.module, inputs, parameters), Console(), out).metrics
+    except NanoforgeError as error:
+        if as_json:
+            refusal: Dict[str, Any] = {
+                "verdict": "refused",
+                "findings": [],
+                "plugin": {},
+                "parity": {},
+                "uff": None,
+                "error": str(error),
+            }
+            print(json.dumps({**refusal, **error.metrics.get("result", {})}, indent=1, sort_keys=True))
+        raise
+    if as_json:
+        result = metrics["result"]
+        if result.get("uff"):
+            result["uff"] = str(out / result["uff"])
+        print(json.dumps(result, indent=1, sort_keys=True))
+
+
+def audit_project(config: str, overrides: Sequence[str], dry_run: bool, as_json: bool) -> None:
+    """Audit the project's own graph, made first if need be."""
+    folder = run_stage("audit", config, overrides, dry_run)
+    if folder:
+        print((folder / ("audit.json" if as_json else "audit.txt")).read_text(encoding="utf-8"), end="")
+
+
+def detect(media: str, config: str, overrides: Sequence[str], dry_run: bool) -> None:
+    """Detect on the media that the user named, relative to where he is, or on the validation pictures."""
+    path = Path(media).expanduser().absolute()
+    if media and not path.exists():
+        raise BadInput(f"There is no {path}: name a picture, a folder of pictures or a video.")
+    run_stage("detect", config, [*overrides, *([f"detect.media={toml_text(str(path))}"] if media else [])], dry_run)
+
+
+def checkpoint_override(section: str, checkpoint: str) -> List[str]:
+    """The override that `--checkpoint` stands for."""
+    return [f"{section}.checkpoint={toml_text(checkpoint)}"] if checkpoint else []
+
+
+def show_status(config: str, overrides: Sequence[str], as_json: bool) -> None:
+    """Print the status of every stage, as a table or as JSON."""
+    project = open_project(config, overrides)
+    found = statuses(project)
+    if as_json:
+        print_json(status_json(found))
+        return
+    for status in found:
+        reason = (
+            status.reasons[0] if status.reasons else metric_words(status.artifact.metrics if status.artifact else {})
+        )
+        more = (
+            f" (and {len(status.reasons) - 1} more reasons: explain {status.stage.name})"
+            if len(status.reasons) > 1
+            else ""
+        )
+        print(f"{status.stage.name:10} {status.state:8} {reason}{more}".rstrip())
+
+
+def preview_running(config: str, overrides: Sequence[str]) -> Path:
+    """Pictures from a training that has not ended; its checkpoints so far are read beside it."""
+    project = open_project(config, overrides)
+    known: Known = {status.stage.name: status for status in plan(project, "train")}
+    if known["train"].recipe is None:
+        raise StageFailed("There is no training with this configuration: its records are not made yet.")
+    scratch = project.store.work_folder("train", known["train"].fingerprint) / "scratch"
+    if not scratch.is_dir():
+        raise StageFailed(
+            "There is no unfinished training with this configuration; without --running the finished one is shown."
+        )
+    records = known["records"].artifact
+    assert records is not None
+    row = STAGES["preview"]
+    out = project.build / "running-preview"
+    shutil.rmtree(out, ignore_errors=True)
+    inputs = {"records": records.folder, "train": scratch}
+    run_once(
+        Once("preview", row.environment, row.module, inputs, row.parameters(project.setting)), project.console, out
+    )
+    return out
+
+
+def tensorboard(config: str, port: int) -> None:
+    """Serve the training's TensorBoard on loopback until Ctrl-C."""
+    project = open_project(config)
+    known = {status.stage.name: status for status in plan(project, "train")}
+    status = known["train"]
+    running = project.store.work_folder("train", status.fingerprint) / "scratch" if status.recipe else None
+    done = status.artifact.folder / "events" if status.artifact else None
+    events = running if running and running.is_dir() else done
+    if events is None:
+        raise StageFailed("There is no training yet whose curves could be shown: run `train` first.")
+    python = environments.ensure("train", project.console, project.config.runner.python36)
+    project.console.say(f"TensorBoard of {_shown(events)}: http://127.0.0.1:{port}/ (Ctrl-C ends it)")
+    code = subprocess.run(
+        [
+            str(python),
+            "-W",
+            "ignore",
+            "-m",
+            "tensorboard.main",
+            "--logdir",
+            str(events),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
+    ).returncode
+    if code:
+        raise StageFailed(f"TensorBoard ended with exit code {code}; is port {port} in use? Name another with --port.")
+
+
+def print_json(value: Any) -> None:
+    """Print for machines, on standard output."""
+    json.dump(value, sys.stdout, indent=1, sort_keys=True)
+    print()

@@ -1,0 +1,169 @@
+"""Digests of files and folders, remembered so that only what changed is read again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+
+# A file written in the same clock tick as its digest was taken could change again without a trace in its mtime
+# (git calls such an entry "racily clean"), so digests of files this young are not remembered.
+YOUNG_NS = 2_000_000_000
+CHUNK = 1 << 20
+
+Progress = Callable[[int, int], None]
+FileRow = Tuple[str, str, int, int, int, str]
+
+
+class FileStat(NamedTuple):
+    """One file as a directory walk sees it: path relative to the root, bytes, nanoseconds, inode."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+class Listing(NamedTuple):
+    """A folder's files with their digests. ``digest`` covers paths and contents, not times."""
+
+    digest: str
+    files: Dict[str, str]
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of the file's bytes, as 64 hex digits."""
+    hasher = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for chunk in iter(lambda: stream.read(CHUNK), b""):
+            hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    """SHA-256 of the text in UTF-8, as 64 hex digits."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def listing_digest(files: Dict[str, str]) -> str:
+    """The digest of a set of files: paths with their contents' digests, sorted."""
+    return sha256_text("".join(f"{digest} {path}\n" for path, digest in sorted(files.items())))
+
+
+class Selection(NamedTuple):
+    """Which files of a folder count: those with one of the suffixes (empty: all) and the name's beginning."""
+
+    suffixes: Tuple[str, ...] = ()
+    prefix: str = ""
+
+    def takes(self, name: str) -> bool:
+        return name.startswith(self.prefix) and (not self.suffixes or name.lower().endswith(self.suffixes))
+
+
+ALL_FILES = Selection()
+
+
+def walk(root: Path, selection: Selection = ALL_FILES) -> List[FileStat]:
+    """Every selected regular file at or below ``root``, sorted by path; hidden ones are left out."""
+    if root.is_file():
+        stat = root.stat()
+        return [FileStat(root.name, stat.st_size, stat.st_mtime_ns, stat.st_ino)]
+    return sorted(_walk_folder(str(root), "", selection))
+
+
+def _walk_folder(folder: str, prefix: str, selection: Selection) -> Iterator[FileStat]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _walk_folder(entry.path, f"{prefix}{entry.name}/", selection)
+            elif selection.takes(entry.name) and entry.is_file():
+                stat = entry.stat()
+                yield FileStat(prefix + entry.name, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+def signature(stats: Iterable[FileStat]) -> str:
+    """A digest of what a walk saw; equal signatures mean that nothing was touched."""
+    return sha256_text("".join(f"{path}\0{size}\0{mtime}\0{inode}\n" for path, size, mtime, inode in stats))
+
+
+class DigestCache:
+    """Remembers digests of files by (path, size, mtime, inode), and of whole folders by their walk's signature."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._database = _open_database(path)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def folder_digest(self, root: Path, selection: Selection = ALL_FILES, progress: Optional[Progress] = None) -> str:
+        """The digest of the files below ``root``; one directory walk where nothing was touched."""
+        stats = walk(root, selection)
+        seen = signature(stats)
+        row = self._database.execute("SELECT digest FROM walks WHERE signature = ?", (seen,)).fetchone()
+        return str(row[0]) if row else self._listing(root, stats, seen, progress).digest
+
+    def listing(self, root: Path, selection: Selection = ALL_FILES, progress: Optional[Progress] = None) -> Listing:
+        """The files below ``root`` with their digests."""
+        stats = walk(root, selection)
+        return self._listing(root, stats, signature(stats), progress)
+
+    def _listing(self, root: Path, stats: List[FileStat], seen: str, progress: Optional[Progress]) -> Listing:
+        folder = root.parent if root.is_file() else root
+        known = self._known_digests(folder)
+        files: Dict[str, str] = {}
+        fresh: List[FileRow] = []
+        for number, stat in enumerate(stats, start=1):
+            entry = known.get(stat.path)
+            if entry and entry[:3] == stat[1:]:
+                files[stat.path] = entry[3]
+                continue
+            files[stat.path] = sha256_file(folder / stat.path)
+            if time.time_ns() - stat.mtime_ns > YOUNG_NS:
+                fresh.append((str(folder), *stat, files[stat.path]))
+            if progress:
+                progress(number, len(stats))
+        digest = listing_digest(files)
+        self._remember(fresh, None if _young(stats) else seen, digest)
+        return Listing(digest, files)
+
+    def _known_digests(self, folder: Path) -> Dict[str, Tuple[int, int, int, str]]:
+        rows = self._database.execute(
+            "SELECT path, size, mtime, inode, sha256 FROM files WHERE root = ?", (str(folder),)
+        )
+        return {path: (size, mtime, inode, digest) for path, size, mtime, inode, digest in rows}
+
+    def _remember(self, files: List[FileRow], seen: Optional[str], digest: str) -> None:
+        with self._database:
+            self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", files)
+            if seen:
+                self._database.execute("INSERT OR REPLACE INTO walks VALUES (?, ?)", (seen, digest))
+
+
+def _young(stats: List[FileStat]) -> bool:
+    now = time.time_ns()
+    return any(now - stat.mtime_ns <= YOUNG_NS for stat in stats)
+
+
+def _open_database(path: Path) -> sqlite3.Connection:
+    try:
+        return _create_tables(path)
+    except sqlite3.DatabaseError:
+        # A damaged cache costs one more reading of the files, nothing else.
+        path.unlink()
+        return _create_tables(path)
+
+
+def _create_tables(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(str(path), timeout=60)
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS files (root TEXT, path TEXT, size INT, mtime INT, inode INT, sha256 TEXT,"
+        " PRIMARY KEY (root, path)) WITHOUT ROWID"
+    )
+    database.execute("CREATE TABLE IF NOT EXISTS walks (signature TEXT PRIMARY KEY, digest TEXT) WITHOUT ROWID")
+    return database

@@ -1,0 +1,50 @@
+"""Which files an input was made of, remembered per digest, so that a reason can name the file that changed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Dict, List, Mapping, Optional
+
+NAMED_FILES = 5
+
+
+def save_listing(build: Path, digest: str, files: Mapping[str, str]) -> None:
+    """Remember the files (path -> digest) behind an input's digest."""
+    path = _listing_file(build, digest)
+    if path.is_file():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_bytes(gzip.compress(json.dumps(dict(files)).encode("utf-8"), compresslevel=1))
+    os.replace(fresh, path)
+
+
+def load_listing(build: Path, digest: Optional[str]) -> Optional[Dict[str, str]]:
+    """The files behind ``digest``, or None where they were never noted."""
+    if digest is None:
+        return None
+    try:
+        return dict(json.loads(gzip.decompress(_listing_file(build, digest).read_bytes())))
+    except (OSError, EOFError, ValueError):
+        return None
+
+
+def changed_files(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """The difference of two listings in words, naming the first files of each kind."""
+    kinds = {
+        "added": [path for path in sorted(new) if path not in old],
+        "removed": [path for path in sorted(old) if path not in new],
+        "changed": [path for path in sorted(new) if path in old and old[path] != new[path]],
+    }
+    return "; ".join(f"{len(paths)} {kind} ({_named(paths)})" for kind, paths in kinds.items() if paths)
+
+
+def _named(paths: List[str]) -> str:
+    return ", ".join(paths[:NAMED_FILES]) + (", …" if len(paths) > NAMED_FILES else "")
+
+
+def _listing_file(build: Path, digest: str) -> Path:
+    return build / "cache" / "listings" / f"{digest[:20]}.json.gz"

@@ -1,0 +1,66 @@
+"""A stage run once on files named on the command line, outside of any project's store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Mapping, NamedTuple, Optional
+
+from nanoforge import environments, runner
+from nanoforge.build import limits
+from nanoforge.console import Console
+from nanoforge.errors import BadInput
+from nanoforge.runner import Call, Outcome
+
+
+class Once(NamedTuple):
+    """What to run: a stage's name, environment and program, its inputs and parameters."""
+
+    name: str
+    environment: str
+    module: str
+    inputs: Mapping[str, Path]
+    parameters: Mapping[str, Any]
+
+
+def run_once(work: Once, console: Console, out: Path) -> Outcome:
+    """Run the stage and make ``out`` its output folder; nothing is left behind when it fails.
+
+    Raises:
+        BadInput: an input is not there, or ``out`` holds something already.
+    """
+    for name, path in work.inputs.items():
+        if not path.exists():
+            raise BadInput(f"{work.name}: there is no {path} (given as {name.replace('_', ' ')}).")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"{out} exists already and is not empty: name a new folder, or remove it.")
+    python = environments.ensure(work.environment, console)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{work.name}-", dir=out.parent))
+    log = Path(tempfile.gettempdir()) / f"nanoforge-{work.name}-{os.getpid()}.log"
+    try:
+        call = Call(
+            work.name,
+            work.module,
+            python,
+            {name: path.resolve() for name, path in work.inputs.items()},
+            work.parameters,
+            scratch / "output",
+            scratch / "scratch",
+            log,
+            limits(0, 0),
+        )
+        with console.bar(work.name) as bar:
+            outcome = runner.run(call, bar.update, console.warn)
+        os.rename(call.output, out)
+        log.unlink()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return outcome
+
+
+def optional_inputs(**paths: Optional[str]) -> Mapping[str, Path]:
+    """The inputs that were named, as paths."""
+    return {name: Path(path).expanduser() for name, path in paths.items() if path}
