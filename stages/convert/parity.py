@@ -1,0 +1,187 @@
+"""Proof that a .uff computes what its graph does: TensorFlow against the reference engine, picture by picture.
+
+Compared are, in this order: heads, anchors, decoded boxes, detections. Heads come first because they are what conversion
+can get wrong; detections of nearly equal scores change places for a difference of 1e-7.
+
+TensorFlow's postprocessing and NMS_TRT differ in four ways, which is why not every list of detections can be equal:
+
+* ``topK`` limits a class's candidates before suppression, ``max_detections_per_class`` its results. The converter makes
+  ``topK`` large, so only scenes with thousands of candidates notice.
+* Both suppress unclipped boxes and clip the survivors; TensorFlow then drops boxes without area, NMS_TRT keeps them. Such
+  boxes are outside of the picture and are not counted here.
+* Whether one box suppresses another is decided by IoU > threshold in float32. A pair within 1e-4 of the threshold may be
+  decided either way, and everything that the pair suppresses with it.
+* When more boxes survive than ``keepTopK``, the last place goes by score; scores within 1e-4 of it may change places.
+
+A detection that only one side has is excused by one of these, named in ``excused``; any other fails.
+"""
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from stages.convert import grid_anchor, proof
+from stages.convert.anatomy import Anatomy
+from stages.convert.evaluate import Evaluator
+from stages.convert.graph import Graph
+from stages.convert.pictures import Picture
+from stages.convert.surgery import Detector, plugins
+from stages.convert.uff_writer import CONFIDENCES, LOCATIONS, NMS, PRIORS
+
+LEAST_SCORE, LEAST_IOU, MOST_SCORE_DIFFERENCE = 0.3, 0.99, 1e-3
+# Float32 rounding through 30 to 60 layers makes 1e-4 on values of 10 between TensorFlow's own versions.
+MOST_HEAD_DIFFERENCE, MOST_ANCHOR_DIFFERENCE, MOST_BOX_DIFFERENCE = 1e-3, 1e-5, 1e-3
+NEARLY = 1e-4
+
+Seen = NamedTuple("Seen", [("boxes", np.ndarray), ("classes", np.ndarray), ("scores", np.ndarray)])
+"""Detections: float [n, 4] (xmin, ymin, xmax, ymax, clipped, normalised), int [n] (class id), float [n], best first."""
+
+
+class Comparison:
+    """Compares one graph with one engine and keeps the worst differences."""
+
+    def __init__(self, graph: Graph, anatomy: Anatomy, detector: Detector, evaluator: Evaluator, engine: Any) -> None:
+        self._graph, self._anatomy, self._detector = graph, anatomy, detector
+        self._evaluator, self._engine = evaluator, engine
+        self._nms = plugins(detector)["NMS_TRT"]
+        self.pictures = self.detections = self.matched = 0
+        self.differences = {"box": 0.0, "class": 0.0, "anchors": 0.0, "decoded": 0.0}
+        self.max_score_diff, self.min_iou = 0.0, 1.0
+        self.excused = {}  # type: Dict[str, int]
+        self.failures = []  # type: List[Dict[str, Any]]
+        self.worst = {}  # type: Dict[str, Any]
+
+    def add(self, picture: Picture) -> None:
+        """Run both on ``picture`` and note every difference."""
+        self.pictures += 1
+        truth = self._tensorflow(picture)
+        seen = self._reference(picture)
+        self._compare_values(picture.name, truth, seen)
+        self._compare_detections(picture.name, truth, seen)
+
+    def _tensorflow(self, picture: Picture) -> Dict[str, Any]:
+        anatomy, outputs = self._anatomy, self._detector.outputs
+        tensors = [anatomy.box_encodings, anatomy.class_predictions, anatomy.decoded, outputs.boxes, outputs.classes,
+                   outputs.scores, outputs.count]
+        fed = proof.as_fed(picture.pixels, self._graph, anatomy)
+        encodings, predictions, decoded, boxes, classes, scores, count = self._evaluator.run(tensors, {anatomy.image: fed})
+        rows = slice(int(count[0]))
+        return {"box": encodings.reshape(-1, 4), "class": predictions.reshape(-1, self._detector.classes),
+                "anchors": self._detector.anchors, "decoded": decoded.T[:, [1, 0, 3, 2]],
+                "detections": Seen(boxes[0, rows][:, [1, 0, 3, 2]], classes[0, rows].astype(int), scores[0, rows])}
+
+    def _reference(self, picture: Picture) -> Dict[str, Any]:
+        size = self._detector.input
+        values = picture.pixels.astype(np.float32)
+        if size.channels == "BGR":
+            values = values[:, :, ::-1]
+        tensor = (values * np.float32(size.scale) + np.float32(size.offset)).transpose(2, 0, 1)[np.newaxis]
+        out = self._engine.run(np.ascontiguousarray(tensor), keep=[LOCATIONS, CONFIDENCES, PRIORS])
+        encodings = np.asarray(out[LOCATIONS]).reshape(-1, 4)
+        priors, variances = np.asarray(out[PRIORS]).reshape(2, -1, 4)
+        rows = np.asarray(out[NMS]).reshape(-1, 7)[:int(np.asarray(out[NMS + "_1"]).reshape(-1)[0])]
+        return {"box": encodings, "class": np.asarray(out[CONFIDENCES]).reshape(-1, self._detector.classes),
+                "anchors": priors, "decoded": grid_anchor.decode(encodings, priors, variances[0]),
+                "detections": Seen(rows[:, 3:], rows[:, 1].astype(int), rows[:, 2])}
+
+    def _compare_values(self, name: str, truth: Dict[str, Any], seen: Dict[str, Any]) -> None:
+        limits = {"box": MOST_HEAD_DIFFERENCE, "class": MOST_HEAD_DIFFERENCE, "anchors": MOST_ANCHOR_DIFFERENCE,
+                  "decoded": MOST_BOX_DIFFERENCE}
+        for part, limit in limits.items():
+            scale = max(1.0, float(np.abs(truth[part]).max()) / 10)
+            difference = _difference(truth[part], seen[part])
+            self.differences[part] = max(self.differences[part], difference)
+            if not difference <= limit * scale:
+                self.failures.append({"picture": name, "what": "%s differ by %.3g (allowed %.3g)"
+                                      % (_NAMES[part], difference, limit * scale)})
+
+    def _compare_detections(self, name: str, truth: Dict[str, Any], seen: Dict[str, Any]) -> None:
+        least = max(LEAST_SCORE, self._detector.score_threshold + MOST_SCORE_DIFFERENCE)
+        pairs, missing, extra = match(truth["detections"], seen["detections"], least)
+        self.detections += len(pairs) + len(missing)
+        self.matched += len(pairs)
+        for overlap, difference, index in pairs:
+            if overlap < self.min_iou or difference > self.max_score_diff:
+                self.worst = self._describe(name, truth["detections"], index, "IoU %.6f, score differs by %.2g"
+                                            % (overlap, difference))
+            self.min_iou, self.max_score_diff = min(self.min_iou, overlap), max(self.max_score_diff, difference)
+        for index in missing:
+            self._judge(name, truth["detections"], seen["detections"], index, "is not found by the reference engine")
+        for index in extra:
+            self._judge(name, seen["detections"], truth["detections"], index, "is found by the reference engine only")
+
+    def _judge(self, name: str, having: Seen, lacking: Seen, index: int, what: str) -> None:
+        reason = excuse(having, lacking, index, self._nms["nmsThreshold"], self._nms["keepTopK"])
+        if reason:
+            self.excused[reason] = self.excused.get(reason, 0) + 1
+        else:
+            self.failures.append(self._describe(name, having, index, what))
+
+    @staticmethod
+    def _describe(name: str, detections: Seen, index: int, what: str) -> Dict[str, Any]:
+        return {"picture": name, "what": what, "class_id": int(detections.classes[index]),
+                "score": float(detections.scores[index]), "box": [float(edge) for edge in detections.boxes[index]]}
+
+    def report(self) -> Dict[str, Any]:
+        """The figures as parity.json holds them."""
+        return {"pictures": self.pictures, "detections": self.detections, "matched": self.matched,
+                "max_score_diff": self.max_score_diff, "min_iou": self.min_iou,
+                "heads": {part: self.differences[part] for part in ("box", "class")},
+                "anchors": self.differences["anchors"], "decoded": self.differences["decoded"],
+                "excused": self.excused, "failures": self.failures,
+                "worst": self.failures[0] if self.failures else self.worst}
+
+
+_NAMES = {"box": "box encodings", "class": "class predictions", "anchors": "anchors", "decoded": "decoded boxes"}
+
+
+def _difference(truth: np.ndarray, seen: np.ndarray) -> float:
+    if truth.shape != seen.shape:
+        return float("inf")
+    return float(np.abs(truth.astype(np.float64) - seen).max())
+
+
+def match(truth: Seen, seen: Seen, least: float) -> Tuple[List[Tuple[float, float, int]], List[int], List[int]]:
+    """Pair detections of one class with IoU over 0.99 and scores within 0.001, each used once.
+
+    Returns:
+        (IoU, score difference, index in ``truth``) of each pair, for truth of a score over ``least``; the indices in
+        ``truth`` of those without partner; the indices in ``seen`` of those over ``least`` (by more than the score
+        tolerance) that are no detection's partner at all.
+    """
+    overlaps = iou(truth.boxes, seen.boxes)
+    differences = np.abs(truth.scores[:, np.newaxis] - seen.scores[np.newaxis])
+    fits = (truth.classes[:, np.newaxis] == seen.classes[np.newaxis]) & (overlaps > LEAST_IOU) & (
+        differences <= MOST_SCORE_DIFFERENCE)
+    partner = {}  # type: Dict[int, int]
+    for index in np.argsort(-truth.scores, kind="stable"):
+        free = [other for other in np.flatnonzero(fits[index]) if other not in partner.values()]
+        if free:
+            partner[int(index)] = int(max(free, key=lambda other: overlaps[index, other]))
+    wanted = [int(index) for index in np.flatnonzero(truth.scores > least)]
+    pairs = [(float(overlaps[index, partner[index]]), float(differences[index, partner[index]]), index)
+             for index in wanted if index in partner]
+    extra = [int(index) for index in np.flatnonzero(seen.scores > least + MOST_SCORE_DIFFERENCE)
+             if index not in partner.values()]
+    return pairs, [index for index in wanted if index not in partner], extra
+
+
+def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union of every box of ``first`` [n, 4] with every one of ``second`` [m, 4]: float64 [n, m]."""
+    first, second = first.astype(np.float64)[:, np.newaxis], second.astype(np.float64)[np.newaxis]
+    sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
+    common = np.maximum(sides, 0).prod(axis=-1)
+    union = (first[..., 2:] - first[..., :2]).prod(axis=-1) + (second[..., 2:] - second[..., :2]).prod(axis=-1) - common
+    return np.where(union > 0, common / np.where(union > 0, union, 1), 0.0)
+
+
+def excuse(having: Seen, lacking: Seen, index: int, iou_threshold: float, most: int) -> Optional[str]:
+    """Which known difference of the two postprocessors lets one side lack detection ``index`` of the other, if any."""
+    box, score = having.boxes[index], having.scores[index]
+    if (box[2:] <= box[:2]).any():
+        return "no area inside the picture"
+    rivals = lacking.boxes[lacking.classes == having.classes[index]]
+    if len(rivals) and np.abs(iou(box[np.newaxis], rivals) - iou_threshold).min() <= NEARLY:
+        return "overlap at the suppression threshold"
+    if len(lacking.scores) >= most and score - lacking.scores.min() <= NEARLY:
+        return "score at the last place"
+    return None

@@ -1,0 +1,106 @@
+"""Every parameter a runtime needs, derived from the graph itself and held against pipeline.config and label map."""
+from typing import Any, Dict, List, NamedTuple, Optional
+
+import numpy as np
+
+from stages.convert import grid_anchor, proof
+from stages.convert.anatomy import Anatomy
+from stages.convert.evaluate import Evaluator
+from stages.convert.graph import Graph
+from stages.convert.settings import Settings
+from stages.job import BadInput
+
+# Limits of NMS_TRT: its sort holds 8 * 512 candidates a class. The second bounds the work of many classes on a Nano.
+LARGEST_TOP_K = 4096
+MOST_CANDIDATES = 40000
+
+Detector = NamedTuple("Detector", [
+    ("input", proof.Input), ("layers", List[proof.Layer]), ("classes", int), ("anchors", np.ndarray),
+    ("grid", grid_anchor.GridAnchor), ("variances", List[float]), ("sigmoid", bool), ("outputs", proof.Outputs),
+    ("score_threshold", float), ("iou_threshold", float), ("per_class", int)])
+"""What a graph detects and how: ``classes`` counts the background; ``anchors`` are the graph's own, float32 [P, 4],
+xmin, ymin, xmax, ymax; ``per_class`` is the most results of one class."""
+
+
+def examine(graph: Graph, anatomy: Anatomy, evaluator: Evaluator, settings: Optional[Settings]) -> Detector:
+    """Measure ``graph`` (as TensorFlow 1.12 loads it), prove what is measured, and hold it against ``settings``.
+
+    Raises:
+        BadInput: the graph computes something that UFF and TensorRT's plugins cannot, or the settings are another graph's.
+    """
+    size = proof.measure_input(evaluator, graph, anatomy)
+    if size.height != size.width:
+        raise BadInput("The network's input is %d x %d, but GridAnchor_TRT places anchors right on square inputs only; "
+                       "train with a square fixed_shape_resizer" % (size.height, size.width))
+    layers = proof.measure_layers(evaluator, graph, anatomy, size)
+    anchors = proof.measure_anchors(evaluator, graph, anatomy, size)
+    classes = _classes(layers, anchors)
+    heads = proof.Heads(evaluator, graph, anatomy, size, (len(anchors), classes))
+    variances = proof.measure_variances(heads, anatomy, anchors)
+    sigmoid = proof.measure_sigmoid(heads, anatomy)
+    told = proof.thresholds(graph, anatomy, classes)
+    outputs = proof.find_outputs(heads, graph, anatomy, anchors, sigmoid)
+    grid = _grid(anchors, layers, settings)
+    if settings:
+        settings.hold_against(size, classes, variances, sigmoid)
+    return Detector(size, layers, classes, anchors, grid, variances, sigmoid, outputs,
+                    _score_threshold(told, settings), told["iou"], int(told.get("per_class", outputs.most)))
+
+
+def _classes(layers: List[proof.Layer], anchors: np.ndarray) -> int:
+    counts = sorted({layer.classes for layer in layers})
+    if len(counts) != 1 or counts[0] < 2:
+        raise BadInput("The class heads predict %s values a box, background included; they must all predict the same "
+                       "number of at least 2" % ", ".join(map(str, counts)))
+    priors = sum(layer.height * layer.width * layer.boxes for layer in layers)
+    if priors != len(anchors):
+        raise BadInput("The heads predict %d boxes but the graph has %d anchors; export it again" % (priors, len(anchors)))
+    return counts[0]
+
+
+def _grid(anchors: np.ndarray, layers: List[proof.Layer], settings: Optional[Settings]) -> grid_anchor.GridAnchor:
+    if any(layer.height != layer.width for layer in layers):
+        raise BadInput("The feature maps are not square, which GridAnchor_TRT places wrongly; train with a square input")
+    maps = [layer.height for layer in layers]
+    solved = grid_anchor.solve(anchors, maps, [layer.boxes for layer in layers])
+    if settings is None:
+        return solved
+    written = settings.grid(maps)
+    try:
+        grid_anchor.check(written, anchors)
+    except BadInput:
+        raise BadInput("pipeline.config is not this graph's: it says min_scale %g, max_scale %g, aspect_ratios %s for %d layers, "
+                       "the graph's anchors say %g, %g, %s for %d"
+                       % (written.min_size, written.max_size, written.aspect_ratios, settings.layers,
+                          solved.min_size, solved.max_size, solved.aspect_ratios, len(maps)))
+    return written
+
+
+def _score_threshold(told: Dict[str, float], settings: Optional[Settings]) -> float:
+    if "score" in told:
+        return float(told["score"])
+    if settings is None:
+        raise BadInput("The graph (of an old TensorFlow) does not tell its score threshold; give its pipeline.config too")
+    return settings.score_threshold
+
+
+def plugins(detector: Detector) -> Dict[str, Dict[str, Any]]:
+    """The fields of the three plugins, by plugin and field name; floats are floats, integers integers.
+
+    ``topK`` limits the candidates of a class before suppression, TensorFlow's limit counts results after it. So it is as large
+    as the plugin and the work allow: all anchors, if there are few classes.
+    """
+    candidates = max(detector.per_class, MOST_CANDIDATES // detector.classes)
+    top_k = min(len(detector.anchors), candidates, LARGEST_TOP_K)
+    return {
+        "GridAnchor_TRT": {"minSize": float(detector.grid.min_size), "maxSize": float(detector.grid.max_size),
+                           "aspectRatios": [float(ratio) for ratio in detector.grid.aspect_ratios],
+                           "variance": [float(variance) for variance in detector.variances],
+                           "featureMapShapes": [int(side) for side in detector.grid.maps],
+                           "numLayers": len(detector.grid.maps)},
+        "FlattenConcat_TRT": {"axis": 1, "ignoreBatch": 0},
+        "NMS_TRT": {"shareLocation": 1, "varianceEncodedInTarget": 0, "backgroundLabelId": 0,
+                    "confidenceThreshold": float(detector.score_threshold),
+                    "nmsThreshold": float(detector.iou_threshold), "topK": top_k,
+                    "keepTopK": min(detector.outputs.most, top_k), "numClasses": detector.classes,
+                    "inputOrder": [0, 2, 1], "confSigmoid": int(detector.sigmoid), "isNormalized": 1, "codeType": 3}}
