@@ -43,7 +43,8 @@ class Artifact:
         path = os.path.realpath(os.path.join(self.folder, name))
         inside = path.startswith(os.path.realpath(self.folder) + os.sep)
         if not inside or not os.path.isfile(path):
-            raise BadInput("The %s artifact has no file %s: make it again with ./run %s." % (self.stage, name, self.stage))
+            raise BadInput("The %s artifact has no file %s: make it again with ./run %s."
+                           % (self.stage, name, self.stage))
         return path
 
     def document(self, name: str) -> Dict[str, Any]:
@@ -84,7 +85,8 @@ class Artifact:
         return self.document("record.json") if os.path.exists(os.path.join(self.folder, "record.json")) else None
 
     def _unusable(self, name: str, fault: str) -> BadInput:
-        return BadInput("%s of the %s artifact %s: make it again with ./run %s." % (name, self.stage, fault, self.stage))
+        return BadInput("%s of the %s artifact %s: make it again with ./run %s."
+                        % (name, self.stage, fault, self.stage))
 
 
 def open_artifacts(inputs: Dict[str, str]) -> Dict[str, Artifact]:

@@ -16,8 +16,8 @@ BYTE_UNITS = ("bytes", "kB", "MB", "GB")
 def render(values: Dict[str, Any]) -> str:
     """The report as one HTML document that asks nothing of any network.
 
-    Everything in ``values`` is escaped, except drawings, which are Markup. The policy in the page forbids every request,
-    and every script but the one whose digest it names.
+    Everything in ``values`` is escaped, except drawings, which are Markup. The policy in the page forbids every
+    request, and every script but the one whose digest it names.
     """
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
@@ -29,7 +29,7 @@ def render(values: Dict[str, Any]) -> str:
 
 
 def figure(value: Any) -> str:
-    """A number as people read it: 1234567 -> 1,234,567, 0.81234 -> 0.812, 0.0000123 -> 1.23e-05, no number -> an en dash."""
+    """A number as people read it: 1234567 -> 1,234,567, 0.81234 -> 0.812, 0.0000123 -> 1.23e-05, none -> an en dash."""
     if value is None or isinstance(value, float) and not math.isfinite(value):
         return "–"
     if isinstance(value, int):

@@ -16,8 +16,8 @@ FOUND_IOU = 0.5
 def sample_pictures(detect: Artifact) -> List[Dict[str, Any]]:
     """Up to 36 drawn pictures of a detect artifact, by name, at most 5.5 MB of JPEG in all.
 
-    Each is the entry of ``detections.json`` with ``truth`` marked ``found`` or not, ``detections`` marked ``right`` (None
-    without truth), and ``uri``, the drawing as a data URI.
+    Each is the entry of ``detections.json`` with ``truth`` marked ``found`` or not, ``detections`` marked ``right``
+    (None without truth), and ``uri``, the drawing as a data URI.
 
     Raises:
         BadInput: a drawing is missing or is no picture.
@@ -36,8 +36,9 @@ def sample_pictures(detect: Artifact) -> List[Dict[str, Any]]:
 def judge(entry: Dict[str, Any]) -> Dict[str, Any]:
     """``entry`` with every detection marked ``right`` and every truth box marked ``found``.
 
-    As PASCAL VOC counts: in the order of their scores, a detection is right when a truth box of its class that no better
-    detection has taken overlaps it with an IoU of at least 0.5. Without truth nothing is judged (``right`` is None).
+    As PASCAL VOC counts: in the order of their scores, a detection is right when a truth box of its class that no
+    better detection has taken overlaps it with an IoU of at least 0.5. Without truth nothing is judged (``right`` is
+    None).
     """
     if entry.get("truth") is None:
         detections = [dict(detection, right=None) for detection in entry["detections"]]
@@ -85,8 +86,8 @@ def _thumbnail(detect: Artifact, name: str) -> bytes:
     try:
         picture = pixels.decode(data)
     except ValueError as error:
-        raise BadInput("%s of the detect artifact cannot be shown: %s; make it again with ./run detect." % (name, error)) \
-            from error
+        raise BadInput("%s of the detect artifact cannot be shown: %s; make it again with ./run detect."
+                       % (name, error)) from error
     height, width = picture.shape[:2]
     scale = min(1.0, LONG_SIDE / max(height, width))
     smaller = pixels.resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))

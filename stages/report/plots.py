@@ -119,13 +119,14 @@ def _dress(axes: Axes, frame: bool = False) -> None:
 
 
 def _svg(figure: Figure, name: str, label: str) -> Markup:
-    """``figure`` as an inline SVG element: same bytes for the same figure, ids that no other drawing of the page has."""
+    """``figure`` as an inline SVG element: same bytes for the same figure, ids that no other drawing has."""
     figure.patch.set_alpha(0)
     for axes in figure.axes:
         axes.patch.set_alpha(0)
     stream = io.StringIO()
+    undated = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
-        FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        FigureCanvasSVG(figure).print_svg(stream, metadata=undated)
     svg = stream.getvalue()
     svg = svg[svg.index("<svg"):]
     svg = re.sub(r'(\bid="|url\(#|href="#)', r"\g<1>%s-" % name, svg)

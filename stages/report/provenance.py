@@ -7,8 +7,8 @@ from stages.report.artifacts import Artifact
 def history_of(artifacts: Dict[str, Artifact]) -> List[Dict[str, Any]]:
     """The records of the artifacts that have one, in the order of the stages.
 
-    Each record also gets ``made_from``: for every input its ``name``, ``digest``, and ``stage``, the stage of this report
-    whose artifact has that digest, or None: the input came from outside, or from an artifact that is not shown here.
+    Each record also gets ``made_from``: for every input its ``name``, ``digest``, and ``stage``, the stage of this
+    report whose artifact has that digest, or None: the input came from outside, or from an artifact not shown here.
     """
     records = [record for record in (artifact.record() for artifact in artifacts.values()) if record is not None]
     makers = {record["artifact_digest"]: record["stage"] for record in records}

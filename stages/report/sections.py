@@ -93,7 +93,7 @@ SECTIONS = {
 
 
 def all_sections(artifacts: Dict[str, Artifact]) -> Dict[str, Dict[str, Any]]:
-    """Section name -> its values, for the artifacts there are, in the order of the page: what people look for comes first."""
+    """Section name -> its values, for the artifacts there are, in the order of the page: pictures first."""
     return {name: make(artifacts[stage]) for stage, (name, make) in SECTIONS.items() if stage in artifacts}
 
 
@@ -130,8 +130,9 @@ def _precision_tiles(evaluation: Optional[Dict[str, Any]], training: Optional[Di
 
 def _conversion_tiles(conversion: Dict[str, Any]) -> List[Dict[str, Any]]:
     parity = conversion["parity"]
+    matched = "%d/%d" % (parity["matched"], parity["detections"])
     return [
-        _tile("parity", "%d/%d" % (parity["matched"], parity["detections"]), "detections equal to TensorFlow's", "conversion"),
+        _tile("parity", matched, "detections equal to TensorFlow's", "conversion"),
         _tile("model.uff", conversion["bytes"], "for TensorRT on the Jetson Nano", "conversion")]
 
 
