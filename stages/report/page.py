@@ -22,10 +22,10 @@ def render(values: Dict[str, Any]) -> str:
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     environment.filters.update(figure=figure, share=share, seconds=seconds, size=size, short=short, plain=plain)
-    script = _template("report.js")
+    script = _template("report.js.j2")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return environment.get_template("report.html").render(
-        values, script=Markup(script), script_digest=digest, style=Markup(_template("report.css")))
+    return environment.get_template("report.html.j2").render(
+        values, script=Markup(script), script_digest=digest, style=Markup(_template("report.css.j2")))
 
 
 def figure(value: Any) -> str:
