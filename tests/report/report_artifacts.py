@@ -70,7 +70,8 @@ def _record(stage: str) -> Dict[str, Any]:
         "fingerprint": digest_of("fingerprint " + stage), "artifact_digest": digest_of("artifact " + stage),
         "started": "2026-11-20T%02d:15:00+00:00" % hour, "seconds": SECONDS[stage],
         "recipe": {"parameters": {"seed": 7, "classes": list(CLASSES)} if stage == "records" else {"seed": 7},
-                   "code": {"stages/%s.py" % stage: digest_of(stage + " code")}, "lock": digest_of(ENVIRONMENTS[stage]),
+                   "code": {"stages/%s.py" % stage: digest_of(stage + " code")}, "version": 1, "stage": stage,
+                   "locks": {"docker/%s/requirements.lock" % ENVIRONMENTS[stage]: digest_of(ENVIRONMENTS[stage])},
                    "inputs": {name: digest_of("artifact " + MAKERS.get(name, name)) for name in SOURCES[stage]}},
         "metrics": {}, "tools": dict(versions, platform="Linux-6.1-x86_64", numpy="1.19.5"),
         "warnings": ["2 boxes are smaller than 3 pixels at training size."] if stage == "records" else []}
