@@ -19,7 +19,6 @@ NEW_ATTRIBUTES = {
     "batch_dims": attr_value_pb2.AttrValue(i=0),
     "incompatible_shape_error": attr_value_pb2.AttrValue(b=True),
     "T_threshold": attr_value_pb2.AttrValue(type=types_pb2.DT_FLOAT),
-    "U": attr_value_pb2.AttrValue(type=types_pb2.DT_FLOAT),
 }
 
 Repair = collections.namedtuple("Repair", ["op", "nodes", "why"])
@@ -67,11 +66,12 @@ def rename_batch_norm(graph: Graph) -> List[Repair]:
     """FusedBatchNormV2 and V3 to FusedBatchNorm: the same in float32 as long as only the first output is read."""
     nodes = graph.of_kind("FusedBatchNormV2", "FusedBatchNormV3")
     for node in nodes:
-        if node.attr["T"].type != types_pb2.DT_FLOAT:
+        if {node.attr["T"].type, node.attr["U"].type} != {types_pb2.DT_FLOAT}:
             raise BadInput('Node "%s" (%s) is not float32; export the graph in float32' % (node.name, node.op))
         if any(node_name(name) == node.name and output_index(name) > 4
                for reader in graph.consumers[node.name] for name in data_inputs(reader)):
             raise BadInput('The sixth output of node "%s" (%s) is read, which only training does' % (node.name, node.op))
+        del node.attr["U"]
     return _rename(nodes, "FusedBatchNorm", "the same formula in float32 inference")
 
 

@@ -87,9 +87,18 @@ _POOL = _pool()
 _FACTORY = message_factory.MessageFactory(_POOL)
 
 
+def _new(name: str) -> Any:
+    return _FACTORY.GetPrototype(_POOL.FindMessageTypeByName("uff." + name))()
+
+
 def meta_graph() -> Any:
     """A new, empty ``uff.MetaGraph`` message."""
-    return _FACTORY.GetPrototype(_POOL.FindMessageTypeByName("uff.MetaGraph"))()
+    return _new("MetaGraph")
+
+
+def no_data() -> Any:
+    """A new ``uff.Data`` message that holds nothing."""
+    return _new("Data")
 
 
 def parse(data: bytes, where: str = "the file") -> Any:

@@ -1,0 +1,65 @@
+"""Stage: will this frozen graph become a .uff, what is in the way, and what helps."""
+import collections
+import json
+import textwrap
+from typing import Any, Dict, List, Tuple
+
+from stages import job as jobs
+from stages.convert.examination import CUT, FOLD, REFUSED, REPAIR, STOP, Examination
+
+_HEADINGS = {STOP: "Stops the conversion", REPAIR: "Repaired, with equal numbers", FOLD: "Folded to constants",
+             CUT: "Cut away"}
+
+
+def main(job: jobs.Job) -> None:
+    """Write ``audit.json`` and ``audit.txt`` for the input ``graph``; a refused graph ends as bad input.
+
+    Raises:
+        BadInput: the input is no frozen graph, or one that cannot be converted.
+    """
+    examination = Examination(job.inputs["graph"], job.inputs.get("pipeline_config", ""), job.cpus)
+    result = summary(examination)
+    with open(job.out("audit.json"), "w", encoding="utf-8") as stream:
+        json.dump(result, stream, indent=1, sort_keys=True)
+    text = as_text(examination)
+    with open(job.out("audit.txt"), "w", encoding="utf-8") as stream:
+        stream.write(text)
+    print(text)
+    job.metrics(verdict=examination.verdict, result=result)
+    if examination.verdict == REFUSED:
+        raise jobs.BadInput(examination.refusal())
+
+
+def summary(examination: Examination) -> Dict[str, Any]:
+    """The audit as audit.json holds it."""
+    return {"verdict": examination.verdict, "tensorflow": examination.tensorflow, "findings": examination.findings,
+            "ops": examination.ops}
+
+
+def as_text(examination: Examination) -> str:
+    """The audit for people, worst first."""
+    lines = ["Verdict: %s" % examination.verdict, "Written by TensorFlow %s" % examination.tensorflow]
+    for severity, heading in _HEADINGS.items():
+        chosen = [finding for finding in examination.findings if finding["severity"] == severity]
+        if chosen:
+            lines += ["", heading + ":"] + _lines(chosen)
+    return "\n".join(lines) + "\n"
+
+
+def _lines(findings: List[Dict[str, Any]]) -> List[str]:
+    """One line per place and advice, with the operations that it is about."""
+    groups = collections.OrderedDict()  # type: Dict[Tuple[str, str], List[str]]
+    for finding in findings:
+        named = "%d %s" % (finding["count"], finding["op"]) if finding["op"] else ""
+        groups.setdefault((finding["where"], finding["advice"]), []).append(named)
+    return [line for (where, advice), ops in groups.items()
+            for line in ["  %s: %s" % (where, advice)] + _wrapped(", ".join(filter(None, ops)))]
+
+
+def _wrapped(text: str) -> List[str]:
+    return textwrap.wrap(text, 100, initial_indent="      ", subsequent_indent="      ")
+
+
+
+if __name__ == "__main__":
+    jobs.run(main)

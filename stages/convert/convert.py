@@ -1,0 +1,109 @@
+"""Stage: a frozen graph becomes a .uff for TensorRT, with proof that it computes the same."""
+import json
+from typing import Any, Dict, List, Optional
+
+import tensorflow as tf
+
+from stages import job as jobs
+from stages.convert import parity, pictures, surgery, uff_schema, uff_writer
+from stages.convert.examination import REFUSED, Examination, beside
+from stages.convert.lint import lint
+from stages.convert.settings import class_names
+
+LEAST_PICTURES = 20
+
+
+def main(job: jobs.Job) -> None:
+    """Write ``model.uff``, ``model.json``, ``labels.txt``, ``parity.json`` and ``result.json`` for the input ``graph``.
+
+    Raises:
+        BadInput: the graph is refused, or another input is not this graph's.
+        StageFailed: the .uff does not compute what the graph does.
+    """
+    examination = Examination(job.inputs["graph"], job.inputs.get("pipeline_config", ""), job.cpus)
+    if examination.verdict == REFUSED:
+        job.metrics(result=result(examination, None))
+        raise jobs.BadInput(examination.refusal())
+    label_map = job.inputs.get("label_map") or beside(job.inputs["graph"], "label_map.pbtxt")
+    names = class_names(label_map, examination.detector.classes)
+    broken = lint(examination.meta)
+    if broken:
+        raise jobs.StageFailed("The UFF parser would refuse the model: %s; please report this graph" % "; ".join(broken))
+    path = job.out("model.uff")
+    with open(path, "wb") as stream:
+        stream.write(uff_schema.serialize(examination.meta))
+    _write_json(job.out("model.json"), model(examination.detector, names))
+    with open(job.out("labels.txt"), "w", encoding="utf-8") as stream:
+        stream.write("\n".join(["BACKGROUND"] + names[1:]) + "\n")
+    report = compare(job, examination, path)
+    _write_json(job.out("parity.json"), report)
+    _write_json(job.out("result.json"), result(examination, report))
+    job.metrics(parity={key: report[key] for key in ("detections", "matched", "max_score_diff", "min_iou")})
+
+
+def compare(job: jobs.Job, examination: Examination, path: str) -> Dict[str, Any]:
+    """Hold the .uff at ``path`` against its graph on pictures; returns what parity.json holds.
+
+    Raises:
+        StageFailed: they differ.
+    """
+    from stages.reference.engine import Engine
+    comparison = parity.Comparison(examination.graph, examination.anatomy, examination.detector, examination.evaluator,
+                                   Engine(path))
+    chosen = choose_pictures(job, examination.detector.input)
+    for number, picture in enumerate(chosen, 1):
+        comparison.add(picture)
+        job.progress(number, len(chosen), "parity")
+    report = comparison.report()
+    if report["failures"]:
+        worst = report["worst"]
+        raise jobs.StageFailed("The .uff does not compute what the graph does on %d of %d findings: on picture %s, %s"
+                               % (len(report["failures"]), report["pictures"], worst["picture"], describe(worst)))
+    if not report["detections"]:
+        job.warn("TensorFlow detects nothing with score over %g on the %d pictures: parity rests on heads and boxes alone"
+                 % (parity.LEAST_SCORE, report["pictures"]))
+    return report
+
+
+def choose_pictures(job: jobs.Job, size: Any) -> List[pictures.Picture]:
+    """At least 20 pictures: from ``records``, else from the folder ``pictures``, else seeded noise."""
+    count = max(LEAST_PICTURES, job.parameters.get("parity_pictures", LEAST_PICTURES))
+    for name, source in (("records", pictures.from_records), ("pictures", pictures.from_folder)):
+        if job.inputs.get(name):
+            return source(job.inputs[name], count, size.height, size.width)
+    return pictures.of_noise(count, size.height, size.width)
+
+
+def describe(case: Dict[str, Any]) -> str:
+    """One failure of the parity report in words."""
+    if "box" not in case:
+        return case["what"]
+    return "class %d with score %.4f at %s %s" % (case["class_id"], case["score"],
+                                                  [round(edge, 4) for edge in case["box"]], case["what"])
+
+
+def model(detector: surgery.Detector, names: List[str]) -> Dict[str, Any]:
+    """Everything that a runtime needs, as model.json holds it."""
+    size = detector.input
+    return {"format": 1, "classes": names, "anchors": len(detector.anchors), "plugin": surgery.plugins(detector),
+            "input": {"name": uff_writer.INPUT, "shape": [3, size.height, size.width], "channels": size.channels,
+                      "scale": size.scale, "offset": size.offset},
+            "outputs": {"detections": uff_writer.NMS, "count": uff_writer.NMS + "_1"},
+            "feature_maps": [[layer.height, layer.width] for layer in detector.layers], "tensorflow": tf.__version__}
+
+
+def result(examination: Examination, report: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+    """What the command prints with --json; ``parity`` and ``uff`` are null for a refused graph."""
+    return {"verdict": examination.verdict, "findings": examination.findings,
+            "plugin": surgery.plugins(examination.detector) if examination.detector else {},
+            "parity": report, "uff": "model.uff" if report else None}
+
+
+def _write_json(path: str, value: Any) -> None:
+    with open(path, "w", encoding="utf-8") as stream:
+        json.dump(value, stream, indent=1, sort_keys=True)
+        stream.write("\n")
+
+
+if __name__ == "__main__":
+    jobs.run(main)

@@ -1,0 +1,147 @@
+"""One graph, examined whole: what it is, whether it converts, and if not, why."""
+import collections
+import os
+from typing import Any, Dict, List, Optional, Set
+
+from stages.convert import graph as graphs
+from stages.convert import surgery, uff_writer
+from stages.convert.anatomy import Anatomy, regions
+from stages.convert.evaluate import Evaluator
+from stages.convert.graph import Graph, data_inputs
+from stages.convert.repair import Repair, repair
+from stages.convert.settings import Settings
+from stages.job import BadInput
+
+CONVERTIBLE, REPAIRABLE, REFUSED = "convertible", "repairable", "refused"
+CUT, FOLD, REPAIR, STOP = "cut", "fold", "repair", "stop"
+
+# TensorFlow operations that NVIDIA's converter has a UFF operation for (its table in tao_tensorflow1_backend).
+UFF_TAKES = set("""Placeholder Identity Const Add Sub Mul Div RealDiv Relu Relu6 LeakyRelu Tanh Sigmoid Elu Selu Softsign
+    Softplus Neg Abs Acos Acosh Asin Asinh Atan Atanh Ceil Cos Cosh Sin Sinh Tan Floor Sqrt Rsqrt Square Pow Exp Log Softmax
+    Minimum Maximum Shape ExpandDims ArgMax ArgMin Reshape Transpose Pack ConcatV2 MaxPool AvgPool LRN MatMul Conv2D
+    DepthwiseConv2dNative Conv2DBackpropInput BiasAdd FusedBatchNorm StridedSlice Sum Prod Min Max Mean Squeeze Pad Gather
+    GatherV2""".split())
+_CUT_ADVICE = {"preprocessor": "cut away: the runtime resizes and scales pixels itself, as model.json says",
+               "anchors": "replaced by GridAnchor_TRT, which makes the same anchors",
+               "postprocessor": "replaced by NMS_TRT, which decodes and suppresses"}
+
+
+class Examination:
+    """What was found out about a graph; everything after the point of a refusal is None.
+
+    Attributes:
+        verdict: ``convertible``, ``repairable`` or ``refused``.
+        tensorflow: the versions that may have written the graph.
+        ops: operation -> how often, in the whole graph.
+        findings: ``{"op", "node", "count", "where", "severity", "advice"}``, one per operation and place;
+            ``node`` is the first of ``count``; severities are ``cut``, ``fold``, ``repair`` and ``stop``.
+        graph, anatomy, evaluator, detector, meta: the repaired graph, its parts, its session, its parameters, its UFF.
+    """
+
+    def __init__(self, path: str, pipeline_config: str = "", threads: int = 1) -> None:
+        original = graphs.read(path)
+        self.tensorflow = written_by(original)
+        self.ops = dict(collections.Counter(node.op for node in original.nodes.values()))
+        self.findings = []  # type: List[Dict[str, Any]]
+        self.graph = None  # type: Optional[Graph]
+        self.anatomy = None  # type: Optional[Anatomy]
+        self.evaluator = None  # type: Optional[Evaluator]
+        self.detector = None  # type: Optional[surgery.Detector]
+        self.meta = None  # type: Any
+        try:
+            self._examine(original, pipeline_config or beside(path, "pipeline.config"), threads)
+        except BadInput as error:
+            self.findings.append({"op": "", "node": "", "count": 1, "where": "graph", "severity": STOP,
+                                  "advice": str(error)})
+
+    def _examine(self, original: Graph, pipeline_config: str, threads: int) -> None:
+        self.graph, repairs = repair(original)
+        self.evaluator = Evaluator(self.graph.definition, threads)
+        self.anatomy = Anatomy(self.graph)
+        self.findings = _findings(original, self.graph, self.anatomy, repairs)
+        settings = Settings(pipeline_config) if pipeline_config else None
+        self.detector = surgery.examine(self.graph, self.anatomy, self.evaluator, settings)
+        if self.verdict != REFUSED:
+            self.meta = uff_writer.write(self.graph, self.anatomy, self.detector)
+
+    @property
+    def verdict(self) -> str:
+        """The worst that any finding says."""
+        severities = {finding["severity"] for finding in self.findings}
+        return REFUSED if STOP in severities else REPAIRABLE if REPAIR in severities else CONVERTIBLE
+
+    def refusal(self) -> str:
+        """Why the graph is refused, in one sentence."""
+        return next(finding["advice"] for finding in self.findings if finding["severity"] == STOP)
+
+
+def beside(path: str, name: str) -> str:
+    """The path of the file ``name`` in the export folder ``path``, or "" where there is none."""
+    found = os.path.join(path, name)
+    return found if os.path.isdir(path) and os.path.isfile(found) else ""
+
+
+def written_by(graph: Graph) -> str:
+    """Which TensorFlow wrote the graph, from operations and attributes: the exporter blanks the producer's version."""
+    ops = {node.op for node in graph.nodes.values()}
+    attributes = {name for node in graph.nodes.values() for name in node.attr}
+    if ops & {"FusedBatchNormV3", "AddV2", "NonMaxSuppressionV5"} or attributes & {
+            "incompatible_shape_error", "T_threshold"}:
+        return "1.15 or newer"
+    if attributes & {"explicit_paddings", "half_pixel_centers", "batch_dims"}:
+        return "1.14"
+    # Until 1.12 a transpose without permutation computed it: (rank - 1) - range(rank). Later versions knew the rank.
+    permutations = [graph.maker(data_inputs(node)[1]).op for node in graph.of_kind("Transpose")
+                    if len(data_inputs(node)) == 2]
+    return "1.13" if permutations and "Sub" not in permutations else "1.12 or older"
+
+
+def network(graph: Graph, anatomy: Anatomy) -> Set[str]:
+    """The nodes that become UFF nodes: what flows into the heads' data, up to the network's entry."""
+    sources = [head.source for head in anatomy.box_heads + anatomy.class_heads]
+    heads = {head.reshape for head in anatomy.box_heads + anatomy.class_heads}
+    return graph.ancestors(sources, stop=[anatomy.entry]) | heads
+
+
+def _findings(original: Graph, repaired: Graph, anatomy: Anatomy, repairs: List[Repair]) -> List[Dict[str, Any]]:
+    where, kept = regions(repaired, anatomy), network(repaired, anatomy)
+    found = []
+    for one in repairs:
+        for place, names in _by_place(one.nodes, where):
+            found.append(_finding(one.op, names, place, REPAIR, one.why))
+    groups = collections.OrderedDict()  # type: Dict[str, List[str]]
+    for name, node in original.nodes.items():
+        groups.setdefault(node.op, []).append(name)
+    repaired_places = {(finding["op"], finding["where"]) for finding in found}
+    for op, nodes in groups.items():
+        for place, names in _by_place(nodes, where):
+            if (op, place) not in repaired_places:
+                found.extend(_judge(repaired, op, names, place, kept))
+    return found
+
+
+def _by_place(names: List[str], where: Dict[str, str]) -> "collections.abc.ItemsView":
+    places = collections.OrderedDict()  # type: Dict[str, List[str]]
+    for name in names:
+        places.setdefault(where[name], []).append(name)
+    return places.items()
+
+
+def _judge(graph: Graph, op: str, names: List[str], place: str, kept: Set[str]) -> List[Dict[str, Any]]:
+    if place in _CUT_ADVICE:
+        return [] if op in UFF_TAKES else [_finding(op, names, place, CUT, _CUT_ADVICE[place])]
+    stopping = [name for name in names if name in kept and not _is_written(graph, name)]
+    folded = [name for name in names if name not in kept and op not in ("Const", "Identity", "ConcatV2", "Squeeze")]
+    found = [_finding(op, stopping, place, STOP, 'UFF has no %s (node "%s" of the %s); train one of the plain ssd_* '
+                      "architectures" % (op, stopping[0], place))] if stopping else []
+    return found + ([_finding(op, folded, place, FOLD, "computed once, for a batch of 1, and written as a constant")]
+                    if folded else [])
+
+
+def _is_written(graph: Graph, name: str) -> bool:
+    op = graph.nodes[name].op
+    return op in uff_writer.CONVERTERS or op in ("Identity", "Reshape", "Pad")
+
+
+def _finding(op: str, names: List[str], place: str, severity: str, advice: str) -> Dict[str, Any]:
+    return {"op": op, "node": names[0], "count": len(names), "where": place, "severity": severity, "advice": advice}
