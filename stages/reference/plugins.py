@@ -131,9 +131,15 @@ class NmsParameters:
             raise ValueError("its inputOrder %s is no order of the inputs 0, 1 and 2" % self.input_order)
         if self.code_type not in range(4):
             raise ValueError("its codeType is %d, but the plugin asserts 0 to 3 (decodeBBoxes.cu)" % self.code_type)
+        if not self.score_threshold >= 0:
+            raise ValueError("its confidenceThreshold is %s: scores under 0 would sort behind empty rows" % self.score_threshold)
         if self.classes < 1 or not 0 < self.keep_top_k <= self.top_k <= MAX_TOP_K:
             raise ValueError("it needs numClasses of at least 1 and 0 < keepTopK <= topK <= %d, but has %d, %d and %d"
                              % (MAX_TOP_K, self.classes, self.keep_top_k, self.top_k))
+
+    def location(self, label: Any) -> Any:
+        """The row of the decoded boxes that holds those of class ``label`` (or classes)."""
+        return np.zeros_like(label) if self.share_location else label
 
     def check_inputs(self, shapes: List[List[int]]) -> int:
         """Hold (loc, conf, prior) samples against the plugin's assertions, and return the number of priors."""
@@ -157,10 +163,14 @@ class NmsParameters:
 def nms(fields: Fields, *inputs: np.ndarray, half: bool = False) -> List[np.ndarray]:
     """Decode, sort, suppress, sort again.
 
+    Args:
+        inputs: loc, conf and prior, in the order that ``inputOrder`` tells.
+        half: compute in float16, as TensorRT 8 does when it picks FP16 for the plugin.
+
     Returns:
         Detections, float32 [1, 1, keepTopK, 7]: rows of [image, label with background, score, xmin, ymin, xmax, ymax],
         clipped to 0..1, unused rows with label -1; and their number, int32 [1, 1, 1, 1] (TensorRT declares it as float
-        but stores these bits). With ``half`` all is computed in float16, as TensorRT 8 does when it picks FP16 for the plugin.
+        but stores these bits).
     """
     p = NmsParameters(fields)
     if len(inputs) != 3:
@@ -170,8 +180,10 @@ def nms(fields: Fields, *inputs: np.ndarray, half: bool = False) -> List[np.ndar
     kind = np.float16 if half else np.float32
     with np.errstate(over="ignore", invalid="ignore"):  # an overflow makes a NaN, and a NaN fails the threshold
         boxes = _decode(p, loc.reshape(priors, -1, 4).astype(kind), prior.reshape(2, priors, 1, 4).astype(kind))
-        scores, indices = _sorted_scores(p, conf.reshape(priors, p.classes).astype(kind))
-        return _gather_top(p, boxes, *_suppress(p, boxes, scores, indices))
+        scores, best = _sorted_scores(p, conf.reshape(priors, p.classes).astype(kind))
+        chosen = _select(p, boxes, scores, best)
+        rows = _rows(p, boxes, scores, best, chosen)
+    return [rows[np.newaxis, np.newaxis], np.full((1, 1, 1, 1), len(chosen), np.int32)]
 
 
 def _decode(p: NmsParameters, loc: np.ndarray, prior: np.ndarray) -> np.ndarray:
@@ -206,48 +218,48 @@ def _sorted_scores(p: NmsParameters, conf: np.ndarray) -> Tuple[np.ndarray, np.n
     return np.take_along_axis(scores, order, 1), np.where(np.take_along_axis(passed, order, 1), order, -1)
 
 
-def _suppress(p: NmsParameters, boxes: np.ndarray, scores: np.ndarray, indices: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    """Greedy suppression in each class: scores and priors of suppressed candidates become 0 and -1."""
-    kept_scores, kept = scores.copy(), indices.copy()
-    for label in range(p.classes):
-        valid = np.flatnonzero(indices[label] >= 0)
-        class_boxes = boxes[0 if p.share_location else label][indices[label][valid]].astype(np.float32)
-        lost = valid[~_greedy(class_boxes, p.iou_threshold, p.is_normalized)]
-        kept_scores[label, lost], kept[label, lost] = 0, -1
-    return kept_scores, kept
+def _select(p: NmsParameters, boxes: np.ndarray, scores: np.ndarray, priors: np.ndarray) -> List[int]:
+    """Places in the flattened [class, rank] tables of the candidates that survive and are output, best first.
+
+    The plugin suppresses in every class and sorts the survivors. Here the candidates are taken in that last order and
+    each survivor suppresses the rest of its class, which gives the same rows, and ends once keepTopK are found.
+    """
+    alive, chosen = priors.reshape(-1) >= 0, []  # type: np.ndarray, List[int]
+    candidates = np.argsort(-scores.reshape(-1), kind="mergesort")  # stable: ties go by class, then by rank
+    for place in candidates[alive[candidates]].tolist():
+        if len(chosen) == p.keep_top_k:
+            break
+        if alive[place]:
+            chosen.append(place)
+            label, rank = divmod(place, p.top_k)
+            rivals = boxes[p.location(label), priors[label, rank:]].astype(np.float32)
+            alive[place:(label + 1) * p.top_k] &= ~(iou(rivals[0], rivals, p.is_normalized) > p.iou_threshold)
+    return chosen
 
 
-def _greedy(boxes: np.ndarray, threshold: np.float32, normalized: bool) -> np.ndarray:
-    """Which of the boxes [n, 4], best first, survive."""
-    survives = np.ones(len(boxes), bool)
-    overlaps = iou(boxes, normalized) > threshold
-    for row in range(len(boxes)):
-        if survives[row]:
-            survives[row + 1:] &= ~overlaps[row, row + 1:]
-    return survives
-
-
-def iou(boxes: np.ndarray, normalized: bool) -> np.ndarray:
-    """Intersection over union of every pair of ``boxes`` float32 [n, 4]: [n, n]. Pixels (not normalized) count one more."""
+def iou(box: np.ndarray, boxes: np.ndarray, normalized: bool) -> np.ndarray:
+    """Intersection over union of ``box`` [4] with each of ``boxes`` [n, 4], float32. Pixels (not normalized) count one more."""
     more = np.float32(0 if normalized else 1)
-    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
-    area = np.prod(high - low + more, axis=1)
-    inner_low, inner_high = np.maximum(low[:, None], low), np.minimum(high[:, None], high)
-    apart = (inner_low > inner_high).any(axis=2, keepdims=True)
+    (low, high), (lows, highs) = _corners(box), _corners(boxes)
+    inner_low, inner_high = np.maximum(low, lows), np.minimum(high, highs)
+    apart = (inner_low > inner_high).any(axis=-1, keepdims=True)
     sides = np.where(apart, np.float32(0), inner_high - inner_low) + more  # so the kernel has it: apart is 1 pixel, not 0
-    common = np.prod(sides, axis=2)
-    meet = (sides > 0).all(axis=2)
-    return np.divide(common, area[:, None] + area - common, out=np.zeros_like(common), where=meet)
+    common = sides.prod(axis=-1)
+    union = (high - low + more).prod(axis=-1) + (highs - lows + more).prod(axis=-1) - common
+    return np.divide(common, union, out=np.zeros_like(common), where=(sides > 0).all(axis=-1))
 
 
-def _gather_top(p: NmsParameters, boxes: np.ndarray, scores: np.ndarray, indices: np.ndarray) -> List[np.ndarray]:
-    labels = np.repeat(np.arange(p.classes), p.top_k)
-    order = np.argsort(-scores.reshape(-1), kind="mergesort")[:p.keep_top_k]
-    label, score, index = labels[order], scores.reshape(-1)[order], indices.reshape(-1)[order]
-    found = index >= 0
+def _corners(boxes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Lower and higher corner, whichever way round the box is."""
+    return np.minimum(boxes[..., :2], boxes[..., 2:]), np.maximum(boxes[..., :2], boxes[..., 2:])
+
+
+def _rows(p: NmsParameters, boxes: np.ndarray, scores: np.ndarray, priors: np.ndarray, chosen: List[int]) -> np.ndarray:
+    labels, ranks = np.divmod(np.array(chosen, int), p.top_k)
     rows = np.zeros((p.keep_top_k, 7), np.float32)
-    rows[:, 1] = np.where(found, label, -1)
-    rows[:, 2] = np.where(found, score, 0)
-    box = boxes[0 if p.share_location else label, index].astype(np.float32)
-    rows[:, 3:] = np.where(found[:, None], np.fmin(np.fmax(box, 0), 1), 0)
-    return [rows[None, None], np.array(found.sum(), np.int32).reshape(1, 1, 1, 1)]
+    rows[:, 1] = -1
+    found = rows[:len(chosen)]
+    found[:, 1], found[:, 2] = labels, scores[labels, ranks]
+    corners = boxes[p.location(labels), priors[labels, ranks]].astype(np.float32)
+    found[:, 3:] = np.fmin(np.fmax(corners, 0), 1)  # saturate: a NaN becomes 0
+    return rows

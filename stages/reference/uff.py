@@ -217,22 +217,27 @@ _DATA = {
 
 
 def _resolve(meta: MetaGraph) -> MetaGraph:
-    """The same graph with its references replaced by what they refer to and its constants as arrays."""
+    """The same graph with its references replaced by what they refer to and its constants as arrays.
+
+    An empty Data is refused: a writer that reads a protobuf map with [] makes one, and no parser promises to pass over it.
+    """
     nodes = []
     for node in meta.nodes:
-        fields = {name: _look_up(meta, node, value) for name, value in node.fields.items()}
+        fields = {name: _look_up(meta, node, name, value) for name, value in node.fields.items()}
         if node.operation == "Const":
             fields["values"] = _array(node.id, fields)
         nodes.append(node._replace(fields=fields))
     return meta._replace(nodes=nodes)
 
 
-def _look_up(meta: MetaGraph, node: Node, value: Any) -> Any:
-    if not isinstance(value, Reference):
-        return value
-    if value not in meta.referenced_data:
-        raise Malformed("node %s refers to %s, which is missing: the file is truncated or damaged" % (node.id, value))
-    return meta.referenced_data[value]
+def _look_up(meta: MetaGraph, node: Node, name: str, value: Any) -> Any:
+    if isinstance(value, Reference):
+        if value not in meta.referenced_data:
+            raise Malformed("node %s refers to %s, which is missing: the file is truncated or damaged" % (node.id, value))
+        value = meta.referenced_data[value]
+    if value is None:
+        raise Malformed("field %s of node %s holds no value" % (name, node.id))
+    return value
 
 
 def _array(name: str, fields: Dict[str, Any]) -> Any:
