@@ -9,8 +9,8 @@ from stages.report.artifacts import Artifact
 from stages.report.pictures import sample_pictures
 
 MOST_FINDINGS = 500
-PARITY_KEYS = ("pictures", "detections", "matched", "max_score_diff", "min_iou", "heads", "anchors", "decoded", "excused",
-               "worst")
+PARITY_KEYS = ("pictures", "detections", "matched", "max_score_diff", "min_iou", "heads", "anchors", "decoded",
+               "excused", "worst")
 
 
 def data_section(records: Artifact) -> Dict[str, Any]:
