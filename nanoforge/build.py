@@ -10,9 +10,8 @@ from typing import Any, Dict, Mapping
 
 from nanoforge import checkpoints, environments, runner
 from nanoforge.errors import NanoforgeError, StageFailed
-from nanoforge.listings import save_listing
-from nanoforge.pipeline import STAGES, Files, Inputs, upstream
-from nanoforge.plan import FRESH, Known, Status, input_digest, input_path, made, plan, status_of
+from nanoforge.pipeline import STAGES, upstream
+from nanoforge.plan import FRESH, Known, Status, input_digest, input_path, made, note_listings, plan, status_of
 from nanoforge.project import Project
 from nanoforge.runner import Call, Limits, Outcome
 from nanoforge.store import ArtifactFolder, discard
@@ -60,7 +59,7 @@ def _run(project: Project, status: Status, known: Known) -> Status:
 
 def _make(project: Project, status: Status, known: Known) -> ArtifactFolder:
     stage, fingerprint = status.stage, status.fingerprint
-    _note_listings(project, stage.inputs(project.setting))
+    note_listings(project, stage)
     python = environments.ensure(stage.environment, project.console, project.config.runner.python36)
     call = _call(project, status, known, python)
     shutil.rmtree(call.output, ignore_errors=True)
@@ -117,13 +116,6 @@ def _set_aside_damaged(project: Project, status: Status) -> None:
     if found:
         project.console.warn(f"{status.reasons[0]}; it is made again.")
         discard(found.folder)
-
-
-def _note_listings(project: Project, sources: Inputs) -> None:
-    for source in sources.values():
-        if isinstance(source, Files) and not source.digest:
-            listing = project.digests.listing(source.path, source.selection)
-            save_listing(project.build, listing.digest, listing.files)
 
 
 def _record(status: Status, outcome: Outcome, started: float, tools: Mapping[str, str]) -> Dict[str, Any]:

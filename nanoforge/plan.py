@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 from nanoforge import fingerprint as fingerprints
 from nanoforge.errors import BadInput
-from nanoforge.listings import changed_files, load_listing
+from nanoforge.listings import changed_files, load_listing, save_listing
 from nanoforge.pipeline import STAGES, Artifact, Files, Source, Stage, upstream
 from nanoforge.project import Project
 from nanoforge.store import ArtifactFolder
@@ -84,9 +84,12 @@ def _status_of_recipe(
     if found:
         return Status(stage, STALE, [f"its artifact {found.folder} is damaged: {damage}"], recipe, found)
     failure = project.failure(stage.name, fingerprint)
-    reasons = list(differences(project, latest.recipe, recipe)) if latest else ["it was never made"]
     if failure:
         return Status(stage, FAILED, [f"its last run failed: {failure}"], recipe, latest)
+    reasons = ["it was never made"]
+    if latest:
+        note_listings(project, stage)
+        reasons = list(differences(project, latest.recipe, recipe)) or ["its artifact is no longer there"]
     return Status(stage, STALE if latest else MISSING, reasons, recipe, latest)
 
 
@@ -119,6 +122,14 @@ def input_digest(project: Project, source: Source, known: Known, name: str) -> s
             f"The {name} are not there: {source.path} does not exist (see [dataset] and [model] in detector.toml)."
         )
     return project.digests.folder_digest(source.path, source.selection)
+
+
+def note_listings(project: Project, stage: Stage) -> None:
+    """Remember which files the user's inputs of the stage are made of, to name those that change."""
+    for source in stage.inputs(project.setting).values():
+        if isinstance(source, Files) and not source.digest:
+            listing = project.digests.listing(source.path, source.selection)
+            save_listing(project.build, listing.digest, listing.files)
 
 
 def differences(project: Project, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

@@ -75,12 +75,14 @@ def run(call: Call, on_progress: Callable[[float, float, str], None], on_warning
     with open(call.log, "w", encoding="utf-8") as log:
         child = _start(call)
         memory = _MemoryWatch(child.pid, call.limits.memory_mb)
+        threading.Thread(target=_end_what_is_left, args=(child,), daemon=True).start()
         try:
             _listen(child, log, outcome, on_progress, on_warning)
             code = child.wait()
         finally:
             memory.stop()
             end_group(child)
+            _close_pipes(child)
     if code:
         raise _failure(call, code, outcome, memory.exceeded)
     return outcome
@@ -175,10 +177,18 @@ def end_group(child: subprocess.Popen[str]) -> None:
             break
         if _group_ended(child, patience):
             break
-    if child.stdin:
-        child.stdin.close()
-    if child.stdout:
-        child.stdout.close()
+
+
+def _end_what_is_left(child: subprocess.Popen[str]) -> None:
+    """What a stage leaves running would hold its output open, and listening would never end."""
+    child.wait()
+    end_group(child)
+
+
+def _close_pipes(child: subprocess.Popen[str]) -> None:
+    for pipe in (child.stdin, child.stdout):
+        if pipe:
+            pipe.close()
 
 
 def _group_ended(child: subprocess.Popen[str], patience: float) -> bool:

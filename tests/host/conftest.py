@@ -1,0 +1,139 @@
+"""A project whose stages are small stand-ins: the real table, plan, store and runner, without TensorFlow.
+
+Each stand-in writes what it was given, and does what ``behaviour.json`` in the fake home tells it to.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from nanoforge import build as build_module
+from nanoforge import environments, fingerprint, pipeline, runner
+from nanoforge.console import Console
+from nanoforge.project import Project
+
+CLONE = Path(__file__).resolve().parents[2]
+
+STAND_IN = """
+import hashlib, json, os, subprocess, sys, time
+from stages import job
+
+def main(work):
+    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(home, "behaviour.json")) as stream:
+        behaviour = json.load(stream).get(work.stage, {})
+    with open(os.path.join(home, "ran.txt"), "a") as stream:
+        stream.write(work.stage + "\\n")
+    if "touch" in behaviour:
+        with open(behaviour["touch"], "a") as stream:
+            stream.write(" ")
+    if behaviour.get("child"):
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    if "sleep" in behaviour:
+        job.emit({"progress": {"done": 1, "total": 2, "message": "asleep"}})
+        time.sleep(behaviour["sleep"])
+    if "eat_mb" in behaviour:
+        hoard = bytearray(os.urandom(1 << 20)) * behaviour["eat_mb"]
+        time.sleep(60)
+    if "bad_input" in behaviour:
+        raise job.BadInput(behaviour["bad_input"])
+    if "fail" in behaviour:
+        raise job.StageFailed(behaviour["fail"])
+    if "crash" in behaviour:
+        raise RuntimeError(behaviour["crash"])
+    if "exit" in behaviour:
+        os._exit(behaviour["exit"])
+    seen = {name: digest(path) for name, path in sorted(work.inputs.items())}
+    for name in behaviour.get("files", ["out.txt"]):
+        with open(work.out(name), "w") as stream:
+            json.dump({"inputs": seen, "parameters": work.parameters}, stream, sort_keys=True)
+    for folder in ("JPEGImages", "Annotations"):
+        with open(work.out(folder, "a.xml"), "w") as stream:
+            stream.write("x")
+    for name in ("pipeline.config", "label_map.pbtxt"):
+        with open(work.out(name), "w") as stream:
+            stream.write(work.stage)
+    work.metrics(images=3, **{"mAP@0.5": 0.5})
+
+def digest(path):
+    hasher = hashlib.sha256()
+    for folder, _, names in sorted(os.walk(path)):
+        for name in sorted(names):
+            if name != "record.json":
+                with open(os.path.join(folder, name), "rb") as stream:
+                    hasher.update(stream.read())
+    return hasher.hexdigest()
+
+if __name__ == "__main__":
+    job.run(main)
+"""
+
+
+class Home:
+    """A fake clone: stand-in stages and lock files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "stages").mkdir(parents=True)
+        (folder / "stages" / "__init__.py").touch()
+        shutil.copy(CLONE / "stages" / "job.py", folder / "stages" / "job.py")
+        for stage in pipeline.TABLE:
+            module = folder.joinpath(*stage.module.split(".")).with_suffix(".py")
+            module.parent.mkdir(exist_ok=True)
+            module.write_text(STAND_IN)
+            lock = folder / "docker" / stage.environment / "requirements.lock"
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            lock.write_text("numpy==1.0\n")
+        self.behave()
+
+    def behave(self, **stages) -> None:
+        (self.folder / "behaviour.json").write_text(json.dumps(stages))
+
+    def ran(self):
+        """The stages that ran since the last call."""
+        log = self.folder / "ran.txt"
+        names = log.read_text().split() if log.exists() else []
+        log.unlink() if log.exists() else None
+        return names
+
+    def module(self, stage: str) -> Path:
+        return self.folder.joinpath(*pipeline.STAGES[stage].module.split(".")).with_suffix(".py")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    fake = Home(tmp_path / "clone")
+    for module in (runner, fingerprint, environments):
+        monkeypatch.setattr(module, "HOME", fake.folder)
+    monkeypatch.setattr(environments, "ensure", lambda *_args: Path(sys.executable))
+    monkeypatch.setattr(environments, "describe", lambda _python: {"python": "3"})
+    assert build_module.environments is environments
+    return fake
+
+
+class Photos:
+    """A detector's folder with photos, XML and a detector.toml."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("a", "b", "c"):
+            self.write(f"photos/JPEGImages/{name}.jpg", f"pixels of {name}")
+            self.write(f"photos/Annotations/{name}.xml", f"boxes of {name}")
+        self.write("detector.toml", '[dataset]\nphotos = "photos/JPEGImages"\nclasses = ["cat"]\n')
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def project(self, *overrides: str) -> Project:
+        return Project(self.folder / "detector.toml", overrides, Console())
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return Photos(tmp_path / "detector")

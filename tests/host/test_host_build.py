@@ -1,0 +1,222 @@
+"""What runs, what does not, and why: the plan, the store and explain, on a real table with stand-in stages."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from nanoforge.build import build
+from nanoforge.commands import status_json, statuses
+from nanoforge.errors import BadInput, StageFailed
+from nanoforge.housekeeping import _unused
+from nanoforge.pipeline import TABLE, upstream
+from nanoforge.plan import plan
+from nanoforge.project import Project
+
+EVERYTHING = ["records", "train", "evaluate", "export", "audit", "convert", "detect", "report"]
+
+
+def reasons(photos, stage, *overrides):
+    return plan(photos.project(*overrides), stage)[-1].reasons
+
+
+def test_everything_runs_once_and_then_nothing(home, photos):
+    build(photos.project(), "report")
+    assert home.ran() == EVERYTHING
+    build(photos.project(), "report")
+    assert home.ran() == []
+
+
+def test_only_what_a_target_needs_runs(home, photos):
+    build(photos.project(), "export")
+    assert home.ran() == ["records", "train", "export"]
+
+
+def test_a_comment_in_the_config_makes_nothing_stale(home, photos):
+    build(photos.project(), "export")
+    home.ran()
+    photos.write("detector.toml", "# a comment\n" + (photos.folder / "detector.toml").read_text())
+    build(photos.project(), "export")
+    assert home.ran() == []
+
+
+def test_a_moved_project_and_a_moved_clone_make_nothing_stale(home, photos, tmp_path, monkeypatch):
+    build(photos.project(), "export")
+    home.ran()
+    shutil.move(str(photos.folder), str(tmp_path / "elsewhere"))
+    photos.folder = tmp_path / "elsewhere"
+    build(photos.project(), "export")
+    assert home.ran() == []
+
+
+def test_touching_a_photo_without_changing_it_makes_nothing_stale(home, photos):
+    build(photos.project(), "records")
+    home.ran()
+    os.utime(photos.folder / "photos/JPEGImages/a.jpg", (1, 1))
+    build(photos.project(), "records")
+    assert home.ran() == []
+
+
+def test_a_changed_parameter_is_named_with_old_and_new_value(home, photos):
+    build(photos.project(), "train")
+    assert reasons(photos, "train", "train.batch_size=5") == ["parameter batch_size changed from 24 to 5"]
+
+
+def test_a_changed_photo_is_named(home, photos):
+    build(photos.project(), "records")
+    photos.write("photos/JPEGImages/b.jpg", "other pixels")
+    photos.write("photos/JPEGImages/new.jpg", "more")
+    (photos.folder / "photos/JPEGImages/c.jpg").unlink()
+    assert reasons(photos, "records") == [
+        "input photos changed: 1 added (new.jpg); 1 removed (c.jpg); 1 changed (b.jpg)",
+    ]
+
+
+def test_a_changed_module_and_a_changed_lock_are_named(home, photos):
+    build(photos.project(), "records")
+    home.module("records").write_text(home.module("records").read_text() + "\nmore = 1\n")
+    lock = home.folder / "docker" / "data" / "requirements.lock"
+    lock.write_text("numpy==2.0\n")
+    assert reasons(photos, "records") == [
+        "code stages/data/records.py was changed",
+        "environment lock docker/data/requirements.lock was changed",
+    ]
+
+
+def test_code_that_a_stage_imports_counts_and_other_code_does_not(home, photos):
+    helper = home.folder / "stages" / "data" / "helper.py"
+    helper.write_text("a = 1\n")
+    home.module("records").write_text("from stages.data import helper\n" + home.module("records").read_text())
+    build(photos.project(), "records")
+    (home.folder / "stages" / "data" / "unrelated.py").write_text("a = 1\n")
+    assert reasons(photos, "records") == []
+    helper.write_text("a = 2\n")
+    assert reasons(photos, "records") == ["code stages/data/helper.py was changed"]
+
+
+def test_equal_outputs_stop_the_wave(home, photos):
+    """A stage that runs again and makes the same bytes leaves what follows fresh."""
+    build(photos.project(), "train")
+    home.ran()
+    home.module("records").write_text(home.module("records").read_text() + "\n# no difference\n")
+    build(photos.project(), "train")
+    assert home.ran() == ["records"]
+
+
+def test_going_back_to_earlier_parameters_finds_the_earlier_artifact(home, photos):
+    build(photos.project(), "train")
+    build(photos.project("train.steps=9"), "train")
+    home.ran()
+    build(photos.project(), "train")
+    assert home.ran() == []
+
+
+def test_inputs_that_change_while_the_stage_runs_make_it_fail(home, photos):
+    home.behave(records={"touch": str(photos.folder / "photos/JPEGImages/a.jpg")})
+    with pytest.raises(StageFailed, match="photos changed while the stage ran"):
+        build(photos.project(), "records")
+    assert photos.project().store.latest("records") is None
+
+
+def test_a_failed_stage_leaves_nothing_and_says_so_until_it_works(home, photos):
+    home.behave(train={"fail": "the loss is not a number"})
+    with pytest.raises(StageFailed, match="the loss is not a number"):
+        build(photos.project(), "report")
+    found = {status.stage.name: status for status in statuses(photos.project())}
+    assert found["records"].state == "fresh"
+    assert found["train"].state == "failed"
+    assert "the loss is not a number" in found["train"].reasons[0]
+    home.behave()
+    home.ran()
+    build(photos.project(), "train")
+    assert home.ran() == ["train"]
+
+
+@pytest.mark.parametrize("damage", ["changed", "removed", "added", "same_size_and_time"])
+def test_a_damaged_artifact_is_a_miss_with_a_warning(home, photos, capsys, damage):
+    build(photos.project(), "train")
+    home.ran()
+    file = photos.project().store.latest("records").folder / "out.txt"
+    if damage == "added":
+        file.with_name("more.txt").write_text("x")
+    elif damage == "removed":
+        file.unlink()
+    else:
+        before = file.stat()
+        os.chmod(file, 0o644)
+        file.write_text(file.read_text().replace("{", "[", 1) if damage == "same_size_and_time" else "x")
+        if damage == "same_size_and_time":
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    # Rot that leaves size and time alone is found as soon as something is to be made from it.
+    build(photos.project("train.steps=7"), "train")
+    assert home.ran() == ["records", "train"]
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_a_damaged_record_is_a_miss(home, photos):
+    build(photos.project(), "records")
+    home.ran()
+    record = photos.project().store.latest("records").folder / "record.json"
+    record.write_text("{")
+    build(photos.project(), "records")
+    assert home.ran() == ["records"]
+
+
+def test_artifacts_are_read_only(home, photos):
+    build(photos.project(), "records")
+    file = photos.project().store.latest("records").folder / "out.txt"
+    assert file.stat().st_mode & 0o222 == 0
+
+
+def test_records_can_live_in_another_folder(home, photos, tmp_path):
+    elsewhere = f'records.folder="{tmp_path / "disk"}"'
+    build(photos.project(elsewhere), "train")
+    assert photos.project(elsewhere).store.latest("records").folder.parent == tmp_path / "disk"
+    home.ran()
+    build(photos.project(elsewhere), "train")
+    assert home.ran() == []
+
+
+def test_a_missing_photo_folder_is_bad_input(home, photos):
+    shutil.rmtree(photos.folder / "photos")
+    with pytest.raises(BadInput, match="does not exist"):
+        build(photos.project(), "records")
+
+
+def test_status_json_has_the_documented_form(home, photos):
+    build(photos.project(), "records")
+    document = status_json(statuses(photos.project()))
+    rows = {row["name"]: row for row in json.loads(json.dumps(document))["stages"]}
+    assert list(rows["records"]) == ["name", "environment", "state", "reasons", "artifact", "metrics"]
+    assert rows["records"]["state"] == "fresh" and rows["records"]["metrics"]["images"] == 3
+    assert rows["train"]["state"] == "missing" and rows["train"]["artifact"] is None
+
+
+def test_render_is_a_stage_of_the_demo_only(home, photos):
+    assert "render" not in [status.stage.name for status in statuses(photos.project())]
+    demo = photos.project("dataset.rendered_pictures=3")
+    assert upstream("records", demo.setting) == ["render", "records"]
+
+
+def test_gc_keeps_what_is_current_and_the_last(home, photos):
+    build(photos.project(), "train")
+    build(photos.project("train.steps=9"), "train")
+    build(photos.project("train.steps=8"), "train")
+    assert len(_unused(photos.project())) == 1
+
+
+def test_the_table_is_in_the_order_of_the_data(photos):
+    setting = photos.project().setting
+    for target in (stage.name for stage in TABLE):
+        assert upstream(target, setting)[-1] == target
+
+
+def test_a_remote_start_checkpoint_is_known_by_its_digest_before_it_is_there(home, photos, monkeypatch, tmp_path):
+    monkeypatch.setenv("NANOFORGE_CACHE", str(tmp_path / "cache"))
+    project = Project(
+        photos.folder / "detector.toml", ["model.checkpoint=ssd_mobilenet_v2_coco_2018_03_29"], photos.project().console
+    )
+    build(photos.project(), "records")
+    status = plan(project, "train")[-1]
+    assert status.recipe["inputs"]["start"] == "b9380178b2e35333f1a735e39745928488bdabeb9ed20bc6fa07af8172cb5adc"

@@ -1,0 +1,186 @@
+"""The command line as users and CI meet it: exit codes, JSON, help, init."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nanoforge import commands, newcomer
+from nanoforge.config import load
+from nanoforge.dataset import find_voc_folders
+from nanoforge.errors import BadInput
+from nanoforge.runner import Outcome
+
+CLONE = Path(__file__).resolve().parents[2]
+
+
+def run(*arguments, cwd):
+    path = os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, "-m", "nanoforge", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, "COLUMNS": "120"},
+    )
+
+
+@pytest.fixture(scope="module")
+def task_names():
+    listed = run("--list", cwd=CLONE).stdout
+    return [line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2] != " "]
+
+
+def test_the_documented_tasks_are_there(task_names):
+    wanted = (
+        "init demo resize records train evaluate preview tensorboard export audit convert detect build status explain"
+    )
+    assert {*wanted.split(), "doctor", "clean", "gc", "report", "test"} <= set(task_names)
+
+
+def test_every_task_has_help_with_an_example(task_names):
+    for name in task_names:
+        shown = run("--help", name, cwd=CLONE).stdout
+        assert f"Example: ./run {name}" in shown, name
+        options = [line for line in shown.splitlines() if line.strip().startswith("-")]
+        assert all(len(line.split("  ", 2)) > 1 for line in options)
+
+
+def test_every_stage_task_has_a_dry_run_and_overrides(task_names):
+    for name in (
+        "demo",
+        "resize",
+        "records",
+        "train",
+        "evaluate",
+        "preview",
+        "export",
+        "audit",
+        "convert",
+        "detect",
+        "build",
+    ):
+        shown = run("--help", name, cwd=CLONE).stdout
+        assert "--dry-run" in shown and "--set" in shown, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["trian"], "trian"),
+        (["train", "--nonsense"], "nonsense"),
+        (["status"], "init PHOTOS"),
+        (["status", "--config", "nowhere.toml"], "nowhere.toml"),
+        (["init", "nowhere"], "is not a folder"),
+        (["audit", "--graph", "nowhere.pb"], "nowhere.pb"),
+        (["convert", "--graph", "nowhere.pb", "--out", "x"], "nowhere.pb"),
+        (["test", "kitchen"], "kitchen"),
+    ],
+)
+def test_bad_input_ends_with_2_and_one_sentence(tmp_path, arguments, words):
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_missing_python36_ends_with_3_and_says_how_to_get_one(tmp_path):
+    (tmp_path / "detector.toml").write_text('[dataset]\nclasses = ["a"]\nrendered_pictures = 1\n')
+    graph = tmp_path / "g.pb"
+    graph.write_bytes(b"x")
+    done = subprocess.run(
+        [sys.executable, "-m", "nanoforge", "audit", "--graph", str(graph)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")]),
+            "NANOFORGE_PYTHON36": "/nowhere/python",
+        },
+    )
+    assert done.returncode == 3
+    assert "pyenv install 3.6.15" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_explain_of_an_unknown_stage_lists_the_stages(photos):
+    with pytest.raises(BadInput, match="records, train"):
+        commands.explain(photos.project(), "trian")
+
+
+def test_explain_prints_every_reason_and_says_whether_it_would_run(home, photos, capsys):
+    assert commands.explain(photos.project(), "records") is True
+    assert "it was never made" in capsys.readouterr().out
+    commands.build(photos.project(), "records")
+    assert commands.explain(photos.project(), "records") is False
+    capsys.readouterr()
+    assert commands.explain(photos.project("records.seed=1", "records.limit=2"), "records") is True
+    said = capsys.readouterr().out
+    assert "seed changed from 0 to 1" in said and "limit changed from 0 to 2" in said
+
+
+def test_status_json_is_on_standard_output_alone(photos):
+    done = run("status", "--config", str(photos.folder), "--json", cwd=photos.folder)
+    assert done.returncode == 0
+    assert [row["name"] for row in json.loads(done.stdout)["stages"]][:3] == ["resize", "records", "train"]
+
+
+def test_a_dry_run_runs_nothing(photos):
+    done = run("build", "--dry-run", "--set", "train.steps=5", cwd=photos.folder)
+    assert done.returncode == 0
+    assert "records    would run: it was never made" in done.stderr
+    assert not (photos.folder / "build" / "store").exists()
+
+
+SURVEY = {"pictures": 3, "annotations": 3, "classes": {"dog": 4, "cat": 9}, "sizes": {}, "problems": {}}
+
+
+@pytest.fixture
+def survey(monkeypatch):
+    """Stands in for the survey stage, which tests/data runs for real."""
+
+    def run_once(_work, _console, out):
+        out.mkdir(parents=True)
+        (out / "survey.json").write_text(json.dumps(SURVEY))
+        return Outcome()
+
+    monkeypatch.setattr(newcomer, "run_once", run_once)
+
+
+def test_init_writes_a_config_that_loads(survey, photos, tmp_path):
+    target = newcomer.init(str(photos.folder / "photos"), str(tmp_path / "mine"), force=False)
+    found = load(target)
+    assert found.dataset.classes == ["cat", "dog"]
+    assert Path(found.dataset.photos) == photos.folder / "photos" / "JPEGImages"
+    assert Path(found.dataset.annotations) == photos.folder / "photos" / "Annotations"
+
+
+def test_init_writes_relative_paths_inside_the_project(survey, photos):
+    target = newcomer.init(str(photos.folder / "photos"), str(photos.folder), force=True)
+    assert load(target).dataset.photos == "photos/JPEGImages"
+
+
+def test_init_overwrites_only_when_told(survey, photos):
+    before = (photos.folder / "detector.toml").read_text()
+    with pytest.raises(BadInput, match="--force"):
+        newcomer.init(str(photos.folder / "photos"), str(photos.folder), force=False)
+    assert (photos.folder / "detector.toml").read_text() == before
+
+
+@pytest.mark.parametrize("layout", [("JPEGImages", "Annotations"), ("images", "annotations"), ("", "")])
+def test_the_usual_layouts_are_found(tmp_path, layout):
+    for folder, name in zip(layout, ("a.jpg", "a.xml")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).write_text("x")
+    found = find_voc_folders(tmp_path)
+    assert (found.photos, found.annotations) == (tmp_path / layout[0], tmp_path / layout[1])
+    assert find_voc_folders(tmp_path / layout[0]) == found
+
+
+@pytest.mark.parametrize(("name", "words"), [("a.xml", "no photo"), ("a.jpg", "no VOC XML")])
+def test_half_a_dataset_is_bad_input(tmp_path, name, words):
+    (tmp_path / name).write_text("x")
+    with pytest.raises(BadInput, match=words):
+        find_voc_folders(tmp_path)
