@@ -71,8 +71,16 @@ def short(digest: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """Any JSON value on one line; a string without its quotes."""
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
+    """Any JSON value on one line, numbers to six digits; a string without its quotes."""
+    return value if isinstance(value, str) else json.dumps(_to_six_digits(value), sort_keys=True, ensure_ascii=False)
+
+
+def _to_six_digits(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _to_six_digits(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_to_six_digits(one) for one in value]
+    return float("%.6g" % value) if isinstance(value, float) else value
 
 
 def _template(name: str) -> str:

@@ -31,3 +31,4 @@ def test_shares_digests_and_json() -> None:
     assert share(0.4321) == "43.2%" and share(None) == "0%" and share(math.nan) == "0%"
     assert short("sha256:" + "ab" * 32) == "abababababab"
     assert plain({"b": [1], "a": "고깔"}) == '{"a": "고깔", "b": [1]}' and plain("x") == "x"
+    assert plain([0.9388092756271362, {"scale": 2 / 255}, 7]) == '[0.938809, {"scale": 0.00784314}, 7]'
