@@ -2,7 +2,7 @@
 
 What is found is only a claim; :mod:`stages.convert.proof` feeds values through the graph to prove it.
 """
-from typing import Any, Dict, List, NamedTuple, Optional, Set
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from stages.convert.graph import Graph, data_inputs, node_name
 from stages.job import BadInput
@@ -76,7 +76,7 @@ def _refuse_two_stages(graph: Graph) -> None:
                        "give the frozen_inference_graph.pb of object_detection's exporter")
 
 
-def find_concats(graph: Graph) -> "tuple":
+def find_concats(graph: Graph) -> Tuple[Any, Any, List[Any]]:
     """The nodes that concatenate the layers' box encodings and class predictions, and the Exp nodes of the decoder.
 
     Box encodings are what a decoder takes the exponential of; the other concatenation of heads is the classes.

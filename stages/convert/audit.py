@@ -5,9 +5,9 @@ import textwrap
 from typing import Any, Dict, List, Tuple
 
 from stages import job as jobs
-from stages.convert.examination import CUT, FOLD, REFUSED, REPAIR, STOP, Examination
+from stages.convert.examination import CUT, FOLD, NOTE, REFUSED, REPAIR, STOP, Examination
 
-_HEADINGS = {STOP: "Stops the conversion", REPAIR: "Repaired, with equal numbers", FOLD: "Folded to constants",
+_HEADINGS = {STOP: "Stops the conversion", NOTE: "Converts, but mind", REPAIR: "Repaired, with equal numbers", FOLD: "Folded to constants",
              CUT: "Cut away"}
 
 

@@ -1,7 +1,7 @@
 """One graph, examined whole: what it is, whether it converts, and if not, why."""
 import collections
 import os
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from stages.convert import graph as graphs
 from stages.convert import surgery, uff_writer
@@ -13,7 +13,7 @@ from stages.convert.settings import Settings
 from stages.job import BadInput
 
 CONVERTIBLE, REPAIRABLE, REFUSED = "convertible", "repairable", "refused"
-CUT, FOLD, REPAIR, STOP = "cut", "fold", "repair", "stop"
+CUT, FOLD, NOTE, REPAIR, STOP = "cut", "fold", "note", "repair", "stop"
 
 # TensorFlow operations that NVIDIA's converter has a UFF operation for (its table in tao_tensorflow1_backend).
 UFF_TAKES = set("""Placeholder Identity Const Add Sub Mul Div RealDiv Relu Relu6 LeakyRelu Tanh Sigmoid Elu Selu Softsign
@@ -34,7 +34,7 @@ class Examination:
         tensorflow: the versions that may have written the graph.
         ops: operation -> how often, in the whole graph.
         findings: ``{"op", "node", "count", "where", "severity", "advice"}``, one per operation and place;
-            ``node`` is the first of ``count``; severities are ``cut``, ``fold``, ``repair`` and ``stop``.
+            ``node`` is the first of ``count``; severities are ``cut``, ``fold``, ``note``, ``repair`` and ``stop``.
         graph, anatomy, evaluator, detector, meta: the repaired graph, its parts, its session, its parameters, its UFF.
     """
 
@@ -61,6 +61,7 @@ class Examination:
         self.findings = _findings(original, self.graph, self.anatomy, repairs)
         settings = Settings(pipeline_config) if pipeline_config else None
         self.detector = surgery.examine(self.graph, self.anatomy, self.evaluator, settings)
+        self.findings += _notes(self.detector)
         if self.verdict != REFUSED:
             self.meta = uff_writer.write(self.graph, self.anatomy, self.detector)
 
@@ -120,11 +121,21 @@ def _findings(original: Graph, repaired: Graph, anatomy: Anatomy, repairs: List[
     return found
 
 
-def _by_place(names: List[str], where: Dict[str, str]) -> "collections.abc.ItemsView":
+def _notes(detector: surgery.Detector) -> List[Dict[str, Any]]:
+    """What converts, but not without a difference that the user should know."""
+    if detector.per_class >= detector.outputs.most:
+        return []
+    advice = ("max_detections_per_class is %d, which NMS_TRT cannot limit: of more than %d objects of one class it keeps up to %d; "
+              "export with max_detections_per_class equal to max_total_detections"
+              % (detector.per_class, detector.per_class, detector.outputs.most))
+    return [{"op": "", "node": "", "count": 1, "where": "postprocessor", "severity": NOTE, "advice": advice}]
+
+
+def _by_place(names: List[str], where: Dict[str, str]) -> List[Tuple[str, List[str]]]:
     places = collections.OrderedDict()  # type: Dict[str, List[str]]
     for name in names:
         places.setdefault(where[name], []).append(name)
-    return places.items()
+    return list(places.items())
 
 
 def _judge(graph: Graph, op: str, names: List[str], place: str, kept: Set[str]) -> List[Dict[str, Any]]:

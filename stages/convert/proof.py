@@ -64,12 +64,13 @@ def _input_size(evaluator: Evaluator, graph: Graph, anatomy: Anatomy) -> Tuple[i
     asked = [(int(fixed[1]), int(fixed[2]))] if len(fixed) == 4 and min(fixed[1:3]) > 0 else [(64, 32), (32, 64)]
     if max(max(size) for size in asked) > _LARGEST_SIDE:
         raise BadInput("The graph takes pictures of %d x %d, more than a Jetson Nano can" % asked[0])
-    shapes = {evaluator.run([anatomy.entry], {anatomy.image: as_fed(noise(size + (3,)), graph, anatomy)})[0].shape
-              for size in asked}
-    shape = shapes.pop()
-    if shapes or len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or not 0 < max(shape[1:3]) <= _LARGEST_SIDE:
-        raise BadInput("The network's input has no fixed size (keep_aspect_ratio_resizer); "
-                       "train with fixed_shape_resizer")
+    whites = [np.full(size + (3,), 255, np.uint8) for size in asked]
+    entries = [evaluator.run([anatomy.entry], {anatomy.image: as_fed(white, graph, anatomy)})[0] for white in whites]
+    shape = entries[0].shape
+    stretches = all(entry.shape == shape and entry.size and np.ptp(entry) <= TOLERANCE for entry in entries)
+    if not stretches or len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or max(shape[1:3]) > _LARGEST_SIDE:
+        raise BadInput("The graph's preprocessor does not stretch every picture to one size (keep_aspect_ratio_resizer, or "
+                       "channel means); train ssd_mobilenet_v1, v2, ssdlite or inception_v2 with fixed_shape_resizer")
     return int(shape[1]), int(shape[2])
 
 

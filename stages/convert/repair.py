@@ -4,7 +4,7 @@ Each pass checks its precondition on every node it changes and refuses otherwise
 TensorFlow 1.12 to 1.15: repaired graphs give the same bits in TensorFlow 1.12 as its own export of the same checkpoint.
 """
 import collections
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 from tensorflow.core.framework import attr_value_pb2, graph_pb2, types_pb2
@@ -21,11 +21,11 @@ NEW_ATTRIBUTES = {
     "T_threshold": attr_value_pb2.AttrValue(type=types_pb2.DT_FLOAT),
 }
 
-Repair = collections.namedtuple("Repair", ["op", "nodes", "why"])
+Repair = NamedTuple("Repair", [("op", str), ("nodes", List[str]), ("why", str)])
 """One thing done: the operation as it was, the names of the nodes, and why the numbers stay the same."""
 
 
-def repair(graph: Graph) -> "tuple":
+def repair(graph: Graph) -> Tuple[Graph, List[Repair]]:
     """``graph`` as TensorFlow 1.12 writes it, and the list of :class:`Repair` done; the given graph is left as it was.
 
     Raises:
@@ -39,11 +39,11 @@ def repair(graph: Graph) -> "tuple":
     return Graph(definition), repairs
 
 
-def _named(nodes: List[Any], why: str, op: Callable[[Any], str] = lambda node: node.op) -> List[Repair]:
+def _named(nodes: List[Any], why: str) -> List[Repair]:
     """One Repair per operation of ``nodes``."""
     groups = collections.OrderedDict()  # type: Dict[str, List[str]]
     for node in nodes:
-        groups.setdefault(op(node), []).append(node.name)
+        groups.setdefault(node.op, []).append(node.name)
     return [Repair(name, names, why) for name, names in groups.items()]
 
 
@@ -99,7 +99,10 @@ def lower_non_max_suppression(graph: Graph) -> List[Repair]:
 
 
 def _check_plain_suppression(graph: Graph, node: Any) -> None:
-    sigma = graph.constant(node.input[5]) if node.op.endswith("V5") else np.float32(0)
+    inputs = data_inputs(node)
+    if len(inputs) < (6 if node.op.endswith("V5") else 5):
+        raise BadInput('Node "%s" (%s) lacks inputs; export the graph again' % (node.name, node.op))
+    sigma = graph.constant(inputs[5]) if node.op.endswith("V5") else np.float32(0)
     if sigma is None or sigma.size != 1 or float(sigma) != 0.0:
         raise BadInput('Node "%s" does soft suppression (soft_nms_sigma); neither TensorFlow 1.12 nor NMS_TRT can: '
                        "export with soft_nms_sigma 0" % node.name)

@@ -4,7 +4,7 @@ Names, fields and order follow what NVIDIA's converter writes (its table is publ
 ``tao_tensorflow1_backend``, Apache-2.0, and a genuine file was held against it): nodes depth first from the output,
 ``MarkOutput_0`` last; weights under ``weights_<id>``, dimension orders under ``orders_<names>``.
 """
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ ANCHOR_INPUT = "AnchorInput"
 RESERVED = (INPUT, GRID_ANCHOR, PRIORS, LOCATIONS, CONFIDENCES, NMS, ANCHOR_INPUT, "MarkOutput_0")
 
 _ORDERS = {"N+C": [0, 2, uff_schema.ORDER_INCREMENT, 1], "+CK": [2, uff_schema.ORDER_INCREMENT, 1, 0]}
-_SUFFIXES = ((float, "float", "d"), (int, "int", "i"))
+_SUFFIXES = {float: ("float", "d"), int: ("int", "i")}
 
 
 def write(graph: Graph, anatomy: Anatomy, detector: Detector) -> Any:
@@ -132,7 +132,7 @@ class _Writer:
                  values=("ref", "weights_" + name))
         self._reference["weights_" + name].blob = values.astype(values.dtype.newbyteorder("<")).tobytes()
 
-    def orders(self, *names: str) -> Any:
+    def orders(self, *names: str) -> Tuple[str, str]:
         """The field that says in which order the inputs' dimensions lie; its table is written on first use."""
         key = "orders_" + "_".join(names)
         if key not in self._reference:
@@ -142,14 +142,13 @@ class _Writer:
         return ("ref", key)
 
 
-def _typed(name: str, value: Any) -> "tuple":
+def _typed(name: str, value: Any) -> Tuple[str, Tuple[str, Any]]:
     """The field's name with the suffix of its type, as graphsurgeon writes it, and its data."""
     is_list = isinstance(value, list)
-    for kind, suffix, data in _SUFFIXES:
-        if isinstance(value[0] if is_list else value, kind):
-            return ("%s_u_%s" % (name, suffix[0] + "list"), (data + "_list", value)) if is_list else (
-                "%s_u_%s" % (name, suffix), (data, value))
-    raise TypeError("no UFF type for field %s" % name)
+    suffix, data = _SUFFIXES[type(value[0] if is_list else value)]
+    if is_list:
+        return "%s_u_%slist" % (name, suffix[0]), (data + "_list", value)
+    return "%s_u_%s" % (name, suffix), (data, value)
 
 
 def _window(node: Any, attribute: str) -> List[int]:
