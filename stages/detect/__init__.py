@@ -1,0 +1,1 @@
+"""Boxes on pictures and video, by the reference engine."""

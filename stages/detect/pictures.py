@@ -1,0 +1,113 @@
+"""Where the pictures come from: files, or the validation records of a dataset."""
+import json
+import os
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+
+import numpy as np
+
+from stages import pixels
+from stages.job import BadInput
+from stages.reference import wire
+
+Picture = NamedTuple("Picture", [
+    ("name", str), ("load", Callable[[], np.ndarray]), ("size", Optional[List[int]]), ("truth", Optional[List[Dict[str, Any]]])])
+Picture.__doc__ = """A picture to look at.
+
+``name``: relative path with ``/``; ``load()``: uint8 RGB [H, W, 3], ValueError where it is none; ``size``: [height, width] in
+which its boxes count, None for that of its pixels; ``truth``: ``{"class_id", "box"}`` in that size, None where unknown.
+"""
+FRAME_HEAD, FRAME_TAIL = 12, 4  # a TFRecord frame: length and its checksum, the data, the data's checksum
+
+
+def from_files(path: str) -> List[Picture]:
+    """The picture at ``path``, or all in that folder and the folders in it, by name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if os.path.isfile(path):
+        return [_file(path, os.path.basename(path))]
+    names = sorted(_picture_names(path))
+    if not names:
+        raise BadInput("%s holds no picture (%s); name a picture, a folder of pictures or a video"
+                       % (path, ", ".join(pixels.PICTURE_SUFFIXES)))
+    return [_file(os.path.join(path, *name.split("/")), name) for name in names]
+
+
+def _picture_names(folder: str) -> Iterator[str]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if is_picture(name) and not name.startswith("."):  # macOS leaves ._IMG.jpg beside IMG.jpg
+                yield os.path.relpath(os.path.join(parent, name), folder).replace(os.sep, "/")
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file of this name should be a picture."""
+    return os.path.splitext(name)[1].lower() in pixels.PICTURE_SUFFIXES
+
+
+def _file(path: str, name: str) -> Picture:
+    def load() -> np.ndarray:
+        try:
+            with open(path, "rb") as stream:
+                return pixels.decode(stream.read())
+        except OSError as error:
+            raise ValueError(error.strerror)
+    return Picture(name, load, None, None)
+
+
+def from_records(folder: str) -> List[Picture]:
+    """The validation pictures of a records artifact, with truth, in file order.
+
+    Raises:
+        BadInput: the folder is none, or it has no validation picture.
+    """
+    path = os.path.join(folder, "index.jsonl")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            records = [_record(folder, json.loads(line)) for line in stream]
+    except OSError as error:
+        raise BadInput("%s cannot be read (%s); is this the folder that records made?" % (path, error.strerror))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput("%s is damaged (%s); make the records again" % (path, error))
+    validation = [record for record in records if record is not None]
+    if not validation:
+        raise BadInput("%s lists no validation picture; raise validation_fraction and make the records again" % path)
+    return validation
+
+
+def _record(folder: str, line: Dict[str, Any]) -> Optional[Picture]:
+    if line["split"] != "validation":
+        return None
+    height, width = int(line["height"]), int(line["width"])
+    truth = [{"class_id": class_id, "box": [xmin * width, ymin * height, xmax * width, ymax * height]}
+             for class_id, (ymin, xmin, ymax, xmax) in zip(line["classes"], line["boxes"])]
+    shard, offset, length = os.path.join(folder, line["shard"]), int(line["offset"]), int(line["length"])
+    return Picture(line["source_id"], lambda: _load_record(shard, offset, length), [height, width], truth)
+
+
+def _load_record(shard: str, offset: int, length: int) -> np.ndarray:
+    try:
+        with open(shard, "rb") as stream:
+            stream.seek(offset)
+            frame = stream.read(length)
+    except OSError as error:
+        raise ValueError("%s cannot be read: %s" % (shard, error.strerror))
+    if len(frame) != length or int.from_bytes(frame[:8], "little") != length - FRAME_HEAD - FRAME_TAIL:
+        raise ValueError("%s is truncated or damaged at byte %d" % (shard, offset))
+    return pixels.decode(_encoded(memoryview(frame)[FRAME_HEAD:-FRAME_TAIL]))
+
+
+def _encoded(example: memoryview) -> bytes:
+    """The value of image/encoded in a tf.train.Example: Example.features.feature["image/encoded"].bytes_list.value[0]."""
+    for features in _parts(example, 1):
+        for entry in _parts(features, 1):
+            if [bytes(key) for key in _parts(entry, 1)] == [b"image/encoded"]:
+                for feature in _parts(entry, 2):
+                    for byte_list in _parts(feature, 1):
+                        return bytes(next(_parts(byte_list, 1), b""))
+    raise ValueError("the record has no image/encoded")
+
+
+def _parts(message: memoryview, number: int) -> Iterator[memoryview]:
+    return (wire.message(kind, value) for field, kind, value in wire.fields(message) if field == number)

@@ -1,0 +1,59 @@
+"""Video files, frame by frame, through OpenCV's FFmpeg."""
+import math
+from typing import Iterator
+
+import cv2
+import numpy as np
+
+from stages.job import BadInput, StageFailed
+
+USUAL_FPS = 25.0
+
+
+class Reader:
+    """The frames of the video at ``path``.
+
+    Attributes:
+        fps: frames per second, 25 where the file does not say.
+        declared: how many frames the file says it has, 0 where it does not.
+
+    Raises:
+        BadInput: the file is no video.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        # FFmpeg only: OpenCV would also take the name of a picture for a sequence of pictures
+        self._capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+        if not self._capture.isOpened():
+            raise BadInput("%s is neither a picture nor a video that can be read; name a picture, a folder or a video" % path)
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = fps if math.isfinite(fps) and 0 < fps <= 1000 else USUAL_FPS
+        self.declared = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+
+    def frames(self) -> Iterator[np.ndarray]:
+        """The frames, uint8 RGB [height, width, 3], until the end or the first that cannot be decoded."""
+        found, frame = self._capture.read()
+        if not found:
+            raise BadInput("%s is a video without a frame that can be read; record or copy it again" % self.path)
+        while found:
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            found, frame = self._capture.read()
+        self._capture.release()
+
+
+class Writer:
+    """An MPEG-4 video at ``path`` (.mp4) of frames [height, width, 3]; an odd last row or column is left out."""
+
+    def __init__(self, path: str, fps: float, height: int, width: int) -> None:
+        self._writer = cv2.VideoWriter(path, cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), fps, (width, height))
+        if not self._writer.isOpened():
+            raise StageFailed("OpenCV could not begin the video %s; set detect.draw to false to go without it" % path)
+
+    def write(self, frame: np.ndarray) -> None:
+        """Append a frame, uint8 RGB."""
+        self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._writer.release()
