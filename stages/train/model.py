@@ -1,0 +1,43 @@
+"""model_lib's estimator for a pipeline config, on this machine's processors."""
+import os
+from typing import Any, Callable, Dict, NamedTuple
+
+import tensorflow as tf
+from object_detection import model_lib
+
+from stages.train import pipeline_config, reader
+from stages.train.pipeline_config import Pipeline
+
+Model = NamedTuple("Model", [
+    ("estimator", tf.estimator.Estimator),
+    ("training_input", Callable[[], tf.data.Dataset]),
+    ("training_pictures", Callable[[], tf.data.Dataset]),
+    ("validation_pictures", Callable[[], tf.data.Dataset]),
+])
+"""The estimator and its input functions: shuffled and augmented batches to train on, and one pass over either split."""
+
+
+def session_config(cpus: int) -> tf.ConfigProto:
+    """One thread pool of ``cpus`` threads inside operations and one between them; GPU memory taken as needed."""
+    config = tf.ConfigProto(intra_op_parallelism_threads=cpus, inter_op_parallelism_threads=cpus,
+                            allow_soft_placement=True)
+    config.gpu_options.allow_growth = True
+    return config
+
+
+def build(pipeline: Pipeline, folder: str, seed: int, cpus: int) -> Model:
+    """The estimator of a located pipeline config; it keeps its checkpoints in ``folder``, saved by its hooks only."""
+    reader.install()
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, "located.config")
+    pipeline_config.write(pipeline, path)
+    made = _created(path, tf.estimator.RunConfig(
+        model_dir=folder, tf_random_seed=seed, session_config=session_config(cpus), save_checkpoints_steps=None,
+        save_checkpoints_secs=None, save_summary_steps=None, log_step_count_steps=None))
+    return Model(made["estimator"], made["train_input_fn"], made["eval_on_train_input_fn"], made["eval_input_fns"][0])
+
+
+def _created(path: str, run_config: tf.estimator.RunConfig) -> Dict[str, Any]:
+    return model_lib.create_estimator_and_inputs(
+        run_config=run_config, hparams=tf.contrib.training.HParams(load_pretrained=True), pipeline_config_path=path,
+        sample_1_of_n_eval_examples=1, sample_1_of_n_eval_on_train_examples=1)

@@ -1,0 +1,77 @@
+"""A records artifact as training reads it: its classes, its shards, its index."""
+import json
+import os
+from typing import Any, Dict, List
+
+from stages.job import BadInput
+
+TRAINING, VALIDATION = "train", "validation"
+LABEL_MAP = "label_map.pbtxt"
+
+
+class Records:
+    """What training needs to know of a records artifact.
+
+    Attributes:
+        folder: its absolute path.
+        classes: class names; the first has id 1.
+        index: split -> the lines of ``index.jsonl`` (see docs/architecture.md), in file order.
+    """
+
+    def __init__(self, folder: str) -> None:
+        """Read the artifact and check that no shard is missing or cut off.
+
+        Raises:
+            BadInput: the folder is no records artifact, a split is empty, or a shard does not have its size.
+        """
+        self.folder = folder
+        self.classes = [entry["name"] for entry in sorted(_dataset(folder)["classes"], key=lambda entry: entry["id"])]
+        lines = _index(folder)
+        self.index = {split: [line for line in lines if line["split"] == split] for split in (TRAINING, VALIDATION)}
+        for split, pictures in self.index.items():
+            if not pictures:
+                raise BadInput("The records hold no %s picture: add photos or change records.validation_fraction." % split)
+        _check_sizes(folder, lines)
+
+    def shards(self, split: str) -> List[str]:
+        """File names of the split's shards, in file order."""
+        return list(dict.fromkeys(line["shard"] for line in self.index[split]))
+
+    def most_boxes(self) -> int:
+        """The largest number of boxes in one picture, at least 1."""
+        return max([1] + [len(line["boxes"]) for lines in self.index.values() for line in lines])
+
+
+def _dataset(folder: str) -> Dict[str, Any]:
+    path = os.path.join(folder, "dataset.json")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            dataset = json.load(stream)
+    except (OSError, ValueError) as error:
+        raise BadInput("%s is no records artifact (%s): run records again." % (folder, error)) from error
+    if not dataset.get("classes"):
+        raise BadInput("%s names no class: name some in dataset.classes and run records again." % path)
+    return dataset
+
+
+def _index(folder: str) -> List[Dict[str, Any]]:
+    path = os.path.join(folder, "index.jsonl")
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return [json.loads(line) for line in stream]
+    except (OSError, ValueError) as error:
+        raise BadInput("%s cannot be read (%s): run records again." % (path, error)) from error
+
+
+def _check_sizes(folder: str, lines: List[Dict[str, Any]]) -> None:
+    ends = {}  # type: Dict[str, int]
+    for line in lines:
+        ends[line["shard"]] = max(ends.get(line["shard"], 0), line["offset"] + line["length"])
+    for shard, end in ends.items():
+        path = os.path.join(folder, shard)
+        size = os.path.getsize(path) if os.path.isfile(path) else None
+        if size is None:
+            raise BadInput("The shard %s is missing in %s: run records again." % (shard, folder))
+        if size != end:
+            raise BadInput("The shard %s in %s has %d bytes instead of %d (cut off?): run records again."
+                           % (shard, folder, size, end))
