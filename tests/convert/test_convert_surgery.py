@@ -1,0 +1,220 @@
+"""Every architecture is understood by its data flow, and what the plugins cannot express is refused with the reason."""
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import convert_helpers as helpers
+from stages.convert import examination, surgery, uff_schema
+from stages.convert.examination import Examination
+from stages.convert.graph import Graph, data_inputs
+from stages.job import BadInput
+
+PLAIN = [("v1", True), ("v1", False), ("v2", False), pytest.param("lite", True, marks=pytest.mark.slow),
+         pytest.param("inception", False, marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="session")
+def examined(exported):
+    return Examination(exported.graph, exported.config)
+
+
+@pytest.mark.parametrize("architecture, fixed", PLAIN)
+def test_architectures_convert_with_and_without_config(export, architecture, fixed):
+    made = export(architecture, fixed)
+    with_config, without = Examination(made.graph, made.config), Examination(made.graph)
+    assert with_config.verdict == without.verdict == "convertible", with_config.findings
+    assert surgery.plugins(with_config.detector) == surgery.plugins(without.detector)
+    assert uff_schema.serialize(with_config.meta) == uff_schema.serialize(without.meta)
+    assert with_config.tensorflow == "1.12 or older"
+
+
+@pytest.mark.parametrize("architecture, fixed, maps", [("v1", True, [8, 4, 2, 1, 1, 1]), ("v2", False, [10, 5, 3, 2, 1, 1])])
+def test_parameters_are_those_of_the_pipeline(export, architecture, fixed, maps):
+    detector = Examination(export(architecture, fixed).graph).detector
+    assert detector.grid == (0.2, 0.95, [1.0, 2.0, 0.5, 3.0, 0.3333], maps)
+    assert detector.variances == [0.1, 0.1, 0.2, 0.2]
+    assert detector.input[2:] == ("RGB", 2 / 255.0, -1.0)
+    assert (detector.classes, detector.sigmoid, detector.outputs.most) == (3, True, 50)
+    assert (detector.score_threshold, detector.iou_threshold, detector.per_class) == (0.05, 0.6, 50)
+    nms = surgery.plugins(detector)["NMS_TRT"]
+    assert nms["topK"] == len(detector.anchors) and nms["keepTopK"] == 50 and nms["numClasses"] == 3
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10 ** 6))
+def test_names_and_order_of_nodes_do_not_count(definition, examined, tmp_path, seed):
+    found = helpers.examine(helpers.renamed(definition, seed), tmp_path)
+    assert helpers.nameless(found.meta) == helpers.nameless(examined.meta)
+    assert surgery.plugins(found.detector) == surgery.plugins(examined.detector)
+
+
+def test_names_of_loops_do_not_count_either(export, tmp_path):
+    original = Examination(export("v1", False).graph)
+    found = helpers.examine(helpers.renamed(original.graph.definition, 7), tmp_path)
+    assert helpers.nameless(found.meta) == helpers.nameless(original.meta)
+
+
+def test_nodes_called_like_the_plugins_do_not_clash(definition, examined, tmp_path):
+    made = helpers.copy(definition)
+    taken = iter(["NMS", "GridAnchor", "Input", "concat_box_loc"])
+    kept = examination.network(examined.graph, examined.anatomy)
+    for node in [node for node in made.node if node.op == "Relu6" and node.name in kept][:4]:
+        new, old = next(taken), node.name
+        node.name = new
+        for reader in made.node:
+            for index, tensor in enumerate(reader.input):
+                if tensor == old:
+                    reader.input[index] = new
+    assert helpers.nameless(helpers.examine(made, tmp_path).meta) == helpers.nameless(examined.meta)
+
+
+@pytest.mark.parametrize("options, with_config, says", [
+    ({"converter": "SOFTMAX"}, False, "only the sigmoid"),
+    ({"resizer": "fixed_shape_resizer { height: 96 width: 160 }"}, False, "96 x 160"),
+    ({"anchors": "reduce_boxes_in_lowest_layer: false"}, False, "always makes 3"),
+    ({"anchors": "reduce_boxes_in_lowest_layer: false"}, True, "reduce_boxes_in_lowest_layer: false"),
+    ({"anchors": "scales: 0.1 scales: 0.2 scales: 0.3 scales: 0.5 scales: 0.7 scales: 0.9"}, False, "cannot make"),
+    ({"anchors": "scales: 0.1 scales: 0.2 scales: 0.3 scales: 0.5 scales: 0.7 scales: 0.9"}, True, "sets scales"),
+])
+def test_what_the_plugins_cannot_express_is_refused(export, options, with_config, says):
+    made = export("v1", True, **options)
+    found = Examination(made.graph, made.config if with_config else "")
+    assert found.verdict == "refused" and found.meta is None
+    assert says in found.refusal()
+
+
+def test_padded_resizing_is_refused(export):
+    resizer = "keep_aspect_ratio_resizer { min_dimension: 128 max_dimension: 128 pad_to_max_dimension: true }"
+    assert "does not stretch" in Examination(export("v1", False, resizer=resizer).graph).refusal()
+
+
+@pytest.mark.parametrize("options, expected", [
+    ({"early_sigmoid": "true", "converter": "IDENTITY"}, {"confSigmoid": 0}),
+    ({"classes": 1, "min_scale": "0.05", "y_scale": "8.0"}, {"numClasses": 2}),
+    ({"explicit_padding": "true"}, {"confSigmoid": 1})])
+def test_unusual_pipelines_convert(export, options, expected):
+    made = export("v1", True, **options)
+    found = Examination(made.graph, made.config)
+    assert found.verdict == "convertible", found.findings
+    fields = surgery.plugins(found.detector)
+    assert {key: fields["NMS_TRT"][key] for key in expected} == expected
+    assert fields["GridAnchor_TRT"]["minSize"] == float(options.get("min_scale", 0.2))
+    assert fields["GridAnchor_TRT"]["variance"][1] == 1 / float(options.get("y_scale", 10))
+
+
+def test_a_limit_per_class_that_the_plugin_lacks_is_noted(export):
+    found = Examination(export("v1", True, per_class=10).graph)
+    assert found.verdict == "convertible"
+    assert [finding["where"] for finding in found.findings if finding["severity"] == "note"] == ["postprocessor"]
+
+
+@pytest.mark.parametrize("old, new, says", [
+    ("min_scale: 0.2", "min_scale: 0.3", "min_scale 0.3"), ("num_classes: 2", "num_classes: 3", "num_classes is 3"),
+    ("y_scale: 10.0", "y_scale: 5.0", "box coder scales"), ("height: 128", "height: 256", "image_resizer"),
+    ("score_converter: SIGMOID", "score_converter: IDENTITY", "score_converter"),
+    ("aspect_ratios: 3.0", "", "aspect_ratios"), ("ssd_anchor_generator {", "multiscale_anchor_generator { #", "config"),
+    ("model {", "model [", "no pipeline.config")])
+def test_a_config_of_another_graph_is_refused(exported, tmp_path, old, new, says):
+    with open(exported.config) as stream:
+        text = stream.read()
+    (tmp_path / "other.config").write_text(text.replace(old, new))
+    refusal = Examination(exported.graph, str(tmp_path / "other.config")).refusal()
+    assert re.search(says, refusal), refusal
+    assert "other.config" in refusal or "pipeline.config" in refusal
+
+
+def test_two_stage_detectors_are_refused(definition, tmp_path):
+    made = helpers.copy(definition)
+    crop = made.node.add(name="crop", op="CropAndResize", input=["image_tensor"] + ["box", "index", "size"])
+    crop.attr["T"].type = tf.uint8.as_datatype_enum
+    for name, value in (("box", np.zeros((1, 4), np.float32)), ("index", np.zeros(1, np.int32)),
+                        ("size", np.ones(2, np.int32))):
+        constant = made.node.add(name=name, op="Const")
+        constant.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
+        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+    assert "two-stage" in helpers.examine(made, tmp_path).refusal()
+
+
+def test_classifiers_are_refused(definition, examined, tmp_path):
+    head = examined.anatomy.class_heads[0].convolution
+    kept = Graph(definition).ancestors([head])
+    made = helpers.copy(definition)
+    del made.node[:]
+    made.node.extend(node for node in definition.node if node.name in kept)
+    assert "no postprocessor" in helpers.examine(made, tmp_path).refusal()
+
+
+def test_shared_predictors_are_refused(definition, examined, tmp_path):
+    made = helpers.copy(definition)
+    first, second = [head.convolution for head in examined.anatomy.class_heads[:2]]
+    nodes = {node.name: node for node in made.node}
+    nodes[second].input[1] = nodes[first].input[1]
+    assert helpers.examine(made, tmp_path).verdict == "refused"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(definition, examined, tmp_path, value):
+    made = helpers.copy(definition)
+    graph = Graph(made)
+    kernel = graph.maker(data_inputs(graph.nodes[examined.anatomy.box_heads[0].convolution])[1])
+    weights = graph.constant(kernel.name).copy()
+    weights.flat[5] = value
+    kernel.attr["value"].tensor.tensor_content = weights.tobytes()
+    refusal = helpers.examine(made, tmp_path).refusal()
+    assert "not finite" in refusal and kernel.name in refusal
+
+
+def test_an_operation_that_uff_lacks_stops_and_is_named(definition, examined, tmp_path):
+    made = helpers.copy(definition)
+    node = next(node for node in made.node if node.op == "Relu6" and node.name in
+                examination.network(examined.graph, examined.anatomy))
+    node.op = "Softsign"
+    found = helpers.examine(made, tmp_path)
+    stop = [finding for finding in found.findings if finding["severity"] == "stop"][0]
+    assert (stop["op"], stop["node"], stop["where"]) == ("Softsign", node.name, "extractor")
+    assert found.verdict == "refused" and found.meta is None
+
+
+def test_cycle_is_refused(definition, examined, tmp_path):
+    made = helpers.copy(definition)
+    network = examination.network(examined.graph, examined.anatomy)
+    relus = [node for node in made.node if node.op == "Relu6" and node.name in network]
+    relus[0].input[0] = relus[1].name
+    assert helpers.examine(made, tmp_path).verdict == "refused"
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_dropping_a_needed_node_is_refused(definition, examined, tmp_path, data):
+    needed = sorted(Graph(definition).ancestors(list(examined.detector.outputs[:4])))
+    made = helpers.copy(definition)
+    lost = data.draw(st.sampled_from(needed))
+    del made.node[[node.name for node in made.node].index(lost)]
+    with pytest.raises(BadInput, match="is not in the file|no SSD|no single"):
+        helpers.examine(made, tmp_path)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_swapped_inputs_are_refused_or_make_no_difference_to_the_network(definition, examined, tmp_path, data):
+    """Whatever is damaged in front of or behind the network, what comes out is the same UFF or a refusal."""
+    network = examination.network(examined.graph, examined.anatomy)
+    candidates = [number for number, node in enumerate(definition.node)
+                  if len(data_inputs(node)) > 1 and node.name not in network]
+    made = helpers.copy(definition)
+    node = made.node[data.draw(st.sampled_from(candidates))]
+    node.input[0], node.input[1] = node.input[1], node.input[0]
+    found = helpers.examine(made, tmp_path)
+    if found.verdict != "refused":
+        assert helpers.nameless(found.meta) == helpers.nameless(examined.meta)
+
+
+def test_audit_tells_where_operations_sit(examined):
+    places = {(finding["op"], finding["where"]): finding["severity"] for finding in examined.findings}
+    assert places["Fill", "anchors"] == places["Cast", "preprocessor"] == places["Fill", "postprocessor"] == "cut"
+    assert {finding["severity"] for finding in examined.findings} == {"cut"}
+    assert examined.ops["Conv2D"] == 34

