@@ -77,6 +77,9 @@ def detection_section(detect: Artifact) -> Dict[str, Any]:
         "classes": sorted(found),
         "pictures": len(document["pictures"]),
         "detections": sum(len(entry["detections"]) for entry in document["pictures"]),
+        "videos": [{"file": video["file"], "drawing": video["drawing"], "frames": len(video["frames"]),
+                    "detections": sum(len(frame["detections"]) for frame in video["frames"])}
+                   for video in document.get("videos", [])],
         "score_threshold": document["score_threshold"],
         "has_truth": any(entry["truth"] is not None for entry in samples),
     }

@@ -141,6 +141,22 @@ def test_long_lists_of_findings_are_cut_and_said_to_be(artifacts: Dict[str, str]
     assert "734 more are in dataset.json" in page.text
 
 
+def test_video_is_told_of_by_its_frames(artifacts: Dict[str, str], report: Callable) -> None:
+    box = {"class": "cone", "class_id": 1, "score": 0.9, "box": [1, 2, 3, 4]}
+    frames = [{"time": 0.0, "detections": [box, box]}, {"time": 0.04, "detections": []}]
+    video = {"file": "street.mp4", "width": 64, "height": 48, "fps": 25.0, "frames": frames, "drawing": "videos/a.mp4"}
+    change(artifacts["detect"], "detections.json", pictures=[], videos=[video])
+    page = report({"detect": artifacts["detect"]})
+    assert "street.mp4 Frames 2 Detections 2" in page.text and "pictures" not in page.text
+
+
+def test_pictures_that_were_not_drawn(artifacts: Dict[str, str], report: Callable) -> None:
+    entry = {"file": "a.jpg", "width": 9, "height": 9, "detections": [], "truth": None, "drawing": None}
+    change(artifacts["detect"], "detections.json", pictures=[entry])
+    page = report({"detect": artifacts["detect"]})
+    assert "There are no drawn pictures" in page.text and not page.all("form")
+
+
 def test_parity_without_any_detection_is_no_proof(artifacts: Dict[str, str], report: Callable) -> None:
     change(artifacts["convert"], "parity.json", detections=0, matched=0, min_iou=None, max_score_diff=None)
     assert "nothing to compare" in report(artifacts).text
