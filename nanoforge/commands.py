@@ -17,7 +17,7 @@ from nanoforge.console import Console
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
 from nanoforge.once import Once, optional_inputs, run_once
 from nanoforge.pipeline import STAGES, TABLE
-from nanoforge.plan import FRESH, RUNNING, Known, Status, plan, status_of
+from nanoforge.plan import FRESH, RUNNING, Known, Status, plan, statuses
 from nanoforge.project import Project, find_config
 from nanoforge.template import toml_text
 
@@ -57,18 +57,15 @@ def _reason_words(status: Status) -> str:
     return f": {'; '.join(status.reasons)}" if status.reasons else ""
 
 
-def statuses(project: Project) -> List[Status]:
+def all_statuses(project: Project) -> List[Status]:
     """The status of every stage that this project can have, in the order of the table."""
-    known: Known = {}
     running = project.running_stage()
-    for stage in TABLE:
-        if stage.name == "render" and not project.config.dataset.rendered_pictures:
-            continue
-        known[stage.name] = status_of(project, stage, known)
-        if stage.name == running:
-            known[stage.name].state = RUNNING
-            known[stage.name].reasons = ["another command runs it now"]
-    return list(known.values())
+    demo = project.config.dataset.rendered_pictures > 0
+    found = statuses(project, [stage.name for stage in TABLE if demo or stage.name != "render"])
+    for status in found:
+        if status.stage.name == running:
+            status.state, status.reasons = RUNNING, ["another command runs it now"]
+    return found
 
 
 def status_json(found: Sequence[Status]) -> Dict[str, Any]:
@@ -177,7 +174,7 @@ def checkpoint_override(section: str, checkpoint: str) -> List[str]:
 def show_status(config: str, overrides: Sequence[str], as_json: bool) -> None:
     """Print the status of every stage, as a table or as JSON."""
     project = open_project(config, overrides)
-    found = statuses(project)
+    found = all_statuses(project)
     if as_json:
         print_json(status_json(found))
         return

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sqlite3
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -98,11 +99,29 @@ class DigestCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = _open_database(path)
 
+        self._snapshot: Optional[Dict[Tuple[Path, Selection], str]] = None
+
     def close(self) -> None:
         self._database.close()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Inside, a folder that several stages read is walked once only; nothing may run meanwhile."""
+        self._snapshot = {}
+        try:
+            yield
+        finally:
+            self._snapshot = None
+
     def folder_digest(self, root: Path, selection: Selection = ALL_FILES, progress: Optional[Progress] = None) -> str:
         """The digest of the files below ``root``; one directory walk where nothing was touched."""
+        if self._snapshot is None:
+            return self._folder_digest(root, selection, progress)
+        if (root, selection) not in self._snapshot:
+            self._snapshot[root, selection] = self._folder_digest(root, selection, progress)
+        return self._snapshot[root, selection]
+
+    def _folder_digest(self, root: Path, selection: Selection, progress: Optional[Progress]) -> str:
         stats = walk(root, selection)
         seen = signature(stats)
         row = self._database.execute("SELECT digest FROM walks WHERE signature = ?", (seen,)).fetchone()

@@ -8,7 +8,7 @@ from typing import List
 
 from rich.prompt import Confirm
 
-from nanoforge.commands import open_project, statuses
+from nanoforge.commands import all_statuses, open_project
 from nanoforge.errors import BadInput
 from nanoforge.pipeline import STAGES
 from nanoforge.project import Project
@@ -46,7 +46,7 @@ def gc(config: str, dry_run: bool) -> None:
 
 
 def _unused(project: Project) -> List[Path]:
-    found = statuses(project)
+    found = all_statuses(project)
     kept = {status.artifact.folder for status in found if status.artifact}
     kept |= {latest.folder for latest in map(project.store.latest, STAGES) if latest}
     kept |= {project.store.work_folder(status.stage.name, status.fingerprint) for status in found if status.recipe}

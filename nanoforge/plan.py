@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from nanoforge import fingerprint as fingerprints
 from nanoforge.errors import BadInput
@@ -44,9 +44,15 @@ Known = Dict[str, Status]
 
 def plan(project: Project, target: str) -> List[Status]:
     """The status of ``target`` and of every stage before it, in the order in which they run."""
+    return statuses(project, upstream(target, project.setting))
+
+
+def statuses(project: Project, names: Iterable[str]) -> List[Status]:
+    """The statuses of stages that come in the order in which they run."""
     known: Known = {}
-    for name in upstream(target, project.setting):
-        known[name] = status_of(project, STAGES[name], known)
+    with project.digests.snapshot():
+        for name in names:
+            known[name] = status_of(project, STAGES[name], known)
     return list(known.values())
 
 

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from nanoforge.build import build
-from nanoforge.commands import status_json, statuses
+from nanoforge.commands import all_statuses, status_json
 from nanoforge.errors import BadInput, StageFailed
 from nanoforge.housekeeping import _unused
 from nanoforge.pipeline import TABLE, upstream
@@ -123,7 +123,7 @@ def test_a_failed_stage_leaves_nothing_and_says_so_until_it_works(home, photos):
     home.behave(train={"fail": "the loss is not a number"})
     with pytest.raises(StageFailed, match="the loss is not a number"):
         build(photos.project(), "report")
-    found = {status.stage.name: status for status in statuses(photos.project())}
+    found = {status.stage.name: status for status in all_statuses(photos.project())}
     assert found["records"].state == "fresh"
     assert found["train"].state == "failed"
     assert "the loss is not a number" in found["train"].reasons[0]
@@ -186,7 +186,7 @@ def test_a_missing_photo_folder_is_bad_input(home, photos):
 
 def test_status_json_has_the_documented_form(home, photos):
     build(photos.project(), "records")
-    document = status_json(statuses(photos.project()))
+    document = status_json(all_statuses(photos.project()))
     rows = {row["name"]: row for row in json.loads(json.dumps(document))["stages"]}
     assert list(rows["records"]) == ["name", "environment", "state", "reasons", "artifact", "metrics"]
     assert rows["records"]["state"] == "fresh" and rows["records"]["metrics"]["images"] == 3
@@ -194,7 +194,7 @@ def test_status_json_has_the_documented_form(home, photos):
 
 
 def test_render_is_a_stage_of_the_demo_only(home, photos):
-    assert "render" not in [status.stage.name for status in statuses(photos.project())]
+    assert "render" not in [status.stage.name for status in all_statuses(photos.project())]
     demo = photos.project("dataset.rendered_pictures=3")
     assert upstream("records", demo.setting) == ["render", "records"]
 
