@@ -1,0 +1,86 @@
+"""From a photo and its XML to one TFRecord frame: everything about a picture that needs no other picture."""
+import hashlib
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from stages import pixels
+from stages.data import sample, tfrecord, voc
+from stages.data.findings import Finding, Findings
+from stages.data.objects import Judge, Labelled
+from stages.data.pairing import Folders, Pair
+
+
+class Settings(NamedTuple):
+    """What is the same for all pictures; ``image_size`` is (height, width), ``policy`` maps each finding kind to fail, drop, fix."""
+
+    folders: Folders
+    classes: List[str]
+    image_size: Tuple[int, int]
+    encoding: str
+    jpeg_quality: int
+    policy: Dict[str, str]
+
+
+class PictureRecord(NamedTuple):
+    """A picture's TFRecord frame (None: it cannot be used) and its facts.
+
+    ``digest`` is the SHA-256 of the photo's file; ``facts`` are the index's keys that hang on the picture alone;
+    ``written`` counts the objects in the XML.
+    """
+
+    frame: Optional[bytes]
+    digest: bytes
+    facts: Dict[str, Any]
+    findings: List[Finding]
+    written: int
+
+
+def make(settings: Settings, pair: Pair) -> PictureRecord:
+    """The record of a pair.
+
+    Raises:
+        BadInput: a finding whose policy is to fail.
+    """
+    findings = Findings(settings.policy)
+    source = sample.load(settings.folders, pair, findings)
+    if source is None:
+        return PictureRecord(None, b"", {}, findings.found, 0)
+    objects = voc.objects_of(source.root) if source.root is not None else []
+    judge = Judge(settings.classes, settings.image_size, source.frame, str(pair.xml), findings)
+    labelled = judge.kept(objects)
+    small = pixels.resize(source.picture, *settings.image_size)
+    content = _example(settings, pair.photo, small, labelled)
+    return PictureRecord(tfrecord.frame(content), hashlib.sha256(source.data).digest(),
+                         _facts(pair.photo, source.frame.upright, labelled), findings.found, len(objects))
+
+
+def _facts(photo: str, size: Tuple[int, int], labelled: List[Labelled]) -> Dict[str, Any]:
+    yxyx = [[one.box[1], one.box[0], one.box[3], one.box[2]] for one in labelled]
+    return {"source_id": photo, "width": size[0], "height": size[1], "boxes": yxyx,
+            "classes": [one.class_id for one in labelled]}
+
+
+def _example(settings: Settings, photo: str, picture: np.ndarray, labelled: List[Labelled]) -> bytes:
+    """The tf.train.Example with the keys of object_detection's ``create_pascal_tf_record``."""
+    jpeg = settings.encoding == "jpeg"
+    encoded = pixels.encode_jpeg(picture, settings.jpeg_quality) if jpeg else pixels.encode_png(picture)
+    integers = {
+        "image/height": [picture.shape[0]],
+        "image/width": [picture.shape[1]],
+        "image/object/class/label": [one.class_id for one in labelled],
+        "image/object/difficult": [int(one.source.difficult) for one in labelled],
+        "image/object/truncated": [int(one.source.truncated) for one in labelled],
+    }
+    floats = {"image/object/bbox/" + edge: [one.box[place] for one in labelled] for place, edge in enumerate(voc.EDGES)}
+    texts = {
+        "image/filename": [os.fsencode(os.path.basename(photo))],
+        "image/source_id": [os.fsencode(photo)],
+        "image/key/sha256": [hashlib.sha256(encoded).hexdigest().encode()],
+        "image/encoded": [encoded],
+        "image/format": [settings.encoding.encode()],
+        "image/object/class/text": [settings.classes[one.class_id - 1].encode() for one in labelled],
+        "image/object/view": [one.source.view.encode() for one in labelled],
+    }
+    return tfrecord.example(integers, floats, texts)

@@ -1,0 +1,108 @@
+"""One picture with its annotation: decoded, upright, and with a way from the XML's boxes to the upright pixels."""
+import os
+from typing import NamedTuple, Optional, Tuple
+
+import numpy as np
+from lxml import etree
+
+from stages import pixels
+from stages.data import boxes, exif, voc
+from stages.data.findings import Findings
+from stages.data.pairing import Folders, Pair
+
+SUFFIXES = {"jpeg": (".jpg", ".jpeg"), "png": (".png",), "bmp": (".bmp",), "webp": (".webp",)}
+WholeSize = Tuple[int, int]
+
+
+class Frame(NamedTuple):
+    """What the XML's boxes are measured on: a picture of ``size`` that ``orientation`` turns into the shape of ``upright``."""
+
+    size: WholeSize
+    orientation: int
+    upright: WholeSize
+
+    def place(self, box: boxes.Box) -> boxes.Box:
+        """A box of the XML on the upright picture, in pixels."""
+        turned = boxes.upright(box, self.size, self.orientation)
+        return boxes.scaled(turned, boxes.upright_size(self.size, self.orientation), self.upright)
+
+
+class Sample(NamedTuple):
+    """``data`` is the photo's file, of ``format`` jpeg, png, bmp or webp; ``picture`` its upright pixels, uint8 RGB [h, w, 3];
+    ``root`` the XML's root, None for a picture without XML."""
+
+    data: bytes
+    format: str
+    orientation: int
+    picture: np.ndarray
+    root: Optional[etree._Element]
+    frame: Frame
+
+
+def load(folders: Folders, pair: Pair, findings: Findings) -> Optional[Sample]:
+    """The sample of a pair, or None if what is wrong with it makes it unusable. Findings are noted on the way."""
+    data = folders.photo(pair.photo)
+    root = None
+    try:
+        root = voc.tree(folders.xml(pair.xml)) if pair.xml else None
+    except voc.Damaged as error:
+        findings.fixes("damaged_xml", str(pair.xml), str(error), (None, error.line))
+        return None
+    try:
+        picture = pixels.decode(data)
+    except ValueError as error:
+        findings.fixes("unreadable_image", pair.photo, str(error))
+        return None
+    kind = str(pixels.format_of(data))
+    if not _named_right(pair.photo, kind, findings):
+        return None
+    orientation = exif.orientation(data)
+    upright = picture.shape[1], picture.shape[0]
+    frame = Frame(upright, exif.UPRIGHT, upright) if root is None else _frame(root, pair, orientation, upright, findings)
+    return frame and Sample(data, kind, orientation, picture, root, frame)
+
+
+def _named_right(photo: str, kind: str, findings: Findings) -> bool:
+    if photo.lower().endswith(SUFFIXES[kind]):
+        return True
+    return findings.fixes("wrong_suffix", photo, "the name ends in %s, but the file is a %s picture"
+                          % (os.path.splitext(photo)[1], kind.upper()))
+
+
+def _frame(root: etree._Element, pair: Pair, orientation: int, upright: WholeSize, findings: Findings) -> Optional[Frame]:
+    said = voc.size_of(root)
+    stored = _whole(boxes.upright_size(upright, orientation))
+    size_line = getattr(root.find("size"), "sourceline", None)
+    if said == upright:
+        unclear = stored == upright and orientation != exif.UPRIGHT
+        if unclear and not findings.fixes("orientation_unclear", pair.photo, "its EXIF orientation is %d, and the XML does "
+                                          "not tell whether its boxes follow it" % orientation):
+            return None
+        return Frame(upright, exif.UPRIGHT, upright)
+    if said == stored:
+        return Frame(stored, orientation, upright)
+    frame = _guessed_frame(said, orientation, upright, stored)
+    says = "the XML says %dx%d" % said if said else "the XML gives no size"
+    message = "%s, but the photo %s is %dx%d" % ((says, pair.photo) + upright)
+    mended = findings.fixes("size_mismatch", str(pair.xml), message, (None, size_line), fixable=frame is not None)
+    return frame if mended else None
+
+
+def _guessed_frame(said: Optional[WholeSize], orientation: int, upright: WholeSize, stored: WholeSize) -> Optional[Frame]:
+    """The frame that the XML must have meant, if only one is possible."""
+    if said is None:
+        return Frame(upright, exif.UPRIGHT, upright) if orientation == exif.UPRIGHT else None
+    as_upright, as_stored = _same_shape(said, upright), _same_shape(said, stored)
+    if as_upright and (orientation == exif.UPRIGHT or not as_stored):
+        return Frame(said, exif.UPRIGHT, upright)
+    return Frame(said, orientation, upright) if as_stored and not as_upright else None
+
+
+def _same_shape(a: WholeSize, b: WholeSize) -> bool:
+    """Whether one size is the other scaled and rounded to whole pixels."""
+    (small_width, small_height), (width, height) = sorted((a, b))
+    return abs(small_height - small_width * height / width) <= 1 or abs(small_width - small_height * width / height) <= 1
+
+
+def _whole(size: boxes.Size) -> WholeSize:
+    return int(size[0]), int(size[1])

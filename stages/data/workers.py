@@ -1,0 +1,47 @@
+"""The same work on many items, in several processes, in order, with a bounded number of results in memory."""
+import multiprocessing
+from collections import deque
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Callable, Deque, Iterable, Iterator, TypeVar
+
+import cv2
+
+from stages.job import StageFailed
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+AHEAD = 4  # results that may wait for each process
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
+    """``function(item)`` for every item, in the order of the items whatever the number of processes.
+
+    Raises:
+        StageFailed: a process was killed from outside. What ``function`` raises comes through at its item's turn.
+    """
+    cv2.setNumThreads(1)  # the processes are the parallelism
+    if processes == 1:
+        yield from map(function, items)
+        return
+    # Spawned, not forked: the stage has a thread that watches its runner, and forking a process with threads can deadlock.
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,))
+    try:
+        yield from _windowed(pool, function, items, AHEAD * processes)
+    except BrokenProcessPool:
+        raise StageFailed("A worker process was killed, most likely for lack of memory: give the stage fewer processors "
+                          "or more memory.") from None
+    finally:
+        pool.shutdown(wait=True)
+
+
+def _windowed(pool: ProcessPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item],
+              window: int) -> Iterator[Result]:
+    """Like ``pool.map``, which would hold all results of a dataset in memory when the reader is slow."""
+    waiting = deque()  # type: Deque[Future[Result]]
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) >= window:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
