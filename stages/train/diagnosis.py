@@ -1,0 +1,88 @@
+"""Why a training failed or is worthless although it seemed to go well, in words that help."""
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+import tensorflow as tf
+from object_detection import inputs
+
+from stages.train.hook import Diverged
+from stages.train.records import TRAINING, Records
+
+SMALL_BOX = 2.0  # pixels of the network's input; a smaller box matches no anchor, and its logarithm explodes
+FAR_ABOVE = 2.0
+MOST_NAMED = 5
+
+Suspect = NamedTuple("Suspect", [("name", str), ("box", int), ("width", float), ("height", float)])
+"""A picture's smallest box: its number from 1, and its sides in pixels of the network's input (0: it has no box)."""
+
+
+def divergence(event: Diverged, records: Records, size: Tuple[int, int]) -> str:
+    """One sentence or two: what happened, the likely cause, the pictures to look at; ``size`` is [h, w] of the network."""
+    suspects = sorted((_smallest_box(line, size) for line in _batch(event, records)), key=_smaller_side)
+    small = [suspect for suspect in suspects if suspect.box and _smaller_side(suspect) < SMALL_BOX]
+    cause = ("boxes that are too small at the network's size: correct or remove them" if small else
+             "a learning rate that is too high: try train.learning_rate = %.2g" % (event.learning_rate / 10))
+    named = "; ".join(_words(suspect) for suspect in (small or suspects)[:MOST_NAMED])
+    return "The loss became %s in step %d at a learning rate of %.2g. Likely cause: %s. Pictures of that step: %s." % (
+        event.loss, event.step, event.learning_rate, cause, named)
+
+
+def inference_gap(training: float, validation: float, training_pictures: float) -> Optional[str]:
+    """What is wrong with a model whose losses lie far apart, or None.
+
+    Args:
+        training: loss while training, with BatchNorm's statistics of each batch.
+        validation: loss on the validation pictures in inference mode, with BatchNorm's moving averages.
+        training_pictures: the same on training pictures; far above ``training``, only BatchNorm can be the cause.
+    """
+    if training_pictures > FAR_ABOVE * training:
+        return ("The model learned (training loss %.2f) but does not work in inference mode (loss %.2f on the same "
+                "pictures): BatchNorm's moving averages have not followed the weights. Remedy: train longer, or in your "
+                "own pipeline config set override_base_feature_extractor_hyperparams: true and a smaller batch_norm "
+                "decay, such as 0.99." % (training, training_pictures))
+    if validation > FAR_ABOVE * training:
+        return ("The model knows the training pictures (loss %.2f) far better than the validation pictures (loss %.2f): "
+                "more photos, more augmentation or fewer steps would help." % (training_pictures, validation))
+    return None
+
+
+def far_apart(training: float, validation: float) -> bool:
+    """Whether the losses of ``inference_gap`` call for a look at the training pictures."""
+    return validation > FAR_ABOVE * training
+
+
+def damaged_shard(paths: Sequence[str]) -> Optional[str]:
+    """The first TFRecord file that cannot be read to its end."""
+    for path in paths:
+        try:
+            for _ in tf.python_io.tf_record_iterator(path):
+                pass
+        except tf.errors.DataLossError:
+            return path
+    return None
+
+
+def _batch(event: Diverged, records: Records) -> List[Dict[str, Any]]:
+    lines = records.index[TRAINING]
+    with tf.Graph().as_default(), tf.Session() as session:
+        names = [line["source_id"] for line in lines]
+        hashes = session.run(tf.cast(tf.string_to_hash_bucket_fast(names, inputs.HASH_BINS), tf.int32))
+    return [line for line, value in zip(lines, hashes) if value in event.pictures]
+
+
+def _smallest_box(line: Dict[str, Any], size: Tuple[int, int]) -> Suspect:
+    sides = [((xmax - xmin) * size[1], (ymax - ymin) * size[0]) for ymin, xmin, ymax, xmax in line["boxes"]]
+    if not sides:
+        return Suspect(line["source_id"], 0, np.inf, np.inf)
+    number = min(range(len(sides)), key=lambda index: min(sides[index]))
+    return Suspect(line["source_id"], number + 1, *sides[number])
+
+
+def _smaller_side(suspect: Suspect) -> float:
+    return min(suspect.width, suspect.height)
+
+
+def _words(suspect: Suspect) -> str:
+    if not suspect.box:
+        return "%s (no box)" % suspect.name
+    return "%s (its smallest box, number %d, has %.1f x %.1f pixels)" % suspect

@@ -1,0 +1,103 @@
+"""What happens between the steps of a training: progress, events, checkpoints, evaluations, and the end if it diverges."""
+import os
+import time
+from typing import Any, Callable
+
+import numpy as np
+import tensorflow as tf
+
+from stages.train import checkpoints
+from stages.train.ledger import Ledger
+from stages.train.model import LEARNING_RATE, PICTURES, TOTAL_LOSS
+
+SUMMARY_EVERY = 20
+SAVE_SECONDS = 60.0
+PROGRESS_SECONDS = 1.0
+
+class Diverged(Exception):
+    """The loss became infinite or no number.
+
+    Attributes:
+        step: the step in which it did.
+        loss: what it became.
+        learning_rate: of that step.
+        pictures: int [batch], object_detection's hashes of the source ids.
+    """
+
+    def __init__(self, step: int, loss: float, learning_rate: float, pictures: np.ndarray) -> None:
+        super().__init__("loss %s in step %d" % (loss, step))
+        self.step, self.loss, self.learning_rate, self.pictures = step, loss, learning_rate, pictures
+
+
+class TrainingHook(tf.train.SessionRunHook):
+    """Counts the steps of an estimator's training and does what is due after each.
+
+    The estimator's own saver goes by a timer that starts anew in each run; this one saves at every ``evaluate_every``th
+    step, evaluates there without leaving the session, and saves in between so that a kill costs a minute.
+    """
+
+    def __init__(self, ledger: Ledger, evaluate_every: int, evaluate: Callable[[int], None],
+                 tell: Callable[[int, float], None]) -> None:
+        """``evaluate(step)`` takes a saved checkpoint; ``tell(step, learning_rate)`` reports progress now and then."""
+        self._ledger, self._every, self._evaluate, self._tell = ledger, evaluate_every, evaluate, tell
+        self._step = 0
+        self._saved = self._told = time.monotonic()
+
+    def begin(self) -> None:
+        graph = tf.get_default_graph()
+        self._saver = tf.train.Saver(max_to_keep=None, save_relative_paths=True)
+        self._global_step = tf.train.get_global_step()
+        self._summaries = tf.summary.merge_all()
+        self._values = {"loss": graph.get_tensor_by_name(TOTAL_LOSS),
+                        "learning_rate": graph.get_tensor_by_name(LEARNING_RATE),
+                        "pictures": graph.get_collection(PICTURES)[0]}
+
+    def after_create_session(self, session: tf.Session, coord: Any) -> None:
+        self._step = int(session.run(self._global_step))
+        self._meta = _meta_graph(self._saver)
+        self._events = tf.summary.FileWriter(os.path.join(self._ledger.folder, "events", "train"), session.graph)
+        if self._step and self._step % self._every == 0 and not self._ledger.is_evaluated(self._step):
+            self._evaluate(self._step)
+
+    def before_run(self, run_context: Any) -> tf.train.SessionRunArgs:
+        due = (self._step + 1) % SUMMARY_EVERY == 0
+        return tf.train.SessionRunArgs(dict(self._values, summaries=self._summaries) if due else self._values)
+
+    def after_run(self, run_context: Any, run_values: Any) -> None:
+        self._step += 1
+        values = run_values.results
+        loss, learning_rate = float(values["loss"]), float(values["learning_rate"])
+        if not np.isfinite(loss):
+            raise Diverged(self._step, loss, learning_rate, values["pictures"])
+        if "summaries" in values:
+            self._events.add_summary(values["summaries"], self._step)
+        self._ledger.add_step(self._step, loss, learning_rate)
+        self._save_and_evaluate(run_context.session)
+        if time.monotonic() - self._told > PROGRESS_SECONDS:
+            self._told = time.monotonic()
+            self._tell(self._step, learning_rate)
+
+    def end(self, session: tf.Session) -> None:
+        self._events.close()
+
+    def _save_and_evaluate(self, session: tf.Session) -> None:
+        last = self._step == self._ledger.steps
+        evaluation = last or self._step % self._every == 0
+        if evaluation or time.monotonic() - self._saved > SAVE_SECONDS:
+            self._save(session)
+        if evaluation:
+            self._events.flush()
+            self._evaluate(self._step)
+
+    def _save(self, session: tf.Session) -> None:
+        prefix = os.path.join(self._ledger.folder, checkpoints.prefix(self._step))
+        with open(prefix + ".meta", "wb") as stream:
+            stream.write(self._meta)
+        self._saver.save(session, prefix, write_meta_graph=False)
+        self._ledger.add_save(self._step)
+        self._saved = time.monotonic()
+
+
+def _meta_graph(saver: tf.train.Saver) -> bytes:
+    """The .meta file of every checkpoint of this run, the same bytes in every process."""
+    return saver.export_meta_graph().SerializeToString(deterministic=True)

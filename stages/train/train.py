@@ -1,0 +1,116 @@
+"""Stage: train the detector, evaluate it on the way, keep the best."""
+import os
+import shutil
+
+import tensorflow as tf
+
+from stages import job as stage
+from stages.job import BadInput, Job, StageFailed
+from stages.train import coco, diagnosis, model, pipeline_config, start
+from stages.train.evaluator import Evaluator
+from stages.train.hook import Diverged, TrainingHook
+from stages.train.ledger import Ledger
+from stages.train.pipeline_config import Pipeline
+from stages.train.records import TRAINING, Records
+
+CONFIG = "pipeline.config"
+CHECKED_PICTURES = 32
+
+
+def main(job: Job) -> None:
+    records = Records(job.inputs["records"])
+    pipeline = _pipeline(job, records)
+    prefix = start.prepare(job, pipeline)
+    os.makedirs(os.path.join(job.scratch, "checkpoints"), exist_ok=True)
+    pipeline_config.write(pipeline, os.path.join(job.scratch, CONFIG))
+    training = Training(job, records, pipeline_config.located(pipeline, records, prefix))
+    try:
+        training.run()
+    except Diverged as event:
+        raise StageFailed(diagnosis.divergence(event, records, pipeline_config.input_size(pipeline))) from event
+    except tf.errors.DataLossError as error:
+        raise BadInput(_damage(records, error)) from error
+    except tf.errors.ResourceExhaustedError as error:
+        raise StageFailed("Out of memory: choose a smaller train.batch_size (%d now) or model.input_size."
+                          % pipeline.train_config.batch_size) from error
+    training.warn_of_gap()
+    training.deliver()
+
+
+class Training:
+    """One training in the job's scratch folder, from its start or from where it was killed."""
+
+    def __init__(self, job: Job, records: Records, pipeline: Pipeline) -> None:
+        self._job, self._classes = job, records.classes
+        keep = job.parameters["keep_checkpoints"]
+        self._ledger = Ledger(job.scratch, pipeline.train_config.num_steps, keep)
+        # Another seed where a killed training goes on: it would see the same pictures in the same order again.
+        self._model = model.build(pipeline, os.path.join(job.scratch, "checkpoints"),
+                                  job.parameters["seed"] + self._ledger.saved, job.cpus)
+        self._validation = Evaluator(self._model.estimator, self._model.validation_pictures)
+        self._events = tf.summary.FileWriter(os.path.join(job.scratch, "events", "validation"))
+
+    def run(self) -> None:
+        """Train to the last step and evaluate.
+
+        Raises:
+            Diverged: the loss became infinite or no number.
+        """
+        every = self._job.parameters["evaluate_every"]
+        hook = TrainingHook(self._ledger, every, self._evaluate, self._tell)
+        self._model.estimator.train(self._model.training_input, hooks=[hook], max_steps=self._ledger.steps)
+        if not self._ledger.is_evaluated(self._ledger.steps):  # killed after the last step's checkpoint
+            self._evaluate(self._ledger.steps)
+        self._events.close()
+
+    def warn_of_gap(self) -> None:
+        """Say so if the model is worse than its training loss makes believe, and why."""
+        training, validation = self._ledger.late_loss(), self._ledger.entry("last")["loss"]
+        if diagnosis.far_apart(training, validation):
+            seen = Evaluator(self._model.estimator, self._model.training_pictures)
+            again = seen.run(self._prefix(self._ledger.steps), CHECKED_PICTURES).loss
+            self._job.warn(diagnosis.inference_gap(training, validation, again))
+
+    def deliver(self) -> None:
+        """Copy what belongs to the artifact from the scratch folder to the output."""
+        scratch = self._job.scratch
+        events = [os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(scratch, "events"))
+                  for name in names]
+        for path in self._ledger.files() + events + [os.path.join(scratch, CONFIG)]:
+            shutil.copyfile(path, self._job.out(os.path.relpath(path, scratch)))
+        best = self._ledger.entry("best")
+        self._job.metrics(steps=self._ledger.steps, best=best["step"], loss=best["loss"], mAP=best["mAP"],
+                          **{"mAP@0.5": best["mAP@0.5"]})
+
+    def _evaluate(self, step: int) -> None:
+        evaluation = self._validation.run(self._prefix(step))
+        metrics = coco.metrics(evaluation.results, self._classes)
+        self._ledger.add_evaluation(step, evaluation.loss, metrics)
+        values = [tf.Summary.Value(tag=tag, simple_value=metrics[tag] or 0.0) for tag in ("mAP", "mAP@0.5", "mAP@0.75")]
+        values.append(tf.Summary.Value(tag="loss", simple_value=evaluation.loss))
+        self._events.add_summary(tf.Summary(value=values), step)
+        self._events.flush()
+
+    def _tell(self, step: int, learning_rate: float) -> None:
+        words = "loss %.2f  rate %.2g" % (self._ledger.recent_loss(), learning_rate)
+        if self._ledger.last_map() is not None:
+            words += "  mAP %.2f" % self._ledger.last_map()
+        self._job.progress(step, self._ledger.steps, words)
+
+    def _prefix(self, step: int) -> str:
+        return os.path.join(self._job.scratch, "checkpoints", "model.ckpt-%d" % step)
+
+
+def _pipeline(job: Job, records: Records) -> Pipeline:
+    if "pipeline_config" in job.inputs:
+        return pipeline_config.adopt(job.inputs["pipeline_config"], job.parameters, records)
+    return pipeline_config.generate(job.parameters, records)
+
+
+def _damage(records: Records, error: tf.errors.DataLossError) -> str:
+    path = diagnosis.damaged_shard([os.path.join(records.folder, shard) for shard in records.shards(TRAINING)])
+    return "The shard %s is damaged (%s): run records again." % (path, error.message.split("\n")[0])
+
+
+if __name__ == "__main__":
+    stage.run(main)
