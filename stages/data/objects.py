@@ -7,6 +7,7 @@ from stages.data.sample import Frame
 from stages.data.voc import VocObject
 
 SMALLEST = 3.0  # pixels at training size
+ROUNDING = 1e-6  # pixels of the photo: what scaling a box by a ratio of sizes may add
 
 
 class Labelled(NamedTuple):
@@ -29,9 +30,8 @@ class Judge:
         """The usable ones of ``objects``, mended where the policies say so, in their order."""
         kept = {}  # type: Dict[Tuple[int, boxes.Box], Labelled]
         for source in objects:
-            class_id, box = self._class_id(source), None
-            if class_id:
-                box = self._box(source)
+            class_id = self._class_id(source)
+            box = self._box(source) if class_id else None
             if class_id is None or box is None:
                 continue
             if (class_id, box) in kept:
@@ -65,8 +65,8 @@ class Judge:
 
     def _inside(self, box: boxes.Box, source: VocObject) -> Optional[boxes.Box]:
         inside = boxes.clipped(box, self.frame.upright)
-        if inside == box:
-            return box
+        if max(abs(edge - cut) for edge, cut in zip(box, inside)) < ROUNDING:
+            return inside
         message = "its box %s reaches outside the photo (%dx%d)" % ((_told(box),) + self.frame.upright)
         return inside if self._fixes("outside_box", source, message, bool(boxes.area(inside))) else None
 

@@ -6,10 +6,8 @@ empty does the nearest picture change over.
 """
 import hashlib
 import json
-import os
-from collections import Counter
 from functools import partial
-from typing import Any, Dict, Iterable, List, NamedTuple
+from typing import Dict, Iterable, List, NamedTuple
 
 from stages import job
 from stages.data import workers
@@ -18,7 +16,7 @@ from stages.data.labels import label_map
 from stages.data.objects import folded
 from stages.data.pairing import Folders, Pair, pairs, shuffled
 from stages.data.picture_record import PictureRecord, Settings, make
-from stages.data.shards import Split
+from stages.data.shards import Split, writing
 from stages.data.survey import survey
 from stages.data.tally import Tally
 
@@ -76,7 +74,8 @@ def _write(task: job.Job, settings: Settings, items: List[Pair], unpaired: Findi
     with open(task.out("findings.jsonl"), "w", encoding="utf-8") as log:
         tally.note(unpaired.found, log)
         for done, made in enumerate(workers.in_order(partial(make, settings), items, task.cpus), 1):
-            tally.note(made.findings, log)
+            with writing(log.name):
+                tally.note(made.findings, log)
             _place(made, wanted["seed"], threshold, splits, tally)
             if done % 20 == 0 or done == len(items):
                 task.progress(done, len(items), "%d boxes" % tally.boxes)
@@ -104,11 +103,11 @@ def _conclude(task: job.Job, written: Written) -> None:
         raise job.BadInput("None of the pictures can be used: %s. For instance %s"
                            % (summary(tally.kinds), tally.findings[0].sentence()))
     _check_boxes(task, tally)
-    with open(task.out("label_map.pbtxt"), "w", encoding="utf-8") as stream:
-        stream.write(label_map(classes))
-    document = dict(tally.document(written.shards), encoding=task.parameters["encoding"])  # type: Dict[str, Any]
-    with open(task.out("dataset.json"), "w", encoding="utf-8") as stream:
-        json.dump(document, stream, indent=1, sort_keys=True)
+    document = dict(tally.document(written.shards), encoding=task.parameters["encoding"])
+    for name, text in (("label_map.pbtxt", label_map(classes)),
+                       ("dataset.json", json.dumps(document, indent=1, sort_keys=True) + "\n")):
+        with writing(name), open(task.out(name), "w", encoding="utf-8") as stream:
+            stream.write(text)
     if tally.kinds:
         task.warn("The data has flaws, listed in findings.jsonl: %s." % summary(tally.kinds))
     task.metrics(images=tally.images, boxes=tally.boxes, dropped=tally.dropped, findings=sum(tally.kinds.values()))

@@ -3,15 +3,14 @@
 A picture depends only on the seed and its number, and comes out with the same bytes on every machine.
 """
 import os
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Tuple
 
 import cv2
 import numpy as np
 
 from stages import job, pixels
-from stages.data import easel, scenery, things, voc_writer
+from stages.data import easel, scenery, things, voc_writer, workers
 from stages.data.easel import Dice
 
 HEIGHT, WIDTH = 2 * scenery.HEIGHT, 2 * scenery.WIDTH
@@ -101,7 +100,6 @@ def name_of(number: int) -> str:
 
 def make(output: str, seed: int, number: int) -> Dict[str, int]:
     """Write picture ``number`` and its XML under ``output``; returns how many of each class it shows."""
-    cv2.setNumThreads(1)
     shot, group = picture(seed, number)
     photo = os.path.join(output, "JPEGImages", name_of(number) + ".jpg")
     with open(photo, "wb") as stream:
@@ -120,11 +118,10 @@ def main(task: job.Job) -> None:
     for folder in ("JPEGImages", "Annotations"):
         os.makedirs(task.out(folder), exist_ok=True)
     boxes = dict.fromkeys(things.THINGS, 0)
-    with ProcessPoolExecutor(task.cpus) as pool:
-        work = pool.map(partial(make, task.output, task.parameters["seed"]), range(1, total + 1), chunksize=4)
-        for done, counts in enumerate(work, 1):
-            boxes = {name: boxes[name] + counts[name] for name in boxes}
-            task.progress(done, total, name_of(done))
+    render_one = partial(make, task.output, task.parameters["seed"])
+    for done, counts in enumerate(workers.in_order(render_one, range(1, total + 1), task.cpus), 1):
+        boxes = {name: boxes[name] + counts[name] for name in boxes}
+        task.progress(done, total, name_of(done))
     task.metrics(images=total, boxes=sum(boxes.values()), **boxes)
 
 

@@ -1,9 +1,24 @@
 """Records into TFRecord files of a fixed number of pictures, and the index that tells where each one is."""
 import json
 import os
-from typing import Any, BinaryIO, Dict, List, Optional, TextIO
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Dict, Iterator, List, Optional, TextIO
 
 from stages.job import StageFailed
+
+
+@contextmanager
+def writing(path: str) -> Iterator[None]:
+    """Around what writes to ``path``: a full disk becomes a sentence.
+
+    Raises:
+        StageFailed: the disk does not take it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StageFailed("%s cannot be written: %s. Free some space, or keep the artifact on another disk (for records: "
+                          "records.folder)." % (path, error.strerror or error)) from error
 
 
 class Split:
@@ -23,16 +38,13 @@ class Split:
             StageFailed: the disk does not take it.
         """
         number, place = divmod(self.pictures, self.pictures_per_shard)
-        path = self._path(number)
-        try:
+        with writing(self._path(number)):
             if place == 0:
-                self._start(path)
+                self._start(self._path(number))
             assert self._shard is not None
             line = dict(facts, split=self.name, shard=number, offset=self._shard.tell(), length=len(frame))
             self._shard.write(frame)
             self._index.write(json.dumps(line, sort_keys=True) + "\n")
-        except OSError as error:
-            raise _not_written(path, error) from error
         self.pictures += 1
         self.boxes += len(facts["boxes"])
 
@@ -42,27 +54,27 @@ class Split:
         Raises:
             StageFailed: the disk does not take it.
         """
-        try:
+        with writing(self.output):
             self._end()
             self._index.close()
-            count = -(-self.pictures // self.pictures_per_shard)
+            count = self._shards()
             names = ["%s-%05d-of-%05d.tfrecord" % (self.name, number, count) for number in range(count)]
             for number, name in enumerate(names):
                 os.rename(self._path(number), os.path.join(self.output, name))
             with open(self._index_path, encoding="utf-8") as lines:
-                for line in lines:
-                    facts = json.loads(line)
+                for facts in map(json.loads, lines):
                     index.write(json.dumps(dict(facts, shard=names[facts["shard"]]), sort_keys=True) + "\n")
-        except OSError as error:
-            raise _not_written(self.output, error) from error
         return names
 
     def discard(self) -> None:
         """Remove what was written, as for a split that has to be made anew."""
         self._end()
         self._index.close()
-        for number in range(-(-self.pictures // self.pictures_per_shard)):
+        for number in range(self._shards()):
             os.remove(self._path(number))
+
+    def _shards(self) -> int:
+        return -(-self.pictures // self.pictures_per_shard)
 
     def _path(self, number: int) -> str:
         return os.path.join(self.output, "%s-%05d.part" % (self.name, number))
@@ -75,8 +87,3 @@ class Split:
         if self._shard is not None:
             self._shard.close()
             self._shard = None
-
-
-def _not_written(path: str, error: OSError) -> StageFailed:
-    return StageFailed("The records cannot be written to %s: %s. Free some space, or set records.folder to a folder on "
-                       "another disk." % (path, error.strerror or error))

@@ -1,0 +1,122 @@
+"""Stage: a VOC dataset to a smaller one, boxes scaled with the pixels, all else in the XML kept.
+
+Pictures come out upright (EXIF applied and gone), JPEG or PNG as they were, other formats as JPEG. A picture that needs no
+change is copied byte for byte. Boxes keep what is wrong with them: judging them is the work of ``records``.
+"""
+import json
+import os
+from collections import Counter
+from functools import partial
+from typing import List, NamedTuple, Tuple
+
+from lxml import etree
+
+from stages import job, pixels
+from stages.data import boxes, exif, sample, voc, workers
+from stages.data.findings import Finding, Findings, policies, summary
+from stages.data.pairing import Folders, Pair, pairs, shuffled
+from stages.data.shards import writing
+
+
+class Settings(NamedTuple):
+    """``long_side`` in pixels, ``jpeg_quality`` 1 to 100."""
+
+    folders: Folders
+    output: str
+    long_side: int
+    jpeg_quality: int
+
+
+def make(settings: Settings, pair: Pair) -> Tuple[bool, List[Finding]]:
+    """Write one picture and its XML; returns whether there is one, and what was found wrong."""
+    findings = Findings(policies({}))
+    source = sample.load(settings.folders, pair, findings)
+    if source is None or source.root is None:
+        return False, findings.found
+    target = target_size(source.frame.upright, settings.long_side)
+    photo = os.path.splitext(pair.photo)[0] + _suffix(pair.photo, source.format)
+    _write(os.path.join(settings.output, "JPEGImages", photo), _photo(settings, source, target))
+    rewrite(source.root, source.frame, os.path.basename(photo), target)
+    xml = etree.tostring(source.root.getroottree(), encoding="utf-8") + b"\n"
+    _write(os.path.join(settings.output, "Annotations", os.path.splitext(photo)[0] + ".xml"), xml)
+    return True, findings.found
+
+
+def target_size(size: sample.WholeSize, long_side: int) -> sample.WholeSize:
+    """(width, height) scaled so that the longer is ``long_side``; never larger than they are, never under 1."""
+    longer = max(size)
+    if longer <= long_side:
+        return size
+    return max(1, (size[0] * long_side + longer // 2) // longer), max(1, (size[1] * long_side + longer // 2) // longer)
+
+
+def rewrite(root: etree._Element, frame: sample.Frame, photo: str, target: sample.WholeSize) -> None:
+    """Make the annotation that of the picture ``photo`` of size ``target``: its name, size, and every ``<bndbox>``."""
+    for name, value in (("filename", photo), ("size/width", str(target[0])), ("size/height", str(target[1]))):
+        _made(root, name).text = value
+    for frame_of_object in root.iter("bndbox"):
+        box = voc.box_of(frame_of_object)
+        if box is not None:
+            placed = boxes.scaled(frame.place(box), frame.upright, target)
+            for edge, value in zip(voc.EDGES, placed):
+                _made(frame_of_object, edge).text = ("%.2f" % value).rstrip("0").rstrip(".")
+
+
+def _made(root: etree._Element, path: str) -> etree._Element:
+    """The element at ``path``, made if it is missing."""
+    for name in path.split("/"):
+        element = root.find(name)
+        root = etree.SubElement(root, name) if element is None else element
+    return root
+
+
+def _photo(settings: Settings, source: sample.Sample, target: sample.WholeSize) -> bytes:
+    unchanged = target == source.frame.upright and source.orientation == exif.UPRIGHT
+    if unchanged and source.format in ("jpeg", "png"):
+        return source.data
+    smaller = pixels.resize(source.picture, target[1], target[0])
+    return pixels.encode_png(smaller) if source.format == "png" else pixels.encode_jpeg(smaller, settings.jpeg_quality)
+
+
+def _suffix(photo: str, kind: str) -> str:
+    """The suffix that tells the truth, the photo's own where it does."""
+    kind = "png" if kind == "png" else "jpeg"
+    own = os.path.splitext(photo)[1]
+    return own if own.lower() in sample.SUFFIXES[kind] else sample.SUFFIXES[kind][0]
+
+
+def _write(path: str, data: bytes) -> None:
+    with writing(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as stream:
+            stream.write(data)
+
+
+def main(task: job.Job) -> None:
+    """Write ``JPEGImages/``, ``Annotations/`` and ``findings.jsonl``.
+
+    Raises:
+        BadInput: nothing to read, or nothing that can be used.
+        StageFailed: the disk does not take it.
+    """
+    wanted = task.parameters
+    folders = Folders(task.inputs["photos"], task.inputs["annotations"])
+    findings = Findings(policies({}))
+    items = shuffled(pairs(folders, findings), 0, wanted["limit"])
+    settings = Settings(folders, task.output, wanted["long_side"], wanted["jpeg_quality"])
+    images, found = 0, findings.found
+    for done, (made, more) in enumerate(workers.in_order(partial(make, settings), items, task.cpus), 1):
+        images += made
+        found += more
+        task.progress(done, len(items))
+    if not images:
+        raise job.BadInput("None of the pictures can be used. For instance %s" % found[0].sentence())
+    lines = "".join(json.dumps(finding._asdict(), sort_keys=True) + "\n" for finding in found)
+    _write(task.out("findings.jsonl"), lines.encode())
+    if found:
+        task.warn("The data has flaws, listed in findings.jsonl: %s." % summary(Counter(one.kind for one in found)))
+    task.metrics(images=images, dropped=len(items) - images, findings=len(found))
+
+
+if __name__ == "__main__":
+    job.run(main)
