@@ -2,6 +2,7 @@
 
 Needs OpenCV and numpy, Python 3.6 to current.
 """
+
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import cv2
@@ -27,13 +28,18 @@ def color_of(class_id: int) -> Color:
     return red, green, blue
 
 
-def draw(picture: np.ndarray, detections: Iterable[Dict[str, Any]], truth: Optional[Iterable[Dict[str, Any]]] = None,
-         threshold: float = 0.0) -> np.ndarray:
+def draw(
+    picture: np.ndarray,
+    detections: Iterable[Dict[str, Any]],
+    truth: Optional[Iterable[Dict[str, Any]]] = None,
+    threshold: float = 0.0,
+) -> np.ndarray:
     """A copy of ``picture`` with the detections as labelled boxes and the truth as white dashed boxes.
 
     Args:
         picture: uint8 RGB [height, width, 3].
-        detections: ``{"class": name, "class_id": from 1, "score": 0 to 1, "box": [xmin, ymin, xmax, ymax]}``, box in pixels.
+        detections: ``{"class", "class_id", "score", "box"}``: name, number from 1, 0 to 1, [xmin, ymin, xmax, ymax] in
+            pixels.
         truth: the same; only ``box`` is needed.
         threshold: detections with a lower score are left out.
     """
@@ -69,7 +75,7 @@ def contact_sheet(pictures: Sequence[np.ndarray], columns: int, cell_width: int 
     for number, picture in enumerate(pictures):
         row, column = divmod(number, columns)
         top, left = GUTTER + row * (cell_height + GUTTER), GUTTER + column * (cell_width + GUTTER)
-        _paste(sheet[top:top + cell_height, left:left + cell_width], picture)
+        _paste(sheet[top : top + cell_height, left : left + cell_width], picture)
     return sheet
 
 
@@ -77,15 +83,19 @@ def _paste(cell: np.ndarray, picture: np.ndarray) -> None:
     scale = min(cell.shape[0] / picture.shape[0], cell.shape[1] / picture.shape[1])
     height, width = (max(1, int(round(size * scale))) for size in picture.shape[:2])
     top, left = (cell.shape[0] - height) // 2, (cell.shape[1] - width) // 2
-    cell[top:top + height, left:left + width] = pixels.resize(picture, height, width)
+    cell[top : top + height, left : left + width] = pixels.resize(picture, height, width)
 
 
 def _inside(canvas: np.ndarray, box: Sequence[float]) -> Rectangle:
     """The box in whole pixels, clipped to the canvas."""
     height, width = canvas.shape[:2]
     xmin, ymin, xmax, ymax = (int(round(edge)) for edge in box)
-    return (min(max(xmin, 0), width - 1), min(max(ymin, 0), height - 1),
-            min(max(xmax, 0), width - 1), min(max(ymax, 0), height - 1))
+    return (
+        min(max(xmin, 0), width - 1),
+        min(max(ymin, 0), height - 1),
+        min(max(xmax, 0), width - 1),
+        min(max(ymax, 0), height - 1),
+    )
 
 
 def _outline(canvas: np.ndarray, box: Rectangle, color: Color, width: int) -> None:

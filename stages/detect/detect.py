@@ -1,8 +1,9 @@
 """Stage: boxes on pictures, on a video, or on a dataset's validation pictures beside the truth."""
+
 import json
 import os
 import time
-from typing import Any, Dict, List, Sequence, Set
+from typing import Any, Dict, List, Sequence
 
 import cv2
 import numpy as np
@@ -53,8 +54,9 @@ class Stage:
             entries.append(self.picture(source, picture))
             self.job.progress(number, len(sources), "%d detections" % self.detections)
         if not entries:
-            raise BadInput("None of the %d pictures can be read, among them %s; check the files"
-                           % (len(sources), sources[0].name))
+            raise BadInput(
+                "None of the %d pictures can be read, among them %s; check the files" % (len(sources), sources[0].name)
+            )
         return entries
 
     def picture(self, source: Picture, picture: np.ndarray) -> Dict[str, Any]:
@@ -62,10 +64,23 @@ class Stage:
         height, width = source.size or picture.shape[:2]
         scale = width / picture.shape[1], height / picture.shape[0]
         found = [dict(detection, box=_scaled(detection["box"], *scale)) for detection in self.look(picture)]
-        entry = {"file": source.name, "width": width, "height": height, "detections": found, "truth": None, "drawing": None}
+        entry = {
+            "file": source.name,
+            "width": width,
+            "height": height,
+            "detections": found,
+            "truth": None,
+            "drawing": None,
+        }
         if source.truth is not None:
-            entry["truth"] = [{"class": self.detector.class_name(box["class_id"]), "class_id": box["class_id"],
-                               "box": _scaled(box["box"], 1, 1)} for box in source.truth]
+            entry["truth"] = [
+                {
+                    "class": self.detector.class_name(box["class_id"]),
+                    "class_id": box["class_id"],
+                    "box": _scaled(box["box"], 1, 1),
+                }
+                for box in source.truth
+            ]
         if self.draws:
             entry["drawing"] = self.draw(entry, picture, source.size is not None)
         return entry
@@ -75,8 +90,10 @@ class Stage:
         if is_record:
             picture = _enlarged(picture, entry["height"], entry["width"])
         scale = picture.shape[1] / entry["width"], picture.shape[0] / entry["height"]
-        found, truth = ([dict(box, box=_scaled(box["box"], *scale)) for box in boxes]
-                        for boxes in (entry["detections"], entry["truth"] or []))
+        found, truth = (
+            [dict(box, box=_scaled(box["box"], *scale)) for box in boxes]
+            for boxes in (entry["detections"], entry["truth"] or [])
+        )
         name = self.free_name("pictures", entry["file"], ".jpg")
         with open(self.job.out(*name.split("/")), "wb") as stream:
             stream.write(pixels.encode_jpeg(drawing.draw(picture, found, truth)))
@@ -87,7 +104,7 @@ class Stage:
         if not name.endswith(suffix):
             name += suffix
         while (folder, name.lower()) in self.names:  # lower: some file systems take A.jpg for a.jpg
-            name = name[:-len(suffix)] + "_" + suffix
+            name = name[: -len(suffix)] + "_" + suffix
         self.names.add((folder, name.lower()))
         return folder + "/" + name
 
@@ -109,27 +126,40 @@ class Stage:
             writer.close()
         if len(frames) < reader.declared:
             self.job.warn("%s has %d frames, but only the first %d can be read" % (path, reader.declared, len(frames)))
-        return {"file": os.path.basename(path), "width": width, "height": height, "fps": reader.fps, "frames": frames,
-                "drawing": drawn}
+        return {
+            "file": os.path.basename(path),
+            "width": width,
+            "height": height,
+            "fps": reader.fps,
+            "frames": frames,
+            "drawing": drawn,
+        }
 
 
 def main(job: Job) -> None:
     """Write ``detections.json``, drawn ``pictures/`` and drawn ``videos/`` for the input ``media`` or ``records``."""
     cv2.setNumThreads(job.cpus)
     stage, media = Stage(job), job.inputs.get("media")
-    document = {"model": {"classes": stage.detector.classes, "input": [stage.detector.height, stage.detector.width]},
-                "score_threshold": stage.threshold, "pictures": [], "videos": []}  # type: Dict[str, Any]
+    document = {
+        "model": {"classes": stage.detector.classes, "input": [stage.detector.height, stage.detector.width]},
+        "score_threshold": stage.threshold,
+        "pictures": [],
+        "videos": [],
+    }  # type: Dict[str, Any]
     if media and not os.path.exists(media):
         raise BadInput("There is no %s; name a picture, a folder of pictures or a video" % media)
     if media and os.path.isfile(media) and not pictures.is_picture(media):
         document["videos"].append(stage.video(media))
     else:
         sources = pictures.from_files(media) if media else pictures.from_records(job.inputs["records"])
-        document["pictures"] = stage.pictures(sources[:job.parameters["pictures"] or None])
+        document["pictures"] = stage.pictures(sources[: job.parameters["pictures"] or None])
     with open(job.out("detections.json"), "w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=1, sort_keys=True)
-    job.metrics(pictures=stage.looks, detections=stage.detections,
-                milliseconds_per_picture=round(1000 * stage.seconds / stage.looks, 1))
+    job.metrics(
+        pictures=stage.looks,
+        detections=stage.detections,
+        milliseconds_per_picture=round(1000 * stage.seconds / stage.looks, 1),
+    )
 
 
 def _scaled(box: Sequence[float], across: float, down: float) -> List[float]:

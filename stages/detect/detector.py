@@ -1,4 +1,5 @@
 """A converted model as a function from a picture to its detections."""
+
 import json
 import os
 from typing import Any, Dict, List
@@ -33,12 +34,14 @@ class Detector:
             self._swapped = {"RGB": False, "BGR": True}[model["input"]["channels"]]
             self._rows, self._count = model["outputs"]["detections"], model["outputs"]["count"]
         except (KeyError, TypeError, ValueError) as error:
-            raise BadInput("%s does not describe a model (%s); convert again" % (path, error))
+            raise BadInput("%s does not describe a model (%s); convert again" % (path, error)) from error
         self._engine = Engine(os.path.join(folder, "model.uff"))
         shape = (1, channels, self.height, self.width)
         if self._engine.input_shape != shape or not {self._rows, self._count}.issubset(self._engine.outputs):
-            raise BadInput("%s says input %s and outputs %s, but model.uff has %s and %s; convert again"
-                           % (path, shape, [self._rows, self._count], self._engine.input_shape, self._engine.outputs))
+            raise BadInput(
+                "%s says input %s and outputs %s, but model.uff has %s and %s; convert again"
+                % (path, shape, [self._rows, self._count], self._engine.input_shape, self._engine.outputs)
+            )
 
     def detect(self, picture: np.ndarray) -> List[Detection]:
         """All detections that the model gives, best first.
@@ -47,11 +50,11 @@ class Detector:
             picture: uint8 RGB [height, width, 3] of any size.
 
         Returns:
-            ``{"class", "class_id", "score", "box"}``; score 0 to 1, box [xmin, ymin, xmax, ymax] in pixels of ``picture``.
-            Rounded to 1e-5 and 0.01 pixels, under the noise of different processors.
+            ``{"class", "class_id", "score", "box"}``: score 0 to 1, box [xmin, ymin, xmax, ymax] in pixels of
+            ``picture``, rounded to 1e-5 and 0.01 pixels, under the noise of different processors.
         """
         results = self._engine.run(self._tensor(picture))
-        rows = results[self._rows].reshape(-1, 7)[:int(results[self._count].reshape(-1)[0])]
+        rows = results[self._rows].reshape(-1, 7)[: int(results[self._count].reshape(-1)[0])]
         height, width = picture.shape[:2]
         boxes = rows[:, 3:].astype(float) * (width, height, width, height)
         return [self._detection(int(row[1]), float(row[2]), box) for row, box in zip(rows, boxes)]
@@ -59,8 +62,10 @@ class Detector:
     def class_name(self, class_id: int) -> str:
         """The name of a class id; one that the model does not have is BadInput."""
         if not 0 < class_id < len(self.classes):
-            raise BadInput("Class id %d is not among the model's %d classes; convert a model of these records"
-                           % (class_id, len(self.classes) - 1))
+            raise BadInput(
+                "Class id %d is not among the model's %d classes; convert a model of these records"
+                % (class_id, len(self.classes) - 1)
+            )
         return self.classes[class_id]
 
     def _tensor(self, picture: np.ndarray) -> np.ndarray:
@@ -71,8 +76,12 @@ class Detector:
         return np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis])
 
     def _detection(self, class_id: int, score: float, box: np.ndarray) -> Detection:
-        return {"class": self.class_name(class_id), "class_id": class_id, "score": round(score, 5),
-                "box": [round(float(edge), 2) for edge in box]}
+        return {
+            "class": self.class_name(class_id),
+            "class_id": class_id,
+            "score": round(score, 5),
+            "box": [round(float(edge), 2) for edge in box],
+        }
 
 
 def _read_json(path: str) -> Any:
@@ -80,6 +89,8 @@ def _read_json(path: str) -> Any:
         with open(path, encoding="utf-8") as stream:
             return json.load(stream)
     except OSError as error:
-        raise BadInput("%s cannot be read (%s); is this the folder that convert made?" % (path, error.strerror))
+        raise BadInput(
+            "%s cannot be read (%s); is this the folder that convert made?" % (path, error.strerror)
+        ) from error
     except ValueError as error:
-        raise BadInput("%s is no JSON (%s); convert again" % (path, error))
+        raise BadInput("%s is no JSON (%s); convert again" % (path, error)) from error

@@ -1,4 +1,5 @@
 """Where the pictures come from: files, or the validation records of a dataset."""
+
 import json
 import os
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
@@ -9,12 +10,19 @@ from stages import pixels
 from stages.job import BadInput
 from stages.reference import wire
 
-Picture = NamedTuple("Picture", [
-    ("name", str), ("load", Callable[[], np.ndarray]), ("size", Optional[List[int]]), ("truth", Optional[List[Dict[str, Any]]])])
+Picture = NamedTuple(
+    "Picture",
+    [
+        ("name", str),
+        ("load", Callable[[], np.ndarray]),
+        ("size", Optional[List[int]]),
+        ("truth", Optional[List[Dict[str, Any]]]),
+    ],
+)
 Picture.__doc__ = """A picture to look at.
 
-``name``: relative path with ``/``; ``load()``: uint8 RGB [H, W, 3], ValueError where it is none; ``size``: [height, width] in
-which its boxes count, None for that of its pixels; ``truth``: ``{"class_id", "box"}`` in that size, None where unknown.
+``name``: relative path with ``/``; ``load()``: uint8 RGB [H, W, 3], ValueError where it is none; ``size``: the [height,
+width] that its boxes are for, None for that of its pixels; ``truth``: ``{"class_id", "box"}``, None where unknown.
 """
 FRAME_HEAD, FRAME_TAIL = 12, 4  # a TFRecord frame: length and its checksum, the data, the data's checksum
 
@@ -29,8 +37,10 @@ def from_files(path: str) -> List[Picture]:
         return [_file(path, os.path.basename(path))]
     names = sorted(_picture_names(path))
     if not names:
-        raise BadInput("%s holds no picture (%s); name a picture, a folder of pictures or a video"
-                       % (path, ", ".join(pixels.PICTURE_SUFFIXES)))
+        raise BadInput(
+            "%s holds no picture (%s); name a picture, a folder of pictures or a video"
+            % (path, ", ".join(pixels.PICTURE_SUFFIXES))
+        )
     return [_file(os.path.join(path, *name.split("/")), name) for name in names]
 
 
@@ -52,7 +62,8 @@ def _file(path: str, name: str) -> Picture:
             with open(path, "rb") as stream:
                 return pixels.decode(stream.read())
         except OSError as error:
-            raise ValueError(error.strerror)
+            raise ValueError(error.strerror) from error
+
     return Picture(name, load, None, None)
 
 
@@ -67,9 +78,11 @@ def from_records(folder: str) -> List[Picture]:
         with open(path, encoding="utf-8") as stream:
             records = [_record(folder, json.loads(line)) for line in stream]
     except OSError as error:
-        raise BadInput("%s cannot be read (%s); is this the folder that records made?" % (path, error.strerror))
+        raise BadInput(
+            "%s cannot be read (%s); is this the folder that records made?" % (path, error.strerror)
+        ) from error
     except (KeyError, TypeError, ValueError) as error:
-        raise BadInput("%s is damaged (%s); make the records again" % (path, error))
+        raise BadInput("%s is damaged (%s); make the records again" % (path, error)) from error
     validation = [record for record in records if record is not None]
     if not validation:
         raise BadInput("%s lists no validation picture; raise validation_fraction and make the records again" % path)
@@ -80,8 +93,10 @@ def _record(folder: str, line: Dict[str, Any]) -> Optional[Picture]:
     if line["split"] != "validation":
         return None
     height, width = int(line["height"]), int(line["width"])
-    truth = [{"class_id": class_id, "box": [xmin * width, ymin * height, xmax * width, ymax * height]}
-             for class_id, (ymin, xmin, ymax, xmax) in zip(line["classes"], line["boxes"])]
+    truth = [
+        {"class_id": class_id, "box": [xmin * width, ymin * height, xmax * width, ymax * height]}
+        for class_id, (ymin, xmin, ymax, xmax) in zip(line["classes"], line["boxes"])
+    ]
     shard, offset, length = os.path.join(folder, line["shard"]), int(line["offset"]), int(line["length"])
     return Picture(line["source_id"], lambda: _load_record(shard, offset, length), [height, width], truth)
 
@@ -91,15 +106,17 @@ def _load_record(shard: str, offset: int, length: int) -> np.ndarray:
         with open(shard, "rb") as stream:
             stream.seek(offset)
             frame = stream.read(length)
-    except OSError as error:
-        raise ValueError("%s cannot be read: %s" % (shard, error.strerror))
-    if len(frame) != length or int.from_bytes(frame[:8], "little") != length - FRAME_HEAD - FRAME_TAIL:
-        raise ValueError("%s is truncated or damaged at byte %d" % (shard, offset))
-    return pixels.decode(_encoded(memoryview(frame)[FRAME_HEAD:-FRAME_TAIL]))
+        if len(frame) != length or int.from_bytes(frame[:8], "little") != length - FRAME_HEAD - FRAME_TAIL:
+            raise ValueError("the file is truncated or damaged")
+        return pixels.decode(_encoded(memoryview(frame)[FRAME_HEAD:-FRAME_TAIL]))
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            "The record at byte %d of %s cannot be read (%s); make the records again" % (offset, shard, error)
+        ) from error
 
 
 def _encoded(example: memoryview) -> bytes:
-    """The value of image/encoded in a tf.train.Example: Example.features.feature["image/encoded"].bytes_list.value[0]."""
+    """``Example.features.feature["image/encoded"].bytes_list.value[0]`` of a serialized tf.train.Example."""
     for features in _parts(example, 1):
         for entry in _parts(features, 1):
             if [bytes(key) for key in _parts(entry, 1)] == [b"image/encoded"]:

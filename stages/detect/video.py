@@ -1,4 +1,5 @@
 """Video files, frame by frame, through OpenCV's FFmpeg."""
+
 import math
 from typing import Iterator
 
@@ -26,7 +27,9 @@ class Reader:
         # FFmpeg only: OpenCV would also take the name of a picture for a sequence of pictures
         self._capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
-            raise BadInput("%s is neither a picture nor a video that can be read; name a picture, a folder or a video" % path)
+            raise BadInput(
+                "%s is neither a picture nor a video that can be read; name a picture, a folder or a video" % path
+            )
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and 0 < fps <= 1000 else USUAL_FPS
         self.declared = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
@@ -46,6 +49,7 @@ class Writer:
     """An MPEG-4 video at ``path`` (.mp4) of frames [height, width, 3]; an odd last row or column is left out."""
 
     def __init__(self, path: str, fps: float, height: int, width: int) -> None:
+        self._path, self._written = path, 0
         self._writer = cv2.VideoWriter(path, cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), fps, (width, height))
         if not self._writer.isOpened():
             raise StageFailed("OpenCV could not begin the video %s; set detect.draw to false to go without it" % path)
@@ -53,7 +57,19 @@ class Writer:
     def write(self, frame: np.ndarray) -> None:
         """Append a frame, uint8 RGB."""
         self._writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        self._written += 1
 
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the file, and read it again: OpenCV says nothing of a full disk.
+
+        Raises:
+            StageFailed: the file does not hold the frames that were written.
+        """
         self._writer.release()
+        capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG)
+        held = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+        if held != self._written:
+            raise StageFailed(
+                "The video %s holds %d of %d frames; make room on the disk and run detect again"
+                % (self._path, held, self._written)
+            )

@@ -1,5 +1,6 @@
 """Runs a .uff on the CPU: a plan made once from the file, then one pass over it for each input."""
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+
+from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 import numpy as np
 
@@ -8,7 +9,11 @@ from stages.reference import orders, plugins, uff
 from stages.reference.ops import OPERATIONS
 from stages.reference.uff import MetaGraph, Node
 
-PLUGINS = {"_GridAnchor_TRT": plugins.grid_anchor, "_FlattenConcat_TRT": plugins.flatten_concat, "_NMS_TRT": plugins.nms}
+PLUGINS = {
+    "_GridAnchor_TRT": plugins.grid_anchor,
+    "_FlattenConcat_TRT": plugins.flatten_concat,
+    "_NMS_TRT": plugins.nms,
+}
 OUTPUT_COUNTS = {"_NMS_TRT": 2}
 # What a kernel raises for fields or shapes that do not fit.
 UNFIT = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
@@ -19,8 +24,8 @@ Values = Dict[str, List[np.ndarray]]
 class Engine:
     """A .uff file, ready to run.
 
-    Tensors keep TensorFlow's element order. Where the Input is NCHW, as TensorRT wants it, but the first convolution takes
-    NHWC, the input is transposed on entry. A node that names a multi-output plugin takes all its outputs, in order.
+    Tensors keep TensorFlow's element order. Where the Input is NCHW, as TensorRT wants it, but the first convolution
+    takes NHWC, the input is transposed on entry. A node that names a plugin takes all its outputs, in order.
 
     Args:
         path: the .uff file.
@@ -57,8 +62,11 @@ class Engine:
     @property
     def outputs(self) -> List[str]:
         """The names of the arrays that :meth:`run` returns: NMS and NMS_1 for a detector."""
-        return [name for result in self.results
-                for name in _names(result, OUTPUT_COUNTS.get(self.nodes[result].operation, 1))]
+        return [
+            name
+            for result in self.results
+            for name in _names(result, OUTPUT_COUNTS.get(self.nodes[result].operation, 1))
+        ]
 
     def run(self, x: np.ndarray, keep: Iterable[str] = ()) -> Dict[str, np.ndarray]:
         """The outputs by name, and those of the nodes in ``keep``; the second output of node A is A_1.
@@ -130,8 +138,10 @@ class Engine:
         else:
             raise BadInput("%s: node %s has the unsupported operation %s" % (self.path, name, node.operation))
         if expected is not None and expected != len(node.inputs):
-            raise BadInput("%s: node %s (%s) has %d inputs instead of %d"
-                           % (self.path, name, node.operation, len(node.inputs), expected))
+            raise BadInput(
+                "%s: node %s (%s) has %d inputs instead of %d"
+                % (self.path, name, node.operation, len(node.inputs), expected)
+            )
         return node
 
     def _only_input(self) -> Node:
@@ -163,7 +173,7 @@ class Engine:
         values = {}  # type: Values
         for node in self.plan:
             if node.operation == "Const":
-                values[node.id] = [self._guard(node, np.asarray, node.fields["values"], node.fields["values"].dtype)]
+                values[node.id] = [self._guard(node, _numeric, node.fields)]
             elif node is not self.input and all(name in values for name in node.inputs):
                 values[node.id] = self._compute(node, values)
         return values
@@ -172,8 +182,10 @@ class Engine:
         shape = self.input_shape
         fits = len(shape) == x.ndim and all(size in (-1, given) for size, given in zip(shape, x.shape))
         if x.dtype != np.float32 or (shape and not fits):
-            raise BadInput("%s: input %s takes float32 %s, not %s %s"
-                           % (self.path, self.input.id, list(shape), x.dtype, list(x.shape)))
+            raise BadInput(
+                "%s: input %s takes float32 %s, not %s %s"
+                % (self.path, self.input.id, list(shape), x.dtype, list(x.shape))
+            )
         return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if self.channels_last else x
 
     def _compute(self, node: Node, values: Values) -> List[np.ndarray]:
@@ -190,13 +202,21 @@ class Engine:
         try:
             return function(*arguments, **options)
         except UNFIT as error:
-            reason = "its field %s is missing" % error if isinstance(error, KeyError) else str(error)
-            raise BadInput("%s: node %s (%s) cannot be computed: %s" % (self.path, node.id, node.operation, reason))
+            reason = "its field %s is missing" % error.args if isinstance(error, KeyError) else str(error)
+            raise BadInput(
+                "%s: node %s (%s) cannot be computed: %s" % (self.path, node.id, node.operation, reason)
+            ) from error
 
 
 def run_file(path: str, x: np.ndarray) -> Dict[str, np.ndarray]:
     """The outputs by name of the .uff at ``path`` for the input ``x``; see :class:`Engine`."""
     return Engine(path).run(x)
+
+
+def _numeric(fields: Dict[str, Any]) -> np.ndarray:
+    if not isinstance(fields["values"], np.ndarray):
+        raise ValueError("its values are text")
+    return fields["values"]
 
 
 def _names(node: str, count: int) -> List[str]:

@@ -3,7 +3,8 @@
 A kernel takes a node's fields and its inputs (batch included, TensorFlow's element order) and returns the output.
 It raises ValueError, TypeError, LookupError or ArithmeticError where fields and shapes do not fit.
 """
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+
+from typing import Callable, Dict, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -13,13 +14,39 @@ from stages.reference.spatial import Fields
 Operation = NamedTuple("Operation", [("kernel", Callable[..., np.ndarray]), ("inputs", Optional[int])])
 Operation.__doc__ = """A kernel and the number of inputs it takes, None for any number."""
 
-BINARY = {"min": np.minimum, "max": np.maximum, "mul": np.multiply, "sub": np.subtract, "div": np.divide, "add": np.add,
-          "pow": np.power}  # type: Dict[str, Callable[..., np.ndarray]]
-UNARY = {name: getattr(np, numpy_name) for name, numpy_name in [
-    ("neg", "negative"), ("exp", "exp"), ("log", "log"), ("abs", "abs"), ("sqrt", "sqrt"), ("square", "square"), ("sin", "sin"),
-    ("cos", "cos"), ("tan", "tan"), ("sinh", "sinh"), ("cosh", "cosh"), ("asin", "arcsin"), ("acos", "arccos"),
-    ("atan", "arctan"), ("asinh", "arcsinh"), ("acosh", "arccosh"), ("atanh", "arctanh"), ("ceil", "ceil"),
-    ("floor", "floor")]}  # type: Dict[str, Callable[[np.ndarray], np.ndarray]]
+BINARY = {
+    "min": np.minimum,
+    "max": np.maximum,
+    "mul": np.multiply,
+    "sub": np.subtract,
+    "div": np.divide,
+    "add": np.add,
+    "pow": np.power,
+}  # type: Dict[str, Callable[..., np.ndarray]]
+UNARY = {
+    name: getattr(np, numpy_name)
+    for name, numpy_name in [
+        ("neg", "negative"),
+        ("exp", "exp"),
+        ("log", "log"),
+        ("abs", "abs"),
+        ("sqrt", "sqrt"),
+        ("square", "square"),
+        ("sin", "sin"),
+        ("cos", "cos"),
+        ("tan", "tan"),
+        ("sinh", "sinh"),
+        ("cosh", "cosh"),
+        ("asin", "arcsin"),
+        ("acos", "arccos"),
+        ("atan", "arctan"),
+        ("asinh", "arcsinh"),
+        ("acosh", "arccosh"),
+        ("atanh", "arctanh"),
+        ("ceil", "ceil"),
+        ("floor", "floor"),
+    ]
+}  # type: Dict[str, Callable[[np.ndarray], np.ndarray]]
 UNARY["rsqrt"] = lambda x: 1 / np.sqrt(x)
 REDUCE = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "mean": np.mean}
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, as in TensorFlow
@@ -39,18 +66,25 @@ def _elu(x: np.ndarray) -> np.ndarray:
 
 
 ACTIVATIONS = {
-    "relu": _relu, "relu6": _relu6, "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "elu": _elu,
+    "relu": _relu,
+    "relu6": _relu6,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "elu": _elu,
     "selu": lambda x: np.where(x > 0, SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * np.expm1(np.minimum(x, 0))),
-    "softsign": lambda x: x / (1 + np.abs(x)), "softplus": lambda x: np.logaddexp(x, np.zeros((), x.dtype)),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "softplus": lambda x: np.logaddexp(x, np.zeros((), x.dtype)),
 }  # type: Dict[str, Callable[[np.ndarray], np.ndarray]]
 
 
 def _function(table: Dict[str, Callable[..., np.ndarray]]) -> Callable[..., np.ndarray]:
     """A kernel that applies the function of ``table`` named in the field func."""
+
     def kernel(fields: Fields, *inputs: np.ndarray) -> np.ndarray:
         if fields.get("func") not in table:
             raise ValueError("its func %s is unknown" % fields.get("func"))
         return table[fields["func"]](*inputs)
+
     return kernel
 
 
@@ -111,13 +145,18 @@ def _shape(_: Fields, x: np.ndarray) -> np.ndarray:
     return np.array(x.shape, np.int32)
 
 
-def _strided_slice(fields: Fields, x: np.ndarray, begin: np.ndarray, end: np.ndarray, strides: np.ndarray) -> np.ndarray:
+def _strided_slice(
+    fields: Fields, x: np.ndarray, begin: np.ndarray, end: np.ndarray, strides: np.ndarray
+) -> np.ndarray:
     begin_mask, end_mask, shrink = (fields.get(name, 0) for name in ("begin_mask", "end_mask", "shrink_axis_mask"))
     index = []  # type: List[Any]
     for axis, (first, last, step) in enumerate(zip(_ints(begin), _ints(end), _ints(strides))):
         bit = 1 << axis
-        index.append(first if shrink & bit
-                     else slice(None if begin_mask & bit else first, None if end_mask & bit else last, step))
+        index.append(
+            first
+            if shrink & bit
+            else slice(None if begin_mask & bit else first, None if end_mask & bit else last, step)
+        )
     return np.asarray(x[tuple(index)])
 
 
@@ -140,19 +179,37 @@ def _arg(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
 def _ints(tensor: np.ndarray) -> List[int]:
     """A 1-D integer tensor as a list."""
     if tensor.ndim != 1 or tensor.dtype.kind != "i":
-        raise ValueError("an input of shape %s and type %s should be a list of integers" % (list(tensor.shape), tensor.dtype))
+        raise ValueError(
+            "an input of shape %s and type %s should be a list of integers" % (list(tensor.shape), tensor.dtype)
+        )
     return tensor.tolist()
 
 
 OPERATIONS = {
-    "Identity": Operation(_identity, 1), "Conv": Operation(spatial.conv, 2), "Pool": Operation(spatial.pool, 1),
-    "BatchNorm": Operation(spatial.batch_norm, 5), "LRN": Operation(spatial.lrn, 1),
-    "FullyConnected": Operation(_fully_connected, 2), "Binary": Operation(_function(BINARY), 2),
-    "Unary": Operation(_function(UNARY), 1), "Activation": Operation(_function(ACTIVATIONS), 1),
-    "LeakyRelu": Operation(_leaky_relu, 1), "Softmax": Operation(_softmax, 1), "Reshape": Operation(_reshape, 2),
-    "Flatten": Operation(_flatten, 1), "Squeeze": Operation(_squeeze, 1), "ExpandDims": Operation(_expand_dims, 1),
-    "Transpose": Operation(_transpose, 1), "Concat": Operation(_concat, None), "Stack": Operation(_stack, None),
-    "Shape": Operation(_shape, 1), "StridedSlice": Operation(_strided_slice, 4), "Reduce": Operation(_reduce, 1),
-    "Pad": Operation(_pad, 2), "Gather": Operation(_gather, 2), "GatherV2": Operation(_gather, 2),
-    "ArgMax": Operation(_arg(np.argmax), 1), "ArgMin": Operation(_arg(np.argmin), 1),
+    "Identity": Operation(_identity, 1),
+    "Conv": Operation(spatial.conv, 2),
+    "Pool": Operation(spatial.pool, 1),
+    "BatchNorm": Operation(spatial.batch_norm, 5),
+    "LRN": Operation(spatial.lrn, 1),
+    "FullyConnected": Operation(_fully_connected, 2),
+    "Binary": Operation(_function(BINARY), 2),
+    "Unary": Operation(_function(UNARY), 1),
+    "Activation": Operation(_function(ACTIVATIONS), 1),
+    "LeakyRelu": Operation(_leaky_relu, 1),
+    "Softmax": Operation(_softmax, 1),
+    "Reshape": Operation(_reshape, 2),
+    "Flatten": Operation(_flatten, 1),
+    "Squeeze": Operation(_squeeze, 1),
+    "ExpandDims": Operation(_expand_dims, 1),
+    "Transpose": Operation(_transpose, 1),
+    "Concat": Operation(_concat, None),
+    "Stack": Operation(_stack, None),
+    "Shape": Operation(_shape, 1),
+    "StridedSlice": Operation(_strided_slice, 4),
+    "Reduce": Operation(_reduce, 1),
+    "Pad": Operation(_pad, 2),
+    "Gather": Operation(_gather, 2),
+    "GatherV2": Operation(_gather, 2),
+    "ArgMax": Operation(_arg(np.argmax), 1),
+    "ArgMin": Operation(_arg(np.argmin), 1),
 }  # type: Dict[str, Operation]

@@ -1,8 +1,9 @@
 """Dimension orders: which dimension of the reference layout a UFF tensor stores at each of its positions.
 
-Reference dimensions: 0 is N (or K of a kernel), 1 is C, 2 and up are spatial. NVIDIA's converter writes NHWC activations
-as [0, 2, INCREMENT, 1] (N+C), TensorFlow's HWIO kernels as [2, INCREMENT, 1, 0] (+CK).
+Reference dimensions: 0 is N (or K of a kernel), 1 is C, 2 and up are spatial. NVIDIA's converter writes NHWC data as
+[0, 2, INCREMENT, 1] (N+C), TensorFlow's HWIO kernels as [2, INCREMENT, 1, 0] (+CK).
 """
+
 from typing import Any, Dict, List, Sequence
 
 import numpy as np
@@ -28,7 +29,7 @@ def expand(order: Sequence[int], rank: int) -> List[int]:
     for position, dimension in enumerate(order):
         if dimension == INCREMENT:
             continue
-        spatial = dimension >= 2 and INCREMENT in order[position + 1:position + 2]
+        spatial = dimension >= 2 and INCREMENT in order[position + 1 : position + 2]
         result.extend(range(dimension, rank) if spatial else [dimension])
     if sorted(result) != list(range(rank)):
         raise ValueError("its dimension order %s does not suit a tensor of rank %d" % (list(order), rank))

@@ -1,8 +1,9 @@
-"""GridAnchor_TRT, FlattenConcat_TRT and NMS_TRT as NVIDIA's open TensorRT sources define them (plugin/ of TensorRT 5.1 to 8.2).
+"""GridAnchor_TRT, FlattenConcat_TRT and NMS_TRT, as plugin/ of NVIDIA's open TensorRT 5.1 to 8.2 defines them.
 
 Kept to the letter: float32 arithmetic in the kernels' own order, strict comparisons, stable sorts for ties, no clipping
 before the output, and every assertion of the plugins, as ValueError that names it. Batch size 1.
 """
+
 from typing import Any, Dict, List, Tuple
 
 import numpy as np
@@ -24,15 +25,19 @@ def _number(values: Dict[str, Any], name: str, kind: type, assertion: str) -> An
         raise ValueError("its field %s is missing, and the plugin would use memory that nobody has set" % name)
     value = values[name]
     if type(value) is not kind and not (kind is int and type(value) is bool):
-        raise ValueError("its field %s is %r, but the plugin asserts type %s (%s)" % (name, value, kind.__name__, assertion))
+        raise ValueError(
+            "its field %s is %r, but the plugin asserts type %s (%s)" % (name, value, kind.__name__, assertion)
+        )
     return value
 
 
 def _numbers(values: Dict[str, Any], name: str, kind: type, assertion: str) -> List[Any]:
     value = values.get(name)
     if not isinstance(value, list) or not all(type(item) is kind for item in value):
-        raise ValueError("its field %s is %r, but the plugin asserts a list of type %s (%s)"
-                         % (name, value, kind.__name__, assertion))
+        raise ValueError(
+            "its field %s is %r, but the plugin asserts a list of type %s (%s)"
+            % (name, value, kind.__name__, assertion)
+        )
     return value
 
 
@@ -46,14 +51,20 @@ def grid_anchor(fields: Fields) -> List[np.ndarray]:
     ratios = np.array(_numbers(values, "aspectRatios", float, where), np.float32)
     variance = np.array(_numbers(values, "variance", float, where), np.float32)
     layers = _number(dict({"numLayers": 6}, **values), "numLayers", int, where)
-    smallest, largest = (np.float32(_number(dict({name: default}, **values), name, float, where))
-                         for name, default in (("minSize", 0.2), ("maxSize", 0.95)))
+    smallest, largest = (
+        np.float32(_number(dict({name: default}, **values), name, float, where))
+        for name, default in (("minSize", 0.2), ("maxSize", 0.95))
+    )
     if len(maps) != layers or layers < 2:
-        raise ValueError("it has %d feature maps for numLayers %d, but the plugin asserts as many, and needs 2 (%s)"
-                         % (len(maps), layers, where))
+        raise ValueError(
+            "it has %d feature maps for numLayers %d, but the plugin asserts as many, and needs 2 (%s)"
+            % (len(maps), layers, where)
+        )
     if len(ratios) < 3 or len(variance) != 4:
-        raise ValueError("it has %d aspect ratios and %d variances, but the plugin reads at least 3 and exactly 4 (%s)"
-                         % (len(ratios), len(variance), where))
+        raise ValueError(
+            "it has %d aspect ratios and %d variances, but the plugin reads at least 3 and exactly 4 (%s)"
+            % (len(ratios), len(variance), where)
+        )
     scales = [smallest + (largest - smallest) * np.float32(k) / np.float32(layers - 1) for k in range(layers)]
     scales.append(np.float32(1))
     return [_layer(size, *_sizes(k, scales, ratios), variance=variance) for k, size in enumerate(maps)]
@@ -89,13 +100,16 @@ def flatten_concat(fields: Fields, *inputs: np.ndarray) -> np.ndarray:
     axis = _number(values, "axis", int, where)
     _number(values, "ignoreBatch", int, where)
     if axis not in (1, 2, 3) or not inputs:
-        raise ValueError("its axis is %d and it has %d inputs, but the plugin asserts 1, 2 or 3 and an input (%s)"
-                         % (axis, len(inputs), where))
+        raise ValueError(
+            "its axis is %d and it has %d inputs, but the plugin asserts 1, 2 or 3 and an input (%s)"
+            % (axis, len(inputs), where)
+        )
     samples = [_sample(x) for x in inputs]
     for sample in samples:
         if any(sample[d] != samples[0][d] for d in range(3) if d != axis - 1):
-            raise ValueError("its inputs %s differ in more than axis %d, which the plugin asserts (%s)"
-                             % (samples, axis, where))
+            raise ValueError(
+                "its inputs %s differ in more than axis %d, which the plugin asserts (%s)" % (samples, axis, where)
+            )
     flat = np.concatenate([x.reshape(-1) for x in inputs])
     return flat.reshape([1] + [flat.size if d == axis - 1 else 1 for d in range(3)])
 
@@ -103,7 +117,9 @@ def flatten_concat(fields: Fields, *inputs: np.ndarray) -> np.ndarray:
 def _sample(x: np.ndarray) -> List[int]:
     """The three dimensions of a sample of batch 1; the parser fills missing ones up with 1."""
     if not 2 <= x.ndim <= 4 or x.shape[0] != 1:
-        raise ValueError("an input has shape %s, a batch of one sample with up to three dimensions is needed" % list(x.shape))
+        raise ValueError(
+            "an input has shape %s, a batch of one sample with up to three dimensions is needed" % list(x.shape)
+        )
     return list(x.shape[1:]) + [1] * (4 - x.ndim)
 
 
@@ -132,10 +148,14 @@ class NmsParameters:
         if self.code_type not in range(4):
             raise ValueError("its codeType is %d, but the plugin asserts 0 to 3 (decodeBBoxes.cu)" % self.code_type)
         if not self.score_threshold >= 0:
-            raise ValueError("its confidenceThreshold is %s: scores under 0 would sort behind empty rows" % self.score_threshold)
+            raise ValueError(
+                "its confidenceThreshold is %s: scores under 0 would sort behind empty rows" % self.score_threshold
+            )
         if self.classes < 1 or not 0 < self.keep_top_k <= self.top_k <= MAX_TOP_K:
-            raise ValueError("it needs numClasses of at least 1 and 0 < keepTopK <= topK <= %d, but has %d, %d and %d"
-                             % (MAX_TOP_K, self.classes, self.keep_top_k, self.top_k))
+            raise ValueError(
+                "it needs numClasses of at least 1 and 0 < keepTopK <= topK <= %d, but has %d, %d and %d"
+                % (MAX_TOP_K, self.classes, self.keep_top_k, self.top_k)
+            )
 
     def location(self, label: Any) -> Any:
         """The row of the decoded boxes that holds those of class ``label`` (or classes)."""
@@ -149,14 +169,20 @@ class NmsParameters:
         if prior[0] != 2 or prior[1] % 4 or prior[2] != 1:
             raise ValueError("its prior input has shape %s instead of [2, 4 * priors, 1]" % prior)
         if loc != [priors * locations * 4, 1, 1]:
-            raise ValueError("its loc input has shape %s, but the plugin asserts numPriors * numLocClasses * 4 = %d "
-                             "(nmsPlugin.cpp,246)" % (loc, priors * locations * 4))
+            raise ValueError(
+                "its loc input has shape %s, but the plugin asserts numPriors * numLocClasses * 4 = %d "
+                "(nmsPlugin.cpp,246)" % (loc, priors * locations * 4)
+            )
         if conf != [priors * self.classes, 1, 1]:
-            raise ValueError("its conf input has shape %s, but the plugin asserts numPriors * numClasses = %d "
-                             "(nmsPlugin.cpp,249)" % (conf, priors * self.classes))
+            raise ValueError(
+                "its conf input has shape %s, but the plugin asserts numPriors * numClasses = %d "
+                "(nmsPlugin.cpp,249)" % (conf, priors * self.classes)
+            )
         if self.top_k > priors:
-            raise ValueError("its topK %d is larger than the number of priors %d: the plugin would read the next class"
-                             % (self.top_k, priors))
+            raise ValueError(
+                "its topK %d is larger than the number of priors %d: the plugin would read the next class"
+                % (self.top_k, priors)
+            )
         return priors
 
 
@@ -214,7 +240,7 @@ def _sorted_scores(p: NmsParameters, conf: np.ndarray) -> Tuple[np.ndarray, np.n
     if 0 <= p.background < p.classes:
         passed[p.background] = False
     scores = np.where(passed, scores, scores.dtype.type(0))
-    order = np.argsort(-scores, axis=1, kind="mergesort")[:, :p.top_k]
+    order = np.argsort(-scores, axis=1, kind="mergesort")[:, : p.top_k]
     return np.take_along_axis(scores, order, 1), np.where(np.take_along_axis(passed, order, 1), order, -1)
 
 
@@ -233,17 +259,22 @@ def _select(p: NmsParameters, boxes: np.ndarray, scores: np.ndarray, priors: np.
             chosen.append(place)
             label, rank = divmod(place, p.top_k)
             rivals = boxes[p.location(label), priors[label, rank:]].astype(np.float32)
-            alive[place:(label + 1) * p.top_k] &= ~(iou(rivals[0], rivals, p.is_normalized) > p.iou_threshold)
+            alive[place : (label + 1) * p.top_k] &= ~(iou(rivals[0], rivals, p.is_normalized) > p.iou_threshold)
     return chosen
 
 
 def iou(box: np.ndarray, boxes: np.ndarray, normalized: bool) -> np.ndarray:
-    """Intersection over union of ``box`` [4] with each of ``boxes`` [n, 4], float32. Pixels (not normalized) count one more."""
+    """Intersection over union of ``box`` [4] with each of ``boxes`` [n, 4], float32.
+
+    Sides in pixels (not normalized) count one more, as in Caffe's SSD.
+    """
     more = np.float32(0 if normalized else 1)
     (low, high), (lows, highs) = _corners(box), _corners(boxes)
     inner_low, inner_high = np.maximum(low, lows), np.minimum(high, highs)
     apart = (inner_low > inner_high).any(axis=-1, keepdims=True)
-    sides = np.where(apart, np.float32(0), inner_high - inner_low) + more  # so the kernel has it: apart is 1 pixel, not 0
+    sides = (
+        np.where(apart, np.float32(0), inner_high - inner_low) + more
+    )  # in pixels, apart meets in one: the kernel's way
     common = sides.prod(axis=-1)
     union = (high - low + more).prod(axis=-1) + (highs - lows + more).prod(axis=-1) - common
     return np.divide(common, union, out=np.zeros_like(common), where=(sides > 0).all(axis=-1))
@@ -258,7 +289,7 @@ def _rows(p: NmsParameters, boxes: np.ndarray, scores: np.ndarray, priors: np.nd
     labels, ranks = np.divmod(np.array(chosen, int), p.top_k)
     rows = np.zeros((p.keep_top_k, 7), np.float32)
     rows[:, 1] = -1
-    found = rows[:len(chosen)]
+    found = rows[: len(chosen)]
     found[:, 1], found[:, 2] = labels, scores[labels, ranks]
     corners = boxes[p.location(labels), priors[labels, ranks]].astype(np.float32)
     found[:, 3:] = np.fmin(np.fmax(corners, 0), 1)  # saturate: a NaN becomes 0

@@ -2,6 +2,7 @@
 
 SAME padding is TensorFlow's: of an odd number of padding pixels the extra one goes right and below.
 """
+
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
@@ -25,10 +26,8 @@ class Window:
         padding = _pair(fields, "padding", 0, 0)
         same = fields.get("implicit_padding") == "same"
         extents = [(k - 1) * d + 1 for k, d in zip(kernel, self.dilation)]
-        self.padding = [_same(n, k, s) if same else (p, p)
-                        for n, k, s, p in zip(size, extents, self.strides, padding)]
-        self.output = [(n + sum(p) - k) // s + 1
-                       for n, p, k, s in zip(size, self.padding, extents, self.strides)]
+        self.padding = [_same(n, k, s) if same else (p, p) for n, k, s, p in zip(size, extents, self.strides, padding)]
+        self.output = [(n + sum(p) - k) // s + 1 for n, p, k, s in zip(size, self.padding, extents, self.strides)]
         if not 0 < kernel[0] * kernel[1] <= MAX_KERNEL:
             raise ValueError("its window has %s pixels" % list(kernel))
         if min(self.output) < 1:
@@ -46,8 +45,15 @@ class Window:
         for row in range(self.kernel[0]):
             for column in range(self.kernel[1]):
                 top, left = row * self.dilation[0], column * self.dilation[1]
-                yield row, column, x[:, top:top + (height - 1) * stride_y + 1:stride_y,
-                                     left:left + (width - 1) * stride_x + 1:stride_x]
+                yield (
+                    row,
+                    column,
+                    x[
+                        :,
+                        top : top + (height - 1) * stride_y + 1 : stride_y,
+                        left : left + (width - 1) * stride_x + 1 : stride_x,
+                    ],
+                )
 
 
 def _pair(fields: Fields, name: str, default: int, least: int) -> List[int]:
@@ -80,10 +86,11 @@ def pad(x: np.ndarray, widths: Sequence[Tuple[int, int]], value: float = 0.0) ->
 
 
 def conv(fields: Fields, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Convolution: dense, grouped (``number_groups``) or depthwise as TensorFlow stores it (kernel HWCM, groups = C)."""
+    """Convolution: dense, grouped by ``number_groups``, or depthwise with TensorFlow's kernel (HWCM, groups = C)."""
     if x.ndim != 4 or kernel.ndim != 4:
-        raise ValueError("its data and kernel have shapes %s and %s, both must have rank 4"
-                         % (list(x.shape), list(kernel.shape)))
+        raise ValueError(
+            "its data and kernel have shapes %s and %s, both must have rank 4" % (list(x.shape), list(kernel.shape))
+        )
     order = orders.of_input(fields, 0, 4)
     data = orders.transpose(x, order, orders.NHWC)
     weights = orders.transpose(kernel, orders.of_input(fields, 1, 4), orders.HWIO)
@@ -97,8 +104,10 @@ def _grouped(window: Window, x: np.ndarray, weights: np.ndarray, groups: int) ->
     if groups == channels == inputs and groups > 1:
         return _depthwise(window, x, weights)
     if groups < 1 or channels != inputs * groups or outputs % groups:
-        raise ValueError("its kernel takes %d channels in %d groups and gives %d, but its data has %d"
-                         % (inputs, groups, outputs, channels))
+        raise ValueError(
+            "its kernel takes %d channels in %d groups and gives %d, but its data has %d"
+            % (inputs, groups, outputs, channels)
+        )
     if groups == 1:
         return _dense(window, x, weights)
     parts = zip(np.split(x, groups, axis=3), np.split(weights, groups, axis=3))
@@ -153,14 +162,17 @@ def _reduce_taps(function: np.ufunc, window: Window, x: np.ndarray) -> np.ndarra
     return result
 
 
-def batch_norm(fields: Fields, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray,
-               variance: np.ndarray) -> np.ndarray:
+def batch_norm(
+    fields: Fields, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, variance: np.ndarray
+) -> np.ndarray:
     """Inference batch normalisation as scale and shift of each channel."""
     scale = gamma / np.sqrt(variance + np.float32(fields.get("epsilon", 1e-3)))
     shift = beta - mean * scale
     axis = orders.of_input(fields, 0, x.ndim).index(1)
     if scale.shape != (x.shape[axis],):
-        raise ValueError("its parameters have shape %s, but its data has %d channels" % (list(scale.shape), x.shape[axis]))
+        raise ValueError(
+            "its parameters have shape %s, but its data has %d channels" % (list(scale.shape), x.shape[axis])
+        )
     shape = [-1 if dimension == axis else 1 for dimension in range(x.ndim)]
     result = x * scale.reshape(shape)
     result += shift.reshape(shape)
@@ -168,7 +180,7 @@ def batch_norm(fields: Fields, x: np.ndarray, gamma: np.ndarray, beta: np.ndarra
 
 
 def lrn(fields: Fields, x: np.ndarray) -> np.ndarray:
-    """Local response normalisation: x / (k + alpha * sum of squares of the 2 * window_size + 1 nearest channels) ** beta.
+    """Local response normalisation: x / (k + alpha * squares) ** beta, summed over 2 * window_size + 1 channels.
 
     NVIDIA's converter puts TensorFlow's depth_radius into ``window_size`` and so does this reading.
     """
@@ -177,5 +189,5 @@ def lrn(fields: Fields, x: np.ndarray) -> np.ndarray:
     squares = np.moveaxis(x * x, axis, -1)
     padded = pad(squares, [(0, 0)] * (x.ndim - 1) + [(radius, radius)])
     channels = x.shape[axis]
-    total = sum(padded[..., shift:shift + channels] for shift in range(2 * radius + 1))
+    total = sum(padded[..., shift : shift + channels] for shift in range(2 * radius + 1))
     return x / np.moveaxis((fields["k"] + fields["alpha"] * total) ** fields["beta"], -1, axis)

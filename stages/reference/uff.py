@@ -2,6 +2,7 @@
 
 Schema: Netron's tools/uff.proto (proto3, package uff). Unknown fields are passed over, as protobuf does.
 """
+
 import os
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple, TypeVar
 
@@ -14,8 +15,14 @@ from stages.reference.wire import Malformed
 MAX_BYTES = 1 << 30  # a detector has a few hundred megabytes at most; a lying length must not fill the memory
 MAX_NODES = 100000
 MAX_LIST = 1 << 16
-DTYPES = {0x10008: np.dtype("<i1"), 0x10010: np.dtype("<i2"), 0x10020: np.dtype("<i4"), 0x10040: np.dtype("<i8"),
-          0x20010: np.dtype("<f2"), 0x20020: np.dtype("<f4")}
+DTYPES = {
+    0x10008: np.dtype("<i1"),
+    0x10010: np.dtype("<i2"),
+    0x10020: np.dtype("<i4"),
+    0x10040: np.dtype("<i8"),
+    0x20010: np.dtype("<f2"),
+    0x20020: np.dtype("<f4"),
+}
 
 T = TypeVar("T")
 
@@ -32,14 +39,21 @@ class Reference(str):
 Orders = Dict[int, List[int]]
 
 Node = NamedTuple("Node", [("id", str), ("operation", str), ("inputs", List[str]), ("fields", Dict[str, Any])])
-Node.__doc__ = """A node. Fields are str, float, bool, int, bytes, DataType, Orders, lists of these, references resolved;
-a Const's ``values`` is a numpy array (or a str)."""
+Node.__doc__ = """A node. Fields are str, float, bool, int, bytes, DataType, Orders, or lists, references resolved; a
+Const's ``values`` is a numpy array (or a str)."""
 
-MetaGraph = NamedTuple("MetaGraph", [("version", int), ("descriptor_core_version", int),
-                                     ("descriptors", List[Tuple[str, int, bool]]), ("nodes", List[Node]),
-                                     ("referenced_data", Dict[str, Any])])
-MetaGraph.__doc__ = """A file: its versions, its descriptors (id, version, optional), the nodes of its one graph in file order, and
-the data that nodes refer to (bytes or lists of Orders)."""
+MetaGraph = NamedTuple(
+    "MetaGraph",
+    [
+        ("version", int),
+        ("descriptor_core_version", int),
+        ("descriptors", List[Tuple[str, int, bool]]),
+        ("nodes", List[Node]),
+        ("referenced_data", Dict[str, Any]),
+    ],
+)
+MetaGraph.__doc__ = """A file: its versions, its descriptors (id, version, optional), the nodes of its one graph in file
+order, and the data that nodes refer to (bytes or lists of Orders)."""
 
 
 def read(path: str) -> MetaGraph:
@@ -55,7 +69,7 @@ def read(path: str) -> MetaGraph:
         with open(path, "rb") as stream:
             data = stream.read()
     except OSError as error:
-        raise BadInput("%s cannot be read: %s" % (path, error.strerror))
+        raise BadInput("%s cannot be read: %s" % (path, error.strerror)) from error
     return parse(data, path)
 
 
@@ -69,7 +83,7 @@ def parse(data: bytes, name: str) -> MetaGraph:
         _sniff(data)
         return _resolve(_meta_graph(memoryview(data)))
     except Malformed as error:
-        raise BadInput("%s is not a UFF file: %s" % (name, error))
+        raise BadInput("%s is not a UFF file: %s" % (name, error)) from error
 
 
 def _sniff(data: bytes) -> None:
@@ -193,6 +207,7 @@ def _orders(kind: int, value: wire.Value) -> Orders:
 
 def _list_of(read_some: Callable[[int, wire.Value], List[T]]) -> Callable[[int, wire.Value], List[T]]:
     """A reader of a List message, whose one field, 1, is repeated."""
+
     def read_list(kind: int, value: wire.Value) -> List[T]:
         result = []  # type: List[T]
         for number, item_kind, item in wire.fields(wire.message(kind, value)):
@@ -201,6 +216,7 @@ def _list_of(read_some: Callable[[int, wire.Value], List[T]]) -> Callable[[int, 
             if len(result) > MAX_LIST:
                 raise Malformed("a list holds more than %d items" % MAX_LIST)
         return result
+
     return read_list
 
 
@@ -209,17 +225,27 @@ def _one(read_item: Callable[[int, wire.Value], T]) -> Callable[[int, wire.Value
 
 
 _DATA = {
-    1: wire.text, 2: _list_of(_one(wire.text)), 3: wire.double, 4: _list_of(wire.doubles), 5: _bool, 6: _list_of(_bools),
-    7: wire.number, 8: _list_of(wire.numbers), 9: _blob,
-    100: lambda kind, value: Reference(wire.text(kind, value)), 101: lambda kind, value: DataType(wire.number(kind, value)),
-    102: _list_of(_data_types), 103: _orders, 104: _list_of(_one(_orders)),
+    1: wire.text,
+    2: _list_of(_one(wire.text)),
+    3: wire.double,
+    4: _list_of(wire.doubles),
+    5: _bool,
+    6: _list_of(_bools),
+    7: wire.number,
+    8: _list_of(wire.numbers),
+    9: _blob,
+    100: lambda kind, value: Reference(wire.text(kind, value)),
+    101: lambda kind, value: DataType(wire.number(kind, value)),
+    102: _list_of(_data_types),
+    103: _orders,
+    104: _list_of(_one(_orders)),
 }  # type: Dict[int, Callable[[int, wire.Value], Any]]
 
 
 def _resolve(meta: MetaGraph) -> MetaGraph:
     """The same graph with its references replaced by what they refer to and its constants as arrays.
 
-    An empty Data is refused: a writer that reads a protobuf map with [] makes one, and no parser promises to pass over it.
+    An empty Data is refused: a writer that reads a protobuf map with [] makes one, and no parser promises to bear it.
     """
     nodes = []
     for node in meta.nodes:
@@ -233,7 +259,9 @@ def _resolve(meta: MetaGraph) -> MetaGraph:
 def _look_up(meta: MetaGraph, node: Node, name: str, value: Any) -> Any:
     if isinstance(value, Reference):
         if value not in meta.referenced_data:
-            raise Malformed("node %s refers to %s, which is missing: the file is truncated or damaged" % (node.id, value))
+            raise Malformed(
+                "node %s refers to %s, which is missing: the file is truncated or damaged" % (node.id, value)
+            )
         value = meta.referenced_data[value]
     if value is None:
         raise Malformed("field %s of node %s holds no value" % (name, node.id))

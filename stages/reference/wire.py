@@ -3,6 +3,7 @@
 Own code rather than the protobuf package, so that a mistake of the writer's library cannot hide in the reader.
 Source: Protocol Buffers, "Encoding" (protobuf.dev/programming-guides/encoding).
 """
+
 import struct
 from typing import Iterator, List, Tuple, Union
 
@@ -53,8 +54,9 @@ def _extent(data: memoryview, position: int, kind: int) -> Tuple[int, int]:
     else:
         raise Malformed("wire type %d is not used by UFF" % kind)
     if length > len(data) - position:
-        raise Malformed("a field of %d bytes has only %d left: the file is truncated or damaged"
-                        % (length, len(data) - position))
+        raise Malformed(
+            "a field of %d bytes has only %d left: the file is truncated or damaged" % (length, len(data) - position)
+        )
     return position, position + length
 
 
@@ -77,7 +79,7 @@ def text(kind: int, value: Value) -> str:
     try:
         return bytes(message(kind, value)).decode("utf-8")
     except UnicodeDecodeError:
-        raise Malformed("a name is not UTF-8")
+        raise Malformed("a name is not UTF-8") from None
 
 
 def double(kind: int, value: Value) -> float:
@@ -105,4 +107,4 @@ def doubles(kind: int, value: Value) -> List[float]:
     data = message(kind, value)
     if len(data) % 8:
         raise Malformed("a list of doubles has %d bytes" % len(data))
-    return [item for item, in struct.iter_unpack("<d", data)]
+    return [item for (item,) in struct.iter_unpack("<d", data)]

@@ -1,8 +1,11 @@
 """A whole SSD MobileNet v1 as .uff, with seeded random weights, in the form that convert writes."""
+
 import numpy as np
 from uff_bytes import Graph
 
-STRIDES_AND_DEPTHS = [(1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512)] + 5 * [(1, 512)] + [(2, 1024), (1, 1024)]
+STRIDES_AND_DEPTHS = (
+    [(1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512)] + 5 * [(1, 512)] + [(2, 1024), (1, 1024)]
+)
 EXTRA_DEPTHS = [512, 256, 256, 128]
 NHWC = ("N+C", "+CK")
 
@@ -17,8 +20,16 @@ class Builder(Graph):
         fan_in = kernel * kernel * (1 if depthwise else channels)
         self.const(name + "/w", (self.random.randn(*shape) * (2.0 / fan_in) ** 0.5).astype(np.float32))
         groups = {"number_groups": channels} if depthwise else {}
-        self.node(name, "Conv", [source, name + "/w"], orders=NHWC, strides=[stride, stride], dilation=[1, 1],
-                  implicit_padding="same", **groups)
+        self.node(
+            name,
+            "Conv",
+            [source, name + "/w"],
+            orders=NHWC,
+            strides=[stride, stride],
+            dilation=[1, 1],
+            implicit_padding="same",
+            **groups,
+        )
         return self.bias(name, outputs) if plain else self.batch_norm(name, outputs)
 
     def bias(self, name, outputs):
@@ -26,11 +37,15 @@ class Builder(Graph):
         return self.node(name + "/add", "Binary", [name, name + "/b"], func="add")
 
     def batch_norm(self, name, outputs):
-        for part, values in (("gamma", 1 + 0.1 * self.random.randn(outputs)), ("beta", 0.1 * self.random.randn(outputs)),
-                             ("mean", 0.1 * self.random.randn(outputs)), ("variance", 1 + 0.1 * self.random.rand(outputs))):
+        for part, values in (
+            ("gamma", 1 + 0.1 * self.random.randn(outputs)),
+            ("beta", 0.1 * self.random.randn(outputs)),
+            ("mean", 0.1 * self.random.randn(outputs)),
+            ("variance", 1 + 0.1 * self.random.rand(outputs)),
+        ):
             self.const("%s/%s" % (name, part), values.astype(np.float32))
         parts = [name + "/" + part for part in ("gamma", "beta", "mean", "variance")]
-        self.node(name + "/bn", "BatchNorm", [name] + parts, epsilon=0.001, orders=("N+C",))
+        self.node(name + "/bn", "BatchNorm", [name, *parts], epsilon=0.001, orders=("N+C",))
         return self.node(name + "/relu", "Activation", [name + "/bn"], func="relu6")
 
     def head(self, name, source, size, anchors, values, channels):
@@ -41,6 +56,7 @@ class Builder(Graph):
 
 def mobilenet_features(graph, size, multiplier):
     """Six (node, map size, channels)."""
+
     def depth(channels):
         return max(8, int(channels * multiplier))
 
@@ -72,16 +88,35 @@ def ssd(size=300, multiplier=1.0, classes=91, seed=0, **changes):
         maps.append(side)
     priors = sum(side * side * (3 if index == 0 else 6) for index, side in enumerate(maps))
     graph.const("AnchorInput", np.zeros([1, 1], np.float32))
-    graph.node("GridAnchor", "_GridAnchor_TRT", ["AnchorInput"], numLayers_u_int=6, minSize_u_float=0.2,
-               maxSize_u_float=0.95, aspectRatios_u_flist=[1.0, 2.0, 0.5, 3.0, 0.3333], variance_u_flist=[0.1, 0.1, 0.2, 0.2],
-               featureMapShapes_u_ilist=maps)
+    graph.node(
+        "GridAnchor",
+        "_GridAnchor_TRT",
+        ["AnchorInput"],
+        numLayers_u_int=6,
+        minSize_u_float=0.2,
+        maxSize_u_float=0.95,
+        aspectRatios_u_flist=[1.0, 2.0, 0.5, 3.0, 0.3333],
+        variance_u_flist=[0.1, 0.1, 0.2, 0.2],
+        featureMapShapes_u_ilist=maps,
+    )
     graph.node("concat_priorbox", "Concat", ["GridAnchor"], axis=2)
     graph.node("concat_box_loc", "_FlattenConcat_TRT", boxes, axis_u_int=1, ignoreBatch_u_int=0)
     graph.node("concat_box_conf", "_FlattenConcat_TRT", scores, axis_u_int=1, ignoreBatch_u_int=0)
     top = min(100, priors)
-    fields = dict(shareLocation_u_int=1, varianceEncodedInTarget_u_int=0, backgroundLabelId_u_int=0, numClasses_u_int=classes,
-                  topK_u_int=top, keepTopK_u_int=top, confSigmoid_u_int=1, isNormalized_u_int=1, codeType_u_int=3,
-                  inputOrder_u_ilist=[0, 2, 1], confidenceThreshold_u_float=0.3, nmsThreshold_u_float=0.6)
+    fields = dict(
+        shareLocation_u_int=1,
+        varianceEncodedInTarget_u_int=0,
+        backgroundLabelId_u_int=0,
+        numClasses_u_int=classes,
+        topK_u_int=top,
+        keepTopK_u_int=top,
+        confSigmoid_u_int=1,
+        isNormalized_u_int=1,
+        codeType_u_int=3,
+        inputOrder_u_ilist=[0, 2, 1],
+        confidenceThreshold_u_float=0.3,
+        nmsThreshold_u_float=0.6,
+    )
     fields.update(changes)
     graph.node("NMS", "_NMS_TRT", ["concat_box_loc", "concat_priorbox", "concat_box_conf"], **fields)
     graph.output("NMS")

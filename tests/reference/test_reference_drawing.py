@@ -1,4 +1,5 @@
 """Drawings: where labels and boxes end up."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -36,14 +37,25 @@ def test_any_boxes_can_be_drawn_on_any_picture(height, width, boxes, name):
     np.testing.assert_array_equal(drawn, drawing.draw(picture, detections, detections))
 
 
-@pytest.mark.parametrize("edges", [(5, 0, 60, 30), (240, 0, 299, 199), (0, 0, 299, 199), (280, 190, 299, 199), (0, 150, 20, 199),
-                                   (-50, -50, 400, 400)])
+@pytest.mark.parametrize(
+    "edges",
+    [
+        (5, 0, 60, 30),
+        (240, 0, 299, 199),
+        (0, 0, 299, 199),
+        (280, 190, 299, 199),
+        (0, 150, 20, 199),
+        (-50, -50, 400, 400),
+    ],
+)
 def test_the_whole_label_is_inside_the_picture(edges):
     """Its tab is as large as that of a box in the middle, wherever the box is."""
+
     def tab_pixels(edges):
         drawn = drawing.draw(blank(), [box(*edges)])
         color, black = np.array(drawing.color_of(1)), drawing.BLACK
         return (drawn == color).all(axis=2).sum(), (drawn == black).all(axis=2).sum()
+
     whole = drawing._tab(blank(), box(100, 100, 200, 150), [])
     tab = drawing._tab(blank(), box(*edges), [])
     assert (tab[2] - tab[0], tab[3] - tab[1]) == (whole[2] - whole[0], whole[3] - whole[1])

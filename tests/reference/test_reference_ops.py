@@ -1,4 +1,5 @@
 """Kernels against straightforward loops."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,8 +31,10 @@ def before_and_after(size, kernel, stride, dilation, mode):
 def naive_windows(x, kernel, strides, dilation, mode):
     """For each output position: (n, row, column, list of (i, j, pixel or None where padding))."""
     pads = [before_and_after(*args, mode) for args in zip(x.shape[1:3], kernel, strides, dilation)]
-    counts = [(size + sum(pad) - ((k - 1) * d + 1)) // s + 1
-              for size, pad, k, s, d in zip(x.shape[1:3], pads, kernel, strides, dilation)]
+    counts = [
+        (size + sum(pad) - ((k - 1) * d + 1)) // s + 1
+        for size, pad, k, s, d in zip(x.shape[1:3], pads, kernel, strides, dilation)
+    ]
     for n, row, column in np.ndindex(x.shape[0], *counts):
         window = []
         for i, j in np.ndindex(*kernel):
@@ -49,10 +52,11 @@ def naive_conv(x, weights, strides, dilation, mode, groups):
             for k in range(weights.shape[3]):
                 if pixel is not None:
                     group = k // out
-                    value[k] += pixel[group * weights.shape[2]:(group + 1) * weights.shape[2]] @ weights[i, j, :, k]
+                    value[k] += pixel[group * weights.shape[2] : (group + 1) * weights.shape[2]] @ weights[i, j, :, k]
         result[place] = value
     return np.array([result[place] for place in sorted(result)]).reshape(
-        [size + 1 for size in max(result)] + [weights.shape[3]])
+        [size + 1 for size in max(result)] + [weights.shape[3]]
+    )
 
 
 @st.composite
@@ -91,7 +95,9 @@ def test_depthwise_conv_takes_tensorflow_s_kernel(window, channels, multiplier):
     x = random.randn(1, *size, channels).astype(np.float32)
     weights = random.randn(*kernel, channels, multiplier).astype(np.float32)
     fields.update(number_groups=channels, inputs_orders=order_field("N+C", "+CK"))
-    expected = [naive_conv(x[..., c:c + 1], weights[:, :, c:c + 1], strides, dilation, mode, 1) for c in range(channels)]
+    expected = [
+        naive_conv(x[..., c : c + 1], weights[:, :, c : c + 1], strides, dilation, mode, 1) for c in range(channels)
+    ]
     result = run("Conv", fields, x, weights)
     np.testing.assert_allclose(result, np.concatenate(expected, axis=3), rtol=1e-4, atol=1e-4)
     assert result.dtype == np.float32
@@ -108,11 +114,14 @@ def test_pool_looks_at_real_pixels_only(window, func):
     x = np.random.RandomState(seed).randn(2, *size, 3).astype(np.float32)
     fields.update(kernel=list(kernel), func=func, inputs_orders=order_field("N+C"))
     summary = np.max if func == "max" else np.mean
-    expected = {place: summary([pixel for _, _, pixel in pixels if pixel is not None], axis=0)
-                for place, pixels in naive_windows(x, kernel, strides, (1, 1), mode)}
+    expected = {
+        place: summary([pixel for _, _, pixel in pixels if pixel is not None], axis=0)
+        for place, pixels in naive_windows(x, kernel, strides, (1, 1), mode)
+    }
     result = run("Pool", fields, x)
     assert {place: result[place].tolist() for place in expected} == {
-        place: pytest.approx(value.tolist(), abs=1e-5) for place, value in expected.items()}
+        place: pytest.approx(value.tolist(), abs=1e-5) for place, value in expected.items()
+    }
 
 
 def test_same_padding_puts_the_odd_pixel_right_and_below():
@@ -136,7 +145,8 @@ def test_conv_and_pool_give_the_same_in_either_order(window):
     pooling = {"kernel": list(kernel), "func": "max", "strides": [1, 1]}
     np.testing.assert_array_equal(
         run("Pool", dict(pooling, inputs_orders=order_field("NC+")), x.transpose(0, 3, 1, 2)),
-        run("Pool", dict(pooling, inputs_orders=order_field("N+C")), x).transpose(0, 3, 1, 2))
+        run("Pool", dict(pooling, inputs_orders=order_field("N+C")), x).transpose(0, 3, 1, 2),
+    )
 
 
 @given(st.sampled_from(["N+C", "NC+"]), st.integers(2, 5))
@@ -173,8 +183,8 @@ def test_lrn_is_tensorflow_s_formula():
     fields = {"window_size": 2, "alpha": 0.3, "beta": 0.7, "k": 1.5, "inputs_orders": order_field("N+C")}
     expected = np.empty_like(x)
     for place in np.ndindex(*x.shape):
-        near = x[place[:3]][max(0, place[3] - 2):place[3] + 3]
-        expected[place] = x[place] / (1.5 + 0.3 * (near ** 2).sum()) ** 0.7
+        near = x[place[:3]][max(0, place[3] - 2) : place[3] + 3]
+        expected[place] = x[place] / (1.5 + 0.3 * (near**2).sum()) ** 0.7
     np.testing.assert_allclose(run("LRN", fields, x), expected, rtol=1e-5)
 
 
@@ -187,10 +197,19 @@ def test_fully_connected_honours_both_orders(left, right):
     np.testing.assert_allclose(result, x @ weights, rtol=1e-5)
 
 
-@pytest.mark.parametrize("func, expected", [
-    ("relu", [0, 0, 0.5, 7]), ("relu6", [0, 0, 0.5, 6]), ("sigmoid", [1 / (1 + np.exp(3)), 0.5, 1 / (1 + np.exp(-0.5)), 1 / (1 + np.exp(-7))]),
-    ("tanh", np.tanh([-3, 0, 0.5, 7])), ("elu", [np.exp(-3) - 1, 0, 0.5, 7]), ("softsign", [-0.75, 0, 1 / 3, 0.875]),
-    ("softplus", np.log1p(np.exp([-3, 0, 0.5, 7]))), ("selu", [1.7580993 * (np.exp(-3) - 1), 0, 0.525350, 7.354907])])
+@pytest.mark.parametrize(
+    "func, expected",
+    [
+        ("relu", [0, 0, 0.5, 7]),
+        ("relu6", [0, 0, 0.5, 6]),
+        ("sigmoid", [1 / (1 + np.exp(3)), 0.5, 1 / (1 + np.exp(-0.5)), 1 / (1 + np.exp(-7))]),
+        ("tanh", np.tanh([-3, 0, 0.5, 7])),
+        ("elu", [np.exp(-3) - 1, 0, 0.5, 7]),
+        ("softsign", [-0.75, 0, 1 / 3, 0.875]),
+        ("softplus", np.log1p(np.exp([-3, 0, 0.5, 7]))),
+        ("selu", [1.7580993 * (np.exp(-3) - 1), 0, 0.525350, 7.354907]),
+    ],
+)
 def test_activations(func, expected):
     x = np.array([-3, 0, 0.5, 7], np.float32)
     result = run("Activation", {"func": func}, x)
@@ -199,17 +218,51 @@ def test_activations(func, expected):
     assert x.tolist() == [-3, 0, 0.5, 7]
 
 
-@pytest.mark.parametrize("func, expected", [("min", [1, -2]), ("max", [4, 3]), ("mul", [4, -6]), ("sub", [-3, 5]),
-                                            ("div", [0.25, -1.5]), ("add", [5, 1]), ("pow", [1, 1 / 9])])
+@pytest.mark.parametrize(
+    "func, expected",
+    [
+        ("min", [1, -2]),
+        ("max", [4, 3]),
+        ("mul", [4, -6]),
+        ("sub", [-3, 5]),
+        ("div", [0.25, -1.5]),
+        ("add", [5, 1]),
+        ("pow", [1, 1 / 9]),
+    ],
+)
 def test_binary(func, expected):
     one, other = np.array([1, 3], np.float32), np.array([4, -2], np.float32)
     np.testing.assert_allclose(run("Binary", {"func": func}, one, other), expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("func", ["neg", "exp", "log", "abs", "sqrt", "rsqrt", "square", "sin", "cos", "tan", "sinh", "cosh", "asin",
-                                  "acos", "atan", "asinh", "acosh", "atanh", "ceil", "floor"])
+@pytest.mark.parametrize(
+    "func",
+    [
+        "neg",
+        "exp",
+        "log",
+        "abs",
+        "sqrt",
+        "rsqrt",
+        "square",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "asin",
+        "acos",
+        "atan",
+        "asinh",
+        "acosh",
+        "atanh",
+        "ceil",
+        "floor",
+    ],
+)
 def test_unary_functions_are_those_of_their_names(func):
     import math
+
     special = {"neg": lambda v: -v, "abs": abs, "rsqrt": lambda v: 1 / math.sqrt(v), "square": lambda v: v * v}
     x = 1.25 if func == "acosh" else 0.25
     expected = special.get(func, getattr(math, func, None))(x)
@@ -253,8 +306,17 @@ def test_reduce(func, expected):
     assert run("Reduce", {"func": func, "axes": [1, 2], "keepdims": True}, x).shape == (2, 1, 1)
 
 
-@pytest.mark.parametrize("order, rank, expected", [("N+C", 4, [0, 2, 3, 1]), ("N+C", 5, [0, 2, 3, 4, 1]), ("N+C", 2, [0, 1]),
-                                                   ("NC+", 4, [0, 1, 2, 3]), ("+CK", 4, [2, 3, 1, 0]), ("CK", 2, [1, 0])])
+@pytest.mark.parametrize(
+    "order, rank, expected",
+    [
+        ("N+C", 4, [0, 2, 3, 1]),
+        ("N+C", 5, [0, 2, 3, 4, 1]),
+        ("N+C", 2, [0, 1]),
+        ("NC+", 4, [0, 1, 2, 3]),
+        ("+CK", 4, [2, 3, 1, 0]),
+        ("CK", 2, [1, 0]),
+    ],
+)
 def test_orders_are_written_out(order, rank, expected):
     assert orders.expand(ORDERS[order], rank) == expected
 
@@ -262,20 +324,33 @@ def test_orders_are_written_out(order, rank, expected):
 X = np.zeros((1, 4, 4, 2), np.float32)
 
 
-@pytest.mark.parametrize("operation, fields, inputs, told", [
-    ("Conv", {"inputs_orders": order_field("N+C", "+CK")}, [X, np.zeros((3, 3, 5, 1), np.float32)], "takes 5 channels"),
-    ("Conv", {"inputs_orders": order_field("N+C", "+CK")}, [X, np.zeros((5, 5, 2, 1), np.float32)], "larger than its input"),
-    ("Conv", {"inputs_orders": order_field("N+C", "+CK"), "strides": [0, 1]}, [X, X], "strides"),
-    ("Conv", {"inputs_orders": order_field("N+C")}, [X, X], "inputs_orders say nothing about input 1"),
-    ("Conv", {}, [X[0], X], "rank 4"),
-    ("Pool", {"kernel": [2, 2], "func": "median", "inputs_orders": order_field("N+C")}, [X], "median"),
-    ("Pool", {"kernel": [60000, 60000], "func": "max", "implicit_padding": "same"}, [X], "window"),
-    ("BatchNorm", {"inputs_orders": order_field("N+C")}, [X] + 4 * [np.ones(3, np.float32)], "2 channels"),
-    ("Reshape", {}, [X, np.array([-1, -1], np.int32)], "-1 more than once"),
-    ("Reshape", {}, [X, np.array([2.0])], "list of integers"),
-    ("Pad", {}, [X, np.array([[0, 0], [0, 2**30], [0, 2**30], [0, 0]])], "asks for a tensor"),
-    ("Binary", {"func": "xor"}, [X, X], "xor"),
-])
+@pytest.mark.parametrize(
+    "operation, fields, inputs, told",
+    [
+        (
+            "Conv",
+            {"inputs_orders": order_field("N+C", "+CK")},
+            [X, np.zeros((3, 3, 5, 1), np.float32)],
+            "takes 5 channels",
+        ),
+        (
+            "Conv",
+            {"inputs_orders": order_field("N+C", "+CK")},
+            [X, np.zeros((5, 5, 2, 1), np.float32)],
+            "larger than its input",
+        ),
+        ("Conv", {"inputs_orders": order_field("N+C", "+CK"), "strides": [0, 1]}, [X, X], "strides"),
+        ("Conv", {"inputs_orders": order_field("N+C")}, [X, X], "inputs_orders say nothing about input 1"),
+        ("Conv", {}, [X[0], X], "rank 4"),
+        ("Pool", {"kernel": [2, 2], "func": "median", "inputs_orders": order_field("N+C")}, [X], "median"),
+        ("Pool", {"kernel": [60000, 60000], "func": "max", "implicit_padding": "same"}, [X], "window"),
+        ("BatchNorm", {"inputs_orders": order_field("N+C")}, [X] + 4 * [np.ones(3, np.float32)], "2 channels"),
+        ("Reshape", {}, [X, np.array([-1, -1], np.int32)], "-1 more than once"),
+        ("Reshape", {}, [X, np.array([2.0])], "list of integers"),
+        ("Pad", {}, [X, np.array([[0, 0], [0, 2**30], [0, 2**30], [0, 0]])], "asks for a tensor"),
+        ("Binary", {"func": "xor"}, [X, X], "xor"),
+    ],
+)
 def test_says_what_does_not_fit(operation, fields, inputs, told):
     with pytest.raises(ValueError, match=told):
         run(operation, fields, *inputs)

@@ -1,4 +1,6 @@
 """The reader: what a well-formed file gives, and that nothing else passes for one."""
+
+import contextlib
 import random
 
 import numpy as np
@@ -38,13 +40,24 @@ def test_reads_nodes_descriptors_and_versions():
     assert (meta.version, meta.descriptor_core_version) == (1, 1)
     assert meta.descriptors == [("tensorflow_extension", 1, False)]
     assert [(node.id, node.operation, node.inputs) for node in meta.nodes] == [
-        ("in", "Input", []), ("relu", "Activation", ["in"]), ("MarkOutput_2", "MarkOutput", ["relu"])]
+        ("in", "Input", []),
+        ("relu", "Activation", ["in"]),
+        ("MarkOutput_2", "MarkOutput", ["relu"]),
+    ]
     assert meta.nodes[0].fields == {"dtype": 0x20020, "shape": [1, 3, 8, 8]}
 
 
-@given(st.one_of(st.text(max_size=20), st.integers(-2**63, 2**63 - 1), st.booleans(), st.floats(allow_nan=False),
-                 st.binary(max_size=20), st.lists(st.integers(-2**63, 2**63 - 1), max_size=9),
-                 st.lists(st.floats(allow_nan=False), min_size=1, max_size=9)))
+@given(
+    st.one_of(
+        st.text(max_size=20),
+        st.integers(-(2**63), 2**63 - 1),
+        st.booleans(),
+        st.floats(allow_nan=False),
+        st.binary(max_size=20),
+        st.lists(st.integers(-(2**63), 2**63 - 1), max_size=9),
+        st.lists(st.floats(allow_nan=False), min_size=1, max_size=9),
+    )
+)
 def test_every_kind_of_field_comes_back_with_value_and_type(value):
     result = field(data(value))
     assert result == value
@@ -87,41 +100,54 @@ def test_unknown_fields_are_passed_over():
     assert field(data(5) + chunk(99, b"new kind")) == 5
 
 
-@pytest.mark.parametrize("content, told", [
-    (b"", "it is empty"),
-    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-    (b"# a readme\n", "text file"),
-    (b"\n\x0f\n\x05image\x12\x06Const\x00", "frozen graph"),
-    (b"\x89PNG\r\n\x1a\n", "its first bytes are 89504e47"),
-    (number(1, 2) + chunk(4, b""), "version is 2"),
-    (number(1, 1), "0 graphs"),
-    (number(1, 1) + chunk(4, b"") + chunk(4, b""), "2 graphs"),
-    (number(1, 1) + b"\x00\x00", "field number 0 is illegal"),
-    (number(1, 1) + varint(9 << 3 | 3), "wire type 3"),
-    (number(1, 1) + number(4, 7), "bytes were expected"),
-    (number(1, 1) + b"\x10" + b"\xff" * 11, "longer than 10 bytes"),
-    (number(1, 1) + varint(4 << 3 | 2) + varint(2**40), "truncated"),
-    (number(1, 1) + chunk(4, chunk(2, chunk(1, b"\xff\xfe"))), "not UTF-8"),
-])
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        (b"", "it is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"# a readme\n", "text file"),
+        (b"\n\x0f\n\x05image\x12\x06Const\x00", "frozen graph"),
+        (b"\x89PNG\r\n\x1a\n", "its first bytes are 89504e47"),
+        (number(1, 2) + chunk(4, b""), "version is 2"),
+        (number(1, 1), "0 graphs"),
+        (number(1, 1) + chunk(4, b"") + chunk(4, b""), "2 graphs"),
+        (number(1, 1) + b"\x00\x00", "field number 0 is illegal"),
+        (number(1, 1) + varint(9 << 3 | 3), "wire type 3"),
+        (number(1, 1) + number(4, 7), "bytes were expected"),
+        (number(1, 1) + b"\x10" + b"\xff" * 11, "longer than 10 bytes"),
+        (number(1, 1) + varint(4 << 3 | 2) + varint(2**40), "truncated"),
+        (number(1, 1) + chunk(4, chunk(2, chunk(1, b"\xff\xfe"))), "not UTF-8"),
+    ],
+)
 def test_names_what_the_file_is_instead(content, told):
     message = refusal(content)
     assert message.startswith("model.uff is not a UFF file: ")
     assert told in message
 
 
-@pytest.mark.parametrize("fields, told", [
-    ([("f", data(Ref("gone")))], "refers to gone, which is missing"),
-    ([("f", b"")], "holds no value"),
-    ([("f", varint(3 << 3 | 1) + b"\x00")], "truncated"),
-    ([("f", chunk(4, chunk(1, b"12345")))], "a list of doubles has 5 bytes"),
-    ([("f", chunk(8, chunk(1, b"\x01" * 70000)))], "more than 65536 items"),
-])
+@pytest.mark.parametrize(
+    "fields, told",
+    [
+        ([("f", data(Ref("gone")))], "refers to gone, which is missing"),
+        ([("f", b"")], "holds no value"),
+        ([("f", varint(3 << 3 | 1) + b"\x00")], "truncated"),
+        ([("f", chunk(4, chunk(1, b"12345")))], "a list of doubles has 5 bytes"),
+        ([("f", chunk(8, chunk(1, b"\x01" * 70000)))], "more than 65536 items"),
+    ],
+)
 def test_refuses_damaged_fields(fields, told):
     assert told in refusal(graph_of(fields))
 
 
-@pytest.mark.parametrize("shape, blob, dtype", [([2, 2], bytes(12), "float32"), ([-1, 2], bytes(8), "float32"),
-                                                ([2**40, 2**40], bytes(8), "float32"), ([3], bytes(11), "int32")])
+@pytest.mark.parametrize(
+    "shape, blob, dtype",
+    [
+        ([2, 2], bytes(12), "float32"),
+        ([-1, 2], bytes(8), "float32"),
+        ([2**40, 2**40], bytes(8), "float32"),
+        ([3], bytes(11), "int32"),
+    ],
+)
 def test_refuses_constants_whose_data_does_not_fit(shape, blob, dtype):
     graph = Graph()
     graph.node("c", "Const", dtype=np.dtype(dtype), shape=shape, values=blob)
@@ -144,10 +170,8 @@ def test_varints_of_all_lengths_come_back(value):
 @settings(deadline=None, max_examples=200)
 @given(st.binary(max_size=60))
 def test_random_bytes_after_a_good_start_are_refused_or_read(tail):
-    try:
+    with contextlib.suppress(BadInput):
         uff.parse(number(1, 1) + tail, "x")
-    except BadInput:
-        pass
 
 
 SMALL = ssd(size=32, multiplier=0.1, classes=3).bytes()
@@ -162,7 +186,7 @@ def test_a_damaged_model_is_refused_or_runs(seed, tmp_path):
     for attempt in range(100):
         content = bytearray(SMALL)
         if attempt % 4 == 0:
-            del content[noise.randrange(len(content)):]
+            del content[noise.randrange(len(content)) :]
         else:
             for _ in range(noise.randint(1, 4)):
                 content[noise.randrange(len(content) if attempt % 2 else 12000)] ^= 1 << noise.randrange(8)

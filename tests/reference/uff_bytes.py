@@ -1,12 +1,21 @@
 """Makes .uff bytes by hand, one protobuf field at a time, so that the tests owe nothing to a writer or a library."""
+
 import struct
 
 import numpy as np
 
 DTYPES = {"int8": 0x10008, "int16": 0x10010, "int32": 0x10020, "int64": 0x10040, "float16": 0x20010, "float32": 0x20020}
 INCREMENT = 0x7FFFFFFF
-ORDERS = {"N+C": [0, 2, INCREMENT, 1], "NC+": [0, 1, 2, INCREMENT], "+CK": [2, INCREMENT, 1, 0], "KC+": [0, 1, 2, INCREMENT],
-          "NC": [0, 1], "CN": [1, 0], "CK": [1, 0], "KC": [0, 1]}
+ORDERS = {
+    "N+C": [0, 2, INCREMENT, 1],
+    "NC+": [0, 1, 2, INCREMENT],
+    "+CK": [2, INCREMENT, 1, 0],
+    "KC+": [0, 1, 2, INCREMENT],
+    "NC": [0, 1],
+    "CN": [1, 0],
+    "CK": [1, 0],
+    "KC": [0, 1],
+}
 
 
 class Ref(str):
@@ -59,9 +68,11 @@ def entry(field, key, value):
 
 def orders(*names):
     """A Data message that holds one DimensionOrders for each named order."""
+
     def one(name):
         values = b"".join(varint(item) for item in ORDERS[name])
         return chunk(1, chunk(1, number(1, -1) + chunk(2, chunk(1, values))))
+
     return chunk(104, b"".join(one(name) for name in names))
 
 

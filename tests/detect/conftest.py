@@ -1,0 +1,52 @@
+"""A model, and the stage run on it."""
+
+import json
+
+import pytest
+from detect_data import write_model
+
+from stages import job
+from stages.detect.detect import main
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model") / "convert")
+
+
+class Outcome:
+    """What a run left behind."""
+
+    def __init__(self, folder, events):
+        self.folder, self.events = folder, events
+        self.document = json.loads((folder / "detections.json").read_text())
+
+    def of(self, kind):
+        return [event[kind] for event in self.events if kind in event]
+
+
+@pytest.fixture
+def detect(model, tmp_path, monkeypatch):
+    """Runs the stage: ``detect(media=..., score_threshold=...)``."""
+
+    def run(media=None, records=None, score_threshold=0.6, pictures=0, draw=True, output="output"):
+        events = []
+        monkeypatch.setattr(job, "emit", events.append)
+        folder = tmp_path / output
+        folder.mkdir()
+        inputs = {"model": model, **({"media": str(media)} if media else {"records": str(records)})}
+        main(
+            job.Job(
+                {
+                    "stage": "detect",
+                    "inputs": inputs,
+                    "output": str(folder),
+                    "scratch": str(tmp_path),
+                    "cpus": 1,
+                    "parameters": {"score_threshold": score_threshold, "pictures": pictures, "draw": draw},
+                }
+            )
+        )
+        return Outcome(folder, events)
+
+    return run
