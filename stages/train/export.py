@@ -1,0 +1,86 @@
+"""Stage: freeze a checkpoint into the graph that will be converted, its batch fixed to 1."""
+import json
+import os
+import shutil
+from typing import Any, Dict
+
+import tensorflow as tf
+from object_detection import exporter
+from object_detection.builders import model_builder
+
+from stages import job as stage
+from stages.job import BadInput, Job
+from stages.train import checkpoints, pipeline_config
+from stages.train.pipeline_config import Pipeline
+from stages.train.records import LABEL_MAP
+from stages.train.trained import CONFIG, Trained
+
+GRAPH = "frozen_inference_graph.pb"
+
+
+def main(job: Job) -> None:
+    trained = Trained(job)
+    _check_writer(trained)
+    pipeline = trained.pipeline
+    _patch(pipeline, job.parameters)
+    graph = frozen_graph(pipeline, trained.prefix)
+    with open(job.out(GRAPH), "wb") as stream:
+        # Python's protobuf writes maps (a node's attributes) in another order in each process unless told otherwise.
+        stream.write(graph.SerializeToString(deterministic=True))
+    pipeline_config.write(pipeline, job.out(CONFIG))
+    shutil.copyfile(os.path.join(trained.records.folder, LABEL_MAP), job.out(LABEL_MAP))
+    _describe(job, trained)
+
+
+def frozen_graph(pipeline: Pipeline, prefix: str) -> tf.GraphDef:
+    """The inference graph as object_detection's exporter builds it, weights of the checkpoint ``prefix`` as constants.
+
+    Its input ``image_tensor`` is uint8 [1, h, w, 3]; its outputs are the detection tensors that the exporter names.
+    """
+    height, width = pipeline_config.input_size(pipeline)
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        model = model_builder.build(pipeline.model, is_training=False)
+        outputs, _ = exporter.build_detection_graph("image_tensor", model, [1, height, width, 3], "inference_op", None)
+        _saver(pipeline).restore(session, prefix)
+        definition = tf.graph_util.convert_variables_to_constants(
+            session, graph.as_graph_def(), [tensor.op.name for tensor in outputs.values()])
+    for node in definition.node:
+        node.device = ""
+    return definition
+
+
+def _saver(pipeline: Pipeline) -> tf.train.Saver:
+    if pipeline.eval_config.use_moving_averages:
+        return tf.train.Saver(tf.train.ExponentialMovingAverage(0.0).variables_to_restore())
+    return tf.train.Saver()
+
+
+def _check_writer(trained: Trained) -> None:
+    version = checkpoints.tensorflow_version(trained.folder, trained.step)
+    if version.split(".")[:2] != tf.VERSION.split(".")[:2]:
+        raise BadInput("The checkpoint %s was written by TensorFlow %s: its graph may hold operations that UFF cannot "
+                       "read; train with TensorFlow %s." % (trained.name, version or "unknown", tf.VERSION))
+
+
+def _patch(pipeline: Pipeline, parameters: Dict[str, Any]) -> None:
+    suppression = pipeline.model.ssd.post_processing.batch_non_max_suppression
+    suppression.score_threshold = parameters["score_threshold"]
+    suppression.iou_threshold = parameters["iou_threshold"]
+    suppression.max_detections_per_class = parameters["max_detections"]
+    suppression.max_total_detections = parameters["max_detections"]
+
+
+def _describe(job: Job, trained: Trained) -> None:
+    document = {
+        "checkpoint": trained.name, "step": trained.step, "tensorflow": tf.VERSION,
+        "classes": trained.records.classes, "input_size": list(pipeline_config.input_size(trained.pipeline)),
+        "score_threshold": job.parameters["score_threshold"], "iou_threshold": job.parameters["iou_threshold"],
+        "max_detections": job.parameters["max_detections"], "bytes": os.path.getsize(job.out(GRAPH)),
+    }
+    with open(job.out("export.json"), "w", encoding="utf-8") as stream:
+        json.dump(document, stream, indent=1, sort_keys=True, ensure_ascii=False)
+    job.metrics(step=trained.step, tensorflow=tf.VERSION, megabytes=round(document["bytes"] / 1e6, 2))
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,62 @@
+"""Stage: validation pictures with truth and detections, from any checkpoint, also while training goes on."""
+import os
+from typing import Any, Dict, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from stages import drawing, pixels
+from stages import job as stage
+from stages.job import Job
+from stages.train import detections
+from stages.train.records import VALIDATION, Records
+from stages.train.trained import Trained
+
+LONG_SIDE = 640  # of a drawing at most, in pixels
+FRAME_HEAD, FRAME_TAIL = 12, 4  # bytes of a TFRecord before and after its data
+
+
+def main(job: Job) -> None:
+    trained = Trained(job)
+    threshold = job.parameters["score_threshold"]
+    results = trained.evaluate(job.parameters["pictures"]).results
+    entries = []
+    for number, (line, result) in enumerate(zip(trained.records.index[VALIDATION], results), 1):
+        entry = detections.entry(line, result, trained.records.classes, threshold)
+        entry["drawing"] = _name(line)
+        with open(job.out(entry["drawing"]), "wb") as stream:
+            stream.write(pixels.encode_jpeg(_drawing(trained.records, line, entry)))
+        entries.append(entry)
+        job.progress(number, len(results), line["source_id"])
+    detections.write(job.out("detections.json"), trained.name, threshold, entries)
+    job.metrics(step=trained.step, pictures=len(entries))
+
+
+def _name(line: Dict[str, Any]) -> str:
+    return "pictures/%s.jpg" % os.path.splitext(line["source_id"])[0].replace("/", "_")
+
+
+def _drawing(records: Records, line: Dict[str, Any], entry: Dict[str, Any]) -> np.ndarray:
+    """The record's pixels in the proportions of the original picture, with its boxes: uint8 RGB."""
+    scale = min(1.0, LONG_SIDE / max(line["width"], line["height"]))
+    height, width = (max(1, int(round(side * scale))) for side in (line["height"], line["width"]))
+    picture = pixels.resize(_pixels(records, line), height, width)
+    shares = width / line["width"], height / line["height"]
+    return drawing.draw(picture, [_scaled(one, shares) for one in entry["detections"]],
+                        [_scaled(one, shares) for one in entry["truth"]])
+
+
+def _scaled(box: Dict[str, Any], shares: Tuple[float, float]) -> Dict[str, Any]:
+    return dict(box, box=[edge * share for edge, share in zip(box["box"], shares * 2)])
+
+
+def _pixels(records: Records, line: Dict[str, Any]) -> np.ndarray:
+    with open(os.path.join(records.folder, line["shard"]), "rb") as stream:
+        stream.seek(line["offset"] + FRAME_HEAD)
+        data = stream.read(line["length"] - FRAME_HEAD - FRAME_TAIL)
+    example = tf.train.Example.FromString(data)
+    return pixels.decode(example.features.feature["image/encoded"].bytes_list.value[0])
+
+
+if __name__ == "__main__":
+    stage.run(main)

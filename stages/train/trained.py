@@ -1,0 +1,57 @@
+"""A train artifact, or the scratch folder of a training that still runs, as the stages after it read it."""
+import os
+from typing import Optional
+
+from stages.job import BadInput, Job
+from stages.train import checkpoints, model, pipeline_config
+from stages.train.evaluator import Evaluation, Evaluator
+from stages.train.pipeline_config import Pipeline
+from stages.train.records import Records
+
+CONFIG = "pipeline.config"
+
+
+class Trained:
+    """A job's inputs ``train`` and ``records``, and the checkpoint that its parameters ask for.
+
+    Attributes:
+        records: the records.
+        folder: the train artifact.
+        step: of the chosen checkpoint.
+        pipeline: the pipeline config, its paths bare file names.
+    """
+
+    def __init__(self, job: Job) -> None:
+        """Find the checkpoint and check that it belongs to the records.
+
+        Raises:
+            BadInput: an input is not what it should be, or there is no such checkpoint.
+        """
+        self._job = job
+        self.records = Records(job.inputs["records"])
+        self.folder = job.inputs["train"]
+        self.pipeline = pipeline_config.read(os.path.join(self.folder, CONFIG))
+        self.step = checkpoints.choose(self.folder, job.parameters["checkpoint"])
+        _check_classes(self.pipeline, self.records)
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's prefix in the artifact."""
+        return checkpoints.prefix(self.step)
+
+    @property
+    def prefix(self) -> str:
+        """The checkpoint's absolute prefix."""
+        return os.path.join(self.folder, self.name)
+
+    def evaluate(self, most: Optional[int] = None) -> Evaluation:
+        """Run the checkpoint on ``most`` validation pictures, or all."""
+        located = pipeline_config.located(self.pipeline, self.records)
+        made = model.build(located, os.path.join(self._job.scratch, "model"), 0, self._job.cpus)
+        return Evaluator(made.estimator, made.validation_pictures).run(self.prefix, most)
+
+
+def _check_classes(pipeline: Pipeline, records: Records) -> None:
+    if pipeline.model.ssd.num_classes != len(records.classes):
+        raise BadInput("The model was trained for %d classes and the records have %d (%s): run train again."
+                       % (pipeline.model.ssd.num_classes, len(records.classes), ", ".join(records.classes)))
