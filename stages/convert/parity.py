@@ -7,11 +7,12 @@ TensorFlow's postprocessing and NMS_TRT differ in four ways, which is why not ev
 
 * ``topK`` limits a class's candidates before suppression, ``max_detections_per_class`` its results. The converter makes
   ``topK`` large, so only scenes with thousands of candidates notice.
-* Both suppress unclipped boxes and clip the survivors; TensorFlow then drops boxes without area, NMS_TRT keeps them. Such
-  boxes are outside of the picture and are not counted here.
+* Both suppress unclipped boxes and clip the survivors; TensorFlow then drops boxes without area, NMS_TRT keeps them, outside
+  of the picture as they are, and gives them places in its list.
 * Whether one box suppresses another is decided by IoU > threshold in float32. A pair within 1e-4 of the threshold may be
-  decided either way, and everything that the pair suppresses with it.
-* When more boxes survive than ``keepTopK``, the last place goes by score; scores within 1e-4 of it may change places.
+  decided either way.
+* When more boxes survive than ``keepTopK``, those with the lowest scores are left out. Scores within 1e-4 of the last
+  place may change places, and boxes without area may take some.
 
 A detection that only one side has is excused by one of these, named in ``excused``; any other fails.
 """

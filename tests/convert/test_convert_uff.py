@@ -55,13 +55,16 @@ def test_the_wire_form_is_the_published_one():
     node.fields["strides"].i_list.val.extend([2, 2])
     node.fields["dtype"].dtype = uff_schema.FLOAT32
     made.referenced_data["o"].dim_orders_list.val.add().orders[uff_schema.ORDER_SPECIAL].val.extend([0, 1])
+    strides = b"\x0a\x07strides\x12\x06\x42\x04\x0a\x02\x02\x02"  # i_list is field 8, its integers packed
+    dtype = b"\x0a\x05dtype\x12\x05\xa8\x06\xa0\x80\x08"  # dtype is field 101, FLOAT32 is 0x20020
+    fields = b"\x22" + bytes([len(dtype)]) + dtype + b"\x22" + bytes([len(strides)]) + strides
+    node_bytes = b"\x0a\x01c\x12\x01x\x1a\x04Conv" + fields
+    graph = b"\x0a\x04main\x12" + bytes([len(node_bytes)]) + node_bytes
+    orders = b"\x0a\x11\x08" + b"\xff" * 9 + b"\x01\x12\x04\x0a\x02\x00\x01"  # -1 takes ten bytes
+    table = b"\x0a\x01o\x12\x18\xc2\x06\x15\x0a\x13" + orders  # dim_orders_list is field 104
     assert uff_schema.serialize(made) == (
-        b"\x08\x01\x10\x01" b"\x1a\x0a\x0a\x06custom\x10\x01"
-        b"\x22\x3a\x0a\x04main\x12\x32" b"\x0a\x01c\x12\x01x\x1a\x04Conv"
-        b"\x22\x0e\x0a\x05dtype\x12\x05\xa8\x06\xa0\x80\x08"
-        b"\x22\x11\x0a\x07strides\x12\x06\x42\x04\x0a\x02\x02\x02"
-        b"\x2a\x1f\x0a\x01o\x12\x1a\xc2\x06\x17\x0a\x15\x0a\x13\x08" + b"\xff" * 9 + b"\x01\x12\x06\x0a\x04\x00\x00\x00\x00"
-        if False else uff_schema.serialize(made))
+        b"\x08\x01\x10\x01\x1a\x0a\x0a\x06custom\x10\x01\x22" + bytes([len(graph)]) + graph +
+        b"\x2a" + bytes([len(table)]) + table)
 
 
 def test_the_file_is_what_nvidias_converter_would_announce(meta):

@@ -1,0 +1,214 @@
+"""The proof that a .uff computes what its graph does finds every change, and excuses only what is known to differ."""
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+import convert_helpers as helpers
+from stages import pixels
+from stages.convert import parity, pictures, uff_schema
+from stages.convert.examination import Examination
+from stages.convert.parity import Comparison, Seen
+from stages.job import BadInput
+from stages.reference.engine import Engine
+
+ARCHITECTURES = [("v1", True, {}), ("v2", False, {}), ("v1", True, {"early_sigmoid": "true", "converter": "IDENTITY"}),
+                 pytest.param("lite", True, {}, marks=pytest.mark.slow),
+                 pytest.param("inception", False, {}, marks=pytest.mark.slow),
+                 pytest.param("v1", True, {"explicit_padding": "true"}, marks=pytest.mark.slow)]
+
+
+def compare(examination, folder, change=None, count=2):
+    """The report on ``count`` pictures of noise, after ``change`` to a copy of the message."""
+    meta = uff_schema.meta_graph()
+    meta.CopyFrom(examination.meta)
+    if change:
+        change(meta)
+    path = str(folder / "model.uff")
+    with open(path, "wb") as stream:
+        stream.write(uff_schema.serialize(meta))
+    comparison = Comparison(examination.graph, examination.anatomy, examination.detector, examination.evaluator, Engine(path))
+    size = examination.detector.input
+    for picture in pictures.of_noise(count, size.height, size.width):
+        comparison.add(picture)
+    return comparison.report()
+
+
+@pytest.fixture(scope="session")
+def examined(exported):
+    return Examination(exported.graph, exported.config)
+
+
+@pytest.mark.parametrize("architecture, fixed, options", ARCHITECTURES)
+def test_what_is_converted_computes_the_same(export, tmp_path, architecture, fixed, options):
+    report = compare(Examination(export(architecture, fixed, **options).graph), tmp_path)
+    assert report["failures"] == []
+    assert 0 < report["detections"] - sum(report["excused"].values()) <= report["matched"] <= report["detections"]
+    assert report["min_iou"] > 0.99 and report["max_score_diff"] < 0.001
+    assert max(report["heads"].values()) < 1e-3 and report["anchors"] < 1e-5
+
+
+def test_a_repaired_graph_computes_the_same(definition, tmp_path):
+    found = helpers.examine(helpers.aged(definition), tmp_path)
+    assert found.verdict == "repairable"
+    assert compare(found, tmp_path)["failures"] == []
+
+
+def weights(name, change):
+    def damage(meta):
+        blob = meta.referenced_data["weights_" + name].blob
+        meta.referenced_data["weights_" + name].blob = change(np.frombuffer(blob, np.float32).copy()).tobytes()
+    return damage
+
+
+def nudge(values):
+    values[len(values) // 2] += 0.5
+    return values
+
+
+def field(node, name, kind, value):
+    def damage(meta):
+        data = next(one for one in meta.graphs[0].nodes if one.id == node).fields[name]
+        if kind.endswith("list"):
+            getattr(data, kind).val[:] = value
+        else:
+            setattr(data, kind, value)
+    return damage
+
+
+@pytest.mark.parametrize("change, says", [
+    (lambda meta: weights(earliest(meta, "Conv").inputs[1], nudge)(meta), "differ by"),
+    (lambda meta: weights(earliest(meta, "BatchNorm").inputs[4], nudge)(meta), "differ by"),
+    (field("GridAnchor", "minSize_u_float", "d", 0.21), "anchors differ"),
+    (field("GridAnchor", "variance_u_flist", "d_list", [0.1, 0.1, 0.2, 0.3]), "decoded boxes differ"),
+    (field("NMS", "nmsThreshold_u_float", "d", 0.2), "not found"),
+    (field("NMS", "nmsThreshold_u_float", "d", 0.95), "only"),
+    (field("NMS", "confSigmoid_u_int", "i", 0), "found"),
+    (field("NMS", "backgroundLabelId_u_int", "i", 1), "found")])
+def test_every_change_is_found(examined, tmp_path, change, says):
+    report = compare(examined, tmp_path, change)
+    assert any(says in failure["what"] for failure in report["failures"]), report
+    assert report["worst"] == report["failures"][0]
+
+
+def earliest(meta, operation):
+    """The node nearest the input: the last one in the file."""
+    return [node for node in meta.graphs[0].nodes if node.operation == operation][-1]
+
+
+def seen(*rows):
+    """Detections from (class, score, box)."""
+    return Seen(np.array([row[2] for row in rows], float).reshape(-1, 4), np.array([row[0] for row in rows], int),
+                np.array([row[1] for row in rows], float))
+
+
+BOX, FAR = [0.1, 0.1, 0.5, 0.5], [0.6, 0.6, 0.9, 0.9]
+
+
+def test_each_detection_is_used_once():
+    pairs, missing, extra = parity.match(seen((1, 0.9, BOX), (1, 0.9, BOX)), seen((1, 0.9, BOX)), 0.3)
+    assert len(pairs) == 1 and missing == [1] and extra == []
+
+
+@pytest.mark.parametrize("other", [(2, 0.9, BOX), (1, 0.89, BOX), (1, 0.9, FAR)])
+def test_class_score_and_place_must_agree(other):
+    pairs, missing, extra = parity.match(seen((1, 0.9, BOX)), seen(other), 0.3)
+    assert (pairs, missing, extra) == ([], [0], [0])
+
+
+def test_places_may_be_swapped():
+    first, second = (1, 0.9, BOX), (1, 0.8999999, FAR)
+    pairs, missing, extra = parity.match(seen(first, second), seen(second, first), 0.3)
+    assert len(pairs) == 2 and not missing and not extra
+
+
+def test_low_scores_are_not_asked_for():
+    assert parity.match(seen((1, 0.29, BOX)), seen(), 0.3) == ([], [], [])
+
+
+@pytest.mark.parametrize("having, lacking, expected", [
+    (seen((1, 0.9, [1.0, 0.2, 1.0, 0.4])), seen(), "no area inside the picture"),
+    (seen((1, 0.9, [0.0, 0.0, 1.0, 0.6])), seen((1, 0.95, [0.0, 0.0, 1.0, 1.0])), "overlap at the suppression threshold"),
+    (seen((1, 0.9, [0.0, 0.0, 1.0, 0.6])), seen((2, 0.95, [0.0, 0.0, 1.0, 1.0])), None),
+    (seen((1, 0.90001, BOX)), seen((1, 0.9, FAR), (2, 0.95, FAR)), "score at the last place"),
+    (seen((1, 0.5, BOX)), seen((1, 0.9, FAR), (2, 0.95, FAR)), "score at the last place"),
+    (seen((1, 0.91, BOX)), seen((1, 0.9, FAR), (2, 0.95, FAR)), None),
+    (seen((1, 0.9, BOX)), seen((1, 0.9, FAR)), None)])
+def test_only_known_differences_are_excused(having, lacking, expected):
+    assert parity.excuse(having, lacking, 0, 0.6, 2) == expected
+
+
+coordinate = st.integers(0, 100).map(lambda n: n / 100.0)
+boxes = st.tuples(coordinate, coordinate, coordinate, coordinate).map(
+    lambda box: [min(box[0], box[2]), min(box[1], box[3]), max(box[0], box[2]), max(box[1], box[3])])
+
+
+@given(boxes, boxes)
+def test_iou_is_symmetric_and_bounded(first, second):
+    one, other = np.array([first]), np.array([second])
+    overlap = parity.iou(one, other)[0, 0]
+    assert 0 <= overlap <= 1 + 1e-12 and overlap == parity.iou(other, one)[0, 0]
+    area = (first[2] - first[0]) * (first[3] - first[1])
+    assert parity.iou(one, one)[0, 0] == pytest.approx(1.0 if area > 0 else 0.0)
+
+
+def picture(seed, height=90, width=120):
+    return pixels.resize(np.random.RandomState(seed).randint(0, 256, (6, 8, 3)).astype(np.uint8), height, width)
+
+
+def test_pictures_come_from_a_folder(tmp_path):
+    for seed in range(3):
+        (tmp_path / ("%d.png" % seed)).write_bytes(pixels.encode_png(picture(seed)))
+    (tmp_path / "notes.txt").write_text("no picture")
+    found = pictures.from_folder(str(tmp_path), 2, 64, 64)
+    assert [one.name for one in found] == ["0.png", "1.png"]
+    np.testing.assert_array_equal(found[1].pixels, pixels.resize(picture(1), 64, 64))
+
+
+def write_records(folder):
+    lines, offset = [], 0
+    with tf.python_io.TFRecordWriter(str(folder / "all.tfrecord")) as writer:
+        for seed, split in enumerate(["train", "validation", "validation"]):
+            example = tf.train.Example()
+            example.features.feature["image/encoded"].bytes_list.value.append(pixels.encode_png(picture(seed)))
+            data = example.SerializeToString()
+            writer.write(data)
+            lines.append({"source_id": "%d.png" % seed, "split": split, "shard": "all.tfrecord", "offset": offset,
+                          "length": len(data) + 16})
+            offset += len(data) + 16
+    (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_validation_pictures_of_records_come_first(tmp_path):
+    write_records(tmp_path)
+    found = pictures.from_records(str(tmp_path), 20, 90, 120)
+    assert [one.name for one in found] == ["1.png", "2.png", "0.png"]
+    np.testing.assert_array_equal(found[0].pixels, picture(1))
+
+
+@pytest.mark.parametrize("damage", [
+    lambda folder: (folder / "index.jsonl").unlink(), lambda folder: (folder / "index.jsonl").write_text("{"),
+    lambda folder: (folder / "all.tfrecord").write_bytes((folder / "all.tfrecord").read_bytes()[:500]),
+    lambda folder: (folder / "all.tfrecord").unlink()])
+def test_damaged_records_are_refused(tmp_path, damage):
+    write_records(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(BadInput, match="run records again"):
+        pictures.from_records(str(tmp_path), 20, 90, 120)
+
+
+@pytest.mark.parametrize("content", [{}, {"a.jpg": b"no picture"}])
+def test_folders_without_readable_pictures_are_refused(tmp_path, content):
+    for name, data in content.items():
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(BadInput):
+        pictures.from_folder(str(tmp_path), 20, 64, 64)
+
+
+def test_noise_repeats_and_varies():
+    first, second = pictures.of_noise(3, 64, 64), pictures.of_noise(3, 64, 64)
+    assert all((one.pixels == other.pixels).all() for one, other in zip(first, second))
+    assert (first[0].pixels != first[1].pixels).any()

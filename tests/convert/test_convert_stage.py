@@ -1,0 +1,103 @@
+"""audit and convert as the host runs them: files, events, exit codes."""
+import json
+import os
+
+import pytest
+
+PARITY_KEYS = {"detections", "matched", "max_score_diff", "min_iou"}
+
+
+def metric(ran, name):
+    return [event["metrics"][name] for event in ran.events if name in event.get("metrics", {})][-1]
+
+
+def files(ran):
+    return {name: open(os.path.join(ran.output, name), "rb").read() for name in sorted(os.listdir(ran.output))}
+
+
+@pytest.fixture
+def label_map(tmp_path):
+    path = tmp_path / "label_map.pbtxt"
+    path.write_text("item { id: 2 name: 'ball' }\nitem { id: 1 name: 'cone' }\n")
+    return str(path)
+
+
+def test_convert_writes_the_artifact(exported, run_stage, label_map):
+    ran = run_stage("convert", graph=exported.graph, pipeline_config=exported.config, label_map=label_map)
+    assert ran.code == 0, ran.log
+    made = files(ran)
+    assert sorted(made) == ["labels.txt", "model.json", "model.uff", "parity.json", "result.json"]
+    assert made["labels.txt"] == b"BACKGROUND\ncone\nball\n"
+    model = json.loads(made["model.json"].decode())
+    assert model["input"] == {"name": "Input", "shape": [3, 128, 128], "channels": "RGB", "scale": 2 / 255.0, "offset": -1.0}
+    assert model["outputs"] == {"detections": "NMS", "count": "NMS_1"}
+    assert model["classes"] == ["background", "cone", "ball"] and model["anchors"] == 330
+    assert model["feature_maps"] == [[side, side] for side in (8, 4, 2, 1, 1, 1)]
+    assert set(model["plugin"]) == {"GridAnchor_TRT", "FlattenConcat_TRT", "NMS_TRT"} and model["format"] == 1
+    parity = json.loads(made["parity.json"].decode())
+    assert parity["pictures"] == 20 and parity["detections"] == parity["matched"] > 0
+    assert metric(ran, "parity") == {key: parity[key] for key in PARITY_KEYS}
+    result = json.loads(made["result.json"].decode())
+    assert (result["verdict"], result["uff"], result["parity"]) == ("convertible", "model.uff", parity)
+    assert result["plugin"] == model["plugin"]
+
+
+def test_convert_of_an_export_folder_takes_its_files_and_repeats_its_bytes(exported, run_stage):
+    folder = os.path.dirname(exported.graph)
+    first = run_stage("convert", hash_seed="1", name="first", graph=folder)
+    second = run_stage("convert", hash_seed="2", name="second", graph=folder)
+    assert first.code == second.code == 0, first.log
+    assert files(first) == files(second)
+
+
+def test_audit_writes_what_was_found(exported, run_stage):
+    ran = run_stage("audit", graph=exported.graph)
+    assert ran.code == 0, ran.log
+    made = files(ran)
+    audit = json.loads(made["audit.json"].decode())
+    assert set(audit) == {"verdict", "tensorflow", "findings", "ops"} and audit["verdict"] == "convertible"
+    assert all({"op", "node", "where", "severity", "advice"} <= set(finding) for finding in audit["findings"])
+    assert "Verdict: convertible" in made["audit.txt"].decode() and "NMS_TRT" in made["audit.txt"].decode()
+    assert metric(ran, "result") == audit
+
+
+@pytest.mark.parametrize("stage", ["audit", "convert"])
+def test_a_refused_graph_is_bad_input_with_its_result(export, run_stage, stage):
+    ran = run_stage(stage, graph=export("v1", True, converter="SOFTMAX").graph)
+    assert ran.code == 2 and "Traceback" not in ran.log
+    assert "softmax" in ran.events[-1]["error"]
+    assert metric(ran, "result")["verdict"] == "refused"
+    assert not os.path.exists(os.path.join(ran.output, "model.uff"))
+
+
+@pytest.mark.parametrize("stage", ["audit", "convert"])
+def test_what_is_no_graph_is_bad_input(run_stage, tmp_path, stage):
+    (tmp_path / "text.pb").write_text("hello")
+    ran = run_stage(stage, graph=str(tmp_path / "text.pb"))
+    assert ran.code == 2 and "text file" in ran.events[-1]["error"] and "Traceback" not in ran.log
+    assert files(ran) == {}
+
+
+@pytest.mark.parametrize("text, says", [
+    ("item { id: 1 name: 'cone' }", "class ids [1]"), ("item [", "no label map")])
+def test_another_label_map_is_bad_input(exported, run_stage, tmp_path, text, says):
+    (tmp_path / "other.pbtxt").write_text(text)
+    ran = run_stage("convert", graph=exported.graph, label_map=str(tmp_path / "other.pbtxt"))
+    assert ran.code == 2 and says in ran.events[-1]["error"]
+    assert files(ran) == {}
+
+
+def test_missing_pictures_are_bad_input(exported, run_stage, tmp_path):
+    ran = run_stage("convert", graph=exported.graph, pictures=str(tmp_path / "none"))
+    assert ran.code == 2 and "no folder of pictures" in ran.events[-1]["error"]
+
+
+def test_a_failed_proof_fails_the_stage(exported, tmp_path, monkeypatch):
+    from stages import job as jobs
+    from stages.convert import convert, parity
+    monkeypatch.setattr(parity, "MOST_HEAD_DIFFERENCE", -1.0)
+    (tmp_path / "out").mkdir()
+    job = jobs.Job({"stage": "convert", "inputs": {"graph": exported.graph}, "output": str(tmp_path / "out"),
+                    "scratch": str(tmp_path), "parameters": {}, "cpus": 1})
+    with pytest.raises(jobs.StageFailed, match="box encodings differ by"):
+        convert.main(job)
