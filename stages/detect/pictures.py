@@ -5,10 +5,11 @@ import os
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from stages import pixels
+from stages.data import tfrecord
 from stages.job import BadInput
-from stages.reference import wire
 
 Picture = NamedTuple(
     "Picture",
@@ -24,7 +25,6 @@ Picture.__doc__ = """A picture to look at.
 ``name``: relative path with ``/``; ``load()``: uint8 RGB [H, W, 3], ValueError where it is none; ``size``: the [height,
 width] that its boxes are for, None for that of its pixels; ``truth``: ``{"class_id", "box"}``, None where unknown.
 """
-FRAME_HEAD, FRAME_TAIL = 12, 4  # a TFRecord frame: length and its checksum, the data, the data's checksum
 
 
 def from_files(path: str) -> List[Picture]:
@@ -105,26 +105,12 @@ def _load_record(shard: str, offset: int, length: int) -> np.ndarray:
     try:
         with open(shard, "rb") as stream:
             stream.seek(offset)
-            frame = stream.read(length)
-        if len(frame) != length or int.from_bytes(frame[:8], "little") != length - FRAME_HEAD - FRAME_TAIL:
-            raise ValueError("the file is truncated or damaged")
-        return pixels.decode(_encoded(memoryview(frame)[FRAME_HEAD:-FRAME_TAIL]))
-    except (OSError, ValueError) as error:
+            data = stream.read(length)
+        if len(data) < length:
+            raise ValueError("the file is cut off")
+        features = tfrecord.Example.FromString(b"".join(tfrecord.contents(data))).features.feature
+        return pixels.decode(b"".join(features["image/encoded"].bytes_list.value))
+    except (OSError, ValueError, DecodeError) as error:
         raise BadInput(
             "The record at byte %d of %s cannot be read (%s); make the records again" % (offset, shard, error)
         ) from error
-
-
-def _encoded(example: memoryview) -> bytes:
-    """``Example.features.feature["image/encoded"].bytes_list.value[0]`` of a serialized tf.train.Example."""
-    for features in _parts(example, 1):
-        for entry in _parts(features, 1):
-            if [bytes(key) for key in _parts(entry, 1)] == [b"image/encoded"]:
-                for feature in _parts(entry, 2):
-                    for byte_list in _parts(feature, 1):
-                        return bytes(next(_parts(byte_list, 1), b""))
-    raise ValueError("the record has no image/encoded")
-
-
-def _parts(message: memoryview, number: int) -> Iterator[memoryview]:
-    return (wire.message(kind, value) for field, kind, value in wire.fields(message) if field == number)

@@ -38,13 +38,29 @@ def write_model(folder, channels="RGB", **changes):
 
 
 def frame_of(encoded):
-    """A TFRecord frame that holds a tf.train.Example with two features; checksums are zero."""
+    """A TFRecord frame that holds a tf.train.Example with two features."""
 
     def feature(name, value):
         return chunk(1, chunk(1, name) + chunk(2, chunk(1, chunk(1, value))))
 
-    example = chunk(1, feature("image/format", b"png") + feature("image/encoded", encoded))
-    return len(example).to_bytes(8, "little") + bytes(4) + example + bytes(4)
+    return framed(chunk(1, feature("image/format", b"png") + feature("image/encoded", encoded)))
+
+
+def framed(content):
+    """A TFRecord frame."""
+    length = len(content).to_bytes(8, "little")
+    return length + checksum(length) + content + checksum(content)
+
+
+def checksum(content):
+    """TFRecord's masked CRC-32C, bit by bit (RFC 3720, appendix B.4)."""
+    crc = 0xFFFFFFFF
+    for byte in content:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8 & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def write_records(folder, count=3, size=(64, 64)):

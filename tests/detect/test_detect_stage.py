@@ -7,7 +7,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from detect_data import photo, write_records
+from detect_data import frame_of, framed, photo, write_records
 
 from stages import drawing, pixels
 from stages.job import BadInput
@@ -128,8 +128,12 @@ def damage(records, action):
     lines = [json.loads(line) for line in index.read_text().splitlines()]
     if action == "truncated":
         shard.write_bytes(shard.read_bytes()[:-20])
-    elif action == "no picture":
+    elif action == "other bytes":
         shard.write_bytes(shard.read_bytes().replace(b"\x89PNG", b"abcd"))
+    elif action in ("no picture", "no Example"):
+        frame = frame_of(b"no picture") if action == "no picture" else framed(b"\xff" * 9)
+        shard.write_bytes(frame)
+        index.write_text(json.dumps(dict(lines[1], offset=0, length=len(frame))))
     elif action == "no shard":
         shard.unlink()
     elif action == "no index":
@@ -147,8 +151,10 @@ def damage(records, action):
 @pytest.mark.parametrize(
     "action, told",
     [
-        ("truncated", "truncated or damaged"),
+        ("truncated", "cut off"),
+        ("other bytes", "damaged"),
         ("no picture", "no readable"),
+        ("no Example", "cannot be read"),
         ("no shard", "No such file"),
         ("no index", "index.jsonl"),
         ("no JSON", "is damaged"),
