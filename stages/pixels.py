@@ -1,7 +1,7 @@
 """The one way from a file to pixels, for training and detection alike.
 
-TensorFlow's old bilinear, OpenCV's and Pillow's differ by up to 9 grey levels, and by aliasing; JPEG decoders differ too.
-So records, previews, parity and detection all come through here. Needs OpenCV and numpy, Python 3.6 to current.
+TensorFlow's old bilinear, OpenCV's and Pillow's differ by up to 9 grey levels, and by aliasing; JPEG decoders differ
+too. So records, previews, parity and detection all come through here. Needs OpenCV and numpy, Python 3.6 to current.
 """
 from typing import Optional
 
@@ -14,16 +14,16 @@ START_OF_SCAN, END_OF_IMAGE = 0xDA, b"\xff\xd9"
 
 
 def format_of(data: bytes) -> Optional[str]:
-    """``jpeg``, ``png``, ``bmp`` or ``webp`` by the first bytes, whatever the file's name says; None for anything else."""
+    """``jpeg``, ``png``, ``bmp`` or ``webp`` by the first bytes, whatever the file's name says; else None."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
     return next((name for name, start in SIGNATURES if data.startswith(start)), None)
 
 
 def decode(data: bytes) -> np.ndarray:
-    """The picture in ``data`` (JPEG, PNG, BMP or WebP): uint8 RGB [height, width, 3], upright as its EXIF orientation says.
+    """The picture in ``data`` (JPEG, PNG, BMP or WebP) as uint8 RGB [height, width, 3], upright.
 
-    OpenCV reads the orientation of JPEG and PNG; a WebP is taken as it is.
+    OpenCV heeds the EXIF orientation of JPEG and PNG; a WebP is taken as it is.
 
     Raises:
         ValueError: the bytes are no picture that OpenCV can read, or a JPEG cut off before its end.

@@ -1,8 +1,8 @@
 """What the renderer draws with: dice, soft noise, and blending, all with the same bits on every machine.
 
-Pixels come from integers, from numpy's elementwise + - * / and square root (IEEE 754 rounds them correctly everywhere; sums, powers
-and sines it does not), and from OpenCV's bit-exact 8-bit operations. Scalars are Python's own, because numpy 1 and 2
-promote their scalars differently.
+Pixels come from integers, from numpy's elementwise + - * / and square root, which IEEE 754 rounds correctly everywhere
+(not so sums, powers and sines), and from OpenCV's bit-exact 8-bit operations. Scalars are Python's own, because numpy 1
+and 2 promote theirs differently.
 """
 from typing import Any, Sequence, Tuple
 

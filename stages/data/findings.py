@@ -1,10 +1,10 @@
 """What can be wrong in a dataset, and what is done about it: fail, drop or fix.
 
-``fail`` stops with the finding as the error. ``drop`` leaves out what the finding is about: a picture with its XML, or one
-object. ``fix`` mends it the one way that is not ambiguous; a finding that cannot be mended so is dropped.
+``fail`` stops with the finding as the error. ``drop`` leaves out what the finding is about: a picture with its XML, or
+one object. ``fix`` mends it the one way that is not ambiguous; a finding that cannot be mended so is dropped.
 """
 import difflib
-from collections import Counter
+from typing import Counter as CounterOf
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from stages.job import BadInput
@@ -13,7 +13,7 @@ FAIL, DROP, FIX = "fail", "drop", "fix"
 
 
 class Kind(NamedTuple):
-    """A kind of finding: ``about`` picture or object, what it is, and what ``fix`` does (None: nothing is unambiguous)."""
+    """A kind of finding: ``about`` a picture or an object; what ``fix`` does, None where nothing is unambiguous."""
 
     about: str
     meaning: str
@@ -32,10 +32,10 @@ KINDS = {
     "wrong_suffix": Kind("picture", "a photo in another format than its name says, such as a PNG named .jpg",
                          "read it as what it is", FIX),
     "size_mismatch": Kind("picture", "a size in the XML unlike the photo's, upright or as stored",
-                          "scale the boxes if the shape is the same, as when photos were shrunk after labelling; take the "
-                          "photo's size if the XML gives none", FIX),
-    "orientation_unclear": Kind("picture", "an EXIF orientation that leaves the size as it is (upside down or mirrored), so "
-                                "that the XML does not tell which way its boxes were drawn",
+                          "scale the boxes if the shape is the same, as when photos were shrunk after labelling; "
+                          "take the photo's size if the XML gives none", FIX),
+    "orientation_unclear": Kind("picture", "an EXIF orientation that leaves the size as it is (upside down or "
+                                "mirrored), so that the XML does not tell which way its boxes were drawn",
                                 "take them as drawn on the upright photo, as labelling tools show it", FIX),
     "unknown_class": Kind("object", "an object of a class that is not listed",
                           "rename it if only capitals or blanks differ", DROP),
@@ -92,7 +92,7 @@ class Findings:
 
     def __init__(self, policy: Dict[str, str]) -> None:
         self.policy = policy
-        self.found = []  # type: List[Finding]
+        self.found: List[Finding] = []
 
     def fixes(self, kind: str, file: str, message: str, place: Tuple[Optional[int], Optional[int]] = (None, None),
               fixable: bool = True) -> bool:
@@ -113,6 +113,7 @@ class Findings:
         return action == FIX
 
 
-def summary(counts: "Counter[str]") -> str:
+def summary(counts: CounterOf[str]) -> str:
     """``3 no_xml, 1 small_box``: the kinds found, the most frequent first."""
-    return ", ".join("%d %s" % (count, kind) for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    frequent = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join("%d %s" % (count, kind) for kind, count in frequent)

@@ -1,4 +1,4 @@
-"""Which objects of an annotation go into the records, and as what: listed class, sound box, large enough to learn from."""
+"""Which objects of an annotation go into the records: of a listed class, soundly boxed, large enough to learn from."""
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from stages.data import boxes
@@ -21,14 +21,15 @@ class Labelled(NamedTuple):
 class Judge:
     """Decides object by object, by the policies of ``findings``; ``file`` is the XML that the findings name."""
 
-    def __init__(self, classes: List[str], image_size: Tuple[int, int], frame: Frame, file: str, findings: Findings) -> None:
+    def __init__(self, classes: List[str], image_size: Tuple[int, int], frame: Frame, file: str,
+                 findings: Findings) -> None:
         self.ids = {name: number for number, name in enumerate(classes, 1)}
         self.height, self.width = image_size
         self.frame, self.file, self.findings = frame, file, findings
 
     def kept(self, objects: List[VocObject]) -> List[Labelled]:
         """The usable ones of ``objects``, mended where the policies say so, in their order."""
-        kept = {}  # type: Dict[Tuple[int, boxes.Box], Labelled]
+        kept: Dict[Tuple[int, boxes.Box], Labelled] = {}
         for source in objects:
             class_id = self._class_id(source)
             box = self._box(source) if class_id else None

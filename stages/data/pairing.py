@@ -1,4 +1,4 @@
-"""Which XML file belongs to which photo. Names decide: photos and XML of one name, in folders of the same shape or not."""
+"""Which XML file belongs to which photo: their names decide. And the order in which pictures are taken."""
 import hashlib
 import os
 import unicodedata
@@ -81,8 +81,8 @@ class _Matching:
 
     def __init__(self, folders: Folders, photos: List[str], findings: Findings) -> None:
         self.folders, self.findings = folders, findings
-        self.xml_of = {}  # type: Dict[str, str]
-        self.settled = set()  # type: Set[str]
+        self.xml_of: Dict[str, str] = {}
+        self.settled: Set[str] = set()
         self.by_place, self.by_stem, self.by_name = _indexes(photos)
 
     def same_place(self, xml: str) -> List[str]:
@@ -123,7 +123,7 @@ class _Matching:
 
 def _indexes(photos: List[str]) -> List[Dict[str, List[str]]]:
     """The photos by place without suffix, by last name without suffix, and by last name."""
-    indexes = [{}, {}, {}]  # type: List[Dict[str, List[str]]]
+    indexes: List[Dict[str, List[str]]] = [{}, {}, {}]
     for photo in photos:
         for index, key in zip(indexes, (_stem(photo), _last(_stem(photo)), _last(_plain(photo)))):
             index.setdefault(key, []).append(photo)
@@ -149,7 +149,7 @@ def _bytes(path: str) -> bytes:
 
 
 def shuffled(items: List[Pair], seed: int, limit: int) -> List[Pair]:
-    """The pairs in an order that looks random but hangs on each photo's name and the seed alone; the first ``limit`` (0: all).
+    """The first ``limit`` pairs (0: all) in an order that looks random but hangs on the photos' names and the seed.
 
     So records come ready mixed, a trial sees all kinds of pictures, and a new photo changes no two others' order.
     """

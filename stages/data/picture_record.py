@@ -13,7 +13,7 @@ from stages.data.pairing import Folders, Pair
 
 
 class Settings(NamedTuple):
-    """What is the same for all pictures; ``image_size`` is (height, width), ``policy`` maps each finding kind to fail, drop, fix."""
+    """What is the same for all pictures; ``image_size`` is (height, width), ``policy`` has every finding kind."""
 
     folders: Folders
     classes: List[str]

@@ -1,8 +1,8 @@
 """Stage: VOC photos and XML to sharded TFRecords, checked, shrunk, split, the same bytes for the same data.
 
-Whether a picture goes to training or validation hangs on the seed and the SHA-256 of its photo's file alone: a new photo
-moves no other, a renamed one stays, and two copies of a photo never end up on both sides. Only where chance leaves a side
-empty does the nearest picture change over.
+Whether a picture goes to training or validation hangs on the seed and the SHA-256 of its photo's file alone: a new
+photo moves no other, a renamed one stays, and two copies of a photo never end up on both sides. Only where chance
+leaves a side empty does the nearest picture change over.
 """
 import hashlib
 import json
@@ -18,7 +18,7 @@ from stages.data.pairing import Folders, Pair, pairs, shuffled
 from stages.data.picture_record import PictureRecord, Settings, make
 from stages.data.shards import Split, writing
 from stages.data.survey import survey
-from stages.data.tally import Tally
+from stages.data.tally import SPLITS, Tally
 
 SHARES = 2 ** 64  # a picture's share is a whole number below this, evenly distributed
 
@@ -70,7 +70,7 @@ def _write(task: job.Job, settings: Settings, items: List[Pair], unpaired: Findi
     """Make all records; a picture whose share is below ``threshold`` is for validation."""
     wanted = task.parameters
     tally = Tally(settings.classes, settings.image_size)
-    splits = {name: Split(name, task.output, task.scratch, wanted["pictures_per_shard"]) for name in ("train", "validation")}
+    splits = {name: Split(name, task.output, task.scratch, wanted["pictures_per_shard"]) for name in SPLITS}
     with open(task.out("findings.jsonl"), "w", encoding="utf-8") as log:
         tally.note(unpaired.found, log)
         for done, made in enumerate(workers.in_order(partial(make, settings), items, task.cpus), 1):
@@ -117,8 +117,8 @@ def _check_boxes(task: job.Job, tally: Tally) -> None:
     """Every class needs a box to learn from; a trial of a few pictures may do without some."""
     for name, boxes in tally.class_boxes.items():
         if sum(boxes.values()) == 0 and not task.parameters["limit"]:
-            raise job.BadInput("No box of class %r is left to train on; the findings are: %s." % (name, summary(tally.kinds)))
-        for split in ("train", "validation"):
+            raise job.BadInput("No box of class %r is left to train on; findings: %s." % (name, summary(tally.kinds)))
+        for split in SPLITS:
             if boxes[split] == 0 and tally.pictures[split]:
                 task.warn("Class %r has no box in the %s pictures." % (name, split))
     if task.parameters["validation_fraction"] > 0 and not tally.pictures["validation"]:

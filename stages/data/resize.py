@@ -1,7 +1,7 @@
 """Stage: a VOC dataset to a smaller one, boxes scaled with the pixels, all else in the XML kept.
 
-Pictures come out upright (EXIF applied and gone), JPEG or PNG as they were, other formats as JPEG. A picture that needs no
-change is copied byte for byte. Boxes keep what is wrong with them: judging them is the work of ``records``.
+Pictures come out upright (EXIF applied and gone), JPEG or PNG as they were, other formats as JPEG. A picture that needs
+no change is copied byte for byte. Boxes keep what is wrong with them: judging them is the work of ``records``.
 """
 import json
 import os

@@ -15,7 +15,7 @@ WholeSize = Tuple[int, int]
 
 
 class Frame(NamedTuple):
-    """What the XML's boxes are measured on: a picture of ``size`` that ``orientation`` turns into the shape of ``upright``."""
+    """What the XML's boxes are measured on: a picture of ``size``, turned by ``orientation``, scaled to ``upright``."""
 
     size: WholeSize
     orientation: int
@@ -28,8 +28,8 @@ class Frame(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """``data`` is the photo's file, of ``format`` jpeg, png, bmp or webp; ``picture`` its upright pixels, uint8 RGB [h, w, 3];
-    ``root`` the XML's root, None for a picture without XML."""
+    """``data`` is the photo's file, of ``format`` jpeg, png, bmp or webp; ``picture`` its upright pixels, uint8 RGB
+    [h, w, 3]; ``root`` the XML's root, None for a picture without XML."""
 
     data: bytes
     format: str
@@ -58,7 +58,9 @@ def load(folders: Folders, pair: Pair, findings: Findings) -> Optional[Sample]:
         return None
     orientation = exif.orientation(data)
     upright = picture.shape[1], picture.shape[0]
-    frame = Frame(upright, exif.UPRIGHT, upright) if root is None else _frame(root, pair, orientation, upright, findings)
+    frame: Optional[Frame] = Frame(upright, exif.UPRIGHT, upright)
+    if root is not None:
+        frame = _frame(root, pair, orientation, upright, findings)
     return frame and Sample(data, kind, orientation, picture, root, frame)
 
 
@@ -69,14 +71,16 @@ def _named_right(photo: str, kind: str, findings: Findings) -> bool:
                           % (os.path.splitext(photo)[1], kind.upper()))
 
 
-def _frame(root: etree._Element, pair: Pair, orientation: int, upright: WholeSize, findings: Findings) -> Optional[Frame]:
+def _frame(root: etree._Element, pair: Pair, orientation: int, upright: WholeSize,
+           findings: Findings) -> Optional[Frame]:
+    """Which picture the XML's size tells of: the upright one, the stored one, or another version of them."""
     said = voc.size_of(root)
     stored = _whole(boxes.upright_size(upright, orientation))
     size_line = getattr(root.find("size"), "sourceline", None)
     if said == upright:
         unclear = stored == upright and orientation != exif.UPRIGHT
-        if unclear and not findings.fixes("orientation_unclear", pair.photo, "its EXIF orientation is %d, and the XML does "
-                                          "not tell whether its boxes follow it" % orientation):
+        message = "its EXIF orientation is %d, and the XML does not tell whether its boxes follow it" % orientation
+        if unclear and not findings.fixes("orientation_unclear", pair.photo, message):
             return None
         return Frame(upright, exif.UPRIGHT, upright)
     if said == stored:
@@ -88,7 +92,8 @@ def _frame(root: etree._Element, pair: Pair, orientation: int, upright: WholeSiz
     return frame if mended else None
 
 
-def _guessed_frame(said: Optional[WholeSize], orientation: int, upright: WholeSize, stored: WholeSize) -> Optional[Frame]:
+def _guessed_frame(said: Optional[WholeSize], orientation: int, upright: WholeSize,
+                   stored: WholeSize) -> Optional[Frame]:
     """The frame that the XML must have meant, if only one is possible."""
     if said is None:
         return Frame(upright, exif.UPRIGHT, upright) if orientation == exif.UPRIGHT else None
@@ -101,7 +106,9 @@ def _guessed_frame(said: Optional[WholeSize], orientation: int, upright: WholeSi
 def _same_shape(a: WholeSize, b: WholeSize) -> bool:
     """Whether one size is the other scaled and rounded to whole pixels."""
     (small_width, small_height), (width, height) = sorted((a, b))
-    return abs(small_height - small_width * height / width) <= 1 or abs(small_width - small_height * width / height) <= 1
+    off = min(abs(small_height - small_width * height / width), abs(small_width - small_height * width / height))
+    # Under some fifty pixels, rounding alone would make very different shapes the same.
+    return off <= 1 and abs(small_width * height / (small_height * width) - 1) <= 0.02
 
 
 def _whole(size: boxes.Size) -> WholeSize:

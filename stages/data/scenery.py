@@ -91,7 +91,7 @@ def _tiled_wall(dice: Dice, height: int) -> np.ndarray:
 
 
 def _bonded(dice: Dice, height: int, tall: int, long: int, color: Color, spread: int, shift: float) -> np.ndarray:
-    """Bricks or tiles with joints; every other row shifted by a share of a brick; ``spread``: how brick shades differ."""
+    """Bricks or tiles with joints, every other row shifted by a share of one; ``spread``: how their shades differ."""
     y = np.arange(height)[:, np.newaxis]
     x = np.arange(WIDTH)[np.newaxis, :] + (y // tall % 2) * int(long * shift)
     shades = dice.grains(64, 64).astype(np.float32) / 127.5 - 1
@@ -170,7 +170,7 @@ def _skirting(dice: Dice, surface: np.ndarray, ground: int) -> None:
 
 
 def _perspective(dice: Dice, height: int) -> Tuple[np.ndarray, np.ndarray]:
-    """The spot on the ground behind each pixel, to the right and away, in heights of the camera: float32 [h, w], [h, 1]."""
+    """Where on the ground each pixel looks, right and away, in heights of the camera: float32 [h, w] and [h, 1]."""
     horizon = dice.between(90, 180)
     away = FOCAL_LENGTH / (np.arange(height, dtype=np.float32)[:, np.newaxis] + horizon)
     right = (np.arange(WIDTH, dtype=np.float32)[np.newaxis, :] - dice.between(250, 710)) * away / FOCAL_LENGTH
@@ -178,7 +178,7 @@ def _perspective(dice: Dice, height: int) -> Tuple[np.ndarray, np.ndarray]:
 
 
 def _grain(dice: Dice, right: np.ndarray, away: np.ndarray, fine: int, long: int) -> np.ndarray:
-    """Noise that lies on the ground, ``fine`` grains to the right and ``long`` away per unit: float32 [h, w], -1 to 1."""
+    """Noise that lies on the ground, ``fine`` grains per unit right, ``long`` away: float32 [h, w], -1 to 1."""
     noise = soften(dice.grains(512, 512), 1).astype(np.float32) / 127.5 - 1
     across = np.floor(right * fine).astype(np.int32) % 512
     along = np.floor(away * long).astype(np.int32) % 512

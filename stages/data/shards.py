@@ -17,8 +17,8 @@ def writing(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StageFailed("%s cannot be written: %s. Free some space, or keep the artifact on another disk (for records: "
-                          "records.folder)." % (path, error.strerror or error)) from error
+        raise StageFailed("%s cannot be written: %s. Free some space, or keep the artifact on another disk "
+                          "(records.folder)." % (path, error.strerror or error)) from error
 
 
 class Split:
@@ -27,7 +27,7 @@ class Split:
     def __init__(self, name: str, output: str, scratch: str, pictures_per_shard: int) -> None:
         self.name, self.output, self.pictures_per_shard = name, output, pictures_per_shard
         self.pictures = self.boxes = 0
-        self._shard = None  # type: Optional[BinaryIO]
+        self._shard: Optional[BinaryIO] = None
         self._index_path = os.path.join(scratch, name + ".index")
         self._index = open(self._index_path, "w", encoding="utf-8")  # noqa: SIM115 - closed by finish
 

@@ -2,6 +2,7 @@
 import json
 from collections import Counter
 from typing import Any, Dict, Iterable
+from typing import Counter as CounterOf
 
 from stages import job
 from stages.data import voc
@@ -10,19 +11,19 @@ from stages.data.pairing import Folders, Pair, files_below, pairs
 from stages.pixels import PICTURE_SUFFIXES
 
 
-def survey(folders: Folders, items: Iterable[Pair]) -> Dict[str, "Counter[str]"]:
-    """``classes``: objects per class name; ``sizes``: pictures per ``WIDTHxHEIGHT``; ``problems``: XML that cannot be read."""
-    classes, sizes, problems = Counter(), Counter(), Counter()  # type: Counter[str], Counter[str], Counter[str]
+def survey(folders: Folders, items: Iterable[Pair]) -> Dict[str, CounterOf[str]]:
+    """``classes``: objects per class name; ``sizes``: pictures per ``WIDTHxHEIGHT``; ``problems``: unreadable XML."""
+    counts: Dict[str, CounterOf[str]] = {"classes": Counter(), "sizes": Counter(), "problems": Counter()}
     for pair in items:
         try:
             annotation = voc.parse(folders.xml(pair.xml)) if pair.xml else None
         except voc.Damaged:
-            problems["damaged_xml"] += 1
+            counts["problems"]["damaged_xml"] += 1
             continue
         if annotation:
-            classes.update(one.name for one in annotation.objects if one.name)
-            sizes["%dx%d" % annotation.size if annotation.size else "unknown"] += 1
-    return {"classes": classes, "sizes": sizes, "problems": problems}
+            counts["classes"].update(one.name for one in annotation.objects if one.name)
+            counts["sizes"]["%dx%d" % annotation.size if annotation.size else "unknown"] += 1
+    return counts
 
 
 def main(task: job.Job) -> None:
@@ -32,8 +33,8 @@ def main(task: job.Job) -> None:
     items = pairs(folders, findings)
     result = survey(folders, items)
     result["problems"].update(finding.kind for finding in findings.found)
-    summary = {"pictures": len(files_below(folders.photos, PICTURE_SUFFIXES)),
-               "annotations": len(files_below(folders.annotations, (".xml",)))}  # type: Dict[str, Any]
+    summary: Dict[str, Any] = {"pictures": len(files_below(folders.photos, PICTURE_SUFFIXES)),
+                               "annotations": len(files_below(folders.annotations, (".xml",)))}
     summary.update({name: dict(sorted(counts.items())) for name, counts in result.items()})
     with open(task.out("survey.json"), "w", encoding="utf-8") as stream:
         json.dump(summary, stream, indent=1, sort_keys=True)

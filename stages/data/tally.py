@@ -1,9 +1,10 @@
-"""Counting what goes into the records: per class and split, box sizes, findings. Its size does not grow with the dataset."""
+"""Counting what goes into the records: boxes per class and split, box sizes, findings. It does not grow with them."""
 import bisect
 import json
 import math
 from collections import Counter
-from typing import Any, Dict, Iterable, List, TextIO, Tuple
+from typing import Any, Dict, Iterable, List, Optional, TextIO, Tuple
+from typing import Counter as CounterOf
 
 from stages.data.findings import Finding
 from stages.data.picture_record import PictureRecord
@@ -18,13 +19,14 @@ class Tally:
 
     def __init__(self, classes: List[str], image_size: Tuple[int, int]) -> None:
         self.image_size = image_size
-        self.pictures = Counter()  # type: Counter[str]
-        self.class_boxes = {name: Counter() for name in classes}  # type: Dict[str, Counter[str]]
+        self.pictures: CounterOf[str] = Counter()
+        self.class_boxes: Dict[str, CounterOf[str]] = {name: Counter() for name in classes}
         self.sizes = [0] * len(SIZE_EDGES)
-        self.kinds = Counter()  # type: Counter[str]
-        self.findings = []  # type: List[Finding]
+        self.kinds: CounterOf[str] = Counter()
+        self.findings: List[Finding] = []
         self.dropped = self.dropped_pictures = 0
-        self._lowest = self._highest = None
+        self._lowest: Optional[int] = None
+        self._highest: Optional[int] = None
 
     @property
     def images(self) -> int:
@@ -60,14 +62,17 @@ class Tally:
         self.dropped += made.written
 
     def balanced(self, threshold: int) -> int:
-        """The threshold that leaves no side empty: ``threshold`` itself, or the nearest one that moves a picture over."""
-        if threshold == 0 or self._lowest is None or self._lowest == self._highest:
+        """The threshold that leaves no side empty: ``threshold`` itself, or the nearest that moves a picture over."""
+        if threshold == 0 or self._lowest is None or self._highest is None or self._lowest == self._highest:
             return threshold
         return min(max(threshold, self._lowest + 1), self._highest)
 
     def document(self, shards: Dict[str, List[str]]) -> Dict[str, Any]:
-        """``dataset.json``, all but the encoding. ``box_sizes`` counts boxes by the square root of their area in pixels at
-        ``image_size``: ``counts[i]`` from ``edges[i]`` up to the next edge, the last without end."""
+        """``dataset.json``, all but the encoding.
+
+        ``box_sizes`` counts boxes by the square root of their area in pixels at ``image_size``: ``counts[i]`` from
+        ``edges[i]`` up to the next edge, the last without end.
+        """
         return {
             "format": 1,
             "classes": [{"id": number, "name": name, "boxes": {split: boxes[split] for split in SPLITS}}

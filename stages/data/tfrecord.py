@@ -76,7 +76,8 @@ def _declared() -> Any:
 Example = _declared()
 
 
-def example(integers: Dict[str, Sequence[int]], floats: Dict[str, Sequence[float]], texts: Dict[str, Sequence[bytes]]) -> bytes:
+def example(integers: Dict[str, Sequence[int]], floats: Dict[str, Sequence[float]],
+            texts: Dict[str, Sequence[bytes]]) -> bytes:
     """A serialized tf.train.Example with these features; an empty list is a feature without values."""
     message = Example()
     for kind, features in (("int64_list", integers), ("float_list", floats), ("bytes_list", texts)):

@@ -16,12 +16,13 @@ Drawing = Tuple[np.ndarray, np.ndarray]
 TILT = 0.24  # how much of a horizontal circle one sees: the camera looks slightly down
 WHITE, NIGHT, COFFEE = (244, 243, 238), (28, 29, 34), (66, 38, 22)
 CONES = ((247, 98, 24), (255, 120, 20), (238, 78, 30), (250, 136, 32))
+BANDS = (((0.3, 0.56),), ((0.22, 0.38), (0.54, 0.72)), ((0.34, 0.6),), ((0.26, 0.42), (0.56, 0.7)))
 PLATES = ((38, 38, 42), (60, 56, 54), (226, 88, 28))
 BEACH = (((226, 46, 60), (250, 206, 58), (42, 112, 214)), ((238, 74, 140), (70, 190, 190), (250, 214, 90)),
          ((36, 160, 92), (246, 196, 50), (222, 52, 52)))
 RUBBER = ((208, 40, 52), (186, 214, 52), (214, 58, 140), (118, 62, 178))
 GLAZES = ((70, 152, 170), (54, 92, 160), (232, 232, 226), (120, 168, 130), (92, 124, 190), (38, 66, 104))
-# The twelve corners of an icosahedron: the black patches of a football. 1.618 is the golden ratio, 1.902 the corners' length.
+# The corners of an icosahedron, a football's black patches. 1.618 is the golden ratio, 1.902 the corners' length.
 CORNERS = tuple(tuple(value / 1.902 for value in corner) for a in (1.0, -1.0) for b in (1.618, -1.618)
                 for corner in ((0.0, a, b), (a, b, 0.0), (b, 0.0, a)))
 
@@ -33,8 +34,9 @@ def plane(height: int, width: int) -> Drawing:
     return x, y
 
 
-def lit(colors: np.ndarray, normal: Tuple[np.ndarray, np.ndarray, np.ndarray], light: Light, gloss: float) -> np.ndarray:
-    """Surface colours under the lamp: Lambert's diffuse part, some sky from everywhere, Blinn's highlight of 16th power."""
+def lit(colors: np.ndarray, normal: Tuple[np.ndarray, np.ndarray, np.ndarray], light: Light,
+        gloss: float) -> np.ndarray:
+    """Surface colours under the lamp: Lambert's diffuse light, some sky from everywhere, Blinn's highlight."""
     facing = np.maximum(normal[0] * light[0] + normal[1] * light[1] + normal[2] * light[2], 0)
     halfway = unit((light[0], light[1], light[2] + 1.0))
     shine = np.maximum(normal[0] * halfway[0] + normal[1] * halfway[1] + normal[2] * halfway[2], 0)
@@ -116,10 +118,10 @@ def cone(dice: Dice, size: int, light: Light) -> Drawing:
     body = (np.abs(x) <= reach) & (ring <= plate_y - bottom * TILT * 0.6) & (y + tip * TILT * depth >= 2 * tip * TILT)
     orange = dice.pick(CONES)
     colors = np.zeros((height, width, 3), np.float32) + np.array(orange, np.float32)
-    for start, end in dice.pick((((0.3, 0.56),), ((0.22, 0.38), (0.54, 0.72)), ((0.34, 0.6),), ((0.26, 0.42), (0.56, 0.7)))):
+    for start, end in dice.pick(BANDS):
         fill(colors, (ring > start * plate_y) & (ring < end * plate_y), WHITE)
     colors = lit(colors, (u * 0.97, -0.24 + 0 * u, depth * 0.97), light, 0.12)
-    fill(colors, ((x / tip) * (x / tip) + ((y - tip * TILT) / (tip * TILT)) * ((y - tip * TILT) / (tip * TILT)) < 0.7), NIGHT)
+    fill(colors, _oval(x, y - tip * TILT, tip * 0.84, tip * 0.84 * TILT), NIGHT)
     stand = np.array(dice.pick(PLATES), np.float32)
     colors[~body & rim] = stand * 0.6
     colors[~body & plate] = stand * 0.95

@@ -31,7 +31,7 @@ class VocObject(NamedTuple):
 
 
 class Annotation(NamedTuple):
-    """``filename`` as the XML says it, any path in front included; ``size`` is (width, height), None if missing or not positive."""
+    """``filename`` as the XML says it, with any path; ``size`` is (width, height), None if missing or not positive."""
 
     filename: str
     size: Optional[Tuple[int, int]]

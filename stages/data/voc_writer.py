@@ -5,7 +5,8 @@ from lxml import etree
 from lxml.builder import E
 
 
-def annotation(filename: str, width: int, height: int, objects: Sequence[Tuple[str, Tuple[int, int, int, int]]]) -> bytes:
+def annotation(filename: str, width: int, height: int,
+               objects: Sequence[Tuple[str, Tuple[int, int, int, int]]]) -> bytes:
     """The XML of one picture: ``objects`` are (class name, (xmin, ymin, xmax, ymax)) in pixels of the picture."""
     root = E.annotation(
         E.folder("JPEGImages"), E.filename(filename), E.source(E.database("Nanoforge demo")),

@@ -24,13 +24,13 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], processe
     if processes == 1:
         yield from map(function, items)
         return
-    # Spawned, not forked: the stage has a thread that watches its runner, and forking a process with threads can deadlock.
+    # Spawned, not forked: the stage has a thread that watches its runner, and a fork among threads can deadlock.
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,))
     try:
         yield from _windowed(pool, function, items, AHEAD * processes)
     except BrokenProcessPool:
-        raise StageFailed("A worker process was killed, most likely for lack of memory: give the stage fewer processors "
-                          "or more memory.") from None
+        raise StageFailed("A worker process was killed, most likely for lack of memory: give the stage fewer "
+                          "processors or more memory.") from None
     finally:
         pool.shutdown(wait=True)
 
@@ -38,7 +38,7 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], processe
 def _windowed(pool: ProcessPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item],
               window: int) -> Iterator[Result]:
     """Like ``pool.map``, which would hold all results of a dataset in memory when the reader is slow."""
-    waiting = deque()  # type: Deque[Future[Result]]
+    waiting: Deque["Future[Result]"] = deque()
     for item in items:
         waiting.append(pool.submit(function, item))
         if len(waiting) >= window:
