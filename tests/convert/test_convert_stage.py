@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+import convert_helpers as helpers
+
 PARITY_KEYS = {"detections", "matched", "max_score_diff", "min_iou"}
 
 
@@ -62,8 +64,11 @@ def test_audit_writes_what_was_found(exported, run_stage):
 
 
 @pytest.mark.parametrize("stage", ["audit", "convert"])
-def test_a_refused_graph_is_bad_input_with_its_result(export, run_stage, stage):
-    ran = run_stage(stage, graph=export("v1", True, converter="SOFTMAX").graph)
+def test_a_refused_graph_is_bad_input_with_its_result(definition, run_stage, tmp_path, stage):
+    made = helpers.copy(definition)
+    next(node for node in made.node if node.op == "Sigmoid").op = "Softmax"
+    (tmp_path / "softmax.pb").write_bytes(made.SerializeToString())
+    ran = run_stage(stage, graph=str(tmp_path / "softmax.pb"))
     assert ran.code == 2 and "Traceback" not in ran.log
     assert "softmax" in ran.events[-1]["error"]
     assert metric(ran, "result")["verdict"] == "refused"

@@ -119,6 +119,7 @@ def test_convolutions_say_how_their_dimensions_lie(meta):
     assert [list(one.orders[-1].val) for one in table] == [[0, 2, 0x7FFFFFFF, 1], [2, 0x7FFFFFFF, 1, 0]]
 
 
+@pytest.mark.slow
 def test_explicit_padding_is_fused_into_the_convolution(export):
     meta = Examination(export("v1", True, explicit_padding="true").graph).meta
     padded = [node for node in meta.graphs[0].nodes if "padding" in node.fields]
