@@ -30,7 +30,7 @@ def data_section(records: Artifact) -> Dict[str, Any]:
         "sizes": plots.size_histogram(sizes),
         "centres": plots.centre_heat_map(boxes, height / width),
         "findings": dataset["findings"][:MOST_FINDINGS],
-        "more_findings": max(0, len(dataset["findings"]) - MOST_FINDINGS),
+        "more_findings": sum(dataset["finding_counts"].values()) - len(dataset["findings"][:MOST_FINDINGS]),
     }
 
 

@@ -135,10 +135,10 @@ def test_dataset_without_a_box_and_training_without_an_evaluation(artifacts: Dic
 
 def test_long_lists_of_findings_are_cut_and_said_to_be(artifacts: Dict[str, str], report: Callable) -> None:
     finding = {"kind": "tiny_box", "file": "a.xml", "object": 1, "line": 1, "message": "m", "action": "drop"}
-    change(artifacts["records"], "dataset.json", findings=[finding] * 1234, finding_counts={"tiny_box": 1234})
+    change(artifacts["records"], "dataset.json", findings=[finding] * 1000, finding_counts={"tiny_box": 1234})
     page = report(artifacts)
     assert page.attribute("data-kind") == ["tiny_box"] * 500
-    assert "734 more are in dataset.json" in page.text
+    assert "734 more are in findings.jsonl" in page.text
 
 
 def test_video_is_told_of_by_its_frames(artifacts: Dict[str, str], report: Callable) -> None:
