@@ -50,15 +50,15 @@ def draw(
         _outline(canvas, _inside(canvas, detection["box"]), color_of(detection["class_id"]), width)
     for item in truth or ():
         _dashed(canvas, _inside(canvas, item["box"]), width)
-    taken = []  # type: List[Rectangle]
+    taken: List[Rectangle] = []
     for detection in reversed(shown):
         taken.append(_tab(canvas, detection, taken))
     return canvas
 
 
 def line_width(picture: np.ndarray) -> int:
-    """The width in pixels of a box's line: 1 at 300x300, 4 at 1920x1080."""
-    return max(1, int(round(sum(picture.shape[:2]) / 700.0)))
+    """The width in pixels of a box's line: 2 up to 1024x768, 4 at 1920x1080."""
+    return max(2, int(round(sum(picture.shape[:2]) / 700.0)))
 
 
 def contact_sheet(pictures: Sequence[np.ndarray], columns: int, cell_width: int = 480) -> np.ndarray:

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Set
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ class Stage:
         self.threshold = float(job.parameters["score_threshold"])
         self.draws = bool(job.parameters["draw"])
         self.looks, self.detections, self.seconds = 0, 0, 0.0
-        self.names = set()  # type: Set[str]
+        self.names: Set[str] = set()
 
     def look(self, picture: np.ndarray) -> List[Detection]:
         """The detections in a picture (uint8 RGB) that reach the threshold."""
@@ -101,16 +101,16 @@ class Stage:
 
     def free_name(self, folder: str, name: str, suffix: str) -> str:
         """``folder/name`` with that suffix, and unlike all before: a.jpg for a.jpg, a.png.jpg for a.png."""
-        if not name.endswith(suffix):
-            name += suffix
-        while (folder, name.lower()) in self.names:  # lower: some file systems take A.jpg for a.jpg
-            name = name[: -len(suffix)] + "_" + suffix
-        self.names.add((folder, name.lower()))
-        return folder + "/" + name
+        path = folder + "/" + name + ("" if name.endswith(suffix) else suffix)
+        while path.lower() in self.names:  # lower: some file systems take A.jpg for a.jpg
+            path = path[: -len(suffix)] + "_" + suffix
+        self.names.add(path.lower())
+        return path
 
     def video(self, path: str) -> Dict[str, Any]:
         """The entry of ``detections.json`` for a video; writes the drawn video too."""
-        reader, writer, frames = video.Reader(path), None, []
+        reader, writer = video.Reader(path), None
+        frames: List[Dict[str, Any]] = []
         height = width = 0
         drawn = self.free_name("videos", os.path.basename(path), ".mp4") if self.draws else None
         for frame in reader.frames():
@@ -140,12 +140,12 @@ def main(job: Job) -> None:
     """Write ``detections.json``, drawn ``pictures/`` and drawn ``videos/`` for the input ``media`` or ``records``."""
     cv2.setNumThreads(job.cpus)
     stage, media = Stage(job), job.inputs.get("media")
-    document = {
+    document: Dict[str, Any] = {
         "model": {"classes": stage.detector.classes, "input": [stage.detector.height, stage.detector.width]},
         "score_threshold": stage.threshold,
         "pictures": [],
         "videos": [],
-    }  # type: Dict[str, Any]
+    }
     if media and not os.path.exists(media):
         raise BadInput("There is no %s; name a picture, a folder of pictures or a video" % media)
     if media and os.path.isfile(media) and not pictures.is_picture(media):

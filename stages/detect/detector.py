@@ -28,7 +28,7 @@ class Detector:
         path = os.path.join(folder, "model.json")
         model = _read_json(path)
         try:
-            self.classes = [str(name) for name in model["classes"]]  # type: List[str]
+            self.classes: List[str] = [str(name) for name in model["classes"]]
             channels, self.height, self.width = (int(size) for size in model["input"]["shape"])
             self._scale, self._offset = np.float32(model["input"]["scale"]), np.float32(model["input"]["offset"])
             self._swapped = {"RGB": False, "BGR": True}[model["input"]["channels"]]

@@ -1,6 +1,6 @@
 """Runs a .uff on the CPU: a plan made once from the file, then one pass over it for each input."""
 
-from typing import Any, Dict, Iterable, List, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -99,7 +99,7 @@ class Engine:
                 raise BadInput("%s has no node %s that an output depends on" % (self.path, name))
 
     def _index(self, graph: MetaGraph) -> Dict[str, Node]:
-        nodes = {}  # type: Dict[str, Node]
+        nodes: Dict[str, Node] = {}
         for node in graph.nodes:
             if node.id in nodes:
                 raise BadInput("%s: two nodes have the name %s" % (self.path, node.id))
@@ -108,7 +108,8 @@ class Engine:
 
     def _sort(self, results: Sequence[str]) -> List[Node]:
         """The nodes that ``results`` depend on, each after its inputs (a depth-first search without recursion)."""
-        done, open_nodes = {}, set()  # type: Dict[str, Node], set
+        done: Dict[str, Node] = {}
+        open_nodes: Set[str] = set()
         stack = [(name, False) for name in reversed(results)]
         while stack:
             name, inputs_done = stack.pop()
@@ -130,7 +131,7 @@ class Engine:
             raise BadInput("%s: a node takes its input from %s, which is missing" % (self.path, name))
         node = self.nodes[name]
         if node.operation in ("Input", "Const"):
-            expected = 0  # type: Optional[int]
+            expected: Optional[int] = 0
         elif node.operation in OPERATIONS:
             expected = OPERATIONS[node.operation].inputs
         elif node.operation in PLUGINS:
@@ -163,14 +164,14 @@ class Engine:
             if "inputs_orders" not in node.fields or len(shape) != 4:
                 continue
             order = self._guard(node, orders.of_input, node.fields, 0, 4)
-            weights = self.nodes[node.inputs[1]].fields.get("values") if node.operation == "Conv" else None
-            channels = weights.shape[2] if getattr(weights, "ndim", 0) == 4 else 3
+            weights = np.asarray(self.nodes[node.inputs[1]].fields.get("values") if node.operation == "Conv" else 0)
+            channels = weights.shape[2] if weights.ndim == 4 else 3
             return tuple(order) == orders.NHWC and shape[1] == channels
         return False
 
     def _fold(self) -> Values:
         """The values of all nodes that do not depend on the input."""
-        values = {}  # type: Values
+        values: Values = {}
         for node in self.plan:
             if node.operation == "Const":
                 values[node.id] = [self._guard(node, _numeric, node.fields)]

@@ -4,7 +4,7 @@ A kernel takes a node's fields and its inputs (batch included, TensorFlow's elem
 It raises ValueError, TypeError, LookupError or ArithmeticError where fields and shapes do not fit.
 """
 
-from typing import Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from stages.reference.spatial import Fields
 Operation = NamedTuple("Operation", [("kernel", Callable[..., np.ndarray]), ("inputs", Optional[int])])
 Operation.__doc__ = """A kernel and the number of inputs it takes, None for any number."""
 
-BINARY = {
+BINARY: Dict[str, Callable[..., np.ndarray]] = {
     "min": np.minimum,
     "max": np.maximum,
     "mul": np.multiply,
@@ -22,8 +22,8 @@ BINARY = {
     "div": np.divide,
     "add": np.add,
     "pow": np.power,
-}  # type: Dict[str, Callable[..., np.ndarray]]
-UNARY = {
+}
+UNARY: Dict[str, Callable[[np.ndarray], np.ndarray]] = {
     name: getattr(np, numpy_name)
     for name, numpy_name in [
         ("neg", "negative"),
@@ -46,7 +46,7 @@ UNARY = {
         ("ceil", "ceil"),
         ("floor", "floor"),
     ]
-}  # type: Dict[str, Callable[[np.ndarray], np.ndarray]]
+}
 UNARY["rsqrt"] = lambda x: 1 / np.sqrt(x)
 REDUCE = {"sum": np.sum, "prod": np.prod, "max": np.max, "min": np.min, "mean": np.mean}
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, as in TensorFlow
@@ -65,7 +65,7 @@ def _elu(x: np.ndarray) -> np.ndarray:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
 
 
-ACTIVATIONS = {
+ACTIVATIONS: Dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "relu": _relu,
     "relu6": _relu6,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -74,7 +74,7 @@ ACTIVATIONS = {
     "selu": lambda x: np.where(x > 0, SELU_SCALE * x, SELU_SCALE * SELU_ALPHA * np.expm1(np.minimum(x, 0))),
     "softsign": lambda x: x / (1 + np.abs(x)),
     "softplus": lambda x: np.logaddexp(x, np.zeros((), x.dtype)),
-}  # type: Dict[str, Callable[[np.ndarray], np.ndarray]]
+}
 
 
 def _function(table: Dict[str, Callable[..., np.ndarray]]) -> Callable[..., np.ndarray]:
@@ -149,7 +149,7 @@ def _strided_slice(
     fields: Fields, x: np.ndarray, begin: np.ndarray, end: np.ndarray, strides: np.ndarray
 ) -> np.ndarray:
     begin_mask, end_mask, shrink = (fields.get(name, 0) for name in ("begin_mask", "end_mask", "shrink_axis_mask"))
-    index = []  # type: List[Any]
+    index: List[Any] = []
     for axis, (first, last, step) in enumerate(zip(_ints(begin), _ints(end), _ints(strides))):
         bit = 1 << axis
         index.append(
@@ -182,10 +182,10 @@ def _ints(tensor: np.ndarray) -> List[int]:
         raise ValueError(
             "an input of shape %s and type %s should be a list of integers" % (list(tensor.shape), tensor.dtype)
         )
-    return tensor.tolist()
+    return [int(value) for value in tensor]
 
 
-OPERATIONS = {
+OPERATIONS: Dict[str, Operation] = {
     "Identity": Operation(_identity, 1),
     "Conv": Operation(spatial.conv, 2),
     "Pool": Operation(spatial.pool, 1),
@@ -212,4 +212,4 @@ OPERATIONS = {
     "GatherV2": Operation(_gather, 2),
     "ArgMax": Operation(_arg(np.argmax), 1),
     "ArgMin": Operation(_arg(np.argmin), 1),
-}  # type: Dict[str, Operation]
+}

@@ -25,7 +25,7 @@ def of_input(fields: Dict[str, Any], index: int, rank: int) -> List[int]:
 
 def expand(order: Sequence[int], rank: int) -> List[int]:
     """``order`` with INCREMENT, "count on through the spatial dimensions", written out for a tensor of that rank."""
-    result = []  # type: List[int]
+    result: List[int] = []
     for position, dimension in enumerate(order):
         if dimension == INCREMENT:
             continue

@@ -250,7 +250,8 @@ def _select(p: NmsParameters, boxes: np.ndarray, scores: np.ndarray, priors: np.
     The plugin suppresses in every class and sorts the survivors. Here the candidates are taken in that last order and
     each survivor suppresses the rest of its class, which gives the same rows, and ends once keepTopK are found.
     """
-    alive, chosen = priors.reshape(-1) >= 0, []  # type: np.ndarray, List[int]
+    alive = priors.reshape(-1) >= 0
+    chosen: List[int] = []
     candidates = np.argsort(-scores.reshape(-1), kind="mergesort")  # stable: ties go by class, then by rank
     for place in candidates[alive[candidates]].tolist():
         if len(chosen) == p.keep_top_k:

@@ -101,7 +101,8 @@ def _sniff(data: bytes) -> None:
 
 def _meta_graph(data: memoryview) -> MetaGraph:
     versions = {1: 0, 2: 0}
-    descriptors, graphs, referenced = [], [], {}  # type: List[Tuple[str, int, bool]], List[List[Node]], Dict[str, Any]
+    descriptors, graphs = [], []
+    referenced: Dict[str, Any] = {}
     for number, kind, value in wire.fields(data):
         if number in versions:
             versions[number] = wire.number(kind, value)
@@ -142,7 +143,8 @@ def _graph(data: memoryview) -> List[Node]:
 
 def _node(data: memoryview) -> Node:
     name, operation = "", ""
-    inputs, fields = [], {}  # type: List[str], Dict[str, Any]
+    inputs = []
+    fields: Dict[str, Any] = {}
     for number, kind, value in wire.fields(data):
         if number == 1:
             name = wire.text(kind, value)
@@ -192,10 +194,11 @@ def _blob(kind: int, value: wire.Value) -> bytes:
 
 
 def _orders(kind: int, value: wire.Value) -> Orders:
-    result = {}  # type: Orders
+    result: Orders = {}
     for number, entry_kind, entry in wire.fields(wire.message(kind, value)):
         if number == 1:
-            key, order = 0, []  # type: int, List[int]
+            key = 0
+            order: List[int] = []
             for part, part_kind, content in wire.fields(wire.message(entry_kind, entry)):
                 if part == 1:
                     key = wire.number(part_kind, content)
@@ -209,7 +212,7 @@ def _list_of(read_some: Callable[[int, wire.Value], List[T]]) -> Callable[[int, 
     """A reader of a List message, whose one field, 1, is repeated."""
 
     def read_list(kind: int, value: wire.Value) -> List[T]:
-        result = []  # type: List[T]
+        result: List[T] = []
         for number, item_kind, item in wire.fields(wire.message(kind, value)):
             if number == 1:
                 result.extend(read_some(item_kind, item))
@@ -224,7 +227,7 @@ def _one(read_item: Callable[[int, wire.Value], T]) -> Callable[[int, wire.Value
     return lambda kind, value: [read_item(kind, value)]
 
 
-_DATA = {
+_DATA: Dict[int, Callable[[int, wire.Value], Any]] = {
     1: wire.text,
     2: _list_of(_one(wire.text)),
     3: wire.double,
@@ -239,7 +242,7 @@ _DATA = {
     102: _list_of(_data_types),
     103: _orders,
     104: _list_of(_one(_orders)),
-}  # type: Dict[int, Callable[[int, wire.Value], Any]]
+}
 
 
 def _resolve(meta: MetaGraph) -> MetaGraph:

@@ -97,7 +97,7 @@ def test_classes_have_colours_of_their_own():
 
 
 def test_lines_grow_with_the_picture():
-    assert drawing.line_width(blank(300, 300)) == 1
+    assert drawing.line_width(blank(300, 300)) == 2
     assert drawing.line_width(blank(1080, 1920)) == 4
 
 
