@@ -34,9 +34,10 @@ ROOMS = (
     Room("train", "train"),
     Room("convert", "train"),
     Room("browser", "host"),
+    Room("chain", "host"),
 )
-# Rooms that only `--all` runs: they need more than a Python (a browser), or long.
-SLOW_ROOMS = ("browser",)
+# Rooms that only `--all` runs: they need more than a Python (a browser), or take long.
+SLOW_ROOMS = ("browser", "chain")
 
 
 def test(room: str, everything: bool) -> None:

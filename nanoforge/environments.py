@@ -88,7 +88,8 @@ def find_interpreter(environment: str, python36: str = "") -> Interpreter:
         EnvironmentNotReady: there is no Python 3.6.
     """
     if environment != "train":
-        return Interpreter(Path(sys.executable), platform.python_version())
+        # The interpreter behind the host's virtual environment, so that a new host lock does not remake the others.
+        return Interpreter(Path(getattr(sys, "_base_executable", sys.executable)), platform.python_version())
     stated = python36 or os.environ.get("NANOFORGE_PYTHON36", "")
     for candidate in [Path(stated).expanduser()] if stated else _python36_candidates():
         version = _version_of(candidate)

@@ -1,0 +1,214 @@
+"""The whole chain for real: TensorFlow 1.12 trains, the graph is converted and proven, boxes are drawn, on a tiny dataset.
+
+One small detector is built once; the tests look at it, and break and mend it, in the order in which they stand.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+CLONE = Path(__file__).resolve().parents[2]
+CONFIG = """
+[dataset]
+rendered_pictures = 60
+classes = ["cone", "ball", "mug"]
+
+[records]
+validation_fraction = 0.4
+
+[model]
+architecture = "ssd_mobilenet_v1"
+depth_multiplier = 0.25
+input_size = 96
+
+[train]
+steps = 40
+batch_size = 4
+evaluate_every = 20
+
+[export]
+score_threshold = 0.001
+
+[detect]
+score_threshold = 0.01
+"""
+CHAIN = ["render", "records", "train", "evaluate", "export", "audit", "convert", "detect", "report"]
+
+
+def run(*arguments, cwd, code=0):
+    done = subprocess.run([str(CLONE / "run"), *arguments], cwd=cwd, capture_output=True, text=True, timeout=900)
+    assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def stage_rows(folder):
+    return {row["name"]: row for row in json.loads(run("status", "--json", cwd=folder).stdout)["stages"]}
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("chain") / "detector"
+    folder.mkdir()
+    (folder / "detector.toml").write_text(CONFIG)
+    run("build", cwd=folder)
+    return folder
+
+
+def test_everything_is_fresh_and_measured(detector):
+    rows = stage_rows(detector)
+    assert [name for name in CHAIN if rows[name]["state"] != "fresh"] == []
+    assert rows["records"]["metrics"]["images"] == 60
+    assert {"boxes", "dropped", "findings"} <= set(rows["records"]["metrics"])
+    assert {"mAP", "mAP@0.5"} <= set(rows["evaluate"]["metrics"])
+    parity = rows["convert"]["metrics"]["parity"]
+    assert set(parity) == {"detections", "matched", "max_score_diff", "min_iou"}
+    assert parity["matched"] == parity["detections"]
+
+
+def test_a_second_build_runs_nothing(detector):
+    said = run("build", cwd=detector).stderr
+    assert [line for line in said.splitlines() if line.endswith(": fresh")] == [f"{name}: fresh" for name in CHAIN]
+
+
+def test_the_artifacts_are_where_the_docs_say(detector):
+    build = detector / "build"
+    for name in (
+        "records/label_map.pbtxt", "records/dataset.json", "train/checkpoints.json", "train/pipeline.config",
+        "evaluate/evaluation.json", "export/frozen_inference_graph.pb", "audit/audit.json", "audit/audit.txt",
+        "convert/model.uff", "convert/model.json", "convert/labels.txt", "convert/parity.json",
+        "detect/detections.json", "report/report.html",
+    ):
+        assert (build / name).stat().st_size > 0, name
+    assert "/" + "tmp" not in (build / "train/pipeline.config").read_text()
+    assert list((build / "detect/pictures").iterdir())
+
+
+def test_the_deterministic_stages_give_the_same_bytes_again(detector):
+    def digests():
+        return {
+            name: json.loads((detector / "build" / name / "record.json").read_text())["artifact_digest"]
+            for name in ("records", "export", "audit", "convert", "report")
+        }
+
+    before = digests()
+    for stage in ("records", "export", "audit", "convert"):
+        run("clean", "--stage", stage, "--yes", cwd=detector)
+    run("build", cwd=detector)
+    after = digests()
+    assert {name: after[name] for name in before if name != "report"} == {name: before[name] for name in before if name != "report"}
+
+
+def test_detect_draws_on_pictures_that_the_user_names(detector, tmp_path):
+    picture = next((detector / "build/render/JPEGImages").iterdir())
+    shutil.copy(picture, tmp_path / "mine.jpg")
+    run("detect", str(tmp_path / "mine.jpg"), "--config", str(detector), "--set", "detect.score_threshold=0.02", cwd=tmp_path)
+    found = json.loads((detector / "build/detect/detections.json").read_text())
+    assert [entry["width"] for entry in found["pictures"]] == [1920]
+    assert len(list((detector / "build/detect/pictures").iterdir())) == 1
+
+
+def test_preview_shows_an_intermediate_checkpoint(detector):
+    run("preview", "--checkpoint", "20", "--set", "preview.pictures=2", cwd=detector)
+    assert len(list((detector / "build/preview/pictures").iterdir())) == 2
+
+
+def test_a_foreign_graph_is_audited_and_converted_without_a_project(detector, tmp_path):
+    graph = detector / "build/export/frozen_inference_graph.pb"
+    audit = json.loads(run("audit", "--graph", str(graph), "--json", cwd=tmp_path).stdout)
+    assert audit["verdict"] == "convertible"
+    pipeline = detector / "build/export/pipeline.config"
+    told = run("convert", "--graph", str(graph), "--pipeline-config", str(pipeline), "--out", "with", "--json", cwd=tmp_path)
+    result = json.loads(told.stdout)
+    assert result["verdict"] == "convertible" and Path(result["uff"]).is_file()
+    assert result["parity"]["matched"] == result["parity"]["detections"]
+    assert Path(result["uff"]).read_bytes() == (detector / "build/convert/model.uff").read_bytes()
+    run("convert", "--graph", str(graph), "--out", "without", cwd=tmp_path)
+    assert (tmp_path / "without/model.uff").read_bytes() == Path(result["uff"]).read_bytes()
+
+
+def test_what_is_no_graph_is_refused_with_json_and_nothing_is_written(tmp_path):
+    graph = tmp_path / "graph.pb"
+    graph.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    refused = run("convert", "--graph", str(graph), "--out", "out", "--json", cwd=tmp_path, code=2)
+    assert json.loads(refused.stdout)["verdict"] == "refused"
+    assert "LFS" in refused.stderr and "Traceback" not in refused.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["graph.pb"]
+    assert json.loads(run("audit", "--graph", str(graph), "--json", cwd=tmp_path, code=2).stdout)["verdict"] == "refused"
+
+
+def test_a_training_killed_at_any_moment_goes_on_from_its_checkpoint(detector):
+    """kill -9 of the command while it trains; `preview --running` looks at it meanwhile; the next command ends it."""
+    longer = ["--set", "train.steps=120"]
+    command = subprocess.Popen(
+        [str(CLONE / "run"), "train", *longer], cwd=detector, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    scratch = _wait_for(lambda: next(iter((detector / "build/store/train").glob("work-*/scratch/checkpoints/*-20.index")), None))
+    shown = run("preview", "--running", *longer, "--set", "preview.pictures=1", cwd=detector).stdout.strip()
+    assert len(list((Path(shown) / "pictures").iterdir())) == 1
+    os.kill(command.pid, signal.SIGKILL)
+    command.wait()
+    assert scratch.exists()
+    run("train", *longer, cwd=detector)
+    log = max((detector / "build/logs").glob("train-*.log"), key=lambda path: path.stat().st_mtime).read_text()
+    assert "Restoring parameters" in log
+    history = json.loads((detector / "build/train/history.json").read_text())
+    assert [entry["step"] for entry in history["evaluation"]] == [20, 40, 60, 80, 100, 120]
+
+
+def _wait_for(look, seconds=300):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.2)
+    raise AssertionError("waited in vain")
+
+
+def test_records_are_the_same_bytes_on_every_python(tmp_path):
+    """The data environment on each Python of this machine renders and writes the same bytes."""
+    pythons = _data_pythons()
+    assert len(pythons) >= 2, "only one Python from 3.8 on was found; install another, for instance with pyenv"
+    digests = {str(python): _records_digest(python, tmp_path / python.parents[1].name) for python in pythons}
+    assert len(set(digests.values())) == 1, digests
+
+
+def _data_pythons():
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [next(iter(sorted(root.glob(f"3.{minor}.*/bin/python"))), None) for minor in (8, 11, 12, 13)]
+    return [python for python in found if python]
+
+
+def _records_digest(python, folder):
+    venv = folder / "venv"
+    subprocess.run([str(python), "-m", "venv", str(venv)], check=True)
+    lock = CLONE / "docker/data/requirements.lock"
+    pip = [str(venv / "bin/python"), "-m", "pip", "install", "-q", "--no-deps", "--require-hashes", "-r", str(lock)]
+    subprocess.run(pip, check=True, stdout=subprocess.DEVNULL)
+    _stage(venv, "render", folder, {}, {"pictures": 4, "seed": 0})
+    rendered = {name: str(folder / "render" / part) for name, part in (("photos", "JPEGImages"), ("annotations", "Annotations"))}
+    _stage(venv, "records", folder, rendered, {
+        "classes": ["cone", "ball", "mug"], "image_size": [96, 128], "encoding": "png", "jpeg_quality": 95, "seed": 0,
+        "validation_fraction": 0.5, "limit": 0, "pictures_per_shard": 2, "findings": {},
+    })
+    files = [path for name in ("render", "records") for path in sorted((folder / name).rglob("*")) if path.is_file()]
+    return hash(tuple((path.name, path.read_bytes()) for path in files))
+
+
+def _stage(venv, name, folder, inputs, parameters):
+    (folder / name).mkdir()
+    (folder / f"{name}-scratch").mkdir()
+    job = folder / f"{name}.json"
+    job.write_text(json.dumps({
+        "stage": name, "inputs": inputs, "output": str(folder / name), "scratch": str(folder / f"{name}-scratch"),
+        "parameters": parameters, "cpus": 2,
+    }))
+    environment = {**os.environ, "PYTHONPATH": str(CLONE), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [str(venv / "bin/python"), "-m", f"stages.data.{name}", str(job)]
+    subprocess.run(command, check=True, env=environment, cwd=folder, stdout=subprocess.DEVNULL)
