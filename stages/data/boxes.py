@@ -36,8 +36,9 @@ def upright(box: Box, size: Size, orientation: int) -> Box:
 
 def scaled(box: Box, old: Size, new: Size) -> Box:
     """``box`` on a picture of size ``old`` (width, height) as it lies on the picture stretched to ``new``."""
-    x, y = new[0] / old[0], new[1] / old[1]
-    return box[0] * x, box[1] * y, box[2] * x, box[3] * y
+    (old_width, old_height), (width, height) = old, new
+    return (box[0] * width / old_width, box[1] * height / old_height,
+            box[2] * width / old_width, box[3] * height / old_height)
 
 
 def clipped(box: Box, size: Size) -> Box:

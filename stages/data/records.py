@@ -61,8 +61,8 @@ def _check_classes(folders: Folders, items: Iterable[Pair], classes: List[str], 
     names = {folded(name) for name in counts} if policy["unknown_class"] == FIX else set()
     for name in classes:
         if name not in counts and folded(name) not in names:
-            known = ", ".join("%s (%d)" % item for item in counts.most_common(20)) or "no class at all"
-            raise job.BadInput("No XML file in %s names an object of class %r%s They name: %s."
+            known = summary(counts) or "nothing"
+            raise job.BadInput("No XML file in %s has an object of class %r%s They have: %s."
                                % (folders.annotations, name, did_you_mean(name, counts), known))
 
 

@@ -1,0 +1,140 @@
+import json
+
+import numpy as np
+import pytest
+from data_voc import photo
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from stages import pixels
+from stages.data import resize, survey, voc
+from stages.job import BadInput
+
+
+@pytest.fixture
+def make_smaller(dataset, run):
+    def start(cpus=1, long_side=100, jpeg_quality=90, limit=0):
+        inputs = {"photos": str(dataset.photos), "annotations": str(dataset.annotations)}
+        return run(resize.main, inputs, {"long_side": long_side, "jpeg_quality": jpeg_quality, "limit": limit}, cpus)
+    return start
+
+
+def annotation(done, name):
+    return voc.parse((done.folder / "Annotations" / name).read_bytes())
+
+
+def picture(done, name):
+    return pixels.decode((done.folder / "JPEGImages" / name).read_bytes())
+
+
+def test_pixels_and_boxes_shrink_together(dataset, make_smaller):
+    dataset.add("sub/a.jpg", (("cone", (20, 10, 121, 80)), ("ball", (-4, 0, 300, 50))))
+    done = make_smaller()
+    assert picture(done, "sub/a.jpg").shape == (50, 100, 3)
+    small = annotation(done, "sub/a.xml")
+    assert small.size == (100, 50)
+    assert [one.box for one in small.objects] == [(10, 5, 60.5, 40), (-2, 0, 150, 25)]
+    assert done.metrics == {"images": 1, "dropped": 0, "findings": 0}
+
+
+def test_all_else_in_the_xml_stays(dataset, make_smaller):
+    dataset.add("a.jpg")
+    path = dataset.annotations / "a.xml"
+    more = "<part><name>tip</name><bndbox><xmin>20</xmin><ymin>10</ymin><xmax>60</xmax><ymax>30</ymax></bndbox></part>"
+    path.write_text(path.read_text().replace("</object>", more + "<occluded>1</occluded></object><!-- note -->")
+                    .replace("<folder>", "<verified>yes</verified><folder>"))
+    root = etree.parse(str(make_smaller().folder / "Annotations/a.xml")).getroot()
+    assert root.findtext("verified") == "yes"
+    assert root.findtext("object/occluded") == "1"
+    assert root.xpath("//comment()")[0].text == " note "
+    assert voc.box_of(root.find("object/part/bndbox")) == (10, 5, 30, 15)
+
+
+def test_what_is_small_enough_is_copied(dataset, make_smaller):
+    dataset.add("a.jpg")
+    dataset.add("b.png", data=photo(kind="PNG"))
+    done = make_smaller(long_side=200)
+    for name in ("a.jpg", "b.png"):
+        assert (done.folder / "JPEGImages" / name).read_bytes() == (dataset.photos / name).read_bytes()
+    assert annotation(done, "a.xml").objects[0].box == (20, 10, 120, 80)
+
+
+@pytest.mark.parametrize("long_side", [50, 1000])
+def test_the_result_is_upright_and_its_exif_gone(dataset, make_smaller, long_side):
+    dataset.add("a.jpg", (("cone", (20, 10, 120, 80)),), (200, 100), photo(200, 100, orientation=6))
+    done = make_smaller(long_side=long_side)
+    height = min(long_side, 200)
+    assert picture(done, "a.jpg").shape == (height, height // 2, 3)
+    assert b"Exif" not in (done.folder / "JPEGImages/a.jpg").read_bytes()
+    share = height / 200
+    assert annotation(done, "a.xml").objects[0].box == (20 * share, 20 * share, 90 * share, 120 * share)
+    assert annotation(done, "a.xml").size == (height // 2, height)
+
+
+def test_suffixes_tell_the_truth(dataset, make_smaller):
+    dataset.add("a.JPEG")
+    dataset.add("b.png", data=photo(kind="PNG"))
+    dataset.add("c.bmp", data=photo(kind="BMP"))
+    dataset.add("d.jpg", data=photo(kind="PNG"))
+    done = make_smaller()
+    names = sorted(path.name for path in (done.folder / "JPEGImages").iterdir())
+    assert names == ["a.JPEG", "b.png", "c.jpg", "d.png"]
+    assert annotation(done, "d.xml").filename == "d.png"
+    assert done.kinds == [("wrong_suffix", "fix")]
+    assert all(pixels.format_of((done.folder / "JPEGImages" / name).read_bytes()) == ("png" if "png" in name else "jpeg")
+               for name in names)
+
+
+def test_what_cannot_be_used_is_left_out_and_listed(dataset, make_smaller):
+    dataset.fill(3)
+    dataset.add("bad.jpg", data=b"x")
+    dataset.add("lone.jpg")
+    (dataset.annotations / "lone.xml").unlink()
+    done = make_smaller()
+    assert sorted(done.kinds) == [("no_xml", "drop"), ("unreadable_image", "drop")]
+    assert done.metrics == {"images": 3, "dropped": 1, "findings": 2}
+    assert len(list((done.folder / "JPEGImages").iterdir())) == len(list((done.folder / "Annotations").iterdir())) == 3
+
+
+def test_processes_change_nothing_and_a_limit_takes_a_few(dataset, make_smaller):
+    dataset.fill(7)
+    assert make_smaller(cpus=1).bytes() == make_smaller(cpus=2).bytes()
+    assert make_smaller(limit=2).metrics["images"] == 2
+
+
+def test_nothing_usable_is_refused(dataset, make_smaller):
+    dataset.add("bad.jpg", data=b"x")
+    with pytest.raises(BadInput, match="None of the pictures"):
+        make_smaller()
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(1, 5000))
+def test_the_longer_side_is_as_asked_and_the_shape_stays(width, height, long_side):
+    small = resize.target_size((width, height), long_side)
+    assert min(small) >= 1
+    assert max(small) == min(long_side, max(width, height))
+    assert abs(small[0] * height - small[1] * width) <= max(width, height)
+
+
+@given(st.lists(st.floats(0, 200), min_size=4, max_size=4))
+def test_boxes_keep_their_share_of_the_picture(edges):
+    from stages.data.sample import Frame
+    root = etree.fromstring("<annotation><object><bndbox>%s</bndbox></object></annotation>" % "".join(
+        "<%s>%r</%s>" % (name, edge, name) for name, edge in zip(voc.EDGES, edges)))
+    resize.rewrite(root, Frame((200, 200), 1, (200, 200)), "a.jpg", (64, 32))
+    box = voc.box_of(root.find("object/bndbox"))
+    assert np.allclose([box[0] / 64, box[1] / 32, box[2] / 64, box[3] / 32], [edge / 200 for edge in edges], atol=0.0002)
+
+
+def test_a_survey_counts_without_reading_pixels(dataset, run):
+    dataset.fill(2)
+    dataset.add("big.jpg", (("mug", (0, 0, 9, 9)),), (1920, 1080), data=b"never read")
+    dataset.add("broken.jpg")
+    (dataset.annotations / "broken.xml").write_text("<annotation>")
+    dataset.add("lone.jpg")
+    (dataset.annotations / "lone.xml").unlink()
+    done = run(survey.main, {"photos": str(dataset.photos), "annotations": str(dataset.annotations)}, {})
+    assert json.loads((done.folder / "survey.json").read_text()) == {
+        "pictures": 5, "annotations": 4, "classes": {"ball": 2, "cone": 2, "mug": 1},
+        "sizes": {"1920x1080": 1, "200x100": 2}, "problems": {"damaged_xml": 1, "no_xml": 1}}
