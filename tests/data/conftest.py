@@ -17,7 +17,7 @@ def dataset(tmp_path: Path) -> Dataset:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
     """Run a stage's ``main`` in this process and gather what it says."""
-    events = []  # type: List[Dict[str, Any]]
+    events: List[Dict[str, Any]] = []
     monkeypatch.setattr(job, "emit", events.append)
     runs = iter(range(1000))
 

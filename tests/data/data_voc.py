@@ -57,7 +57,7 @@ class Outcome:
 
     def __init__(self, folder: Path, events: List[Dict[str, Any]]) -> None:
         self.folder, self.events = folder, events
-        self.metrics = {}  # type: Dict[str, Any]
+        self.metrics: Dict[str, Any] = {}
         for event in events:
             self.metrics.update(event.get("metrics", {}))
         self.warnings = [event["warning"] for event in events if "warning" in event]

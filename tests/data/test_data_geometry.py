@@ -56,7 +56,7 @@ def test_eight_and_six_undo_each_other_and_the_others_themselves(box, size, orie
 def test_scaling_there_and_back(box, old, new):
     there = boxes.scaled(box, old, new)
     assert boxes.scaled(there, new, old) == pytest.approx(box, rel=1e-9, abs=1e-9)
-    assert boxes.scaled((0, 0) + old, old, new) == pytest.approx((0, 0) + new)
+    assert boxes.scaled((0, 0, *old), old, new) == pytest.approx((0, 0, *new))
 
 
 @given(any_box, sizes, sizes, orientations)

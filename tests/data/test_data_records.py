@@ -1,9 +1,10 @@
 import hashlib
+import io
+import json
 import os
 import resource
 import subprocess
 import sys
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from stages.job import BadInput, StageFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 PASCAL_KEYS = {"image/" + name for name in (
-    "height width filename source_id key/sha256 encoded format object/bbox/xmin object/bbox/xmax object/bbox/ymin "
-    "object/bbox/ymax object/class/text object/class/label object/difficult object/truncated object/view").split()}
+    "height", "width", "filename", "source_id", "key/sha256", "encoded", "format", "object/bbox/xmin",
+    "object/bbox/xmax", "object/bbox/ymin", "object/bbox/ymax", "object/class/text", "object/class/label", "object/difficult",
+    "object/truncated", "object/view")}
 
 
 def test_a_record_has_the_keys_and_values_of_create_pascal_tf_record(dataset, make_records):
@@ -116,7 +118,8 @@ def test_copies_of_a_photo_are_on_one_side(dataset, make_records):
     assert all(split[name] == split[name.replace("photo", "copy")] for name in split)
 
 
-@pytest.mark.parametrize("fraction, sides", [(0.001, {"train", "validation"}), (0.999, {"train", "validation"}), (0, {"train"})])
+@pytest.mark.parametrize("fraction, sides", [
+    (0.001, {"train", "validation"}), (0.999, {"train", "validation"}), (0, {"train"})])
 def test_no_side_is_empty_unless_asked_for(dataset, make_records, fraction, sides):
     dataset.fill(4)
     done = make_records(validation_fraction=fraction)
@@ -142,12 +145,11 @@ def test_a_trial_takes_a_few_and_needs_not_all_classes(dataset, make_records):
 
 
 def colored(kind, orientation):
-    """40 x 20 as stored, all blue but the stored box (20, 5, 30, 15), which is red."""
+    """400 x 200 as stored, all blue but the stored box (200, 50, 300, 150), which is red."""
     stored = np.zeros((200, 400, 3), np.uint8) + np.array(BLUE, np.uint8)
     stored[50:150, 200:300] = RED
     tag = Image.Exif()
     tag[0x0112] = orientation
-    import io
     stream = io.BytesIO()
     Image.fromarray(stored).save(stream, kind, exif=tag)
     return stream.getvalue()
@@ -200,7 +202,7 @@ BAD_OBJECTS = [
 
 
 @pytest.mark.parametrize("odd, kind, action, box", BAD_OBJECTS)
-def test_what_is_wrong_with_an_object_is_listed_with_file_object_and_line(dataset, make_records, odd, kind, action, box):
+def test_a_flaw_is_listed_with_file_object_and_line(dataset, make_records, odd, kind, action, box):
     good = ("cone", (100, 50, 190, 95))
     dataset.add("a.jpg", (good, odd))
     done = make_records(classes=["cone"])

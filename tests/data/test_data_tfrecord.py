@@ -3,7 +3,7 @@ import subprocess
 import sys
 
 import pytest
-from google.protobuf import text_format
+from google.protobuf import text_format, wrappers_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,14 +43,16 @@ PRINT_EXAMPLE = ("from stages.data.tfrecord import example; print(example({'c': 
 
 def test_every_process_gives_the_same_bytes():
     """Without ``deterministic`` upb's map order differs from process to process."""
-    texts = {subprocess.check_output([sys.executable, "-c", PRINT_EXAMPLE], env=dict(os.environ, PYTHONHASHSEED=str(seed)))
-             for seed in range(3)}
-    assert len(texts) == 1
+    environments = [dict(os.environ, PYTHONHASHSEED=str(seed)) for seed in range(3)]
+    assert len({subprocess.check_output([sys.executable, "-c", PRINT_EXAMPLE], env=one) for one in environments}) == 1
 
 
-@given(st.dictionaries(st.text(max_size=5), st.lists(st.integers(-2 ** 63, 2 ** 63 - 1), max_size=4), max_size=4),
-       st.dictionaries(st.text("xyz", min_size=6, max_size=7), st.lists(st.floats(width=32, allow_nan=False), max_size=4)),
-       st.dictionaries(st.text("abc", min_size=8, max_size=9), st.lists(st.binary(max_size=9), max_size=4)))
+def features(kind, *lengths):
+    return st.dictionaries(st.text("xyz", min_size=lengths[0], max_size=lengths[1]), st.lists(kind, max_size=4))
+
+
+@given(features(st.integers(-2 ** 63, 2 ** 63 - 1), 1, 5), features(st.floats(width=32, allow_nan=False), 6, 7),
+       features(st.binary(max_size=9), 8, 9))
 def test_an_example_holds_what_it_was_given(integers, floats, texts):
     feature = tfrecord.Example.FromString(tfrecord.example(integers, floats, texts)).features.feature
     assert set(feature) == set(integers) | set(floats) | set(texts)
@@ -63,11 +65,8 @@ def test_an_example_holds_what_it_was_given(integers, floats, texts):
 def test_the_label_map_escapes_quotes_and_keeps_letters():
     text = labels.label_map(['say "hi"', "raton\\laveur", "라쿤"])
     names = [line.split("name: ")[1] for line in text.splitlines() if "name: " in line]
-    assert [text_format.Parse("value: " + name, _string_value()).value for name in names] == [
+    assert [text_format.Parse("value: " + name, wrappers_pb2.StringValue()).value for name in names] == [
         'say "hi"', "raton\\laveur", "라쿤"]
     assert text.startswith("item {\n  id: 1\n")
 
 
-def _string_value():
-    from google.protobuf import wrappers_pb2
-    return wrappers_pb2.StringValue()

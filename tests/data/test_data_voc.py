@@ -17,7 +17,8 @@ BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3.5</xmax><ymax>4</ymax></bndbo
 
 
 def test_an_object_is_read_with_its_number_and_line():
-    one = "<object><name> cone </name><pose>Left</pose><truncated>1</truncated><difficult>0</difficult>%s</object>\n" % BOX
+    one = ("<object><name> cone </name><pose>Left</pose><truncated>1</truncated><difficult>0</difficult>%s</object>\n"
+           % BOX)
     annotation = voc.parse(xml(one + "\n" + one))
     assert annotation.size == (200, 100)
     assert annotation.objects == [voc.VocObject(1, 2, "cone", (1, 2, 3.5, 4), False, True, "Left"),
@@ -37,7 +38,8 @@ def test_a_useless_size_is_none(head):
     assert voc.parse(xml(head=head)).size is None
 
 
-@pytest.mark.parametrize("data", [b"", b"not xml", b"<annotation>", b"<html></html>", b"\xff\xfe\x00", b"<annotation/><x/>"])
+@pytest.mark.parametrize("data", [b"", b"not xml", b"<annotation>", b"<html></html>", b"\xff\xfe\x00",
+                                  b"<annotation/><x/>"])
 def test_what_is_no_annotation_is_damaged(data):
     with pytest.raises(voc.Damaged):
         voc.parse(data)
@@ -101,8 +103,9 @@ def paired(tmp_path):
 
 
 def test_names_pair_whatever_the_xml_says(paired):
-    assert paired(["a.jpg", "b.PNG", ".DS_Store", "._a.jpg", "notes.txt"], {"a.xml": "x.jpg", "b.xml": "", ".c.xml": ""}) == (
-        [("a.jpg", "a.xml"), ("b.PNG", "b.xml")], [])
+    photos = ["a.jpg", "b.PNG", ".DS_Store", "._a.jpg", "notes.txt"]
+    annotations = {"a.xml": "x.jpg", "b.xml": "", ".c.xml": ""}
+    assert paired(photos, annotations) == ([("a.jpg", "a.xml"), ("b.PNG", "b.xml")], [])
 
 
 def test_the_same_place_wins_over_the_same_name(paired):
@@ -111,7 +114,8 @@ def test_the_same_place_wins_over_the_same_name(paired):
 
 
 def test_a_name_that_is_there_once_pairs_across_folders(paired):
-    assert paired(["one/a.jpg", "two/b.jpg"], {"a.xml": "", "b.xml": ""})[0] == [("one/a.jpg", "a.xml"), ("two/b.jpg", "b.xml")]
+    found, _ = paired(["one/a.jpg", "two/b.jpg"], {"a.xml": "", "b.xml": ""})
+    assert found == [("one/a.jpg", "a.xml"), ("two/b.jpg", "b.xml")]
 
 
 @pytest.mark.parametrize("said", ["photo.jpg", "photo", "C:\\Users\\me\\photo.jpg", "/home/me/data/photo.jpg"])
