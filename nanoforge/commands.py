@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from nanoforge import environments
 from nanoforge.build import build, metric_words
@@ -99,6 +99,10 @@ def explain(project: Project, stage: str) -> bool:
     return True
 
 
+# What `--json` prints of a graph at least, for CI to rely on.
+BLANK_RESULT: Dict[str, Any] = {"verdict": "refused", "findings": [], "plugin": {}, "parity": {}, "uff": None}
+
+
 def audit_graph(graph: str, as_json: bool) -> None:
     """Audit a frozen graph that belongs to no project.
 
@@ -107,48 +111,45 @@ def audit_graph(graph: str, as_json: bool) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
         out = Path(folder) / "audit"
-        _run_and_print("audit", optional_inputs(graph=graph), {}, out, as_json)
-        if not as_json:
+        _run_on_graph("audit", optional_inputs(graph=graph), {}, out, as_json)
+        if as_json:
+            print_json({**BLANK_RESULT, **_read_json(out / "audit.json")})
+        else:
             print((out / "audit.txt").read_text(encoding="utf-8"), end="")
-        verdict = json.loads((out / "audit.json").read_text(encoding="utf-8"))["verdict"]
-    if verdict == "refused":
-        raise BadInput(f"{graph} cannot be converted; the findings above say why.")
 
 
 def convert_graph(inputs: Dict[str, str], out: str, as_json: bool) -> None:
-    """Convert a frozen graph that belongs to no project."""
+    """Convert a frozen graph that belongs to no project.
+
+    Raises:
+        BadInput: the graph cannot be converted, or there is something at ``out`` already.
+        StageFailed: what was converted does not compute the same.
+    """
     if not out:
         raise BadInput("convert --graph needs --out FOLDER, where model.uff and its proof are to appear.")
     folder = Path(out).expanduser().absolute()
-    _run_and_print(
-        "convert", optional_inputs(**inputs), {"parity_pictures": Convert().parity_pictures}, folder, as_json
-    )
-    if not as_json:
-        print(f"{folder / 'model.uff'}: parity proven, see {folder / 'parity.json'}")
+    parameters = {"parity_pictures": Convert().parity_pictures}
+    _run_on_graph("convert", optional_inputs(**inputs), parameters, folder, as_json)
+    if as_json:
+        print_json({**BLANK_RESULT, **_read_json(folder / "result.json"), "uff": str(folder / "model.uff")})
+    else:
+        print(f"{folder / 'model.uff'}: equality proven, see {folder / 'parity.json'}")
 
 
-def _run_and_print(stage: str, inputs: Any, parameters: Dict[str, Any], out: Path, as_json: bool) -> None:
-    """Run a stage once; with ``as_json``, print its result, a refusal's too."""
+def _run_on_graph(stage: str, inputs: Mapping[str, Path], parameters: Dict[str, Any], out: Path, as_json: bool) -> None:
+    """Run a stage once; with ``as_json``, a refusal is printed as JSON too."""
     row = STAGES[stage]
     try:
-        metrics = run_once(Once(stage, row.environment, row.module, inputs, parameters), Console(), out).metrics
+        run_once(Once(stage, row.environment, row.module, inputs, parameters), Console(), out)
     except NanoforgeError as error:
         if as_json:
-            refusal: Dict[str, Any] = {
-                "verdict": "refused",
-                "findings": [],
-                "plugin": {},
-                "parity": {},
-                "uff": None,
-                "error": str(error),
-            }
-            print(json.dumps({**refusal, **error.metrics.get("result", {})}, indent=1, sort_keys=True))
+            print_json({**BLANK_RESULT, **error.metrics.get("result", {}), "error": str(error)})
         raise
-    if as_json:
-        result = metrics["result"]
-        if result.get("uff"):
-            result["uff"] = str(out / result["uff"])
-        print(json.dumps(result, indent=1, sort_keys=True))
+
+
+def _read_json(path: Path) -> Dict[str, Any]:
+    value: Dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value
 
 
 def audit_project(config: str, overrides: Sequence[str], dry_run: bool, as_json: bool) -> None:

@@ -25,8 +25,9 @@ def main(job: jobs.Job) -> None:
     with open(job.out("audit.txt"), "w", encoding="utf-8") as stream:
         stream.write(text)
     print(text)
-    job.metrics(verdict=examination.verdict, result=result)
+    job.metrics(verdict=examination.verdict)
     if examination.verdict == REFUSED:
+        job.metrics(result=result)
         raise jobs.BadInput(examination.refusal())
 
 
@@ -48,7 +49,7 @@ def as_text(examination: Examination) -> str:
 
 def _lines(findings: List[Dict[str, Any]]) -> List[str]:
     """One line per place and advice, with the operations that it is about."""
-    groups = collections.OrderedDict()  # type: Dict[Tuple[str, str], List[str]]
+    groups: Dict[Tuple[str, str], List[str]] = collections.OrderedDict()
     for finding in findings:
         named = "%d %s" % (finding["count"], finding["op"]) if finding["op"] else ""
         groups.setdefault((finding["where"], finding["advice"]), []).append(named)

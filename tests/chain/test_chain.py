@@ -1,4 +1,4 @@
-"""The whole chain for real: TensorFlow 1.12 trains, the graph is converted and proven, boxes are drawn, on a tiny dataset.
+"""The whole chain for real, on a tiny dataset: TensorFlow 1.12 trains, the graph is converted, boxes are drawn.
 
 One small detector is built once; the tests look at it, and break and mend it, in the order in which they stand.
 """
@@ -79,10 +79,20 @@ def test_a_second_build_runs_nothing(detector):
 def test_the_artifacts_are_where_the_docs_say(detector):
     build = detector / "build"
     for name in (
-        "records/label_map.pbtxt", "records/dataset.json", "train/checkpoints.json", "train/pipeline.config",
-        "evaluate/evaluation.json", "export/frozen_inference_graph.pb", "audit/audit.json", "audit/audit.txt",
-        "convert/model.uff", "convert/model.json", "convert/labels.txt", "convert/parity.json",
-        "detect/detections.json", "report/report.html",
+        "records/label_map.pbtxt",
+        "records/dataset.json",
+        "train/checkpoints.json",
+        "train/pipeline.config",
+        "evaluate/evaluation.json",
+        "export/frozen_inference_graph.pb",
+        "audit/audit.json",
+        "audit/audit.txt",
+        "convert/model.uff",
+        "convert/model.json",
+        "convert/labels.txt",
+        "convert/parity.json",
+        "detect/detections.json",
+        "report/report.html",
     ):
         assert (build / name).stat().st_size > 0, name
     assert "/" + "tmp" not in (build / "train/pipeline.config").read_text()
@@ -93,7 +103,7 @@ def test_the_deterministic_stages_give_the_same_bytes_again(detector):
     def digests():
         return {
             name: json.loads((detector / "build" / name / "record.json").read_text())["artifact_digest"]
-            for name in ("records", "export", "audit", "convert", "report")
+            for name in ("records", "export", "audit", "convert")
         }
 
     before = digests()
@@ -101,13 +111,21 @@ def test_the_deterministic_stages_give_the_same_bytes_again(detector):
         run("clean", "--stage", stage, "--yes", cwd=detector)
     run("build", cwd=detector)
     after = digests()
-    assert {name: after[name] for name in before if name != "report"} == {name: before[name] for name in before if name != "report"}
+    assert after == before
 
 
 def test_detect_draws_on_pictures_that_the_user_names(detector, tmp_path):
     picture = next((detector / "build/render/JPEGImages").iterdir())
     shutil.copy(picture, tmp_path / "mine.jpg")
-    run("detect", str(tmp_path / "mine.jpg"), "--config", str(detector), "--set", "detect.score_threshold=0.02", cwd=tmp_path)
+    run(
+        "detect",
+        str(tmp_path / "mine.jpg"),
+        "--config",
+        str(detector),
+        "--set",
+        "detect.score_threshold=0.02",
+        cwd=tmp_path,
+    )
     found = json.loads((detector / "build/detect/detections.json").read_text())
     assert [entry["width"] for entry in found["pictures"]] == [1920]
     assert len(list((detector / "build/detect/pictures").iterdir())) == 1
@@ -123,7 +141,9 @@ def test_a_foreign_graph_is_audited_and_converted_without_a_project(detector, tm
     audit = json.loads(run("audit", "--graph", str(graph), "--json", cwd=tmp_path).stdout)
     assert audit["verdict"] == "convertible"
     pipeline = detector / "build/export/pipeline.config"
-    told = run("convert", "--graph", str(graph), "--pipeline-config", str(pipeline), "--out", "with", "--json", cwd=tmp_path)
+    told = run(
+        "convert", "--graph", str(graph), "--pipeline-config", str(pipeline), "--out", "with", "--json", cwd=tmp_path
+    )
     result = json.loads(told.stdout)
     assert result["verdict"] == "convertible" and Path(result["uff"]).is_file()
     assert result["parity"]["matched"] == result["parity"]["detections"]
@@ -139,7 +159,9 @@ def test_what_is_no_graph_is_refused_with_json_and_nothing_is_written(tmp_path):
     assert json.loads(refused.stdout)["verdict"] == "refused"
     assert "LFS" in refused.stderr and "Traceback" not in refused.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["graph.pb"]
-    assert json.loads(run("audit", "--graph", str(graph), "--json", cwd=tmp_path, code=2).stdout)["verdict"] == "refused"
+    assert (
+        json.loads(run("audit", "--graph", str(graph), "--json", cwd=tmp_path, code=2).stdout)["verdict"] == "refused"
+    )
 
 
 def test_a_training_killed_at_any_moment_goes_on_from_its_checkpoint(detector):
@@ -148,7 +170,9 @@ def test_a_training_killed_at_any_moment_goes_on_from_its_checkpoint(detector):
     command = subprocess.Popen(
         [str(CLONE / "run"), "train", *longer], cwd=detector, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    scratch = _wait_for(lambda: next(iter((detector / "build/store/train").glob("work-*/scratch/checkpoints/*-20.index")), None))
+    scratch = _wait_for(
+        lambda: next(iter((detector / "build/store/train").glob("work-*/scratch/checkpoints/*-20.index")), None)
+    )
     shown = run("preview", "--running", *longer, "--set", "preview.pictures=1", cwd=detector).stdout.strip()
     assert len(list((Path(shown) / "pictures").iterdir())) == 1
     os.kill(command.pid, signal.SIGKILL)
@@ -192,11 +216,26 @@ def _records_digest(python, folder):
     pip = [str(venv / "bin/python"), "-m", "pip", "install", "-q", "--no-deps", "--require-hashes", "-r", str(lock)]
     subprocess.run(pip, check=True, stdout=subprocess.DEVNULL)
     _stage(venv, "render", folder, {}, {"pictures": 4, "seed": 0})
-    rendered = {name: str(folder / "render" / part) for name, part in (("photos", "JPEGImages"), ("annotations", "Annotations"))}
-    _stage(venv, "records", folder, rendered, {
-        "classes": ["cone", "ball", "mug"], "image_size": [96, 128], "encoding": "png", "jpeg_quality": 95, "seed": 0,
-        "validation_fraction": 0.5, "limit": 0, "pictures_per_shard": 2, "findings": {},
-    })
+    rendered = {
+        name: str(folder / "render" / part) for name, part in (("photos", "JPEGImages"), ("annotations", "Annotations"))
+    }
+    _stage(
+        venv,
+        "records",
+        folder,
+        rendered,
+        {
+            "classes": ["cone", "ball", "mug"],
+            "image_size": [96, 128],
+            "encoding": "png",
+            "jpeg_quality": 95,
+            "seed": 0,
+            "validation_fraction": 0.5,
+            "limit": 0,
+            "pictures_per_shard": 2,
+            "findings": {},
+        },
+    )
     files = [path for name in ("render", "records") for path in sorted((folder / name).rglob("*")) if path.is_file()]
     return hash(tuple((path.name, path.read_bytes()) for path in files))
 
@@ -205,10 +244,18 @@ def _stage(venv, name, folder, inputs, parameters):
     (folder / name).mkdir()
     (folder / f"{name}-scratch").mkdir()
     job = folder / f"{name}.json"
-    job.write_text(json.dumps({
-        "stage": name, "inputs": inputs, "output": str(folder / name), "scratch": str(folder / f"{name}-scratch"),
-        "parameters": parameters, "cpus": 2,
-    }))
+    job.write_text(
+        json.dumps(
+            {
+                "stage": name,
+                "inputs": inputs,
+                "output": str(folder / name),
+                "scratch": str(folder / f"{name}-scratch"),
+                "parameters": parameters,
+                "cpus": 2,
+            }
+        )
+    )
     environment = {**os.environ, "PYTHONPATH": str(CLONE), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [str(venv / "bin/python"), "-m", f"stages.data.{name}", str(job)]
     subprocess.run(command, check=True, env=environment, cwd=folder, stdout=subprocess.DEVNULL)
