@@ -134,10 +134,15 @@ def _precision_tiles(evaluation: Optional[Dict[str, Any]], training: Optional[Di
 
 def _conversion_tiles(conversion: Dict[str, Any]) -> List[Dict[str, Any]]:
     parity = conversion["parity"]
-    matched = "%d/%d" % (parity["matched"], parity["detections"])
+    note = "%d of %d detections as TensorFlow's" % (parity["matched"], parity["detections"])
     return [
-        _tile("parity", matched, "detections equal to TensorFlow's", "conversion"),
+        _tile("parity", _whole_share(parity["matched"], parity["detections"]), note, "conversion"),
         _tile("model.uff", conversion["bytes"], "for TensorRT on the Jetson Nano", "conversion")]
+
+
+def _whole_share(part: int, whole: int) -> Optional[str]:
+    """A percentage that is rounded down, so that 100% means all; None of nothing."""
+    return "%g%%" % (1000 * part // whole / 10) if whole else None
 
 
 def _tile(label: str, value: Any, note: str, section: str) -> Dict[str, Any]:

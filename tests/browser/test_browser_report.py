@@ -163,6 +163,13 @@ def test_keyboard_reaches_and_enlarges_a_picture(open_page: Callable) -> None:
     assert button.bounding_box()["width"] > 2 * before
 
 
+def test_no_headline_figure_leaves_its_tile(open_page: Callable) -> None:
+    for width in (320, 390, 1280):
+        tiles = open_page(width).eval_on_selector_all(
+            ".tiles b", "figures => figures.map(figure => figure.scrollWidth - figure.clientWidth)")
+        assert len(tiles) == 7 and max(tiles) <= 0
+
+
 @pytest.mark.parametrize("width", [320, 390, 768])
 def test_nothing_makes_a_phone_scroll_sideways(open_page: Callable, width: int) -> None:
     page = open_page(width, 844)

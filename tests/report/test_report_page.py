@@ -29,7 +29,7 @@ def test_whole_build_shows_every_section_and_headline(artifacts: Dict[str, str],
     page = report(artifacts, title="Traffic cones")
     assert set(page.sections) == set(SECTION_OF.values()) | {"warnings", "provenance"}
     assert "Traffic cones" in page.text
-    for figure in ("200 labelled pictures of 3 classes", "0.831", "57/57", "5.4 MB", "Convertible"):
+    for figure in ("200 labelled pictures of 3 classes", "0.831", "100% 57 of 57 detections", "5.4 MB", "Convertible"):
         assert figure in page.text
 
 
@@ -162,8 +162,13 @@ def test_parity_without_any_detection_is_no_proof(artifacts: Dict[str, str], rep
     assert "nothing to compare" in report(artifacts).text
 
 
+def test_parity_is_never_rounded_up_to_all(artifacts: Dict[str, str], report: Callable) -> None:
+    change(artifacts["convert"], "parity.json", detections=20000, matched=19999)
+    assert "99.9% 19999 of 20000" in report(artifacts).text
+
+
 def test_parity_that_failed_is_not_called_equal(artifacts: Dict[str, str], report: Callable) -> None:
     change(artifacts["convert"], "parity.json", matched=55)
     page = report(artifacts)
-    assert "55 of 57 detections are equal" in page.text
+    assert "55 of 57 detections are equal" in page.text and "96.4% 55 of 57" in page.text
     assert any(attributes.get("class") == "verdict bad" for attributes in page.all("p"))
