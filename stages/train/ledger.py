@@ -1,12 +1,14 @@
 """What a training has come to so far, kept in its scratch folder so that a killed one goes on: loss, mAP, checkpoints."""
 import json
 import os
-from typing import Any, Dict, List, Optional
+from collections import deque
+from typing import Any, Deque, Dict, List, Optional
 
 from stages.train import checkpoints
 
 HISTORY = "history.json"
 POINTS = 400  # of the loss curve, at most
+RECENT = 20  # steps whose mean loss the progress shows
 
 
 class Ledger:
@@ -18,7 +20,7 @@ class Ledger:
         self.steps = steps
         self._keep = keep
         self._stride = max(1, steps // POINTS)
-        self._losses = []  # type: List[float]
+        self._losses = deque(maxlen=max(self._stride, RECENT))  # type: Deque[float]
         there = checkpoints.steps(folder)
         self.saved = there[-1] if there else 0
         self._history = _before(_read(os.path.join(folder, HISTORY)), self.saved)
@@ -28,13 +30,12 @@ class Ledger:
         """Take note of a training step; the curve holds the mean of every few."""
         self._losses.append(loss)
         if step % self._stride == 0 or step == self.steps:
-            self._history["training"].append({"step": step, "loss": self.recent_loss(len(self._losses)),
-                                              "learning_rate": learning_rate})
-            del self._losses[:-50]
+            self._history["training"].append(
+                {"step": step, "loss": self.recent_loss(self._stride), "learning_rate": learning_rate})
 
-    def recent_loss(self, count: int = 20) -> float:
+    def recent_loss(self, count: int = RECENT) -> float:
         """The mean of the last losses of this run, at most ``count``."""
-        recent = self._losses[-count:]
+        recent = list(self._losses)[-count:]
         return sum(recent) / max(1, len(recent))
 
     def late_loss(self) -> float:

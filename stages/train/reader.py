@@ -2,8 +2,13 @@
 
 object_detection's own builder decodes and augments a batch's pictures in parallel, and reads shards "sloppily": random
 operations then meet the pictures in another order in every run. Here one thread does it, ahead of the training step.
+Besides, a dataset's map function has a graph of its own that does not know the training graph's seed, and
+TensorFlow 1.12's operation behind random crops ignores a graph's seed: both are given one here.
 """
-from typing import Any, Callable, Optional
+import contextlib
+import functools
+import itertools
+from typing import Any, Callable, Iterator, Optional
 
 import tensorflow as tf
 from object_detection import inputs
@@ -23,10 +28,13 @@ def build(config: input_reader_pb2.InputReader, batch_size: Optional[int] = None
     Same signature and elements as ``object_detection.builders.dataset_builder.build``.
     """
     decoder = tf_example_decoder.TfExampleDecoder(label_map_proto_file=config.label_map_path)
+    seed = tf.get_default_graph().seed
 
     def decode(record: tf.Tensor) -> Any:
+        tf.set_random_seed(seed)
         tensors = decoder.decode(record)
-        return transform_input_data_fn(tensors) if transform_input_data_fn else tensors
+        with _seeded_crops():
+            return transform_input_data_fn(tensors) if transform_input_data_fn else tensors
 
     paths = list(config.tf_record_input_reader.input_path)
     dataset = tf.data.Dataset.from_tensor_slices(paths)
@@ -42,3 +50,20 @@ def build(config: input_reader_pb2.InputReader, batch_size: Optional[int] = None
     if batch_size:
         dataset = dataset.batch(batch_size, drop_remainder=True)
     return dataset.prefetch(2)
+
+
+@contextlib.contextmanager
+def _seeded_crops() -> Iterator[None]:
+    """Give every crop operation made inside a seed of its own beside the graph's."""
+    unseeded = tf.image.sample_distorted_bounding_box
+    seeds = itertools.count(1)
+
+    @functools.wraps(unseeded)
+    def seeded(*arguments: Any, **options: Any) -> Any:
+        return unseeded(*arguments, **dict(options, seed=next(seeds)))
+
+    tf.image.sample_distorted_bounding_box = seeded
+    try:
+        yield
+    finally:
+        tf.image.sample_distorted_bounding_box = unseeded
