@@ -10,6 +10,7 @@ import pytest
 from detect_data import frame_of, framed, photo, write_records
 
 from stages import drawing, pixels
+from stages.detect.detector import Detector
 from stages.job import BadInput
 
 
@@ -115,8 +116,6 @@ def test_records_are_drawn_with_truth_in_the_proportions_of_the_photo(detect, tm
 
 
 def test_a_record_of_the_photo_s_own_size_has_its_detections_unscaled(detect, tmp_path, model):
-    from stages.detect.detector import Detector
-
     outcome = detect(records=write_records(tmp_path / "records", count=1, size=(200, 400)))
     expected = [found for found in Detector(model).detect(photo(200, 400, seed=1)) if found["score"] >= 0.6]
     assert outcome.document["pictures"][0]["detections"] == expected
@@ -181,8 +180,18 @@ def test_a_video(detect, tmp_path):
     assert (capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)) == (6, 10)
 
 
-def test_a_video_of_odd_size_without_drawing(detect, tmp_path):
-    source = write_video(tmp_path / "clip.mp4", count=2, size=(60, 80))
+def test_a_frame_is_looked_at_as_a_picture_is(detect, tmp_path, model):
+    source = write_video(tmp_path / "clip.avi", count=1)
+    frame = cv2.VideoCapture(str(source)).read()[1][:, :, ::-1]
+    expected = [found for found in Detector(model).detect(frame) if found["score"] >= 0.6]
+    outcome = detect(media=source)
+    assert outcome.document["videos"][0]["frames"][0]["detections"] == expected
+    drawn = cv2.VideoCapture(str(outcome.folder / "videos/clip.avi.mp4")).read()[1][:, :, ::-1]
+    assert np.abs(drawn.astype(int) - drawing.draw(frame, expected)).mean() < 12
+
+
+def test_a_video_without_drawing(detect, tmp_path):
+    source = write_video(tmp_path / "clip.mp4", count=2)
     outcome = detect(media=source, draw=False)
     assert outcome.document["videos"][0]["drawing"] is None
     assert [path.name for path in outcome.folder.iterdir()] == ["detections.json"]
