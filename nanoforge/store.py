@@ -1,7 +1,8 @@
 """The store: artifacts are immutable folders under their stage's fingerprint, published by one atomic rename.
 
-``build/store/<stage>/<fingerprint>/`` holds the stage's files and ``record.json``: how the artifact came to be and the
-digest of every file. A crash leaves the old artifact or none, never half of one.
+``build/store/<stage>/<fingerprint>/`` holds the stage's files, ``record.json`` (how the artifact came to be, and the
+digest of every file) and ``provenance.json`` (the same for supply-chain tools). A crash leaves the old artifact or
+none, never half of one.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
 from nanoforge.digests import FileStat, listing_digest, sha256_file, walk
 from nanoforge.folders import fsync_tree
+from nanoforge.provenance import statement
 
 RECORD = "record.json"
+PROVENANCE = "provenance.json"
 RECORD_FORMAT = 1
 FOLDER_DIGITS = 20
 
@@ -97,6 +100,7 @@ class Store:
             "files": {path: entry._asdict() for path, entry in files.items()},
         }
         (output / RECORD).write_text(json.dumps(complete, indent=1, sort_keys=True), encoding="utf-8")
+        (output / PROVENANCE).write_text(json.dumps(statement(complete), indent=1, sort_keys=True), encoding="utf-8")
         fsync_tree(output)
         target = self.stage_folder(stage) / fingerprint[:FOLDER_DIGITS]
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +114,7 @@ class Store:
 
         A file whose size or mtime differs from the record is read again; ``thorough`` reads every file.
         """
-        seen = {stat.path: stat for stat in walk(artifact.folder) if stat.path != RECORD}
+        seen = {stat.path: stat for stat in walk(artifact.folder) if stat.path not in (RECORD, PROVENANCE)}
         for path, entry in artifact.record["files"].items():
             stat = seen.pop(path, None)
             if stat is None:

@@ -62,7 +62,7 @@ def digest(path):
     hasher = hashlib.sha256()
     for folder, _, names in sorted(os.walk(path)):
         for name in sorted(names):
-            if name != "record.json":
+            if name not in ("record.json", "provenance.json"):
                 with open(os.path.join(folder, name), "rb") as stream:
                     hasher.update(stream.read())
     return hasher.hexdigest()

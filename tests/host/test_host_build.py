@@ -169,6 +169,17 @@ def test_artifacts_are_read_only(home, photos):
     assert file.stat().st_mode & 0o222 == 0
 
 
+def test_an_artifact_carries_slsa_provenance(home, photos):
+    artifact = build(photos.project("records.seed=4"), "records")
+    statement = json.loads((artifact.folder / "provenance.json").read_text())
+    assert statement["predicateType"] == "https://slsa.dev/provenance/v1"
+    assert {entry["name"] for entry in statement["subject"]} == set(artifact.record["files"])
+    definition = statement["predicate"]["buildDefinition"]
+    assert definition["externalParameters"]["parameters"]["seed"] == 4
+    uris = {entry["uri"] for entry in definition["resolvedDependencies"]}
+    assert {"file:stages/data/records.py", "file:docker/data/requirements.lock", "urn:nanoforge:input:photos"} <= uris
+
+
 def test_records_can_live_in_another_folder(home, photos, tmp_path):
     elsewhere = f'records.folder="{tmp_path / "disk"}"'
     build(photos.project(elsewhere), "train")
