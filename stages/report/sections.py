@@ -134,7 +134,7 @@ def _precision_tiles(evaluation: Optional[Dict[str, Any]], training: Optional[Di
 
 def _conversion_tiles(conversion: Dict[str, Any]) -> List[Dict[str, Any]]:
     parity = conversion["parity"]
-    note = "%d of %d detections as TensorFlow's" % (parity["matched"], parity["detections"])
+    note = "%d of %d detections" % (parity["matched"], parity["detections"])
     return [
         _tile("parity", _whole_share(parity["matched"], parity["detections"]), note, "conversion"),
         _tile("model.uff", conversion["bytes"], "for TensorRT on the Jetson Nano", "conversion")]
