@@ -10,13 +10,13 @@ from functools import partial
 from typing import Dict, Iterable, List, NamedTuple
 
 from stages import job
-from stages.data import workers
+from stages.data import disk, workers
 from stages.data.findings import FIX, Findings, did_you_mean, policies, summary
 from stages.data.labels import label_map
 from stages.data.objects import folded
 from stages.data.pairing import Folders, Pair, pairs, shuffled
 from stages.data.picture_record import PictureRecord, Settings, make
-from stages.data.shards import Split, writing
+from stages.data.shards import Split
 from stages.data.survey import survey
 from stages.data.tally import SPLITS, Tally
 
@@ -43,6 +43,7 @@ def main(task: job.Job) -> None:
     unpaired = Findings(policy)
     items = shuffled(pairs(folders, unpaired), wanted["seed"], wanted["limit"])
     if not wanted["limit"]:
+        task.progress(0, len(items), "reading XML")
         _check_classes(folders, items, wanted["classes"], policy)
     settings = Settings(folders, wanted["classes"], tuple(wanted["image_size"]), wanted["encoding"],
                         wanted["jpeg_quality"], policy)
@@ -62,7 +63,7 @@ def _check_classes(folders: Folders, items: Iterable[Pair], classes: List[str], 
     for name in classes:
         if name not in counts and folded(name) not in names:
             known = summary(counts) or "nothing"
-            raise job.BadInput("No XML file in %s has an object of class %r%s They have: %s."
+            raise job.BadInput("No XML file in %s names an object of class %r%s They name: %s."
                                % (folders.annotations, name, did_you_mean(name, counts), known))
 
 
@@ -74,7 +75,7 @@ def _write(task: job.Job, settings: Settings, items: List[Pair], unpaired: Findi
     with open(task.out("findings.jsonl"), "w", encoding="utf-8") as log:
         tally.note(unpaired.found, log)
         for done, made in enumerate(workers.in_order(partial(make, settings), items, task.cpus), 1):
-            with writing(log.name):
+            with disk.writing(log.name):
                 tally.note(made.findings, log)
             _place(made, wanted["seed"], threshold, splits, tally)
             if done % 20 == 0 or done == len(items):
@@ -104,10 +105,8 @@ def _conclude(task: job.Job, written: Written) -> None:
                            % (summary(tally.kinds), tally.findings[0].sentence()))
     _check_boxes(task, tally)
     document = dict(tally.document(written.shards), encoding=task.parameters["encoding"])
-    for name, text in (("label_map.pbtxt", label_map(classes)),
-                       ("dataset.json", json.dumps(document, indent=1, sort_keys=True) + "\n")):
-        with writing(name), open(task.out(name), "w", encoding="utf-8") as stream:
-            stream.write(text)
+    disk.write(task.out("label_map.pbtxt"), label_map(classes).encode())
+    disk.write(task.out("dataset.json"), json.dumps(document, indent=1, sort_keys=True).encode())
     if tally.kinds:
         task.warn("The data has flaws, listed in findings.jsonl: %s." % summary(tally.kinds))
     task.metrics(images=tally.images, boxes=tally.boxes, dropped=tally.dropped, findings=sum(tally.kinds.values()))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from stages import job, pixels
-from stages.data import easel, scenery, things, voc_writer, workers
+from stages.data import disk, easel, scenery, things, voc_writer, workers
 from stages.data.easel import Dice
 
 HEIGHT, WIDTH = 2 * scenery.HEIGHT, 2 * scenery.WIDTH
@@ -102,11 +102,9 @@ def make(output: str, seed: int, number: int) -> Dict[str, int]:
     """Write picture ``number`` and its XML under ``output``; returns how many of each class it shows."""
     shot, group = picture(seed, number)
     photo = os.path.join(output, "JPEGImages", name_of(number) + ".jpg")
-    with open(photo, "wb") as stream:
-        stream.write(pixels.encode_jpeg(shot, JPEG_QUALITY))
+    disk.write(photo, pixels.encode_jpeg(shot, JPEG_QUALITY))
     xml = voc_writer.annotation(os.path.basename(photo), WIDTH, HEIGHT, [(thing.name, thing.box) for thing in group])
-    with open(os.path.join(output, "Annotations", name_of(number) + ".xml"), "wb") as stream:
-        stream.write(xml)
+    disk.write(os.path.join(output, "Annotations", name_of(number) + ".xml"), xml)
     return {name: sum(thing.name == name for thing in group) for name in things.THINGS}
 
 
@@ -115,8 +113,6 @@ def main(task: job.Job) -> None:
     total = task.parameters["pictures"]
     if total < 1:
         raise job.BadInput("dataset.rendered_pictures is %d: ask for at least 1." % total)
-    for folder in ("JPEGImages", "Annotations"):
-        os.makedirs(task.out(folder), exist_ok=True)
     boxes = dict.fromkeys(things.THINGS, 0)
     render_one = partial(make, task.output, task.parameters["seed"])
     for done, counts in enumerate(workers.in_order(render_one, range(1, total + 1), task.cpus), 1):

@@ -12,10 +12,9 @@ from typing import List, NamedTuple, Tuple
 from lxml import etree
 
 from stages import job, pixels
-from stages.data import boxes, exif, sample, voc, workers
+from stages.data import boxes, disk, exif, sample, voc, workers
 from stages.data.findings import Finding, Findings, policies, summary
 from stages.data.pairing import Folders, Pair, pairs, shuffled
-from stages.data.shards import writing
 
 
 class Settings(NamedTuple):
@@ -35,10 +34,10 @@ def make(settings: Settings, pair: Pair) -> Tuple[bool, List[Finding]]:
         return False, findings.found
     target = target_size(source.frame.upright, settings.long_side)
     photo = os.path.splitext(pair.photo)[0] + _suffix(pair.photo, source.format)
-    _write(os.path.join(settings.output, "JPEGImages", photo), _photo(settings, source, target))
+    disk.write(os.path.join(settings.output, "JPEGImages", photo), _photo(settings, source, target))
     rewrite(source.root, source.frame, os.path.basename(photo), target)
     xml = etree.tostring(source.root.getroottree(), encoding="utf-8") + b"\n"
-    _write(os.path.join(settings.output, "Annotations", os.path.splitext(photo)[0] + ".xml"), xml)
+    disk.write(os.path.join(settings.output, "Annotations", os.path.splitext(photo)[0] + ".xml"), xml)
     return True, findings.found
 
 
@@ -85,13 +84,6 @@ def _suffix(photo: str, kind: str) -> str:
     return own if own.lower() in sample.SUFFIXES[kind] else sample.SUFFIXES[kind][0]
 
 
-def _write(path: str, data: bytes) -> None:
-    with writing(path):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as stream:
-            stream.write(data)
-
-
 def main(task: job.Job) -> None:
     """Write ``JPEGImages/``, ``Annotations/`` and ``findings.jsonl``.
 
@@ -112,7 +104,7 @@ def main(task: job.Job) -> None:
     if not images:
         raise job.BadInput("None of the pictures can be used. For instance %s" % found[0].sentence())
     lines = "".join(json.dumps(finding._asdict(), sort_keys=True) + "\n" for finding in found)
-    _write(task.out("findings.jsonl"), lines.encode())
+    disk.write(task.out("findings.jsonl"), lines.encode())
     if found:
         task.warn("The data has flaws, listed in findings.jsonl: %s." % summary(Counter(one.kind for one in found)))
     task.metrics(images=images, dropped=len(items) - images, findings=len(found))

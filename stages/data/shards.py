@@ -1,24 +1,9 @@
 """Records into TFRecord files of a fixed number of pictures, and the index that tells where each one is."""
 import json
 import os
-from contextlib import contextmanager
-from typing import Any, BinaryIO, Dict, Iterator, List, Optional, TextIO
+from typing import Any, BinaryIO, Dict, List, Optional, TextIO
 
-from stages.job import StageFailed
-
-
-@contextmanager
-def writing(path: str) -> Iterator[None]:
-    """Around what writes to ``path``: a full disk becomes a sentence.
-
-    Raises:
-        StageFailed: the disk does not take it.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise StageFailed("%s cannot be written: %s. Free some space, or keep the artifact on another disk "
-                          "(records.folder)." % (path, error.strerror or error)) from error
+from stages.data.disk import writing
 
 
 class Split:

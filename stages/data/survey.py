@@ -5,7 +5,7 @@ from typing import Any, Dict, Iterable
 from typing import Counter as CounterOf
 
 from stages import job
-from stages.data import voc
+from stages.data import disk, voc
 from stages.data.findings import Findings, policies
 from stages.data.pairing import Folders, Pair, files_below, pairs
 from stages.pixels import PICTURE_SUFFIXES
@@ -36,8 +36,7 @@ def main(task: job.Job) -> None:
     summary: Dict[str, Any] = {"pictures": len(files_below(folders.photos, PICTURE_SUFFIXES)),
                                "annotations": len(files_below(folders.annotations, (".xml",)))}
     summary.update({name: dict(sorted(counts.items())) for name, counts in result.items()})
-    with open(task.out("survey.json"), "w", encoding="utf-8") as stream:
-        json.dump(summary, stream, indent=1, sort_keys=True)
+    disk.write(task.out("survey.json"), json.dumps(summary, indent=1, sort_keys=True).encode())
     task.metrics(images=summary["pictures"])
 
 

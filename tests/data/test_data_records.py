@@ -19,8 +19,8 @@ from stages.job import BadInput, StageFailed
 ROOT = Path(__file__).resolve().parents[2]
 PASCAL_KEYS = {"image/" + name for name in (
     "height", "width", "filename", "source_id", "key/sha256", "encoded", "format", "object/bbox/xmin",
-    "object/bbox/xmax", "object/bbox/ymin", "object/bbox/ymax", "object/class/text", "object/class/label", "object/difficult",
-    "object/truncated", "object/view")}
+    "object/bbox/xmax", "object/bbox/ymin", "object/bbox/ymax", "object/class/text", "object/class/label",
+    "object/difficult", "object/truncated", "object/view")}
 
 
 def test_a_record_has_the_keys_and_values_of_create_pascal_tf_record(dataset, make_records):
@@ -309,7 +309,7 @@ def test_background_pictures_stay(dataset, make_records):
 
 def test_a_class_without_a_box_is_refused_before_the_work(dataset, make_records):
     dataset.fill(2)
-    with pytest.raises(BadInput, match=r"class 'bal': did you mean 'ball'\? They have: 2 ball, 2 cone"):
+    with pytest.raises(BadInput, match=r"class 'bal': did you mean 'ball'\? They name: 2 ball, 2 cone"):
         make_records(classes=["cone", "bal"])
 
 
