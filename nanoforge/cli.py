@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
+import sys
 from typing import Any, Callable, Dict, NoReturn, Optional
 
 from invoke.exceptions import Exit
@@ -33,6 +35,9 @@ def command(help: Optional[Dict[str, str]] = None, **options: Any) -> Callable[[
                 return body(*args, **kwargs)
             except NanoforgeError as error:
                 raise Exit(str(error), code=error.exit_code) from None
+            except BrokenPipeError:
+                # The reader, such as `head`, has seen enough; what Python would still flush has nowhere to go.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             except KeyboardInterrupt:
                 raise Exit(
                     "Interrupted; what was finished is kept, and the same command goes on from there.", code=INTERRUPTED

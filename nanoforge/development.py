@@ -31,6 +31,7 @@ ROOMS = (
     Room("report", "data"),
     Room("detect", "data"),
     Room("reference", "data"),
+    Room("reference", "train"),
     Room("train", "train"),
     Room("convert", "train"),
     Room("browser", "host"),
