@@ -1,6 +1,6 @@
 """Peak memory of the records stage over the size of the dataset. Usage, with the data environment's Python:
 
-    PYTHONPATH=. python benchmarks/records_memory.py 50 200 800
+PYTHONPATH=. python benchmarks/records_memory.py 50 200 800
 """
 
 import json
@@ -27,8 +27,15 @@ def records_peak(rendered: str, pictures: int) -> float:
     """Peak resident memory of the largest process of `records` on so many pictures, in MB."""
     inputs = {"photos": f"{rendered}/JPEGImages", "annotations": f"{rendered}/Annotations"}
     parameters = {
-        "classes": ["cone", "ball", "mug"], "image_size": [300, 300], "encoding": "png", "jpeg_quality": 95, "seed": 0,
-        "validation_fraction": 0.2, "limit": pictures, "pictures_per_shard": 1000, "findings": {},
+        "classes": ["cone", "ball", "mug"],
+        "image_size": [300, 300],
+        "encoding": "png",
+        "jpeg_quality": 95,
+        "seed": 0,
+        "validation_fraction": 0.2,
+        "limit": pictures,
+        "pictures_per_shard": 1000,
+        "findings": {},
     }
     with tempfile.TemporaryDirectory() as folder:
         run_stage("records", Path(folder), inputs, parameters)
@@ -40,7 +47,9 @@ def main(counts: list) -> None:
     with tempfile.TemporaryDirectory() as folder:
         rendered = run_stage("render", Path(folder), {}, {"pictures": max(counts), "seed": 0})
         for count in counts:
-            program = f"from benchmarks.records_memory import records_peak; print(records_peak({str(rendered)!r}, {count}))"
+            program = (
+                f"from benchmarks.records_memory import records_peak; print(records_peak({str(rendered)!r}, {count}))"
+            )
             done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
             print(f"{count} pictures: {float(done.stdout):.0f} MB")
 
