@@ -11,7 +11,7 @@ class Split:
 
     def __init__(self, name: str, output: str, scratch: str, pictures_per_shard: int) -> None:
         self.name, self.output, self.pictures_per_shard = name, output, pictures_per_shard
-        self.pictures = self.boxes = 0
+        self.pictures = 0
         self._shard: Optional[BinaryIO] = None
         self._index_path = os.path.join(scratch, name + ".index")
         self._index = open(self._index_path, "w", encoding="utf-8")  # noqa: SIM115 - closed by finish
@@ -31,7 +31,6 @@ class Split:
             self._shard.write(frame)
             self._index.write(json.dumps(line, sort_keys=True) + "\n")
         self.pictures += 1
-        self.boxes += len(facts["boxes"])
 
     def finish(self, index: TextIO) -> List[str]:
         """Give the files their names, copy this split's lines to ``index``; returns the names.

@@ -27,7 +27,7 @@ CORNERS = tuple(tuple(value / 1.902 for value in corner) for a in (1.0, -1.0) fo
                 for corner in ((0.0, a, b), (a, b, 0.0), (b, 0.0, a)))
 
 
-def plane(height: int, width: int) -> Drawing:
+def plane(height: int, width: int) -> Tuple[np.ndarray, np.ndarray]:
     """Pixel centres' x from the vertical middle line and y from the top, in pixels: float32 [1, w] and [h, 1]."""
     x = np.arange(width, dtype=np.float32)[np.newaxis, :] + (0.5 - width / 2)
     y = np.arange(height, dtype=np.float32)[:, np.newaxis] + 0.5
