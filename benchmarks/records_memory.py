@@ -43,7 +43,7 @@ def records_peak(rendered: str, pictures: int) -> float:
 
 
 def main(counts: list) -> None:
-    """Render the largest dataset once, then measure `records` on the first pictures of it, each time in a new process."""
+    """Render the largest dataset once, then measure `records` on parts of it, each time in a new process."""
     with tempfile.TemporaryDirectory() as folder:
         rendered = run_stage("render", Path(folder), {}, {"pictures": max(counts), "seed": 0})
         for count in counts:
