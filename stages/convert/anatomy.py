@@ -11,7 +11,8 @@ CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 SUPPRESSIONS = ("NonMaxSuppression", "NonMaxSuppressionV2", "NonMaxSuppressionV3", "NonMaxSuppressionV4",
                 "NonMaxSuppressionV5")
 _BETWEEN_CONVOLUTION_AND_RESHAPE = {"BiasAdd", "Add", "AddV2", "Sigmoid", "Identity"}
-_ANCHOR_ARRANGING = {"Sub", "Unpack", "Transpose", "Reshape", "Tile", "ExpandDims", "Identity", "StridedSlice", "Squeeze"}
+_ANCHOR_ARRANGING = {"Sub", "Unpack", "Transpose", "Reshape", "Tile", "ExpandDims", "Identity", "StridedSlice",
+                     "Squeeze"}
 
 Head = NamedTuple("Head", [("reshape", str), ("source", str), ("convolution", str)])
 """One layer's head: its last Reshape, the tensor that one reads ([1, h, w, channels]), and its convolution."""
@@ -91,8 +92,8 @@ def find_concats(graph: Graph) -> Tuple[Any, Any, List[Any]]:
     boxes = [node for node in concats if any(node.name in graph.ancestors([exp.name]) for exp in decoders)]
     classes = [node for node in concats if node not in boxes]
     if len(boxes) != 1 or len(classes) != 1 or len(decoders) != 2:
-        raise BadInput("The graph is no SSD with convolutional heads: found %d concatenated box heads, %d class heads and "
-                       "%d box decoders instead of 1, 1 and 2; only ssd_* models can be converted"
+        raise BadInput("The graph is no SSD with convolutional heads: found %d concatenated box heads, %d class heads "
+                       "and %d box decoders instead of 1, 1 and 2; only ssd_* models can be converted"
                        % (len(boxes), len(classes), len(decoders)))
     if len(heads_of(graph, boxes[0])) != len(heads_of(graph, classes[0])):
         raise BadInput("The graph has another number of box heads than class heads; export it again")
@@ -125,8 +126,9 @@ def _head(graph: Graph, tensor: str) -> Optional[Head]:
 def _refuse_shared_heads(graph: Graph, heads: List[Head]) -> None:
     weights = {graph.maker(data_inputs(graph.nodes[head.convolution])[1]).name for head in heads}
     if len(weights) < len(heads):
-        raise BadInput("The graph's layers share one predictor (an FPN or RetinaNet model), whose upsampling and anchors UFF "
-                       "and GridAnchor_TRT cannot express; train ssd_mobilenet_v1, v2, ssdlite or inception_v2 without fpn")
+        raise BadInput("The graph's layers share one predictor (an FPN or RetinaNet model), whose upsampling and "
+                       "anchors UFF and GridAnchor_TRT cannot express; train ssd_mobilenet_v1, v2, ssdlite or "
+                       "inception_v2 without fpn")
 
 
 def find_entry(graph: Graph, ends: List[str], image: str) -> str:
@@ -179,7 +181,7 @@ def _arranged(graph: Graph, tensor: str) -> str:
 def find_decoded(graph: Graph, exponentials: List[Any]) -> str:
     """The node that stacks ymin, xmin, ymax, xmax of the decoded boxes: the first stack of four behind the decoder."""
     queue = [node.name for node in exponentials]
-    seen = set(queue)  # type: Set[str]
+    seen: Set[str] = set(queue)
     while queue:
         name = queue.pop(0)
         node = graph.nodes[name]
@@ -203,8 +205,9 @@ def find_scores(graph: Graph, predictions: str) -> str:
     while queue:
         for reader in graph.consumers[queue.pop(0)]:
             if reader.op == "Softmax":
-                raise BadInput('The graph turns class predictions into scores with a softmax (node "%s"), NMS_TRT knows only '
-                               "the sigmoid; train with score_converter: SIGMOID and weighted_sigmoid loss" % reader.name)
+                raise BadInput('The graph turns class predictions into scores with a softmax (node "%s"), NMS_TRT '
+                               'knows only the sigmoid; train with score_converter: SIGMOID and weighted_sigmoid loss'
+                               % reader.name)
             if reader.op == "Sigmoid":
                 return reader.name
             if _scales(graph, reader) and reader.name not in last:

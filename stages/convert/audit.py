@@ -7,8 +7,8 @@ from typing import Any, Dict, List, Tuple
 from stages import job as jobs
 from stages.convert.examination import CUT, FOLD, NOTE, REFUSED, REPAIR, STOP, Examination
 
-_HEADINGS = {STOP: "Stops the conversion", NOTE: "Converts, but mind", REPAIR: "Repaired, with equal numbers", FOLD: "Folded to constants",
-             CUT: "Cut away"}
+_HEADINGS = {STOP: "Stops the conversion", NOTE: "Converts, but mind", REPAIR: "Repaired, with equal numbers",
+             FOLD: "Folded to constants", CUT: "Cut away"}
 
 
 def main(job: jobs.Job) -> None:

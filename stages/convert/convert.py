@@ -28,7 +28,8 @@ def main(job: jobs.Job) -> None:
     names = class_names(label_map, examination.detector.classes)
     broken = lint(examination.meta)
     if broken:
-        raise jobs.StageFailed("The UFF parser would refuse the model: %s; please report this graph" % "; ".join(broken))
+        raise jobs.StageFailed("The UFF parser would refuse the model: %s; please report this graph"
+                               % "; ".join(broken))
     path = job.out("model.uff")
     with open(path, "wb") as stream:
         stream.write(uff_schema.serialize(examination.meta))
@@ -60,7 +61,8 @@ def compare(job: jobs.Job, examination: Examination, path: str) -> Dict[str, Any
         raise jobs.StageFailed("The .uff does not compute what the graph does on %d of %d findings: on picture %s, %s"
                                % (len(report["failures"]), report["pictures"], worst["picture"], describe(worst)))
     if not report["detections"]:
-        job.warn("TensorFlow detects nothing with score over %g on the %d pictures: parity rests on heads and boxes alone"
+        job.warn("TensorFlow detects nothing with score over %g on the %d pictures: parity rests on heads and "
+                 "boxes alone"
                  % (parity.LEAST_SCORE, report["pictures"]))
     return report
 

@@ -23,7 +23,7 @@ class Evaluator:
             with graph.as_default():
                 tf.import_graph_def(definition, name="")
         except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
-            raise BadInput("TensorFlow %s cannot load the graph: %s" % (tf.__version__, first_line(error)))
+            raise BadInput("TensorFlow %s cannot load the graph: %s" % (tf.__version__, first_line(error))) from error
         config = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads,
                                 device_count={"GPU": 0}, operation_timeout_in_ms=TIME_LIMIT_MS)
         # Rewrites reorder float arithmetic; what is compared here is the graph as it was exported.
@@ -40,7 +40,8 @@ class Evaluator:
             return self._session.run([_full(name) for name in tensors],
                                      {_full(name): value for name, value in (feeds or {}).items()})
         except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
-            raise BadInput("The graph does not run in TensorFlow %s: %s" % (tf.__version__, first_line(error)))
+            raise BadInput("The graph does not run in TensorFlow %s: %s"
+                           % (tf.__version__, first_line(error))) from error
 
     def close(self) -> None:
         """Free what the session holds."""

@@ -16,11 +16,13 @@ CONVERTIBLE, REPAIRABLE, REFUSED = "convertible", "repairable", "refused"
 CUT, FOLD, NOTE, REPAIR, STOP = "cut", "fold", "note", "repair", "stop"
 
 # TensorFlow operations that NVIDIA's converter has a UFF operation for (its table in tao_tensorflow1_backend).
-UFF_TAKES = set("""Placeholder Identity Const Add Sub Mul Div RealDiv Relu Relu6 LeakyRelu Tanh Sigmoid Elu Selu Softsign
-    Softplus Neg Abs Acos Acosh Asin Asinh Atan Atanh Ceil Cos Cosh Sin Sinh Tan Floor Sqrt Rsqrt Square Pow Exp Log Softmax
-    Minimum Maximum Shape ExpandDims ArgMax ArgMin Reshape Transpose Pack ConcatV2 MaxPool AvgPool LRN MatMul Conv2D
-    DepthwiseConv2dNative Conv2DBackpropInput BiasAdd FusedBatchNorm StridedSlice Sum Prod Min Max Mean Squeeze Pad Gather
-    GatherV2""".split())
+UFF_TAKES = {
+    "Placeholder", "Identity", "Const", "Add", "Sub", "Mul", "Div", "RealDiv", "Relu", "Relu6", "LeakyRelu", "Tanh",
+    "Sigmoid", "Elu", "Selu", "Softsign", "Softplus", "Neg", "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh",
+    "Ceil", "Cos", "Cosh", "Sin", "Sinh", "Tan", "Floor", "Sqrt", "Rsqrt", "Square", "Pow", "Exp", "Log", "Softmax",
+    "Minimum", "Maximum", "Shape", "ExpandDims", "ArgMax", "ArgMin", "Reshape", "Transpose", "Pack", "ConcatV2",
+    "MaxPool", "AvgPool", "LRN", "MatMul", "Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "BiasAdd",
+    "FusedBatchNorm", "StridedSlice", "Sum", "Prod", "Min", "Max", "Mean", "Squeeze", "Pad", "Gather", "GatherV2"}
 _CUT_ADVICE = {"preprocessor": "cut away: the runtime resizes and scales pixels itself, as model.json says",
                "anchors": "replaced by GridAnchor_TRT, which makes the same anchors",
                "postprocessor": "replaced by NMS_TRT, which decodes and suppresses"}
@@ -42,12 +44,12 @@ class Examination:
         original = graphs.read(path)
         self.tensorflow = written_by(original)
         self.ops = dict(collections.Counter(node.op for node in original.nodes.values()))
-        self.findings = []  # type: List[Dict[str, Any]]
-        self.graph = None  # type: Optional[Graph]
-        self.anatomy = None  # type: Optional[Anatomy]
-        self.evaluator = None  # type: Optional[Evaluator]
-        self.detector = None  # type: Optional[surgery.Detector]
-        self.meta = None  # type: Any
+        self.findings: List[Dict[str, Any]] = []
+        self.graph: Optional[Graph] = None
+        self.anatomy: Optional[Anatomy] = None
+        self.evaluator: Optional[Evaluator] = None
+        self.detector: Optional[surgery.Detector] = None
+        self.meta: Any = None
         try:
             self._examine(original, pipeline_config or beside(path, "pipeline.config"), threads)
         except BadInput as error:
@@ -110,7 +112,7 @@ def _findings(original: Graph, repaired: Graph, anatomy: Anatomy, repairs: List[
     for one in repairs:
         for place, names in _by_place(one.nodes, where):
             found.append(_finding(one.op, names, place, REPAIR, one.why))
-    groups = collections.OrderedDict()  # type: Dict[str, List[str]]
+    groups: Dict[str, List[str]] = collections.OrderedDict()
     for name, node in original.nodes.items():
         groups.setdefault(node.op, []).append(name)
     repaired_places = {(finding["op"], finding["where"]) for finding in found}
@@ -125,14 +127,14 @@ def _notes(detector: surgery.Detector) -> List[Dict[str, Any]]:
     """What converts, but not without a difference that the user should know."""
     if detector.per_class >= detector.outputs.most:
         return []
-    advice = ("max_detections_per_class is %d, which NMS_TRT cannot limit: of more than %d objects of one class it keeps up to %d; "
-              "export with max_detections_per_class equal to max_total_detections"
+    advice = ("max_detections_per_class is %d, which NMS_TRT cannot limit: of more than %d objects of one class it "
+              "keeps up to %d; export with max_detections_per_class equal to max_total_detections"
               % (detector.per_class, detector.per_class, detector.outputs.most))
     return [{"op": "", "node": "", "count": 1, "where": "postprocessor", "severity": NOTE, "advice": advice}]
 
 
 def _by_place(names: List[str], where: Dict[str, str]) -> List[Tuple[str, List[str]]]:
-    places = collections.OrderedDict()  # type: Dict[str, List[str]]
+    places: Dict[str, List[str]] = collections.OrderedDict()
     for name in names:
         places.setdefault(where[name], []).append(name)
     return list(places.items())

@@ -42,8 +42,8 @@ class Graph:
 
     def __init__(self, definition: Any) -> None:
         self.definition = definition
-        self.nodes = collections.OrderedDict((node.name, node) for node in definition.node)  # type: Dict[str, Any]
-        self.consumers = collections.defaultdict(list)  # type: Dict[str, List[Any]]
+        self.nodes: Dict[str, Any] = collections.OrderedDict((node.name, node) for node in definition.node)
+        self.consumers: Dict[str, List[Any]] = collections.defaultdict(list)
         for node in definition.node:
             for name in collections.OrderedDict.fromkeys(map(node_name, data_inputs(node))):
                 self.consumers[name].append(node)
@@ -65,7 +65,7 @@ class Graph:
         try:
             return tensor_util.MakeNdarray(node.attr["value"].tensor)
         except (TypeError, ValueError):
-            raise BadInput('The constant "%s" of the graph is damaged; export the graph again' % node.name)
+            raise BadInput('The constant "%s" of the graph is damaged; export the graph again' % node.name) from None
 
     def ancestors(self, tensors: Iterable[str], stop: Iterable[str] = ()) -> Set[str]:
         """Names of the nodes whose data flows into ``tensors``, their makers included, ``stop`` and beyond left out."""
@@ -78,7 +78,7 @@ class Graph:
     def _closure(self, tensors: Iterable[str], stop: Iterable[str],
                  following: Callable[[str], List[str]]) -> Set[str]:
         seen = set(map(node_name, stop))
-        found = set()  # type: Set[str]
+        found: Set[str] = set()
         stack = [node_name(tensor) for tensor in tensors]
         while stack:
             name = stack.pop()

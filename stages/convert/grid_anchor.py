@@ -1,6 +1,7 @@
 """GridAnchor_TRT's anchors, the box decoder of NMS_TRT, and how to find their parameters from the anchors of a graph.
 
-Formulas: NVIDIA/TensorRT (Apache-2.0), plugin/gridAnchorPlugin and plugin/common/kernels/{gridAnchorLayer,decodeBBoxes}.cu.
+Formulas: NVIDIA/TensorRT (Apache-2.0), plugin/gridAnchorPlugin and plugin/common/kernels (gridAnchorLayer.cu,
+decodeBBoxes.cu).
 """
 from typing import List, NamedTuple, Sequence
 
@@ -19,8 +20,8 @@ GridAnchor = NamedTuple("GridAnchor", [("min_size", float), ("max_size", float),
 def sizes(grid: GridAnchor) -> List[np.ndarray]:
     """Width and height of each layer's anchors, one float64 [A, 2] per layer.
 
-    Layer 0 has three: scales 0.1, min, min with the first three ratios. Layer k has every ratio at scale s_k, and a square at
-    sqrt(s_k * s_k+1), where the scale after the last layer is 1.
+    Layer 0 has three: scales 0.1, min, min with the first three ratios. Layer k has every ratio at scale s_k, and a
+    square at sqrt(s_k * s_k+1), where the scale after the last layer is 1.
     """
     scales = list(np.linspace(grid.min_size, grid.max_size, len(grid.maps))) + [1.0]
     layers = []
@@ -35,7 +36,11 @@ def sizes(grid: GridAnchor) -> List[np.ndarray]:
 
 
 def anchors(grid: GridAnchor) -> np.ndarray:
-    """All anchors in the plugin's order (layer, row, column, box): float32 [P, 4], rows xmin, ymin, xmax, ymax, unclipped."""
+    """All anchors in the plugin's order (layer, row, column, box).
+
+    Returns:
+        float32 [P, 4], rows xmin, ymin, xmax, ymax, normalised, unclipped.
+    """
     layers = []
     for side, boxes in zip(grid.maps, sizes(grid)):
         centre = (np.arange(side) + 0.5) / side
@@ -67,7 +72,7 @@ def decode(encodings: np.ndarray, boxes: np.ndarray, variances: Sequence[float])
 
 
 def shortest(value: float, tolerance: float = 2e-6) -> float:
-    """The decimal number with the fewest digits that is ``value`` within a relative ``tolerance``: 0.33330002 is 0.3333."""
+    """The decimal number with the fewest digits within a relative ``tolerance`` of ``value``: 0.3333 for 0.33330002."""
     for digits in range(1, 9):
         rounded = round(float(value), digits)
         if abs(rounded - value) <= tolerance * abs(value):
@@ -105,8 +110,8 @@ def _check_counts(maps: Sequence[int], per_cell: Sequence[int]) -> None:
         raise BadInput("The first feature map has %d anchors per cell, GridAnchor_TRT always makes 3; "
                        "train with reduce_boxes_in_lowest_layer: true" % per_cell[0])
     if len(set(per_cell[1:])) != 1:
-        raise BadInput("The feature maps have %s anchors per cell; GridAnchor_TRT makes the same number for all but the "
-                       "first; train with one list of aspect_ratios" % ", ".join(map(str, per_cell)))
+        raise BadInput("The feature maps have %s anchors per cell; GridAnchor_TRT makes the same number for all but "
+                       "the first; train with one list of aspect_ratios" % ", ".join(map(str, per_cell)))
     if per_cell[1] < 4:
         raise BadInput("The feature maps have %d anchors per cell, GridAnchor_TRT needs three aspect ratios and the "
                        "interpolated scale, so at least 4" % per_cell[1])
@@ -126,9 +131,10 @@ def check(grid: GridAnchor, boxes: np.ndarray) -> None:
     if distance.max() <= TOLERANCE:
         return
     worst = int(distance.argmax())
-    raise BadInput("GridAnchor_TRT cannot make the graph's anchors: with minSize %g, maxSize %g and aspect ratios %s, anchor %d "
-                   "is %s but the graph has %s; train with ssd_anchor_generator, evenly spaced scales, aspect ratios that begin "
-                   "1, 2, 0.5 and a square input" % (grid.min_size, grid.max_size, grid.aspect_ratios, worst,
+    raise BadInput("GridAnchor_TRT cannot make the graph's anchors: with minSize %g, maxSize %g and aspect ratios %s, "
+                   "anchor %d is %s but the graph has %s; train with ssd_anchor_generator, evenly spaced scales, "
+                   "aspect ratios that begin 1, 2, 0.5 and a square input"
+                   % (grid.min_size, grid.max_size, grid.aspect_ratios, worst,
                                                      _row(made[worst]), _row(boxes[worst])))
 
 

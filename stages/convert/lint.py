@@ -1,7 +1,7 @@
 """What TensorRT's UFF parser and plugins would choke on, found in a .uff file before it leaves for the Jetson.
 
-Sources of the rules: NVIDIA's UFF operator page, the asserts in NVIDIA/TensorRT's plugin sources, and failures that users
-reported (a second -1 in a reshape, integer lists where floats are asserted, GridAnchor without input, topK over 4096 …).
+Sources of the rules: NVIDIA's UFF operator page, the asserts in NVIDIA/TensorRT's plugin sources, and failures that
+users reported (a second -1 in a reshape, integer lists where floats are asserted, GridAnchor without input …).
 """
 from typing import Any, Dict, Iterator, List, Optional
 
@@ -11,8 +11,9 @@ from stages.convert import uff_schema
 from stages.job import BadInput
 
 OPERATIONS = {"Input", "Identity", "Const", "Conv", "ConvTranspose", "Pool", "FullyConnected", "LRN", "Binary", "Unary",
-              "Activation", "LeakyRelu", "Softmax", "BatchNorm", "Reshape", "Flatten", "Squeeze", "ExpandDims", "ArgMax",
-              "ArgMin", "Transpose", "Concat", "Stack", "Shape", "StridedSlice", "Reduce", "Pad", "Gather", "MarkOutput"}
+              "Activation", "LeakyRelu", "Softmax", "BatchNorm", "Reshape", "Flatten", "Squeeze", "ExpandDims",
+              "ArgMax", "ArgMin", "Transpose", "Concat", "Stack", "Shape", "StridedSlice", "Reduce", "Pad", "Gather",
+              "MarkOutput"}
 FUNCTIONS = {"Activation": {"relu", "relu6", "sigmoid", "tanh", "elu", "selu", "softsign", "softplus"},
              "Binary": {"min", "max", "mul", "sub", "div", "add", "pow"}, "Pool": {"max", "avg"}}
 # plugin -> field -> the kind of Data that its creator asserts
@@ -212,11 +213,14 @@ class _Lint:
     def _flattened(self, node: Any) -> Optional[int]:
         if node is None or node.operation != "_FlattenConcat_TRT":
             return None
-        shapes = [self.constant(self._nodes[name].inputs[1]) for name in node.inputs
-                  if name in self._nodes and self._nodes[name].operation == "Reshape" and len(self._nodes[name].inputs) == 2]
-        if len(shapes) != len(node.inputs) or any(shape is None or shape.size < 2 or shape.min() < 1 for shape in shapes):
+        shapes = [self._reshaped(self._nodes.get(name)) for name in node.inputs]
+        if any(shape is None or shape.size < 2 or shape.min() < 1 for shape in shapes):
             return None
         return sum(int(shape[1:].prod()) for shape in shapes if shape is not None)
+
+    def _reshaped(self, node: Any) -> Optional[np.ndarray]:
+        is_reshape = node is not None and node.operation == "Reshape" and len(node.inputs) == 2
+        return self.constant(node.inputs[1]) if is_reshape else None
 
     def _priors(self, node: Any) -> Optional[int]:
         grid = self._nodes.get(node.inputs[0]) if node is not None and len(node.inputs) == 1 else None

@@ -1,16 +1,16 @@
 """Proof that a .uff computes what its graph does: TensorFlow against the reference engine, picture by picture.
 
-Compared are, in this order: heads, anchors, decoded boxes, detections. Heads come first because they are what conversion
-can get wrong; detections of nearly equal scores change places for a difference of 1e-7.
+Compared are, in this order: heads, anchors, decoded boxes, detections. Heads come first because they are what
+conversion can get wrong; detections of nearly equal scores change places for a difference of 1e-7.
 
 TensorFlow's postprocessing and NMS_TRT differ in four ways, which is why not every list of detections can be equal:
 
 * ``topK`` limits a class's candidates before suppression, ``max_detections_per_class`` its results. The converter makes
   ``topK`` large, so only scenes with thousands of candidates notice.
-* Both suppress unclipped boxes and clip the survivors; TensorFlow then drops boxes without area, NMS_TRT keeps them, outside
-  of the picture as they are, and gives them places in its list.
-* Whether one box suppresses another is decided by IoU > threshold in float32. A pair within 1e-4 of the threshold may be
-  decided either way.
+* Both suppress unclipped boxes and clip the survivors; TensorFlow then drops boxes without area, NMS_TRT keeps them,
+  outside of the picture as they are, and gives them places in its list.
+* Whether one box suppresses another is decided by IoU > threshold in float32. A pair within 1e-4 of the threshold may
+  be decided either way.
 * When more boxes survive than ``keepTopK``, those with the lowest scores are left out. Scores within 1e-4 of the last
   place may change places, and boxes without area may take some.
 
@@ -47,9 +47,9 @@ class Comparison:
         self.pictures = self.detections = self.matched = 0
         self.differences = {"box": 0.0, "class": 0.0, "anchors": 0.0, "decoded": 0.0}
         self.max_score_diff, self.min_iou = 0.0, 1.0
-        self.excused = {}  # type: Dict[str, int]
-        self.failures = []  # type: List[Dict[str, Any]]
-        self.worst = {}  # type: Dict[str, Any]
+        self.excused: Dict[str, int] = {}
+        self.failures: List[Dict[str, Any]] = []
+        self.worst: Dict[str, Any] = {}
 
     def add(self, picture: Picture) -> None:
         """Run both on ``picture`` and note every difference."""
@@ -64,7 +64,8 @@ class Comparison:
         tensors = [anatomy.box_encodings, anatomy.class_predictions, anatomy.decoded, outputs.boxes, outputs.classes,
                    outputs.scores, outputs.count]
         fed = proof.as_fed(picture.pixels, self._graph, anatomy)
-        encodings, predictions, decoded, boxes, classes, scores, count = self._evaluator.run(tensors, {anatomy.image: fed})
+        encodings, predictions, decoded, boxes, classes, scores, count = self._evaluator.run(
+            tensors, {anatomy.image: fed})
         rows = slice(int(count[0]))
         return {"box": encodings.reshape(-1, 4), "class": predictions.reshape(-1, self._detector.classes),
                 "anchors": self._detector.anchors, "decoded": decoded.T[:, [1, 0, 3, 2]],
@@ -153,7 +154,7 @@ def match(truth: Seen, seen: Seen, least: float) -> Tuple[List[Tuple[float, floa
     differences = np.abs(truth.scores[:, np.newaxis] - seen.scores[np.newaxis])
     fits = (truth.classes[:, np.newaxis] == seen.classes[np.newaxis]) & (overlaps > LEAST_IOU) & (
         differences <= MOST_SCORE_DIFFERENCE)
-    partner = {}  # type: Dict[int, int]
+    partner: Dict[int, int] = {}
     for index in np.argsort(-truth.scores, kind="stable"):
         free = [other for other in np.flatnonzero(fits[index]) if other not in partner.values()]
         if free:

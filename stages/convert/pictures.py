@@ -4,6 +4,7 @@ import os
 from typing import Any, List, NamedTuple
 
 import numpy as np
+from google.protobuf import message
 from tensorflow.core.example import example_pb2
 
 from stages import pixels
@@ -33,7 +34,7 @@ def _index(folder: str) -> List[Any]:
         with open(os.path.join(folder, INDEX), encoding="utf-8") as stream:
             return [json.loads(line) for line in stream]
     except (OSError, ValueError) as error:
-        raise BadInput("%s is no records artifact (%s); run records again" % (folder, error))
+        raise BadInput("%s is no records artifact (%s); run records again" % (folder, error)) from error
 
 
 def _record(folder: str, line: Any) -> np.ndarray:
@@ -45,9 +46,9 @@ def _record(folder: str, line: Any) -> np.ndarray:
             raise ValueError("the file ends early")
         example = example_pb2.Example.FromString(frame[_FRAME_HEAD:-_FRAME_TAIL])
         return pixels.decode(example.features.feature["image/encoded"].bytes_list.value[0])
-    except Exception as error:  # protobuf's DecodeError, IndexError, KeyError, ValueError, OSError: all the same to the user
+    except (OSError, ValueError, LookupError, TypeError, message.DecodeError) as error:
         raise BadInput("Record %s in %s cannot be read (%s); run records again"
-                       % (line.get("source_id"), line.get("shard"), error))
+                       % (line.get("source_id"), line.get("shard"), error)) from error
 
 
 def from_folder(folder: str, count: int, height: int, width: int) -> List[Picture]:
@@ -70,7 +71,7 @@ def _read(path: str) -> np.ndarray:
     try:
         return pixels.decode(data)
     except ValueError as error:
-        raise BadInput("%s cannot be used: %s" % (path, error))
+        raise BadInput("%s cannot be used: %s" % (path, error)) from error
 
 
 def of_noise(count: int, height: int, width: int) -> List[Picture]:

@@ -55,8 +55,8 @@ def measure_input(evaluator: Evaluator, graph: Graph, anatomy: Anatomy) -> Input
     for channels, order in (("RGB", [0, 1, 2]), ("BGR", [2, 1, 0])):
         if np.abs(picture[:, :, order] * scale + offset - seen).max() <= TOLERANCE * max(1.0, abs(scale) * 255):
             return Input(height, width, channels, scale, offset)
-    raise BadInput("The graph's preprocessor is not one scale and one offset for all pixels (channel means, for example), "
-                   "which a runtime cannot be told; use ssd_mobilenet_v1, v2, ssdlite or inception_v2")
+    raise BadInput("The graph's preprocessor is not one scale and one offset for all pixels (channel means, for "
+                   "example), which a runtime cannot be told; use ssd_mobilenet_v1, v2, ssdlite or inception_v2")
 
 
 def _input_size(evaluator: Evaluator, graph: Graph, anatomy: Anatomy) -> Tuple[int, int]:
@@ -69,8 +69,9 @@ def _input_size(evaluator: Evaluator, graph: Graph, anatomy: Anatomy) -> Tuple[i
     shape = entries[0].shape
     stretches = all(entry.shape == shape and entry.size and np.ptp(entry) <= TOLERANCE for entry in entries)
     if not stretches or len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or max(shape[1:3]) > _LARGEST_SIDE:
-        raise BadInput("The graph's preprocessor does not stretch every picture to one size (keep_aspect_ratio_resizer, or "
-                       "channel means); train ssd_mobilenet_v1, v2, ssdlite or inception_v2 with fixed_shape_resizer")
+        raise BadInput("The graph's preprocessor does not stretch every picture to one size "
+                       "(keep_aspect_ratio_resizer, or channel means); train ssd_mobilenet_v1, v2, ssdlite or "
+                       "inception_v2 with fixed_shape_resizer")
     return int(shape[1]), int(shape[2])
 
 
@@ -80,7 +81,8 @@ def measure_layers(evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: I
     Raises:
         BadInput: the shapes do not fit together, or boxes have another code size than 4.
     """
-    tensors = [getattr(head, part) for head in anatomy.box_heads + anatomy.class_heads for part in ("source", "reshape")]
+    heads = anatomy.box_heads + anatomy.class_heads
+    tensors = [tensor for head in heads for tensor in (head.source, head.reshape)]
     picture = as_fed(noise((size.height, size.width, 3)), graph, anatomy)
     shapes = [value.shape for value in evaluator.run(tensors, {anatomy.image: picture})]
     half = len(shapes) // 2
@@ -107,14 +109,16 @@ def measure_anchors(evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: 
     picture = as_fed(noise((size.height, size.width, 3)), graph, anatomy)
     value = evaluator.run([anatomy.anchors], {anatomy.image: picture})[0]
     if value.dtype != np.float32 or value.size % 4 or not np.isfinite(value).all():
-        raise BadInput("The graph's anchors are no boxes (%s of shape %s); export it again" % (value.dtype, value.shape))
+        raise BadInput("The graph's anchors are no boxes (%s of shape %s); export it again"
+                       % (value.dtype, value.shape))
     return value.reshape(-1, 4)[:, [1, 0, 3, 2]]
 
 
 class Heads:
     """Feeds heads of one's own choice into the graph's postprocessor."""
 
-    def __init__(self, evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: Input, shapes: Tuple[int, int]) -> None:
+    def __init__(self, evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: Input,
+                 shapes: Tuple[int, int]) -> None:
         self.priors, self.classes = shapes
         self._evaluator, self._anatomy = evaluator, anatomy
         self._picture = as_fed(noise((size.height, size.width, 3)), graph, anatomy)
@@ -170,7 +174,8 @@ def measure_sigmoid(heads: Heads, anatomy: Anatomy) -> bool:
         if seen.shape == expected.shape and np.abs(seen - expected).max() <= TOLERANCE:
             return sigmoid
     raise BadInput("The graph's scores are neither the sigmoid of the class predictions nor these themselves "
-                   "(a logit_scale?), which NMS_TRT cannot express; train with score_converter: SIGMOID and no logit_scale")
+                   "(a logit_scale?), which NMS_TRT cannot express; train with score_converter: SIGMOID and no "
+                   "logit_scale")
 
 
 def find_outputs(heads: Heads, graph: Graph, anatomy: Anatomy, anchors: np.ndarray, sigmoid: bool) -> Outputs:
@@ -193,8 +198,8 @@ def find_outputs(heads: Heads, graph: Graph, anatomy: Anatomy, anchors: np.ndarr
              for role, wanted in expected.items()}
     missing = sorted(role for role, named in found.items() if not named)
     if missing:
-        raise BadInput("The graph's postprocessor does something else than NMS_TRT: given known detections, no output shows "
-                       "their %s; only batch_non_max_suppression with per-class suppression can be converted"
+        raise BadInput("The graph's postprocessor does something else than NMS_TRT: given known detections, no output "
+                       "shows their %s; only batch_non_max_suppression with per-class suppression can be converted"
                        % " and ".join(missing))
     most = dict(zip(names, values))[found["scores"][0]].shape[1]
     return Outputs(most=most, **{role: named[0] for role, named in found.items()})
@@ -203,7 +208,7 @@ def find_outputs(heads: Heads, graph: Graph, anatomy: Anatomy, anchors: np.ndarr
 def _apart(anchors: np.ndarray, wanted: int) -> List[int]:
     """Indices of up to ``min(wanted, 12)`` anchors that lie inside the picture and do not touch, smallest first."""
     extents = anchors[:, 2:] - anchors[:, :2]
-    chosen = []  # type: List[int]
+    chosen: List[int] = []
     for index in np.argsort(extents.prod(axis=1), kind="stable"):
         box = anchors[index]
         inside = box.min() >= 0 and box.max() <= 1 and extents[index].min() > 1e-3
@@ -220,11 +225,8 @@ def _apart(anchors: np.ndarray, wanted: int) -> List[int]:
 
 def _ends(graph: Graph, anatomy: Anatomy) -> List[str]:
     behind = graph.descendants(anatomy.suppressions)
-    return [name for name in graph.nodes if name in behind and not graph.consumers[name] and _is_float(graph.nodes[name])]
-
-
-def _is_float(node: Any) -> bool:
-    return node.op not in ("Assert", "NoOp", "NextIteration") and len(data_inputs(node)) > 0
+    return [name for name, node in graph.nodes.items()
+            if name in behind and not graph.consumers[name] and node.op not in ("Assert", "NoOp", "NextIteration")]
 
 
 def _shows(value: np.ndarray, wanted: np.ndarray) -> bool:

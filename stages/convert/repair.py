@@ -1,4 +1,4 @@
-"""What TensorFlow 1.13 to 1.15 writes, rewritten as TensorFlow 1.12 would have written it, where that is provably equal.
+"""What TensorFlow 1.13 to 1.15 writes, rewritten as TensorFlow 1.12 would have, where that is provably equal.
 
 Each pass checks its precondition on every node it changes and refuses otherwise. The rules were measured on graphs of
 TensorFlow 1.12 to 1.15: repaired graphs give the same bits in TensorFlow 1.12 as its own export of the same checkpoint.
@@ -33,7 +33,7 @@ def repair(graph: Graph) -> Tuple[Graph, List[Repair]]:
     """
     definition = graph_pb2.GraphDef()
     definition.CopyFrom(graph.definition)
-    repairs = []  # type: List[Repair]
+    repairs: List[Repair] = []
     for one_pass in PASSES:
         repairs.extend(one_pass(Graph(definition)))
     return Graph(definition), repairs
@@ -41,7 +41,7 @@ def repair(graph: Graph) -> Tuple[Graph, List[Repair]]:
 
 def _named(nodes: List[Any], why: str) -> List[Repair]:
     """One Repair per operation of ``nodes``."""
-    groups = collections.OrderedDict()  # type: Dict[str, List[str]]
+    groups: Dict[str, List[str]] = collections.OrderedDict()
     for node in nodes:
         groups.setdefault(node.op, []).append(node.name)
     return [Repair(name, names, why) for name, names in groups.items()]
@@ -70,7 +70,8 @@ def rename_batch_norm(graph: Graph) -> List[Repair]:
             raise BadInput('Node "%s" (%s) is not float32; export the graph in float32' % (node.name, node.op))
         if any(node_name(name) == node.name and output_index(name) > 4
                for reader in graph.consumers[node.name] for name in data_inputs(reader)):
-            raise BadInput('The sixth output of node "%s" (%s) is read, which only training does' % (node.name, node.op))
+            raise BadInput('The sixth output of node "%s" (%s) is read, which only training does'
+                           % (node.name, node.op))
         del node.attr["U"]
     return _rename(nodes, "FusedBatchNorm", "the same formula in float32 inference")
 
@@ -127,8 +128,8 @@ def _lower(graph: Graph, node: Any) -> None:
     axis.attr["value"].tensor.tensor_shape.SetInParent()
     axis.attr["value"].tensor.int_val.append(0)
     gather = graph.definition.node.add(name=scores, op="GatherV2", input=[node.input[1], node.name, axis.name])
-    for name, kind in (("Tparams", types_pb2.DT_FLOAT), ("Tindices", types_pb2.DT_INT32), ("Taxis", types_pb2.DT_INT32)):
-        gather.attr[name].type = kind
+    gather.attr["Tparams"].type = types_pb2.DT_FLOAT
+    gather.attr["Tindices"].type = gather.attr["Taxis"].type = types_pb2.DT_INT32
     node.op = "NonMaxSuppressionV3"
     del node.input[5:]
     node.attr.pop("pad_to_max_output_size", None)

@@ -58,7 +58,7 @@ class Settings:
         told, seen = self._told(), {
             "image_resizer": "%d x %d" % (size.height, size.width), "num_classes": classes - 1,
             "box coder scales (x, y, width, height)": [grid_anchor.shortest(1 / variance) for variance in variances],
-            "score_converter": "SIGMOID" if sigmoid else "IDENTITY"}  # type: Dict[str, Any]
+            "score_converter": "SIGMOID" if sigmoid else "IDENTITY"}
         differences = ["%s is %s in the file, %s in the graph" % (name, told[name], seen[name])
                        for name in seen if told[name] != seen[name]]
         if differences:
@@ -82,9 +82,9 @@ def _read(path: str) -> Any:
         with open(path, encoding="utf-8") as stream:
             text_format.Parse(stream.read(), message, allow_unknown_field=True)
     except OSError:
-        raise BadInput("There is no pipeline.config at %s" % path)
+        raise BadInput("There is no pipeline.config at %s" % path) from None
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise BadInput("%s is no pipeline.config: %s" % (name, str(error).split("\n")[0]))
+        raise BadInput("%s is no pipeline.config: %s" % (name, str(error).split("\n")[0])) from error
     if not message.model.HasField("ssd"):
         raise BadInput("%s describes no SSD model (model { ssd { … } }); only ssd_* models can be converted" % name)
     return message
@@ -105,7 +105,8 @@ def class_names(path: str, classes: int) -> List[str]:
     names = {item.id: (item.display_name or item.name) for item in _label_map(path).item}
     wanted = list(range(1, classes))
     if sorted(names) != wanted:
-        raise BadInput("%s has the class ids %s, but the graph predicts ids 1 to %d; give the label map it was trained with"
+        raise BadInput("%s has the class ids %s, but the graph predicts ids 1 to %d; give the label map it was trained "
+                       "with"
                        % (os.path.basename(path), sorted(names), classes - 1))
     return ["background"] + [names[number] for number in wanted]
 
@@ -117,7 +118,7 @@ def _label_map(path: str) -> Any:
         with open(path, encoding="utf-8") as stream:
             text_format.Parse(stream.read(), message, allow_unknown_field=True)
     except OSError:
-        raise BadInput("There is no label map at %s" % path)
+        raise BadInput("There is no label map at %s" % path) from None
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise BadInput("%s is no label map: %s" % (os.path.basename(path), str(error).split("\n")[0]))
+        raise BadInput("%s is no label map: %s" % (os.path.basename(path), str(error).split("\n")[0])) from error
     return message

@@ -26,7 +26,7 @@ def examine(graph: Graph, anatomy: Anatomy, evaluator: Evaluator, settings: Opti
     """Measure ``graph`` (as TensorFlow 1.12 loads it), prove what is measured, and hold it against ``settings``.
 
     Raises:
-        BadInput: the graph computes something that UFF and TensorRT's plugins cannot, or the settings are another graph's.
+        BadInput: the graph computes something that UFF and TensorRT's plugins cannot, or the settings are another's.
     """
     size = proof.measure_input(evaluator, graph, anatomy)
     if size.height != size.width:
@@ -54,13 +54,15 @@ def _classes(layers: List[proof.Layer], anchors: np.ndarray) -> int:
                        "number of at least 2" % ", ".join(map(str, counts)))
     priors = sum(layer.height * layer.width * layer.boxes for layer in layers)
     if priors != len(anchors):
-        raise BadInput("The heads predict %d boxes but the graph has %d anchors; export it again" % (priors, len(anchors)))
+        raise BadInput("The heads predict %d boxes but the graph has %d anchors; export it again"
+                       % (priors, len(anchors)))
     return counts[0]
 
 
 def _grid(anchors: np.ndarray, layers: List[proof.Layer], settings: Optional[Settings]) -> grid_anchor.GridAnchor:
     if any(layer.height != layer.width for layer in layers):
-        raise BadInput("The feature maps are not square, which GridAnchor_TRT places wrongly; train with a square input")
+        raise BadInput("The feature maps are not square, which GridAnchor_TRT places wrongly; train with a square "
+                       "input")
     maps = [layer.height for layer in layers]
     solved = grid_anchor.solve(anchors, maps, [layer.boxes for layer in layers])
     if settings is None:
@@ -69,10 +71,10 @@ def _grid(anchors: np.ndarray, layers: List[proof.Layer], settings: Optional[Set
     try:
         grid_anchor.check(written, anchors)
     except BadInput:
-        raise BadInput("pipeline.config is not this graph's: it says min_scale %g, max_scale %g, aspect_ratios %s for %d layers, "
-                       "the graph's anchors say %g, %g, %s for %d"
+        raise BadInput("pipeline.config is not this graph's: it says min_scale %g, max_scale %g, aspect_ratios %s for "
+                       "%d layers, the graph's anchors say %g, %g, %s for %d"
                        % (written.min_size, written.max_size, written.aspect_ratios, settings.layers,
-                          solved.min_size, solved.max_size, solved.aspect_ratios, len(maps)))
+                          solved.min_size, solved.max_size, solved.aspect_ratios, len(maps))) from None
     return written
 
 
@@ -80,15 +82,16 @@ def _score_threshold(told: Dict[str, float], settings: Optional[Settings]) -> fl
     if "score" in told:
         return float(told["score"])
     if settings is None:
-        raise BadInput("The graph (of an old TensorFlow) does not tell its score threshold; give its pipeline.config too")
+        raise BadInput("The graph (of an old TensorFlow) does not tell its score threshold; give its pipeline.config "
+                       "too")
     return settings.score_threshold
 
 
 def plugins(detector: Detector) -> Dict[str, Dict[str, Any]]:
     """The fields of the three plugins, by plugin and field name; floats are floats, integers integers.
 
-    ``topK`` limits the candidates of a class before suppression, TensorFlow's limit counts results after it. So it is as large
-    as the plugin and the work allow: all anchors, if there are few classes.
+    ``topK`` limits the candidates of a class before suppression, TensorFlow's limit counts results after it. So it is
+    as large as the plugin and the work allow: all anchors, if there are few classes.
     """
     candidates = max(detector.per_class, MOST_CANDIDATES // detector.classes)
     top_k = min(len(detector.anchors), candidates, LARGEST_TOP_K)

@@ -1,9 +1,9 @@
 """The UFF wire format: protobuf messages built at run time from its published schema.
 
-The schema is the one in Netron's ``tools/uff.proto`` (MIT licence): proto3, package ``uff``. Message classes are made by
-:func:`message`, so no generated file and no compiler is needed.
+The schema is the one in Netron's ``tools/uff.proto`` (MIT licence): proto3, package ``uff``. No generated file and no
+compiler is needed.
 """
-from typing import Any, Dict, List, Tuple
+from typing import Any, List
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
@@ -35,7 +35,7 @@ _MESSAGES = {
     "ListInt32": [(1, "val", "int32*")],
     "ListDimensionOrders": [(1, "val", "DimensionOrders*")],
     "DimensionOrders": [(1, "orders", "map<int32,ListInt64>")],
-}  # type: Dict[str, List[Tuple[int, str, str]]]
+}
 
 # Enumerations are carried as int32: same wire form, and NVIDIA's writer emits the undeclared dtype 7 at times.
 DTYPES = {np.dtype(np.int8): 0x10008, np.dtype(np.int16): 0x10010, np.dtype(np.int32): 0x10020,
@@ -111,7 +111,7 @@ def parse(data: bytes, where: str = "the file") -> Any:
     try:
         meta.ParseFromString(data)
     except (message.DecodeError, UnicodeDecodeError):
-        raise BadInput("%s is no UFF file: it cannot be decoded; make it again with convert" % where)
+        raise BadInput("%s is no UFF file: it cannot be decoded; make it again with convert" % where) from None
     if not meta.graphs or meta.version != 1:
         raise BadInput("%s is no UFF file: it holds no UFF graph of version 1; make it again with convert" % where)
     return meta

@@ -41,8 +41,8 @@ class _Writer:
         self._meta = uff_schema.meta_graph()
         self._meta.version = self._meta.descriptor_core_version = 1
         self._nodes = self._meta.graphs.add(id="main").nodes
-        self._pending = []  # type: List[str]
-        self._heads = {}  # type: Dict[str, List[int]]
+        self._pending: List[str] = []
+        self._heads: Dict[str, List[int]] = {}
         self._reference = self._meta.referenced_data
 
     def write(self) -> Any:
@@ -87,10 +87,11 @@ class _Writer:
         elif node.op in CONVERTERS:
             CONVERTERS[node.op](self, node)
         else:
-            raise BadInput('UFF has no operation %s (node "%s" of the network); retrain without it' % (node.op, node.name))
+            raise BadInput('UFF has no operation %s (node "%s" of the network); retrain without it'
+                           % (node.op, node.name))
 
     def _write_head(self, node: Any) -> None:
-        """A head's Reshape with a constant shape; classes get the boxes' unit axis, a form that the parser is known to take."""
+        """A head's Reshape to a constant; classes get the boxes' unit axis, a form that the parser is known to take."""
         shape = self.id(node.name) + "/shape"
         while shape in self.graph.nodes and self.graph.maker(data_inputs(node)[1]).name != shape:
             shape += "_1"
@@ -183,7 +184,8 @@ def _symmetric(graph: Graph, pad: Any, convolution: Any) -> List[int]:
     pads = graph.constant(data_inputs(pad)[1])
     fits = pads is not None and pads.shape == (4, 2) and (pads[:, 0] == pads[:, 1]).all() and not pads[[0, 3]].any()
     if not fits or convolution.attr["padding"].s != b"VALID":
-        raise BadInput('Node "%s" pads unevenly, which the UFF parser refuses; train without explicit padding' % pad.name)
+        raise BadInput('Node "%s" pads unevenly, which the UFF parser refuses; train without explicit padding'
+                       % pad.name)
     return [int(pads[1, 0]), int(pads[2, 0])]
 
 
@@ -238,4 +240,4 @@ CONVERTERS = {
     "Relu": _function("Activation", "relu"), "Relu6": _function("Activation", "relu6"),
     "Sigmoid": _function("Activation", "sigmoid"), "Add": _function("Binary", "add"), "Sub": _function("Binary", "sub"),
     "Mul": _function("Binary", "mul"),
-}  # type: Dict[str, Callable[[_Writer, Any], None]]
+}

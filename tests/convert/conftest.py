@@ -21,8 +21,9 @@ model { ssd {
   anchor_generator { ssd_anchor_generator { num_layers: 6 min_scale: %(min_scale)s max_scale: 0.95 aspect_ratios: 1.0
     aspect_ratios: 2.0 aspect_ratios: 0.5 aspect_ratios: 3.0 aspect_ratios: 0.3333 %(anchors)s } }
   image_resizer { %(resizer)s }
-  box_predictor { convolutional_box_predictor { min_depth: 0 max_depth: 0 num_layers_before_predictor: 0 use_dropout: false
-    kernel_size: %(kernel)d use_depthwise: %(depthwise)s box_code_size: 4 apply_sigmoid_to_scores: %(early_sigmoid)s
+  box_predictor { convolutional_box_predictor { min_depth: 0 max_depth: 0 num_layers_before_predictor: 0
+    use_dropout: false kernel_size: %(kernel)d use_depthwise: %(depthwise)s box_code_size: 4
+    apply_sigmoid_to_scores: %(early_sigmoid)s
     conv_hyperparams { activation: RELU_6 regularizer { l2_regularizer { weight: 0.00004 } }
       initializer { truncated_normal_initializer { stddev: 0.03 } } batch_norm { scale: true epsilon: 0.001 } } } }
   feature_extractor { type: '%(type)s' min_depth: 8 depth_multiplier: 0.25 use_depthwise: %(depthwise)s
@@ -50,7 +51,7 @@ def pipeline(**options: Any) -> str:
 
 
 def build(text: str, fixed: bool, seed: int = 3) -> Any:
-    """The frozen GraphDef that object_detection's exporter makes of the pipeline ``text``, with seeded random weights."""
+    """The frozen GraphDef that object_detection makes of the pipeline ``text``, with seeded random weights."""
     from object_detection import exporter
     from object_detection.builders import model_builder
     from object_detection.protos import pipeline_pb2
@@ -88,7 +89,7 @@ def randomise(session: tf.Session, random: np.random.RandomState) -> None:
 @pytest.fixture(scope="session")
 def export(tmp_path_factory: Any) -> Callable[..., Exported]:
     """``export("v1", fixed=True, **options)`` -> an export folder; made once a session for the same arguments."""
-    made = {}  # type: Dict[str, Exported]
+    made: Dict[str, Exported] = {}
 
     def export_once(architecture: str = "v1", fixed: bool = True, **options: Any) -> Exported:
         key = json.dumps([architecture, fixed, options], sort_keys=True)

@@ -18,7 +18,7 @@ GOLDEN = {0: [-.023684, -.023684, .076316, .076316], 1: [-.115106, -.044395, .16
 
 grids = st.builds(
     GridAnchor, st.integers(5, 40).map(lambda n: n / 100.0), st.integers(50, 99).map(lambda n: n / 100.0),
-    st.lists(st.integers(2, 60).map(lambda n: n / 10.0), min_size=0, max_size=3).map(lambda more: [1.0, 2.0, 0.5] + more),
+    st.lists(st.integers(2, 60).map(lambda n: n / 10.0), max_size=3).map(lambda more: [1.0, 2.0, 0.5, *more]),
     st.lists(st.integers(1, 12), min_size=2, max_size=6))
 
 

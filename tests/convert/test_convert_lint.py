@@ -38,6 +38,15 @@ def retype(meta, name, field, kind, value):
     getattr(data, kind).val.extend(value)
 
 
+def put(meta, name, field, **value):
+    for kind, content in value.items():
+        setattr(node(meta, name).fields[field], kind, content)
+
+
+def put_list(meta, name, field, value):
+    node(meta, name).fields[field].i_list.val[:] = value
+
+
 @pytest.mark.parametrize("architecture, fixed", [("v1", True), ("v1", False), ("v2", False)])
 def test_what_the_converter_writes_is_clean(export, architecture, fixed):
     meta = Examination(export(architecture, fixed).graph).meta
@@ -53,16 +62,15 @@ BREAKS = {
     "axis missing": (lambda m: node(m, "concat_box_loc").fields.pop("axis_u_int"), "axis"),
     "dtype missing": (lambda m: node(m, "NMS").fields.pop("dtype"), "dtype is missing"),
     "anchor input missing": (lambda m: node(m, "GridAnchor").inputs.pop(), "no input"),
-    "layers and maps differ": (lambda m: node(m, "GridAnchor").fields["numLayers_u_int"].__setattr__("i", 5), "numLayers is 5"),
-    "another feature map": (lambda m: node(m, "GridAnchor").fields["featureMapShapes_u_ilist"].i_list.val.__setitem__(0, 9),
-                            "numPriors * 4"),
-    "background not counted": (lambda m: node(m, "NMS").fields["numClasses_u_int"].__setattr__("i", 2), "numPriors * numClasses"),
-    "input order": (lambda m: node(m, "NMS").fields["inputOrder_u_ilist"].i_list.val.__setitem__(0, 1), "inputOrder"),
-    "wrong input order": (lambda m: node(m, "NMS").fields["inputOrder_u_ilist"].i_list.val.__setitem__(slice(None), [0, 1, 2]),
-                          "FlattenConcat_TRT"),
-    "topK too large": (lambda m: node(m, "NMS").fields["topK_u_int"].__setattr__("i", 5000), "topK 5000"),
-    "keepTopK over topK": (lambda m: node(m, "NMS").fields["keepTopK_u_int"].__setattr__("i", 5000), "keepTopK 5000"),
-    "threshold": (lambda m: node(m, "NMS").fields["nmsThreshold_u_float"].__setattr__("d", 1.5), "threshold"),
+    "layers and maps differ": (lambda m: put(m, "GridAnchor", "numLayers_u_int", i=5), "numLayers is 5"),
+    "another feature map":
+        (lambda m: put_list(m, "GridAnchor", "featureMapShapes_u_ilist", [9, 4, 2, 1, 1, 1]), "numPriors * 4"),
+    "background not counted": (lambda m: put(m, "NMS", "numClasses_u_int", i=2), "numPriors * numClasses"),
+    "input order": (lambda m: put_list(m, "NMS", "inputOrder_u_ilist", [1, 2, 1]), "inputOrder"),
+    "wrong input order": (lambda m: put_list(m, "NMS", "inputOrder_u_ilist", [0, 1, 2]), "FlattenConcat_TRT"),
+    "topK too large": (lambda m: put(m, "NMS", "topK_u_int", i=5000), "topK 5000"),
+    "keepTopK over topK": (lambda m: put(m, "NMS", "keepTopK_u_int", i=5000), "keepTopK 5000"),
+    "threshold": (lambda m: put(m, "NMS", "nmsThreshold_u_float", d=1.5), "threshold"),
     "two -1": (lambda m: reshape(m, -1, -1, 1, 4), "-1 is given 2 times"),
     "wrong shape": (lambda m: reshape(m, 1, 7, 1, 4), "numPriors"),
     "computed shape": (lambda m: first(m, "Reshape").inputs.__setitem__(1, first(m, "Conv").id), "no constant"),

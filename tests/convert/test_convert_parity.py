@@ -1,13 +1,13 @@
 """The proof that a .uff computes what its graph does finds every change, and excuses only what is known to differ."""
 import json
 
+import convert_helpers as helpers
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-import convert_helpers as helpers
 from stages import pixels
 from stages.convert import parity, pictures, uff_schema
 from stages.convert.examination import Examination
@@ -30,7 +30,8 @@ def compare(examination, folder, change=None, count=2):
     path = str(folder / "model.uff")
     with open(path, "wb") as stream:
         stream.write(uff_schema.serialize(meta))
-    comparison = Comparison(examination.graph, examination.anatomy, examination.detector, examination.evaluator, Engine(path))
+    comparison = Comparison(examination.graph, examination.anatomy, examination.detector, examination.evaluator,
+                            Engine(path))
     size = examination.detector.input
     for picture in pictures.of_noise(count, size.height, size.width):
         comparison.add(picture)
@@ -131,7 +132,8 @@ def test_low_scores_are_not_asked_for():
 
 @pytest.mark.parametrize("having, lacking, expected", [
     (seen((1, 0.9, [1.0, 0.2, 1.0, 0.4])), seen(), "no area inside the picture"),
-    (seen((1, 0.9, [0.0, 0.0, 1.0, 0.6])), seen((1, 0.95, [0.0, 0.0, 1.0, 1.0])), "overlap at the suppression threshold"),
+    (seen((1, 0.9, [0.0, 0.0, 1.0, 0.6])), seen((1, 0.95, [0.0, 0.0, 1.0, 1.0])), "overlap at the suppression "
+                                                                                  "threshold"),
     (seen((1, 0.9, [0.0, 0.0, 1.0, 0.6])), seen((2, 0.95, [0.0, 0.0, 1.0, 1.0])), None),
     (seen((1, 0.90001, BOX)), seen((1, 0.9, FAR), (2, 0.95, FAR)), "score at the last place"),
     (seen((1, 0.5, BOX)), seen((1, 0.9, FAR), (2, 0.95, FAR)), "score at the last place"),

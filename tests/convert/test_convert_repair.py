@@ -1,8 +1,8 @@
-"""Graphs of TensorFlow 1.13 to 1.15 become what 1.12 writes, or are refused where that would change what they compute."""
+"""Graphs of TensorFlow 1.13 to 1.15 become what 1.12 writes, or are refused where that would change the numbers."""
+import convert_helpers as helpers
 import pytest
 import tensorflow as tf
 
-import convert_helpers as helpers
 from stages.convert.examination import Examination
 from stages.convert.graph import Graph
 from stages.convert.repair import repair

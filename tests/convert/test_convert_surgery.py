@@ -1,13 +1,13 @@
 """Every architecture is understood by its data flow, and what the plugins cannot express is refused with the reason."""
 import re
 
+import convert_helpers as helpers
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import convert_helpers as helpers
 from stages.convert import examination, surgery, uff_schema
 from stages.convert.examination import Examination
 from stages.convert.graph import Graph, data_inputs
@@ -32,7 +32,8 @@ def test_architectures_convert_with_and_without_config(export, architecture, fix
     assert with_config.tensorflow == "1.12 or older"
 
 
-@pytest.mark.parametrize("architecture, fixed, maps", [("v1", True, [8, 4, 2, 1, 1, 1]), ("v2", False, [10, 5, 3, 2, 1, 1])])
+@pytest.mark.parametrize("architecture, fixed, maps", [
+    ("v1", True, [8, 4, 2, 1, 1, 1]), ("v2", False, [10, 5, 3, 2, 1, 1])])
 def test_parameters_are_those_of_the_pipeline(export, architecture, fixed, maps):
     detector = Examination(export(architecture, fixed).graph).detector
     assert detector.grid == (0.2, 0.95, [1.0, 2.0, 0.5, 3.0, 0.3333], maps)
@@ -129,7 +130,8 @@ def test_a_limit_per_class_that_the_plugin_lacks_is_noted(export):
     ("y_scale: 10.0", "y_scale: 5.0", "box coder scales"), ("height: 128", "height: 256", "image_resizer"),
     ("score_converter: SIGMOID", "score_converter: IDENTITY", "score_converter"),
     ("aspect_ratios: 3.0", "", "aspect_ratios"), ("aspect_ratios: 3.0", SCALES, "sets scales"),
-    ("num_layers: 6", "num_layers: 6 reduce_boxes_in_lowest_layer: false", "sets reduce_boxes_in_lowest_layer: false"), ("ssd_anchor_generator {", "multiscale_anchor_generator { #", "config"),
+    ("num_layers: 6", "num_layers: 6 reduce_boxes_in_lowest_layer: false", "sets reduce_boxes_in_lowest_layer: false"),
+    ("ssd_anchor_generator {", "multiscale_anchor_generator { #", "config"),
     ("model {", "model [", "no pipeline.config")])
 def test_a_config_of_another_graph_is_refused(exported, tmp_path, old, new, says):
     with open(exported.config) as stream:
@@ -142,7 +144,7 @@ def test_a_config_of_another_graph_is_refused(exported, tmp_path, old, new, says
 
 def test_two_stage_detectors_are_refused(definition, tmp_path):
     made = helpers.copy(definition)
-    crop = made.node.add(name="crop", op="CropAndResize", input=["image_tensor"] + ["box", "index", "size"])
+    crop = made.node.add(name="crop", op="CropAndResize", input=["image_tensor", "box", "index", "size"])
     crop.attr["T"].type = tf.uint8.as_datatype_enum
     for name, value in (("box", np.zeros((1, 4), np.float32)), ("index", np.zeros(1, np.int32)),
                         ("size", np.ones(2, np.int32))):
@@ -187,7 +189,7 @@ def test_an_operation_that_uff_lacks_stops_and_is_named(definition, examined, tm
                 examination.network(examined.graph, examined.anatomy))
     node.op = "Softsign"
     found = helpers.examine(made, tmp_path)
-    stop = [finding for finding in found.findings if finding["severity"] == "stop"][0]
+    stop = next(finding for finding in found.findings if finding["severity"] == "stop")
     assert (stop["op"], stop["node"], stop["where"]) == ("Softsign", node.name, "extractor")
     assert found.verdict == "refused" and found.meta is None
 

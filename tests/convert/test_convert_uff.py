@@ -129,14 +129,14 @@ def test_explicit_padding_is_fused_into_the_convolution(export):
 
 
 def test_bytes_are_equal_in_every_process(exported):
-    program = ("import sys, hashlib; from stages.convert import uff_schema; from stages.convert.examination import Examination; "
-               "print(hashlib.sha256(uff_schema.serialize(Examination(sys.argv[1]).meta)).hexdigest())")
+    program = ("import sys, hashlib; from stages.convert import uff_schema; from stages.convert.examination import "
+               "Examination; print(hashlib.sha256(uff_schema.serialize(Examination(sys.argv[1]).meta)).hexdigest())")
     digests = {subprocess.check_output([sys.executable, "-W", "ignore", "-c", program, exported.graph],
                                        env=dict(os.environ, PYTHONHASHSEED=seed)) for seed in ("1", "2")}
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("data", [b"", b"\x08", b"\x08\x02\x22\x06\x0a\x04main", b"not a uff file at all", b"\xff" * 30])
+@pytest.mark.parametrize("data", [b"", b"\x08", b"\x08\x02\x22\x06\x0a\x04main", b"not a uff file", b"\xff" * 30])
 def test_what_is_no_uff_is_refused(data):
     with pytest.raises(BadInput, match="no UFF file"):
         uff_schema.parse(data, "x.uff")
