@@ -11,6 +11,7 @@ from object_detection.core import standard_fields
 from stages.train.coco import Result
 
 Fields = standard_fields.InputDataFields
+TELL_EVERY = 20  # pictures
 Evaluation = NamedTuple("Evaluation", [("loss", float), ("results", List[Result])])
 
 
@@ -22,10 +23,10 @@ class Evaluator:
         self._input_fn = input_fn
         self._session = None  # type: Optional[tf.Session]
 
-    def run(self, prefix: str, most: Optional[int] = None) -> Evaluation:
+    def run(self, prefix: str, most: Optional[int] = None, tell: Callable[[int], None] = lambda done: None) -> Evaluation:
         """The mean loss and each picture's result with the checkpoint ``prefix``, for ``most`` pictures or all.
 
-        Results stand in the order of the records.
+        Results stand in the order of the records; ``tell`` is called now and then with the number of pictures done.
         """
         if self._session is None:
             self._build()
@@ -39,6 +40,8 @@ class Evaluator:
                 break
             losses.append(float(values.pop("loss")))
             results.append(_result(values))
+            if len(results) % TELL_EVERY == 0:
+                tell(len(results))
         return Evaluation(float(np.mean(losses)), results)
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """What a training has come to so far, kept in its scratch folder so that a killed one goes on: loss, mAP, checkpoints."""
 import json
+import math
 import os
 from collections import deque
 from typing import Any, Deque, Dict, List, Optional
@@ -55,10 +56,10 @@ class Ledger:
 
     def add_evaluation(self, step: int, loss: float, metrics: Dict[str, Any]) -> None:
         """A saved checkpoint was evaluated on the validation pictures; keep it while it is among the last, or the best."""
-        figures = {"step": step, "loss": loss, "mAP": metrics["mAP"], "mAP@0.5": metrics["mAP@0.5"]}
+        figures = {"step": step, "loss": loss if math.isfinite(loss) else None, "mAP": metrics["mAP"], "mAP@0.5": metrics["mAP@0.5"]}
         self._history["evaluation"].append(figures)
         entries = self._checkpoints["checkpoints"] + [dict(figures, prefix=checkpoints.prefix(step))]
-        best = max(entries, key=lambda entry: entry["mAP"] or 0.0)
+        best = max(entries, key=lambda entry: (entry["mAP"] or 0.0, entry["step"]))
         self._checkpoints.update(
             best=best["step"], last=step,
             checkpoints=[entry for entry in entries if entry in entries[-self._keep:] or entry is best])
@@ -70,6 +71,11 @@ class Ledger:
     def last_map(self) -> Optional[float]:
         """mAP of the last evaluation, if there was one."""
         return self._history["evaluation"][-1]["mAP"] if self._history["evaluation"] else None
+
+    def last_loss(self) -> float:
+        """The loss of the last evaluation, infinite if it was no number."""
+        loss = self._history["evaluation"][-1]["loss"]
+        return math.inf if loss is None else loss
 
     def entry(self, which: str) -> Dict[str, Any]:
         """The best or last evaluated checkpoint, as in ``checkpoints.json``."""

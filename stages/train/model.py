@@ -57,10 +57,10 @@ def _quick_on_cpu(*arguments: Any) -> Callable[..., tf.estimator.EstimatorSpec]:
     """
     model_fn = model_lib.create_model_fn(*arguments)
 
-    def quick_model_fn(features: Any, labels: Any, mode: str, params: Any = None) -> tf.estimator.EstimatorSpec:
+    def quick_model_fn(features: Any, labels: Any, mode: str) -> tf.estimator.EstimatorSpec:
         fused = mode != tf.estimator.ModeKeys.TRAIN or tf.test.is_built_with_cuda()
         tf.add_to_collection(PICTURES, features[inputs.HASH_KEY])
         with slim.arg_scope([slim.batch_norm], fused=fused):
-            return model_fn(features, labels, mode, params)
+            return model_fn(features, labels, mode)
 
     return quick_model_fn

@@ -4,7 +4,7 @@ In an artifact its paths are bare file names; ``located`` makes them absolute fo
 """
 import difflib
 import os
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from google.protobuf import text_format
 from object_detection.protos import pipeline_pb2, preprocessor_pb2
@@ -165,7 +165,6 @@ def adopt(path: str, parameters: Dict[str, Any], records: Records) -> Pipeline:
     pipeline = read(path)
     _check_model(path, pipeline, records)
     pipeline.train_config.num_steps = pipeline.train_config.num_steps or parameters["steps"]
-    pipeline.train_config.ClearField("fine_tune_checkpoint")
     return _with_bare_inputs(pipeline, records)
 
 
@@ -201,7 +200,7 @@ def located(pipeline: Pipeline, records: Records, start: Optional[str] = None) -
     return copy
 
 
-def input_size(pipeline: Pipeline) -> "tuple[int, int]":
+def input_size(pipeline: Pipeline) -> Tuple[int, int]:
     """Height and width in pixels of what the network sees."""
     resizer = pipeline.model.ssd.image_resizer.fixed_shape_resizer
     return resizer.height, resizer.width
@@ -249,7 +248,7 @@ def _check_model(path: str, pipeline: Pipeline, records: Records) -> None:
             len(records.classes)))
 
 
-def _check_known(what: str, name: str, known: "list[str]") -> None:
+def _check_known(what: str, name: str, known: List[str]) -> None:
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)
         hint = "did you mean %s?" % close[0] if close else "known are %s." % ", ".join(sorted(known))

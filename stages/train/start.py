@@ -22,7 +22,11 @@ def prepare(job: Job, pipeline: Pipeline) -> Optional[str]:
         BadInput: the checkpoint is missing, unreadable or of another architecture.
     """
     name = job.parameters.get("start_checkpoint")
+    theirs = pipeline.train_config.fine_tune_checkpoint
+    pipeline.train_config.ClearField("fine_tune_checkpoint")
     if not name:
+        if theirs:
+            job.warn("The pipeline config's fine_tune_checkpoint %s is not used: name it in model.checkpoint." % theirs)
         return None
     prefix = os.path.join(job.inputs["start"], name)
     shapes = _shapes(prefix)

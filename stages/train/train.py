@@ -11,7 +11,7 @@ from stages.train.evaluator import Evaluator
 from stages.train.hook import Diverged, TrainingHook
 from stages.train.ledger import Ledger
 from stages.train.pipeline_config import Pipeline
-from stages.train.records import TRAINING, Records
+from stages.train.records import TRAINING, VALIDATION, Records
 
 CONFIG = "pipeline.config"
 CHECKED_PICTURES = 32
@@ -56,6 +56,7 @@ class Training:
         Raises:
             Diverged: the loss became infinite or no number.
         """
+        self._job.progress(self._ledger.saved, self._ledger.steps, "building the graph")
         every = self._job.parameters["evaluate_every"]
         hook = TrainingHook(self._ledger, every, self._evaluate, self._tell)
         self._model.estimator.train(self._model.training_input, hooks=[hook], max_steps=self._ledger.steps)
@@ -65,7 +66,7 @@ class Training:
 
     def warn_of_gap(self) -> None:
         """Say so if the model is worse than its training loss makes believe, and why."""
-        training, validation = self._ledger.late_loss(), self._ledger.entry("last")["loss"]
+        training, validation = self._ledger.late_loss(), self._ledger.last_loss()
         if diagnosis.far_apart(training, validation):
             seen = Evaluator(self._model.estimator, self._model.training_pictures)
             again = seen.run(self._prefix(self._ledger.steps), CHECKED_PICTURES).loss
@@ -83,7 +84,8 @@ class Training:
                           **{"mAP@0.5": best["mAP@0.5"]})
 
     def _evaluate(self, step: int) -> None:
-        evaluation = self._validation.run(self._prefix(step))
+        evaluation = self._validation.run(
+            self._prefix(step), tell=lambda done: self._job.progress(step, self._ledger.steps, "evaluating: %d" % done))
         metrics = coco.metrics(evaluation.results, self._classes)
         self._ledger.add_evaluation(step, evaluation.loss, metrics)
         values = [tf.Summary.Value(tag=tag, simple_value=metrics[tag] or 0.0) for tag in ("mAP", "mAP@0.5", "mAP@0.75")]
@@ -108,7 +110,8 @@ def _pipeline(job: Job, records: Records) -> Pipeline:
 
 
 def _damage(records: Records, error: tf.errors.DataLossError) -> str:
-    path = diagnosis.damaged_shard([os.path.join(records.folder, shard) for shard in records.shards(TRAINING)])
+    path = diagnosis.damaged_shard([os.path.join(records.folder, shard) for split in (TRAINING, VALIDATION)
+                                    for shard in records.shards(split)])
     return "The shard %s is damaged (%s): run records again." % (path, error.message.split("\n")[0])
 
 

@@ -2,11 +2,13 @@
 import os
 from typing import Optional
 
+import tensorflow as tf
+
 from stages.job import BadInput, Job
 from stages.train import checkpoints, model, pipeline_config
 from stages.train.evaluator import Evaluation, Evaluator
 from stages.train.pipeline_config import Pipeline
-from stages.train.records import Records
+from stages.train.records import VALIDATION, Records
 
 CONFIG = "pipeline.config"
 
@@ -48,7 +50,13 @@ class Trained:
         """Run the checkpoint on ``most`` validation pictures, or all."""
         located = pipeline_config.located(self.pipeline, self.records)
         made = model.build(located, os.path.join(self._job.scratch, "model"), 0, self._job.cpus)
-        return Evaluator(made.estimator, made.validation_pictures).run(self.prefix, most)
+        total = len(self.records.index[VALIDATION]) if most is None else most
+        try:
+            return Evaluator(made.estimator, made.validation_pictures).run(
+                self.prefix, most, lambda done: self._job.progress(done, total, "pictures"))
+        except (tf.errors.NotFoundError, tf.errors.DataLossError) as error:
+            raise BadInput("The checkpoint %s does not fit %s, or is damaged: %s"
+                           % (self.prefix, CONFIG, error.message.split("\n")[0])) from error
 
 
 def _check_classes(pipeline: Pipeline, records: Records) -> None:

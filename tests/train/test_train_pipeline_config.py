@@ -1,0 +1,134 @@
+"""Generated pipeline configs, and users' own."""
+import os
+
+import pytest
+import tensorflow as tf
+from conftest import parameters
+from hypothesis import given
+from hypothesis import strategies as st
+from object_detection.builders import model_builder
+
+from stages.job import BadInput
+from stages.train import pipeline_config
+from stages.train.records import Records
+
+
+@pytest.fixture
+def records(records_folder):
+    return Records(records_folder)
+
+
+def predictions(pipeline):
+    """Box encodings and class logits that the model of a config makes of one picture."""
+    height, width = pipeline_config.input_size(pipeline)
+    with tf.Graph().as_default():
+        model = model_builder.build(pipeline.model, is_training=True)
+        made = model.predict(tf.zeros([1, height, width, 3]), tf.constant([[height, width, 3]]))
+        operations = {operation.type for operation in tf.get_default_graph().get_operations()}
+        return made["box_encodings"].shape.as_list(), made["class_predictions_with_background"].shape.as_list(), operations
+
+
+@pytest.mark.parametrize("architecture", sorted(pipeline_config.ARCHITECTURES))
+def test_every_architecture_builds_with_three_anchors_on_the_finest_map_and_six_on_the_others(records, architecture):
+    pipeline = pipeline_config.generate(parameters(architecture=architecture, input_size=[96, 128]), records)
+    boxes, logits, _ = predictions(pipeline)
+    anchors = 3 * 6 * 8 + 6 * (3 * 4 + 2 * 2 + 1 + 1 + 1)  # maps of a 96x128 picture, stride 16 and then halved
+    assert boxes[:2] == [1, anchors] or boxes[1] is None
+    assert logits[-1] == 3  # two classes and background
+
+
+def test_ssdlite_predicts_with_depthwise_convolutions(records):
+    pipeline = pipeline_config.generate(parameters(architecture="ssdlite_mobilenet_v2"), records)
+    predictor = pipeline.model.ssd.box_predictor.convolutional_box_predictor
+    assert pipeline.model.ssd.feature_extractor.type == "ssd_mobilenet_v2"
+    assert predictor.use_depthwise and predictor.kernel_size == 3
+
+
+def test_a_generated_config_says_what_was_asked_for(records):
+    pipeline = pipeline_config.generate(
+        parameters(input_size=[64, 128], batch_size=5, learning_rate=0.01, augmentation=["ssd_random_crop"]), records)
+    assert pipeline_config.input_size(pipeline) == (64, 128)
+    assert pipeline.model.ssd.num_classes == 2
+    assert pipeline.train_config.batch_size == 5
+    assert pipeline.train_config.num_steps == 6
+    assert pipeline.train_config.data_augmentation_options[0].WhichOneof("preprocessing_step") == "ssd_random_crop"
+    assert pipeline.model.ssd.feature_extractor.override_base_feature_extractor_hyperparams
+    assert not pipeline.eval_input_reader[0].shuffle
+
+
+def test_a_config_holds_no_path_until_it_is_located(records, tmp_path):
+    pipeline = pipeline_config.generate(parameters(), records)
+    pipeline_config.write(pipeline, str(tmp_path / "pipeline.config"))
+    again = pipeline_config.read(str(tmp_path / "pipeline.config"))
+    assert again == pipeline
+    assert os.sep not in "".join(again.train_input_reader.tf_record_input_reader.input_path)
+    located = pipeline_config.located(again, records, "/start/model.ckpt")
+    assert all(map(os.path.isfile, located.train_input_reader.tf_record_input_reader.input_path))
+    assert os.path.isfile(located.eval_input_reader[0].label_map_path)
+    assert located.train_config.fine_tune_checkpoint == "/start/model.ckpt"
+    assert again == pipeline
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"architecture": "ssd_mobilenet_v3"}, "did you mean ssd_mobilenet_v"),
+    ({"augmentation": ["random_horizontal_flop"]}, "did you mean random_horizontal_flip"),
+    ({"architecture": "yolo"}, "known are ssd_inception_v2, ssd_mobilenet_v1"),
+])
+def test_an_unknown_name_is_refused_with_the_nearest(records, change, words):
+    with pytest.raises(BadInput, match=words):
+        pipeline_config.generate(parameters(**change), records)
+
+
+@given(st.integers(1, 10 ** 6), st.integers(1, 10 ** 6))
+def test_moving_averages_forget_their_initial_value_before_the_first_evaluation(steps, evaluate_every):
+    decay = pipeline_config.batch_norm_decay(steps, evaluate_every)
+    first = min(steps, evaluate_every)
+    assert 0.9 <= decay <= 0.9997
+    assert decay == 0.9997 or decay ** first <= 5e-5 or first < 100
+
+
+def own_config(tmp_path, records, *changes):
+    pipeline = pipeline_config.generate(parameters(), records)
+    pipeline.train_input_reader.label_map_path = "/elsewhere/label_map.pbtxt"
+    pipeline.train_input_reader.tf_record_input_reader.input_path[:] = ["/elsewhere/train.record"]
+    text = tmp_path / "own.config"
+    pipeline_config.write(pipeline, str(text))
+    content = text.read_text()
+    for old, new in changes:
+        assert old in content
+        content = content.replace(old, new)
+    text.write_text(content)
+    return str(text)
+
+
+def test_a_users_own_config_reads_the_records_and_keeps_the_rest(records, tmp_path):
+    path = own_config(tmp_path, records, ("batch_size: 4", "batch_size: 3"), ("num_steps: 6", "num_steps: 17"))
+    pipeline = pipeline_config.adopt(path, parameters(), records)
+    assert pipeline.train_config.batch_size == 3
+    assert pipeline.train_config.num_steps == 17
+    assert list(pipeline.train_input_reader.tf_record_input_reader.input_path) == records.shards("train")
+    assert pipeline.train_input_reader.label_map_path == "label_map.pbtxt"
+
+
+@pytest.mark.parametrize("changes, words", [
+    ([("num_classes: 2", "num_classes: 90")], "num_classes: 90 but the records have 2 .red, blue.: set num_classes: 2"),
+    ([("fixed_shape_resizer", "keep_aspect_ratio_resizer"), ("height: 96", "min_dimension: 96"),
+      ("width: 96", "max_dimension: 96")], "fixed_shape_resizer"),
+    ([("num_classes", "number_of_classes")], "number_of_classes"),
+    ([("\ntrain_config", "\ngraph_rewriter { quantization { delay: 1 } }\ntrain_config")], "quantised"),
+])
+def test_a_users_own_config_that_cannot_reach_the_jetson_is_refused(records, tmp_path, changes, words):
+    with pytest.raises(BadInput, match=words):
+        pipeline_config.adopt(own_config(tmp_path, records, *changes), parameters(), records)
+
+
+def test_a_faster_rcnn_config_is_refused(records, tmp_path):
+    path = tmp_path / "faster.config"
+    path.write_text("model { faster_rcnn { num_classes: 2 } }")
+    with pytest.raises(BadInput, match="faster_rcnn"):
+        pipeline_config.adopt(str(path), parameters(), records)
+
+
+def test_a_missing_config_is_bad_input(tmp_path):
+    with pytest.raises(BadInput, match="nothing.config"):
+        pipeline_config.read(str(tmp_path / "nothing.config"))
