@@ -9,7 +9,6 @@ from stages.train.hook import Diverged
 from stages.train.records import TRAINING, Records
 
 SMALL_BOX = 2.0  # pixels of the network's input; a smaller box matches no anchor, and its logarithm explodes
-FAR_ABOVE = 2.0
 MOST_NAMED = 5
 
 Suspect = NamedTuple("Suspect", [("name", str), ("box", int), ("width", float), ("height", float)])
@@ -27,28 +26,25 @@ def divergence(event: Diverged, records: Records, size: Tuple[int, int]) -> str:
         event.loss, event.step, event.learning_rate, cause, named)
 
 
-def inference_gap(training: float, validation: float, training_pictures: float) -> Optional[str]:
-    """What is wrong with a model whose losses lie far apart, or None.
+def is_far_above(inference: float, training: float) -> bool:
+    """Whether a loss in inference mode is so far above the training loss that it needs an explanation."""
+    return inference > 2.0 * training + 1.0
+
+
+def inference_gap(training: float, inference: float) -> Optional[str]:
+    """What is wrong with a model whose losses on the training pictures lie far apart, or None.
 
     Args:
         training: loss while training, with BatchNorm's statistics of each batch.
-        validation: loss on the validation pictures in inference mode, with BatchNorm's moving averages.
-        training_pictures: the same on training pictures; far above ``training``, only BatchNorm can be the cause.
+        inference: loss on training pictures in inference mode, with BatchNorm's moving averages. Overfitting cannot lift
+            it: only the averages can.
     """
-    if training_pictures > FAR_ABOVE * training:
-        return ("The model learned (training loss %.2f) but does not work in inference mode (loss %.2f on the same "
-                "pictures): BatchNorm's moving averages have not followed the weights. Remedy: train longer, or in your "
-                "own pipeline config set override_base_feature_extractor_hyperparams: true and a smaller batch_norm "
-                "decay, such as 0.99." % (training, training_pictures))
-    if validation > FAR_ABOVE * training:
-        return ("The model knows the training pictures (loss %.2f) far better than the validation pictures (loss %.2f): "
-                "more photos, more augmentation or fewer steps would help." % (training_pictures, validation))
-    return None
-
-
-def far_apart(training: float, validation: float) -> bool:
-    """Whether the losses of ``inference_gap`` call for a look at the training pictures."""
-    return validation > FAR_ABOVE * training
+    if not is_far_above(inference, training):
+        return None
+    return ("The model learned (training loss %.2f) but does not work in inference mode (loss %.2f on the same pictures): "
+            "BatchNorm's moving averages have not followed the weights. Remedy: train longer, or in your own pipeline "
+            "config set override_base_feature_extractor_hyperparams: true and a smaller batch_norm decay, such as 0.99."
+            % (training, inference))
 
 
 def damaged_shard(paths: Sequence[str]) -> Optional[str]:

@@ -20,7 +20,7 @@ class Ledger:
         self.folder = folder
         self.steps = steps
         self._keep = keep
-        self._stride = max(1, steps // POINTS)
+        self._stride = -(-steps // POINTS)
         self._losses = deque(maxlen=max(self._stride, RECENT))  # type: Deque[float]
         there = checkpoints.steps(folder)
         self.saved = there[-1] if there else 0

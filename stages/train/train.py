@@ -65,12 +65,14 @@ class Training:
         self._events.close()
 
     def warn_of_gap(self) -> None:
-        """Say so if the model is worse than its training loss makes believe, and why."""
-        training, validation = self._ledger.late_loss(), self._ledger.last_loss()
-        if diagnosis.far_apart(training, validation):
-            seen = Evaluator(self._model.estimator, self._model.training_pictures)
-            again = seen.run(self._prefix(self._ledger.steps), CHECKED_PICTURES).loss
-            self._job.warn(diagnosis.inference_gap(training, validation, again))
+        """Say so if the model does not do in inference mode what its training loss makes believe."""
+        training = self._ledger.late_loss()
+        if not diagnosis.is_far_above(self._ledger.last_loss(), training):
+            return
+        seen = Evaluator(self._model.estimator, self._model.training_pictures)
+        gap = diagnosis.inference_gap(training, seen.run(self._prefix(self._ledger.steps), CHECKED_PICTURES).loss)
+        if gap:
+            self._job.warn(gap)
 
     def deliver(self) -> None:
         """Copy what belongs to the artifact from the scratch folder to the output."""

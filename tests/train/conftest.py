@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -15,11 +16,6 @@ from stages.train import train
 SIZE = 96
 CLASSES = ("red", "blue")
 COLORS = {1: (220, 40, 40), 2: (40, 60, 220)}
-
-
-def pytest_configure(config):
-    for category in ("DeprecationWarning", "FutureWarning"):  # TensorFlow 1.12's own, about newer libraries
-        config.addinivalue_line("filterwarnings", "ignore::" + category)
 
 
 class Stage:
@@ -147,12 +143,13 @@ def trained(tmp_path_factory, records_folder):
         train.main, {"records": records_folder}, parameters())
 
 
-@pytest.fixture(scope="session")
-def python():
-    """Runs a stage as the runner does: ``python(module, job)`` is its process."""
-    import subprocess
-
-    def start(module, job, **environment):
-        return subprocess.Popen([sys.executable, "-m", module, str(job)], stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, universal_newlines=True, env=dict(os.environ, **environment))
-    return start
+def start_process(folder, inputs, wanted, **environment):
+    """A training in a process of its own, as the runner starts it; its folder may hold an unfinished one."""
+    for name in ("output", "scratch"):
+        os.makedirs(os.path.join(folder, name), exist_ok=True)
+    job = os.path.join(folder, "job.json")
+    with open(job, "w") as stream:
+        json.dump({"stage": "train", "inputs": inputs, "output": os.path.join(folder, "output"),
+                   "scratch": os.path.join(folder, "scratch"), "parameters": wanted, "cpus": 2}, stream)
+    return subprocess.Popen([sys.executable, "-m", "stages.train.train", job], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, universal_newlines=True, env=dict(os.environ, **environment))

@@ -1,0 +1,140 @@
+"""A records artifact as training sees it: its damage, and what TensorFlow reads out of real ones."""
+import json
+import os
+import shutil
+import subprocess
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+from object_detection.data_decoders import tf_example_decoder
+
+from stages import pixels
+from stages.job import BadInput
+from stages.train import diagnosis
+from stages.train.records import Records
+
+SHARD = "train-00000-of-00001.tfrecord"
+
+
+@pytest.fixture
+def copy(records_folder, tmp_path):
+    return shutil.copytree(records_folder, str(tmp_path / "copy"))
+
+
+def test_classes_shards_and_boxes(records_folder):
+    records = Records(records_folder)
+    assert records.classes == ["red", "blue"]
+    assert records.shards("train") == [SHARD]
+    assert records.most_boxes() == 2
+    assert {split: len(lines) for split, lines in records.index.items()} == {"train": 12, "validation": 5}
+
+
+def test_a_truncated_shard_is_named(copy):
+    path = os.path.join(copy, SHARD)
+    with open(path, "r+b") as stream:
+        stream.truncate(os.path.getsize(path) - 100)
+    with pytest.raises(BadInput, match=SHARD + ".*cut off.*run records again"):
+        Records(copy)
+
+
+def test_a_missing_shard_is_named(copy):
+    os.remove(os.path.join(copy, SHARD))
+    with pytest.raises(BadInput, match=SHARD + " is missing"):
+        Records(copy)
+
+
+def test_a_damaged_shard_is_found(copy):
+    path = os.path.join(copy, SHARD)
+    with open(path, "r+b") as stream:
+        stream.seek(5000)
+        stream.write(b"damage")
+    assert diagnosis.damaged_shard([os.path.join(copy, "validation-00000-of-00001.tfrecord"), path]) == path
+
+
+def test_an_empty_split_is_bad_input(copy):
+    lines = [line for line in open(os.path.join(copy, "index.jsonl")) if '"train"' in line]
+    with open(os.path.join(copy, "index.jsonl"), "w") as stream:
+        stream.writelines(lines)
+    with pytest.raises(BadInput, match="no validation picture"):
+        Records(copy)
+
+
+@pytest.mark.parametrize("name, content", [("dataset.json", "{"), ("dataset.json", '{"classes": []}'), ("index.jsonl", "x")])
+def test_what_is_no_records_artifact_is_bad_input(copy, name, content):
+    with open(os.path.join(copy, name), "w") as stream:
+        stream.write(content)
+    with pytest.raises(BadInput):
+        Records(copy)
+
+
+XML = """<annotation><filename>%(file)s</filename><size><width>120</width><height>80</height><depth>3</depth></size>
+<object><name>red</name><pose>Left</pose><truncated>1</truncated><difficult>0</difficult>
+<bndbox><xmin>13</xmin><ymin>9</ymin><xmax>60</xmax><ymax>48</ymax></bndbox></object>
+<object><name>blue</name><pose>Right</pose><truncated>0</truncated><difficult>1</difficult>
+<bndbox><xmin>61</xmin><ymin>5</ymin><xmax>118</xmax><ymax>78</ymax></bndbox></object></annotation>"""
+
+
+@pytest.fixture
+def made_by_the_data_room(tmp_path):
+    """Records of four photos, made by stages.data.records in the environment it is meant for."""
+    for number in range(4):
+        name = "photo-%d.png" % number
+        picture = np.random.RandomState(number).randint(0, 255, (80, 120, 3)).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / name), picture)
+        (tmp_path / name).with_suffix(".xml").write_text(XML % {"file": name})
+    (tmp_path / "out").mkdir()
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "job.json").write_text(json.dumps({
+        "stage": "records", "inputs": {"photos": str(tmp_path), "annotations": str(tmp_path)},
+        "output": str(tmp_path / "out"), "scratch": str(tmp_path / "scratch"), "cpus": 1,
+        "parameters": {"classes": ["red", "blue"], "image_size": [40, 60], "encoding": "png", "jpeg_quality": 95,
+                       "validation_fraction": 0.3, "seed": 1, "limit": 0, "pictures_per_shard": 100, "findings": {}}}))
+    subprocess.run([os.environ["NANOFORGE_DATA_PYTHON"], "-m", "stages.data.records", str(tmp_path / "job.json")],
+                   check=True)
+    return tmp_path
+
+
+def decoded(path):
+    """Every record of a TFRecord file as object_detection decodes it."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        record = tf.placeholder(tf.string, [])
+        tensors = tf_example_decoder.TfExampleDecoder().decode(record)
+        return [session.run(tensors, {record: data}) for data in tf.python_io.tf_record_iterator(path)]
+
+
+def test_tensorflow_reads_what_the_data_room_wrote(made_by_the_data_room):
+    records = Records(str(made_by_the_data_room / "out"))
+    seen = []
+    for lines in records.index.values():
+        for line, example in zip(lines, decoded(os.path.join(records.folder, lines[0]["shard"]))):
+            name = line["source_id"]
+            seen.append(name)
+            photo = pixels.decode((made_by_the_data_room / example["filename"].decode()).read_bytes())
+            np.testing.assert_array_equal(example["image"], pixels.resize(photo, 40, 60))
+            np.testing.assert_allclose(example["groundtruth_boxes"], line["boxes"], atol=1e-7)
+            np.testing.assert_allclose(example["groundtruth_boxes"],
+                                       [[9 / 80, 13 / 120, 48 / 80, 60 / 120], [5 / 80, 61 / 120, 78 / 80, 118 / 120]],
+                                       atol=1.01 / 80)  # VOC counts pixels from 1: half-open or closed, within one
+            assert example["groundtruth_classes"].tolist() == line["classes"] == [1, 2]
+            assert example["groundtruth_difficult"].tolist() == [False, True]
+            assert example["source_id"].decode() == name
+    assert len(seen) == len(set(seen)) == 4
+
+
+KEYS = {"image/height", "image/width", "image/filename", "image/source_id", "image/key/sha256", "image/encoded",
+        "image/format", "image/object/bbox/xmin", "image/object/bbox/xmax", "image/object/bbox/ymin",
+        "image/object/bbox/ymax", "image/object/class/text", "image/object/class/label", "image/object/difficult",
+        "image/object/truncated", "image/object/view"}
+
+
+def test_the_data_rooms_records_have_the_keys_of_create_pascal_tf_record(made_by_the_data_room):
+    path = str(made_by_the_data_room / "out" / SHARD)
+    example = tf.train.Example.FromString(next(tf.python_io.tf_record_iterator(path)))
+    features = example.features.feature
+    assert set(features) == KEYS
+    assert list(features["image/object/class/text"].bytes_list.value) == [b"red", b"blue"]
+    assert list(features["image/object/truncated"].int64_list.value) == [1, 0]
+    assert list(features["image/object/view"].bytes_list.value) == [b"Left", b"Right"]
+    assert [features["image/" + side].int64_list.value[0] for side in ("height", "width")] == [40, 60]

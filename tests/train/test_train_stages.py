@@ -1,0 +1,153 @@
+"""evaluate, preview and export on a trained detector."""
+import os
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import SIZE, draw, write_records
+
+from stages import pixels
+from stages.job import BadInput
+from stages.train import evaluate, export, pipeline_config, preview
+
+EXPORT = {"checkpoint": "6", "score_threshold": 0.001, "iou_threshold": 0.5, "max_detections": 20}
+
+
+@pytest.fixture
+def inputs(trained, records_folder):
+    return {"records": records_folder, "train": trained.output}
+
+
+@pytest.fixture
+def train_copy(trained, tmp_path):
+    return shutil.copytree(trained.output, str(tmp_path / "train"))
+
+
+def run_graph(path, picture):
+    """What a frozen graph detects on a uint8 picture: boxes, scores and class ids."""
+    graph = tf.GraphDef()
+    with open(path, "rb") as stream:
+        graph.ParseFromString(stream.read())
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(graph, name="")
+        names = ["detection_boxes:0", "detection_scores:0", "detection_classes:0", "num_detections:0"]
+        boxes, scores, classes, count = session.run(names, {"image_tensor:0": picture[np.newaxis]})
+        shape = session.graph.get_tensor_by_name("image_tensor:0").shape.as_list()
+    count = int(count[0])
+    return shape, boxes[0][:count], scores[0][:count], classes[0][:count]
+
+
+def test_the_metrics_are_those_of_the_training(inputs, trained, stage):
+    job = stage().run(evaluate.main, inputs, {"checkpoint": "best"})
+    document = job.document("evaluation.json")
+    listed = trained.document("checkpoints.json")
+    best = next(entry for entry in listed["checkpoints"] if entry["step"] == listed["best"])
+    assert document["checkpoint"] == best["prefix"] and document["step"] == best["step"]
+    for name in ("mAP", "mAP@0.5", "loss"):
+        assert document[name] == pytest.approx(best[name], abs=1e-6)
+    assert set(document["per_class"]) == {"red", "blue"}
+    assert job.metrics()["mAP"] == document["mAP"]
+
+
+def test_detections_stand_in_pixels_of_the_original_pictures(inputs, stage):
+    document = stage().run(evaluate.main, inputs, {"checkpoint": "last"}).document("detections.json")
+    assert [entry["file"] for entry in document["pictures"]] == ["picture-%02d.png" % number for number in range(13, 18)]
+    first = document["pictures"][0]
+    _, boxes, classes = draw(20)
+    assert (first["width"], first["height"]) == (2 * SIZE, 2 * SIZE)
+    ymin, xmin, ymax, xmax = (2 * SIZE * edge for edge in boxes[0])
+    assert first["truth"][0]["box"] == pytest.approx([xmin, ymin, xmax, ymax], abs=1e-3)
+    assert first["truth"][0]["class_id"] == classes[0]
+    for detection in first["detections"]:
+        assert detection["class"] in ("red", "blue") and document["score_threshold"] <= detection["score"] <= 1
+
+
+def test_preview_draws_truth_and_detections(inputs, stage):
+    job = stage().run(preview.main, inputs, {"checkpoint": "4", "pictures": 2, "score_threshold": 0.0})
+    document = job.document("detections.json")
+    assert [entry["drawing"] for entry in document["pictures"]] == ["pictures/picture-13.jpg", "pictures/picture-14.jpg"]
+    with open(job.path("pictures", "picture-13.jpg"), "rb") as stream:
+        drawn = pixels.decode(stream.read())
+    plain = pixels.resize(draw(20)[0], 2 * SIZE, 2 * SIZE)
+    assert drawn.shape == plain.shape
+    assert (np.abs(drawn.astype(int) - plain).max(axis=2) > 100).sum() > 50
+
+
+def test_preview_reads_the_scratch_folder_of_a_running_training(trained, records_folder, stage):
+    job = stage().run(preview.main, {"records": records_folder, "train": trained.scratch},
+                      {"checkpoint": "last", "pictures": 1, "score_threshold": 0.5})
+    assert job.document("detections.json")["model"] == "checkpoints/model.ckpt-6"
+
+
+def test_the_graph_detects_what_evaluation_detects(inputs, stage):
+    found = stage("evaluate").run(evaluate.main, inputs, {"checkpoint": "6"}).document("detections.json")["pictures"][0]
+    job = stage("export").run(export.main, inputs, dict(EXPORT, iou_threshold=0.6, max_detections=100))
+    shape, boxes, scores, classes = run_graph(job.path("frozen_inference_graph.pb"), draw(20)[0])
+    assert shape == [1, SIZE, SIZE, 3]
+    assert len(found["detections"]) > 0
+    for detection, box, score, class_id in zip(found["detections"], boxes, scores, classes):
+        assert score == pytest.approx(detection["score"], abs=1e-5)
+        xmin, ymin, xmax, ymax = detection["box"]
+        assert 2 * SIZE * box == pytest.approx([ymin, xmin, ymax, xmax], abs=0.01)
+        assert class_id == detection["class_id"]
+
+
+def test_export_says_what_it_froze_and_heeds_the_thresholds(inputs, stage):
+    job = stage().run(export.main, inputs, EXPORT)
+    document = job.document("export.json")
+    assert document["checkpoint"] == "checkpoints/model.ckpt-6" and document["step"] == 6
+    assert document["tensorflow"] == "1.12.0"
+    assert document["classes"] == ["red", "blue"] and document["input_size"] == [SIZE, SIZE]
+    suppression = pipeline_config.read(job.path("pipeline.config")).model.ssd.post_processing.batch_non_max_suppression
+    assert suppression.max_total_detections == 20 and suppression.iou_threshold == 0.5
+    assert os.path.isfile(job.path("label_map.pbtxt"))
+    assert len(run_graph(job.path("frozen_inference_graph.pb"), draw(20)[0])[1]) <= 20
+
+
+def test_the_graph_is_what_the_converter_expects(inputs, stage):
+    job = stage().run(export.main, inputs, EXPORT)
+    graph = tf.GraphDef()
+    with open(job.path("frozen_inference_graph.pb"), "rb") as stream:
+        graph.ParseFromString(stream.read())
+    operations = {node.op for node in graph.node}
+    assert "FusedBatchNorm" in operations and "VariableV2" not in operations
+    assert {"concat", "concat_1", "Squeeze", "Concatenate/concat", "image_tensor"} <= {node.name for node in graph.node}
+
+
+def test_export_writes_the_same_bytes_again(inputs, stage):
+    one, other = (stage(name).run(export.main, inputs, EXPORT) for name in ("one", "other"))
+    for name in ("frozen_inference_graph.pb", "pipeline.config", "export.json"):
+        with open(one.path(name), "rb") as left, open(other.path(name), "rb") as right:
+            assert left.read() == right.read()
+
+
+def test_a_checkpoint_of_another_tensorflow_is_refused_by_name(train_copy, records_folder, stage):
+    path = os.path.join(train_copy, "checkpoints", "model.ckpt-6.meta")
+    with open(path, "rb") as stream:
+        meta = tf.MetaGraphDef.FromString(stream.read())
+    meta.meta_info_def.tensorflow_version = "1.15.5"
+    with open(path, "wb") as stream:
+        stream.write(meta.SerializeToString())
+    with pytest.raises(BadInput, match="written by TensorFlow 1.15.5.*train with TensorFlow 1.12.0"):
+        stage().run(export.main, {"records": records_folder, "train": train_copy}, EXPORT)
+
+
+def test_a_checkpoint_without_its_meta_file_cannot_be_vouched_for(train_copy, records_folder, stage):
+    os.remove(os.path.join(train_copy, "checkpoints", "model.ckpt-6.meta"))
+    with pytest.raises(BadInput, match="nobody can tell which TensorFlow"):
+        stage().run(export.main, {"records": records_folder, "train": train_copy}, EXPORT)
+
+
+def test_records_of_another_class_count_are_refused(trained, tmp_path, stage):
+    folder = write_records(str(tmp_path / "one"), {"train": [draw(1)], "validation": [draw(2)]}, ("red",))
+    with pytest.raises(BadInput, match="trained for 2 classes and the records have 1"):
+        stage().run(evaluate.main, {"records": folder, "train": trained.output}, {"checkpoint": "best"})
+
+
+def test_a_damaged_checkpoint_is_bad_input(train_copy, records_folder, stage):
+    path = os.path.join(train_copy, "checkpoints", "model.ckpt-6.data-00000-of-00001")
+    with open(path, "r+b") as stream:
+        stream.truncate(1000)
+    with pytest.raises(BadInput, match="model.ckpt-6 does not fit pipeline.config, or is damaged"):
+        stage().run(evaluate.main, {"records": records_folder, "train": train_copy}, {"checkpoint": "6"})
