@@ -17,7 +17,7 @@ def main(job: jobs.Job) -> None:
     Raises:
         BadInput: the input is no frozen graph, or one that cannot be converted.
     """
-    examination = Examination(job.inputs["graph"], job.inputs.get("pipeline_config", ""), job.cpus)
+    examination = Examination(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
     result = summary(examination)
     with open(job.out("audit.json"), "w", encoding="utf-8") as stream:
         json.dump(result, stream, indent=1, sort_keys=True)

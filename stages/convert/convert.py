@@ -20,7 +20,7 @@ def main(job: jobs.Job) -> None:
         BadInput: the graph is refused, or another input is not this graph's.
         StageFailed: the .uff does not compute what the graph does.
     """
-    examination = Examination(job.inputs["graph"], job.inputs.get("pipeline_config", ""), job.cpus)
+    examination = Examination(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
     if examination.verdict == REFUSED:
         job.metrics(result=result(examination, None))
         raise jobs.BadInput(examination.refusal())

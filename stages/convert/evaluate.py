@@ -16,7 +16,7 @@ class Evaluator:
         BadInput: TensorFlow refuses the graph.
     """
 
-    def __init__(self, definition: Any, threads: int = 1) -> None:
+    def __init__(self, definition: Any) -> None:
         tf.logging.set_verbosity(tf.logging.ERROR)
         graph = tf.Graph()
         try:
@@ -24,7 +24,8 @@ class Evaluator:
                 tf.import_graph_def(definition, name="")
         except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
             raise BadInput("TensorFlow %s cannot load the graph: %s" % (tf.__version__, first_line(error))) from error
-        config = tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads,
+        # One thread, on the CPU: the figures must not depend on how many processors there are.
+        config = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1,
                                 device_count={"GPU": 0}, operation_timeout_in_ms=TIME_LIMIT_MS)
         # Rewrites reorder float arithmetic; what is compared here is the graph as it was exported.
         config.graph_options.rewrite_options.disable_meta_optimizer = True

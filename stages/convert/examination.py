@@ -40,7 +40,7 @@ class Examination:
         graph, anatomy, evaluator, detector, meta: the repaired graph, its parts, its session, its parameters, its UFF.
     """
 
-    def __init__(self, path: str, pipeline_config: str = "", threads: int = 1) -> None:
+    def __init__(self, path: str, pipeline_config: str = "") -> None:
         original = graphs.read(path)
         self.tensorflow = written_by(original)
         self.ops = dict(collections.Counter(node.op for node in original.nodes.values()))
@@ -51,14 +51,14 @@ class Examination:
         self.detector: Optional[surgery.Detector] = None
         self.meta: Any = None
         try:
-            self._examine(original, pipeline_config or beside(path, "pipeline.config"), threads)
+            self._examine(original, pipeline_config or beside(path, "pipeline.config"))
         except BadInput as error:
             self.findings.append({"op": "", "node": "", "count": 1, "where": "graph", "severity": STOP,
                                   "advice": str(error)})
 
-    def _examine(self, original: Graph, pipeline_config: str, threads: int) -> None:
+    def _examine(self, original: Graph, pipeline_config: str) -> None:
         self.graph, repairs = repair(original)
-        self.evaluator = Evaluator(self.graph.definition, threads)
+        self.evaluator = Evaluator(self.graph.definition)
         self.anatomy = Anatomy(self.graph)
         self.findings = _findings(original, self.graph, self.anatomy, repairs)
         settings = Settings(pipeline_config) if pipeline_config else None
