@@ -11,7 +11,7 @@ from stages.train.ledger import Ledger
 from stages.train.model import LEARNING_RATE, PICTURES, TOTAL_LOSS
 
 SUMMARY_EVERY = 20
-SAVE_SECONDS = 60.0
+SAVE_SECONDS = 60.0  # so that a kill costs a minute
 PROGRESS_SECONDS = 1.0
 
 class Diverged(Exception):
@@ -33,7 +33,7 @@ class TrainingHook(tf.train.SessionRunHook):
     """Counts the steps of an estimator's training and does what is due after each.
 
     The estimator's own saver goes by a timer that starts anew in each run; this one saves at every ``evaluate_every``th
-    step, evaluates there without leaving the session, and saves in between so that a kill costs a minute.
+    step, evaluates there without leaving the session.
     """
 
     def __init__(self, ledger: Ledger, evaluate_every: int, evaluate: Callable[[int], None],

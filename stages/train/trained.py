@@ -54,7 +54,7 @@ class Trained:
         try:
             return Evaluator(made.estimator, made.validation_pictures).run(
                 self.prefix, most, lambda done: self._job.progress(done, total, "pictures"))
-        except (tf.errors.NotFoundError, tf.errors.DataLossError) as error:
+        except (tf.errors.NotFoundError, tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
             raise BadInput("The checkpoint %s does not fit %s, or is damaged: %s"
                            % (self.prefix, CONFIG, error.message.split("\n")[0])) from error
 

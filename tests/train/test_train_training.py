@@ -12,7 +12,7 @@ import tensorflow as tf
 from conftest import SIZE, draw, events, parameters, start_process, write_records
 
 from stages.job import BadInput, StageFailed
-from stages.train import checkpoints, pipeline_config, train
+from stages.train import checkpoints, model, pipeline_config, train
 from stages.train.evaluator import Evaluator
 from stages.train.hook import TrainingHook
 from stages.train.records import Records
@@ -31,8 +31,7 @@ def test_the_artifact_holds_what_the_architecture_promises(trained):
 def test_the_history_holds_every_step_and_evaluation(trained):
     history = trained.document("history.json")
     assert [point["step"] for point in history["training"]] == [1, 2, 3, 4, 5, 6]
-    assert history["training"][-1]["loss"] < history["training"][0]["loss"]
-    assert history["training"][-1]["learning_rate"] < 0.002
+    assert all(np.isfinite(point["loss"]) and 0 <= point["learning_rate"] <= 0.0021 for point in history["training"])
     assert [(point["step"], set(point)) for point in history["evaluation"]] == [
         (step, {"step", "loss", "mAP", "mAP@0.5"}) for step in (4, 6)]
 
@@ -130,7 +129,6 @@ def test_a_record_damaged_inside_names_the_shard(records_folder, tmp_path, stage
 def test_evaluating_leaves_the_results_in_the_order_of_the_records(trained, records_folder):
     records = Records(records_folder)
     pipeline = pipeline_config.located(pipeline_config.read(trained.path("pipeline.config")), records)
-    from stages.train import model
     made = model.build(pipeline, os.path.join(trained.scratch, "again"), 0, 2)
     evaluator = Evaluator(made.estimator, made.validation_pictures)
     evaluation = evaluator.run(trained.path("checkpoints", "model.ckpt-6"))
@@ -178,8 +176,9 @@ def test_a_training_killed_goes_on(records_folder, tmp_path):
     assert again.returncode == 0, text
     assert events(text)[0]["progress"]["done"] == reached
     with open(str(tmp_path / "output" / "history.json")) as stream:
-        steps = [point["step"] for point in json.load(stream)["training"]]
-    assert steps == list(range(1, reached + 3))
+        points = json.load(stream)["training"]
+    assert [point["step"] for point in points] == list(range(1, reached + 3))
+    assert points[-1]["loss"] < points[0]["loss"]
 
 
 @pytest.mark.slow
