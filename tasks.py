@@ -152,14 +152,13 @@ def convert(
 
 
 @command(
-    positional=["media"],
     iterable=["set_"],
     help={"media": "A picture, a folder of pictures or a video; default: the validation pictures."},
 )
 def detect(_c, media="", config="", set_=None, dry_run=False):
     """Find things on pictures or in a video, and draw them.
 
-    Example: ./run detect holiday.mp4
+    Example: ./run detect --media holiday.mp4
     """
     commands.detect(media, config, set_, dry_run)
 
@@ -229,7 +228,6 @@ def gc(_c, config="", dry_run=False):
 
 
 @command(
-    positional=["room"],
     help={
         "room": "host, data, report, detect, reference, train, convert or browser; default: all of them.",
         "all_": "The slow suites too.",
@@ -239,7 +237,7 @@ def test(_c, room="", all_=False):
     """Check style and types, and run the tests, each room's by its own environment's Python.
 
     Example: ./run test
-    Example: ./run test train --all
+    Example: ./run test --room train --all
     """
     development.test(room, all_)
 

@@ -119,6 +119,7 @@ def test_detect_draws_on_pictures_that_the_user_names(detector, tmp_path):
     shutil.copy(picture, tmp_path / "mine.jpg")
     run(
         "detect",
+        "--media",
         str(tmp_path / "mine.jpg"),
         "--config",
         str(detector),

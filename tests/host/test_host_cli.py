@@ -77,7 +77,7 @@ def test_every_stage_task_has_a_dry_run_and_overrides(task_names):
         (["init", "nowhere"], "is not a folder"),
         (["audit", "--graph", "nowhere.pb"], "nowhere.pb"),
         (["convert", "--graph", "nowhere.pb", "--out", "x"], "nowhere.pb"),
-        (["test", "kitchen"], "kitchen"),
+        (["test", "--room", "kitchen"], "kitchen"),
     ],
 )
 def test_bad_input_ends_with_2_and_one_sentence(tmp_path, arguments, words):
