@@ -16,7 +16,7 @@ Suspect = NamedTuple("Suspect", [("name", str), ("box", int), ("width", float), 
 
 
 def divergence(event: Diverged, records: Records, size: Tuple[int, int]) -> str:
-    """One sentence or two: what happened, the likely cause, the pictures to look at; ``size`` is [h, w] of the network."""
+    """What happened, the likely cause, the pictures to look at; ``size``: height and width that the network sees."""
     suspects = sorted((_smallest_box(line, size) for line in _batch(event, records)), key=_smaller_side)
     small = [suspect for suspect in suspects if suspect.box and _smaller_side(suspect) < SMALL_BOX]
     cause = ("boxes that are too small at the network's size: correct or remove them" if small else
@@ -36,14 +36,15 @@ def inference_gap(training: float, inference: float) -> Optional[str]:
 
     Args:
         training: loss while training, with BatchNorm's statistics of each batch.
-        inference: loss on training pictures in inference mode, with BatchNorm's moving averages. Overfitting cannot lift
-            it: only the averages can.
+        inference: loss on training pictures in inference mode, with BatchNorm's moving averages. Overfitting cannot
+            lift it: only the averages can.
     """
     if not is_far_above(inference, training):
         return None
-    return ("The model learned (training loss %.2f) but does not work in inference mode (loss %.2f on the same pictures): "
-            "BatchNorm's moving averages have not followed the weights. Remedy: train longer, or in your own pipeline "
-            "config set override_base_feature_extractor_hyperparams: true and a smaller batch_norm decay, such as 0.99."
+    return ("The model learned (training loss %.2f) but does not work in inference mode (loss %.2f on the same "
+            "pictures): BatchNorm's moving averages have not followed the weights. Remedy: train longer, or set in "
+            "your own pipeline config override_base_feature_extractor_hyperparams: true and a smaller batch_norm decay, "
+            "such as 0.99."
             % (training, inference))
 
 

@@ -1,6 +1,7 @@
 """One graph that runs any checkpoint of a model over pictures, in inference mode.
 
-Building the graph takes most of an evaluation's time, so it is built once, on first use, and kept beside the training's.
+Building the graph takes most of an evaluation's time, so it is built once, on first use, and kept beside the
+training's.
 """
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
@@ -23,7 +24,8 @@ class Evaluator:
         self._input_fn = input_fn
         self._session = None  # type: Optional[tf.Session]
 
-    def run(self, prefix: str, most: Optional[int] = None, tell: Callable[[int], None] = lambda done: None) -> Evaluation:
+    def run(self, prefix: str, most: Optional[int] = None,
+            tell: Callable[[int], None] = lambda done: None) -> Evaluation:
         """The mean loss and each picture's result with the checkpoint ``prefix``, for ``most`` pictures or all.
 
         Results stand in the order of the records; ``tell`` is called now and then with the number of pictures done.

@@ -1,4 +1,4 @@
-"""What happens between the steps of a training: progress, events, checkpoints, evaluations, and the end if it diverges."""
+"""What happens between a training's steps: progress, events, checkpoints, evaluations, and the end if it diverges."""
 import os
 import time
 from typing import Any, Callable

@@ -1,9 +1,9 @@
-"""What a training has come to so far, kept in its scratch folder so that a killed one goes on: loss, mAP, checkpoints."""
+"""What a training has come to so far, kept in its scratch folder so that a killed one goes on."""
 import json
 import math
 import os
 from collections import deque
-from typing import Any, Deque, Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from stages.train import checkpoints
 
@@ -16,7 +16,7 @@ class Ledger:
     """The files ``history.json`` and ``checkpoints.json`` of a training (docs/architecture.md), and its checkpoints."""
 
     def __init__(self, folder: str, steps: int, keep: int) -> None:
-        """Go on with what ``folder`` holds: a training of ``steps`` that keeps ``keep`` evaluated checkpoints and the best."""
+        """Go on with what ``folder`` holds of a training of ``steps``; the last ``keep`` evaluated checkpoints stay."""
         self.folder = folder
         self.steps = steps
         self._keep = keep
@@ -55,8 +55,9 @@ class Ledger:
         self._write()
 
     def add_evaluation(self, step: int, loss: float, metrics: Dict[str, Any]) -> None:
-        """A saved checkpoint was evaluated on the validation pictures; keep it while it is among the last, or the best."""
-        figures = {"step": step, "loss": loss if math.isfinite(loss) else None, "mAP": metrics["mAP"], "mAP@0.5": metrics["mAP@0.5"]}
+        """A saved checkpoint was evaluated on the validation pictures; it stays while among the last, or the best."""
+        figures = {"step": step, "loss": loss if math.isfinite(loss) else None,
+                   "mAP": metrics["mAP"], "mAP@0.5": metrics["mAP@0.5"]}
         self._history["evaluation"].append(figures)
         entries = self._checkpoints["checkpoints"] + [dict(figures, prefix=checkpoints.prefix(step))]
         best = max(entries, key=lambda entry: (entry["mAP"] or 0.0, entry["step"]))

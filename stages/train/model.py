@@ -45,15 +45,15 @@ def build(pipeline: Pipeline, folder: str, seed: int, cpus: int) -> Model:
 
 def _created(path: str, run_config: tf.estimator.RunConfig) -> Dict[str, Any]:
     return model_lib.create_estimator_and_inputs(
-        model_fn_creator=_quick_on_cpu, run_config=run_config, hparams=tf.contrib.training.HParams(load_pretrained=True), pipeline_config_path=path,
-        sample_1_of_n_eval_examples=1, sample_1_of_n_eval_on_train_examples=1)
+        run_config=run_config, hparams=tf.contrib.training.HParams(load_pretrained=True), pipeline_config_path=path,
+        sample_1_of_n_eval_examples=1, sample_1_of_n_eval_on_train_examples=1, model_fn_creator=_quick_on_cpu)
 
 
 def _quick_on_cpu(*arguments: Any) -> Callable[..., tf.estimator.EstimatorSpec]:
     """model_lib's model_fn, but training on a CPU with BatchNorm as several operations.
 
-    TensorFlow 1.12's FusedBatchNormGrad uses one thread: as several operations the same sums take a third of the time, a
-    whole step of a small network half. The variables are the same; inference and export keep FusedBatchNorm.
+    TensorFlow 1.12's FusedBatchNormGrad takes three times as long on a CPU as the same sums in several operations, and
+    a whole step of a small network twice as long. The variables are the same; inference and export keep FusedBatchNorm.
     """
     model_fn = model_lib.create_model_fn(*arguments)
 

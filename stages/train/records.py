@@ -30,7 +30,8 @@ class Records:
         self.index = {split: [line for line in lines if line["split"] == split] for split in (TRAINING, VALIDATION)}
         for split, pictures in self.index.items():
             if not pictures:
-                raise BadInput("The records hold no %s picture: add photos or change records.validation_fraction." % split)
+                raise BadInput("The records hold no %s picture: add photos or change records.validation_fraction."
+                               % split)
         _check_sizes(folder, lines)
 
     def shards(self, split: str) -> List[str]:

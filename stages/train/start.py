@@ -50,8 +50,8 @@ def _compare(job: Job, name: str, shapes: Shapes, pipeline: Pipeline) -> None:
     fitting = [variable for variable in extractor if shapes.get(variable) == model[variable]]
     theirs, ours = classes_of(shapes), pipeline.model.ssd.num_classes
     if not fitting:
-        raise BadInput("The checkpoint %s (%s classes) fits no weight of this model (%d classes): choose the architecture "
-                       "and depth multiplier it was made with." % (name, theirs or "unknown", ours))
+        raise BadInput("The checkpoint %s (%s classes) fits no weight of this model (%d classes): choose the "
+                       "architecture and depth multiplier it was made with." % (name, theirs or "unknown", ours))
     if len(fitting) < len(extractor):
         job.warn("The checkpoint %s fits %d of the feature extractor's %d variables; the others start at random."
                  % (name, len(fitting), len(extractor)))

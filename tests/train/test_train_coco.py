@@ -56,8 +56,9 @@ edge = st.integers(0, 15)
 boxes = st.builds(lambda top, left, height, width: [top / 32, left / 32, (top + height) / 32, (left + width) / 32],
                   edge, edge, st.integers(1, 16), st.integers(1, 16))
 pictures = st.lists(st.builds(
-    result, st.lists(st.tuples(boxes, st.integers(1, 2), st.integers(1, 1000).map(lambda score: score / 1001)), max_size=4,
-                     unique_by=lambda one: one[2]),
+    result,
+    st.lists(st.tuples(boxes, st.integers(1, 2), st.integers(1, 1000).map(lambda score: score / 1001)),
+             max_size=4, unique_by=lambda one: one[2]),
     st.lists(st.tuples(boxes, st.integers(1, 2)), min_size=1, max_size=3)), min_size=1, max_size=4)
 
 

@@ -4,8 +4,8 @@ from collections import Counter
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import parameters
 from object_detection import inputs
+from train_helpers import parameters
 
 from stages.train import pipeline_config, reader
 from stages.train.records import Records
@@ -37,8 +37,9 @@ def test_the_same_seed_gives_the_same_bits_augmentation_included(records_folder)
 
 
 def test_augmentation_changes_pictures_and_boxes_from_epoch_to_epoch(records_folder):
-    pictures = [picture.tobytes() for batch in batches(records_folder, 3, 9, augmentation=CROPPED) for picture in batch[1]]
-    assert len(set(pictures)) > 12  # more than the dataset has
+    made = batches(records_folder, 3, 9, augmentation=CROPPED)
+    assert len({picture.tobytes() for batch in made for picture in batch[1]}) > 12  # more than the dataset has
+    assert len({boxes.tobytes() for batch in made for boxes in batch[2]}) > 12
 
 
 def test_another_seed_gives_another_order(records_folder):

@@ -61,7 +61,8 @@ def test_an_empty_split_is_bad_input(copy):
         Records(copy)
 
 
-@pytest.mark.parametrize("name, content", [("dataset.json", "{"), ("dataset.json", '{"classes": []}'), ("index.jsonl", "x")])
+@pytest.mark.parametrize("name, content", [
+    ("dataset.json", "{"), ("dataset.json", '{"classes": []}'), ("index.jsonl", "x")])
 def test_what_is_no_records_artifact_is_bad_input(copy, name, content):
     with open(os.path.join(copy, name), "w") as stream:
         stream.write(content)

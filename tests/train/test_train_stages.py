@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import SIZE, draw, write_records
+from train_helpers import SIZE, draw, write_records
 
 from stages import pixels
 from stages.job import BadInput
@@ -52,7 +52,7 @@ def test_the_metrics_are_those_of_the_training(inputs, trained, stage):
 
 def test_detections_stand_in_pixels_of_the_original_pictures(inputs, stage):
     document = stage().run(evaluate.main, inputs, {"checkpoint": "last"}).document("detections.json")
-    assert [entry["file"] for entry in document["pictures"]] == ["picture-%02d.png" % number for number in range(13, 18)]
+    assert [entry["file"] for entry in document["pictures"]] == ["picture-%d.png" % number for number in range(13, 18)]
     first = document["pictures"][0]
     _, boxes, classes = draw(20)
     assert (first["width"], first["height"]) == (2 * SIZE, 2 * SIZE)
@@ -66,7 +66,8 @@ def test_detections_stand_in_pixels_of_the_original_pictures(inputs, stage):
 def test_preview_draws_truth_and_detections(inputs, stage):
     job = stage().run(preview.main, inputs, {"checkpoint": "4", "pictures": 2, "score_threshold": 0.0})
     document = job.document("detections.json")
-    assert [entry["drawing"] for entry in document["pictures"]] == ["pictures/picture-13.jpg", "pictures/picture-14.jpg"]
+    drawings = [entry["drawing"] for entry in document["pictures"]]
+    assert drawings == ["pictures/picture-13.jpg", "pictures/picture-14.jpg"]
     with open(job.path("pictures", "picture-13.jpg"), "rb") as stream:
         drawn = pixels.decode(stream.read())
     plain = pixels.resize(draw(20)[0], 2 * SIZE, 2 * SIZE)

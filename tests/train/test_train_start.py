@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import CLASSES, draw, parameters, write_records
+from train_helpers import CLASSES, draw, parameters, write_records
 
 from stages.job import BadInput
 from stages.train import start, train
@@ -19,13 +19,17 @@ def weights(prefix):
             if "Adam" not in name and "moving" not in name}
 
 
+def before_and_after(trained, job):
+    return weights(trained.path("checkpoints", "model.ckpt-6")), weights(job.path("checkpoints", "model.ckpt-1"))
+
+
 def started_from(trained):
     return trained.path("checkpoints")
 
 
 def test_training_goes_on_from_the_checkpoints_weights_heads_included(trained, records_folder, stage):
     job = stage().run(train.main, {"records": records_folder, "start": started_from(trained)}, parameters(**START))
-    before, after = weights(trained.path("checkpoints", "model.ckpt-6")), weights(job.path("checkpoints", "model.ckpt-1"))
+    before, after = before_and_after(trained, job)
     for name in ("FeatureExtractor/MobilenetV1/Conv2d_0/weights", "BoxPredictor_0/ClassPredictor/weights",
                  "BoxPredictor_5/BoxEncodingPredictor/weights"):
         np.testing.assert_allclose(after[name], before[name], atol=1e-9)
@@ -38,7 +42,7 @@ def test_another_class_count_starts_the_class_heads_anew_and_says_so(trained, tm
                            CLASSES + ("green",))
     job = stage().run(train.main, {"records": folder, "start": started_from(trained)}, parameters(**START))
     assert any("2 classes apart and the records have 3" in warning for warning in job.warnings())
-    before, after = weights(trained.path("checkpoints", "model.ckpt-6")), weights(job.path("checkpoints", "model.ckpt-1"))
+    before, after = before_and_after(trained, job)
     box, label = "BoxPredictor_0/BoxEncodingPredictor/weights", "BoxPredictor_0/ClassPredictor/weights"
     np.testing.assert_allclose(after[box], before[box], atol=1e-9)
     assert after[label].shape[-1] == 4 * 3 and before[label].shape[-1] == 3 * 3
