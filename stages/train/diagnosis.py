@@ -42,10 +42,9 @@ def inference_gap(training: float, inference: float) -> Optional[str]:
     if not is_far_above(inference, training):
         return None
     return ("The model learned (training loss %.2f) but does not work in inference mode (loss %.2f on the same "
-            "pictures): BatchNorm's moving averages have not followed the weights. Remedy: train longer, or set in "
-            "your own pipeline config override_base_feature_extractor_hyperparams: true and a smaller batch_norm decay, "
-            "such as 0.99."
-            % (training, inference))
+            "pictures): BatchNorm's moving averages have not followed the weights. Remedy: train longer, or set "
+            "override_base_feature_extractor_hyperparams: true and a smaller batch_norm decay, such as 0.99, in your "
+            "own pipeline config." % (training, inference))
 
 
 def damaged_shard(paths: Sequence[str]) -> Optional[str]:
