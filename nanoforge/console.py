@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import Iterator, Optional
+from typing import Iterator, Optional, Protocol
 
 from rich.console import Console as RichConsole
 from rich.markup import escape
@@ -68,14 +68,14 @@ class Console:
             yield _RichBar(progress, progress.add_task(title, total=None, title=title, message=""))
 
 
-class Bar:
+class Bar(Protocol):
     """Where a stage's progress goes."""
 
     def update(self, done: float, total: float, message: str) -> None:
-        raise NotImplementedError
+        """``done`` of ``total`` steps, pictures or whatever the stage counts, and a few words."""
 
 
-class _RichBar(Bar):
+class _RichBar:
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
         self._task = task
@@ -84,7 +84,7 @@ class _RichBar(Bar):
         self._progress.update(self._task, completed=done, total=total, message=escape(message))
 
 
-class _PlainBar(Bar):
+class _PlainBar:
     def __init__(self, console: Console, title: str) -> None:
         self._console = console
         self._title = title
