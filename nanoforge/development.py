@@ -97,7 +97,7 @@ def _pytest(room: Room, interpreters: Mapping[str, Interpreter], everything: boo
     # Tests of one room may need another room's Python, such as train's for records that data made.
     others = {f"NANOFORGE_{name.upper()}_PYTHON": str(found.python) for name, found in interpreters.items()}
     marks = [] if everything else ["-m", "not slow"]
-    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", *marks, str(TESTS / room.name)]
+    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--disable-warnings", *marks, str(TESTS / room.name)]
     return _python(interpreters[room.environment], command, others)
 
 
