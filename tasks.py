@@ -2,9 +2,10 @@
 
 from invoke import Exit
 
-from nanoforge import commands, development, housekeeping, newcomer
+from nanoforge import commands, development, housekeeping, image_tasks, newcomer, servers
 from nanoforge import doctor as doctor_checks
 from nanoforge.cli import command
+from nanoforge.commands import Asked
 
 
 @command(
@@ -15,106 +16,118 @@ from nanoforge.cli import command
         "force": "Overwrite a detector.toml that is there.",
     },
 )
-def init(_c, photos, folder="", force=False):
+def init(_c, photos, folder="", force=False, runner=""):
     """Write a commented detector.toml for a folder of labelled photos.
 
     Example: ./run init ~/photos
     """
-    newcomer.init(photos, folder, force)
+    newcomer.init(photos, folder, force, Asked(runner=runner))
 
 
 @command(iterable=["set_"])
-def demo(_c, set_=None, dry_run=False):
+def demo(_c, set_=None, dry_run=False, runner=""):
     """Run the whole chain on pictures that the project renders itself, in demo/.
 
     Example: ./run demo
     """
-    newcomer.demo(set_, dry_run)
+    newcomer.demo(Asked("", set_, dry_run, runner))
 
 
 @command(iterable=["set_"])
-def resize(_c, config="", set_=None, dry_run=False):
+def resize(_c, config="", set_=None, dry_run=False, runner="", host=""):
     """Make a smaller copy of the VOC dataset, boxes scaled with the pixels.
 
     Example: ./run resize --set resize.long_side=960
     """
-    commands.run_stage("resize", config, set_, dry_run)
+    commands.run_stage("resize", Asked(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"], help={"limit": "Use only so many photos, for a trial."})
-def records(_c, config="", limit=0, set_=None, dry_run=False):
+def records(_c, config="", limit=0, set_=None, dry_run=False, runner="", host=""):
     """Check photos and boxes, shrink them together, write TFRecords.
 
     Example: ./run records --limit 100
     """
-    overrides = [*set_, *([f"records.limit={limit}"] if limit else [])]
-    commands.run_stage("records", config, overrides, dry_run)
+    asked = Asked(config, set_, dry_run, runner, host)
+    commands.run_stage("records", asked.also(f"records.limit={limit}") if limit else asked)
 
 
 @command(iterable=["set_"])
-def train(_c, config="", set_=None, dry_run=False):
+def train(_c, config="", set_=None, dry_run=False, runner="", host=""):
     """Train the detector; goes on from the last checkpoint after an interruption.
 
     Example: ./run train --set train.steps=4000
     """
-    commands.run_stage("train", config, set_, dry_run)
+    commands.run_stage("train", Asked(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"], help={"checkpoint": "best, last or a step."})
-def evaluate(_c, config="", checkpoint="", set_=None, dry_run=False):
+def evaluate(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", host=""):
     """COCO metrics of a checkpoint on the validation pictures.
 
     Example: ./run evaluate --checkpoint last
     """
-    commands.run_stage("evaluate", config, [*set_, *commands.checkpoint_override("evaluate", checkpoint)], dry_run)
+    asked = Asked(config, set_, dry_run, runner, host)
+    commands.run_stage("evaluate", commands.with_checkpoint("evaluate", checkpoint, asked))
 
 
 @command(
     iterable=["set_"],
     help={"checkpoint": "best, last or a step.", "running": "Of a training that still runs or was interrupted."},
 )
-def preview(_c, config="", checkpoint="", running=False, set_=None, dry_run=False):
+def preview(_c, config="", checkpoint="", running=False, set_=None, dry_run=False, runner="", host=""):
     """Draw truth and detections of a checkpoint on validation pictures.
 
     Example: ./run preview --checkpoint 2000
     Example: ./run preview --running
     """
-    overrides = [*set_, *commands.checkpoint_override("preview", checkpoint)]
+    asked = commands.with_checkpoint("preview", checkpoint, Asked(config, set_, dry_run, runner, host))
     if running:
-        print(commands.preview_running(config, overrides))
+        print(commands.preview_running(asked))
     else:
-        commands.run_stage("preview", config, overrides, dry_run)
+        commands.run_stage("preview", asked)
 
 
 @command(help={"port": "Port on 127.0.0.1."})
-def tensorboard(_c, config="", port=6006):
+def tensorboard(_c, config="", port=6006, runner=""):
     """Show the training's curves in TensorBoard, on this machine only.
 
     Example: ./run tensorboard --port 6007
     """
-    commands.tensorboard(config, port)
+    servers.tensorboard(Asked(config, runner=runner), port)
+
+
+@command(help={"port": "Port on 127.0.0.1."})
+def viewer(_c, config="", port=8000, runner=""):
+    """Show report and pictures of what was built in a browser, on this machine only.
+
+    Example: ./run viewer --port 8080
+    """
+    servers.viewer(Asked(config, runner=runner), port)
 
 
 @command(iterable=["set_"], help={"checkpoint": "best, last or a step."})
-def export(_c, config="", checkpoint="", set_=None, dry_run=False):
+def export(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", host=""):
     """Freeze a checkpoint into a graph with batch 1.
 
     Example: ./run export --checkpoint best
     """
-    commands.run_stage("export", config, [*set_, *commands.checkpoint_override("export", checkpoint)], dry_run)
+    asked = Asked(config, set_, dry_run, runner, host)
+    commands.run_stage("export", commands.with_checkpoint("export", checkpoint, asked))
 
 
 @command(iterable=["set_"], help={"graph": "A frozen graph that belongs to no project."})
-def audit(_c, graph="", config="", json_=False, set_=None, dry_run=False):
+def audit(_c, graph="", config="", json_=False, set_=None, dry_run=False, runner="", host=""):
     """Say which ops of the frozen graph UFF cannot take, and what helps.
 
     Example: ./run audit
     Example: ./run audit --graph frozen_inference_graph.pb --json
     """
+    asked = Asked(config, set_, dry_run, runner, host)
     if graph:
-        commands.audit_graph(graph, json_)
+        commands.audit_graph(graph, json_, asked)
     else:
-        commands.audit_project(config, set_, dry_run, json_)
+        commands.audit_project(asked, json_)
 
 
 @command(
@@ -138,75 +151,121 @@ def convert(
     json_=False,
     set_=None,
     dry_run=False,
+    runner="",
+    host="",
 ):
     """Turn the frozen graph into .uff, and prove on a CPU that it computes the same.
 
     Example: ./run convert
     Example: ./run convert --graph frozen_inference_graph.pb --pipeline-config pipeline.config --out model
     """
+    asked = Asked(config, set_, dry_run, runner, host)
     if graph:
         inputs = {"graph": graph, "pipeline_config": pipeline_config, "label_map": label_map, "pictures": pictures}
-        commands.convert_graph(inputs, out, json_)
+        commands.convert_graph(inputs, out, json_, asked)
     else:
-        commands.run_stage("convert", config, set_, dry_run)
+        commands.run_stage("convert", asked)
 
 
 @command(
     iterable=["set_"],
     help={"media": "A picture, a folder of pictures or a video; default: the validation pictures."},
 )
-def detect(_c, media="", config="", set_=None, dry_run=False):
+def detect(_c, media="", config="", set_=None, dry_run=False, runner="", host=""):
     """Find things on pictures or in a video, and draw them.
 
     Example: ./run detect --media holiday.mp4
     """
-    commands.detect(media, config, set_, dry_run)
+    commands.detect(media, Asked(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"])
-def report(_c, config="", set_=None, dry_run=False):
+def report(_c, config="", set_=None, dry_run=False, runner="", host=""):
     """Make the HTML report of the whole chain.
 
     Example: ./run report
     """
-    commands.run_stage("report", config, set_, dry_run)
+    commands.run_stage("report", Asked(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"])
-def build(_c, config="", set_=None, dry_run=False):
+def build(_c, config="", set_=None, dry_run=False, runner=""):
     """Do everything: photos to .uff, proof, pictures with boxes and the report.
 
     Example: ./run build --set train.steps=4000 --dry-run
     """
-    commands.run_stage("report", config, set_, dry_run)
+    commands.run_stage("report", Asked(config, set_, dry_run, runner))
 
 
 @command(iterable=["set_"])
-def status(_c, config="", json_=False, set_=None):
+def status(_c, config="", json_=False, set_=None, runner=""):
     """Say of every stage whether it is fresh, stale, missing, running or failed.
 
     Example: ./run status --json
     """
-    commands.show_status(config, set_, json_)
+    commands.show_status(Asked(config, set_, runner=runner), json_)
 
 
 @command(positional=["stage"], iterable=["set_"], help={"stage": "Name of a stage, as `status` lists them."})
-def explain(_c, stage, config="", set_=None):
+def explain(_c, stage, config="", set_=None, runner="", host=""):
     """Print every reason why a stage would run; exit code 1 if it would.
 
     Example: ./run explain train
     """
-    if commands.explain(commands.open_project(config, set_), stage):
+    if commands.explain(Asked(config, set_, runner=runner, host=host).project(stage), stage):
         raise Exit(code=1)
 
 
-@command()
-def doctor(_c, json_=False):
-    """Check this machine: Python 3.6, compiler, disk, memory, environments.
+@command(
+    help={
+        "environments": "data, train, train-gpu or jetson, several with commas; default: data,train.",
+        "host": "Do it on the engine of that host in detector.toml.",
+        "save": "Write the images as archives into this folder.",
+        "bases": "With --save: the base images too, so that images can be rebuilt when their tags are gone.",
+        "load": "Load an archive, or all archives of a folder.",
+        "check": "Only say where lock files, Dockerfiles and images do not agree.",
+        "pin": "Write the registry's digests of the base images into .env.",
+    },
+)
+def images(_c, environments="", host="", config="", save="", bases=False, load="", check=False, pin=False, json_=False):
+    """Build the environments' images, or save, load or check them.
+
+    Example: ./run images
+    Example: ./run images --environments train --save ~/archive --bases
+    Example: ./run images --check
+    """
+    yard = image_tasks.Yard([name for name in environments.split(",") if name], host, config)
+    if pin:
+        image_tasks.pin(yard)
+    if load:
+        image_tasks.load(yard, load)
+    if check:
+        image_tasks.check(yard, json_)
+    elif save:
+        image_tasks.save(yard, save, bases)
+    elif not load and not pin:
+        image_tasks.build(yard)
+
+
+@command(positional=["environment"], help={"environment": "data, train, train-gpu or jetson."})
+def shell(_c, environment, runner=""):
+    """Open a shell in an environment, as a stage would see it.
+
+    Example: ./run shell train
+    """
+    code = servers.shell(environment, Asked(runner=runner))
+    if code:
+        raise Exit(code=code)
+
+
+@command(help={"host": "Check that host of detector.toml instead of this machine."})
+def doctor(_c, json_=False, host="", config=""):
+    """Check this machine, its Docker engine and GPU, or another host; every finding with its remedy.
 
     Example: ./run doctor
+    Example: ./run doctor --host nano
     """
-    doctor_checks.run(json_)
+    doctor_checks.run(json_, host, config)
 
 
 @command(help={"stage": "Remove only this stage's artifacts.", "yes": "Do not ask."})

@@ -17,6 +17,8 @@ OPTIONS: Dict[str, str] = {
     "config": "The project's detector.toml, or the folder it is in; default: the current folder.",
     "set_": "Override a key of detector.toml for this command, such as train.steps=4000; may be repeated.",
     "dry_run": "Say what would run and why, and run nothing.",
+    "runner": "auto, docker or local: where stages run; default: as detector.toml says.",
+    "host": "Run this stage on the machine of that name in detector.toml, such as nano.",
     "json_": "Print JSON on standard output.",
 }
 

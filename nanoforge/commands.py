@@ -4,41 +4,63 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from nanoforge import environments
 from nanoforge.build import build, metric_words
-from nanoforge.config import Convert
+from nanoforge.config import Config, Convert
 from nanoforge.console import Console
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
 from nanoforge.once import Once, optional_inputs, run_once
 from nanoforge.pipeline import STAGES, TABLE
+from nanoforge.places import Places, Where
 from nanoforge.plan import FRESH, RUNNING, Known, Status, plan, statuses
 from nanoforge.project import Project, find_config
 from nanoforge.template import toml_text
 
 
-def open_project(config: str, overrides: Sequence[str] = ()) -> Project:
-    """The project that ``--config`` names, or that of the current folder."""
-    return Project(find_config(config), overrides, Console())
+@dataclass(frozen=True)
+class Asked:
+    """What the options that all stage commands have in common say; ``host`` is for the command's own stage."""
+
+    config: str = ""
+    overrides: Sequence[str] = ()
+    dry_run: bool = False
+    runner: str = ""
+    host: str = ""
+
+    def project(self, stage: str = "") -> Project:
+        """The project that ``--config`` names, or that of the current folder."""
+        where = Where(self.runner, {stage: self.host} if self.host and stage else {})
+        return Project(find_config(self.config), self.overrides, Console(), where)
+
+    def places(self) -> Places:
+        """Where a stage runs that belongs to no project."""
+        return Places(Config(), Console(), Where(self.runner))
+
+    def also(self, *overrides: str) -> Asked:
+        """The same, with more overrides."""
+        return replace(self, overrides=[*self.overrides, *overrides])
 
 
-def run_stage(stage: str, config: str, overrides: Sequence[str], dry_run: bool) -> Optional[Path]:
+def run_stage(stage: str, asked: Asked) -> Optional[Path]:
     """Make a stage's artifact with all that it needs, or say what would run; returns its folder."""
-    project = open_project(config, overrides)
-    if dry_run:
+    project = asked.project(stage)
+    if asked.dry_run:
         show_plan(project, plan(project, stage))
         return None
-    folder = build(project, stage).folder
-    project.console.say(f"{stage}: {_shown(project.build / stage)}")
+    try:
+        folder = build(project, stage).folder
+    finally:
+        project.places.close()
+    project.console.say(f"{stage}: {shown(project.build / stage)}")
     return folder
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """A path as short as it can be: relative where it lies below the current folder."""
     try:
         return str(path.relative_to(Path.cwd()))
@@ -59,11 +81,11 @@ def _reason_words(status: Status) -> str:
 
 def all_statuses(project: Project) -> List[Status]:
     """The status of every stage that this project can have, in the order of the table."""
-    running = project.running_stage()
+    running = project.running_stages()
     demo = project.config.dataset.rendered_pictures > 0
     found = statuses(project, [stage.name for stage in TABLE if demo or stage.name != "render"])
     for status in found:
-        if status.stage.name == running:
+        if status.stage.name in running:
             status.state, status.reasons = RUNNING, ["another command runs it now"]
     return found
 
@@ -91,7 +113,7 @@ def explain(project: Project, stage: str) -> bool:
         raise BadInput(f"{stage} is no stage; stages are {', '.join(STAGES)}.")
     status = plan(project, stage)[-1]
     if status.state == FRESH:
-        print(f"{stage} is fresh: its artifact is {_shown(project.build / stage)}")
+        print(f"{stage} is fresh: its artifact is {shown(project.build / stage)}")
         return False
     print(f"{stage} would run ({status.state}):")
     for reason in status.reasons:
@@ -103,7 +125,7 @@ def explain(project: Project, stage: str) -> bool:
 BLANK_RESULT: Dict[str, Any] = {"verdict": "refused", "findings": [], "plugin": {}, "parity": {}, "uff": None}
 
 
-def audit_graph(graph: str, as_json: bool) -> None:
+def audit_graph(graph: str, as_json: bool, asked: Asked) -> None:
     """Audit a frozen graph that belongs to no project.
 
     Raises:
@@ -111,14 +133,14 @@ def audit_graph(graph: str, as_json: bool) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
         out = Path(folder) / "audit"
-        _run_on_graph("audit", optional_inputs(graph=graph), {}, out, as_json)
+        _run_on_graph("audit", optional_inputs(graph=graph), {}, out, as_json, asked)
         if as_json:
             print_json({**BLANK_RESULT, **_read_json(out / "audit.json")})
         else:
             print((out / "audit.txt").read_text(encoding="utf-8"), end="")
 
 
-def convert_graph(inputs: Dict[str, str], out: str, as_json: bool) -> None:
+def convert_graph(inputs: Dict[str, str], out: str, as_json: bool, asked: Asked) -> None:
     """Convert a frozen graph that belongs to no project.
 
     Raises:
@@ -129,18 +151,20 @@ def convert_graph(inputs: Dict[str, str], out: str, as_json: bool) -> None:
         raise BadInput("convert --graph needs --out FOLDER, where model.uff and its proof are to appear.")
     folder = Path(out).expanduser().absolute()
     parameters = {"parity_pictures": Convert().parity_pictures}
-    _run_on_graph("convert", optional_inputs(**inputs), parameters, folder, as_json)
+    _run_on_graph("convert", optional_inputs(**inputs), parameters, folder, as_json, asked)
     if as_json:
         print_json({**BLANK_RESULT, **_read_json(folder / "result.json"), "uff": str(folder / "model.uff")})
     else:
         print(f"{folder / 'model.uff'}: equality proven, see {folder / 'parity.json'}")
 
 
-def _run_on_graph(stage: str, inputs: Mapping[str, Path], parameters: Dict[str, Any], out: Path, as_json: bool) -> None:
+def _run_on_graph(
+    stage: str, inputs: Mapping[str, Path], parameters: Dict[str, Any], out: Path, as_json: bool, asked: Asked
+) -> None:
     """Run a stage once; with ``as_json``, a refusal is printed as JSON too."""
     row = STAGES[stage]
     try:
-        run_once(Once(stage, row.environment, row.module, inputs, parameters), Console(), out)
+        run_once(Once(stage, row.environment, row.module, inputs, parameters), Console(), out, asked.places())
     except NanoforgeError as error:
         if as_json:
             print_json({**BLANK_RESULT, **error.metrics.get("result", {}), "error": str(error)})
@@ -152,29 +176,29 @@ def _read_json(path: Path) -> Dict[str, Any]:
     return value
 
 
-def audit_project(config: str, overrides: Sequence[str], dry_run: bool, as_json: bool) -> None:
+def audit_project(asked: Asked, as_json: bool) -> None:
     """Audit the project's own graph, made first if need be."""
-    folder = run_stage("audit", config, overrides, dry_run)
+    folder = run_stage("audit", asked)
     if folder:
         print((folder / ("audit.json" if as_json else "audit.txt")).read_text(encoding="utf-8"), end="")
 
 
-def detect(media: str, config: str, overrides: Sequence[str], dry_run: bool) -> None:
+def detect(media: str, asked: Asked) -> None:
     """Detect on the media that the user named, relative to where he is, or on the validation pictures."""
     path = Path(media).expanduser().absolute()
     if media and not path.exists():
         raise BadInput(f"There is no {path}: name a picture, a folder of pictures or a video.")
-    run_stage("detect", config, [*overrides, *([f"detect.media={toml_text(str(path))}"] if media else [])], dry_run)
+    run_stage("detect", asked.also(f"detect.media={toml_text(str(path))}") if media else asked)
 
 
-def checkpoint_override(section: str, checkpoint: str) -> List[str]:
-    """The override that `--checkpoint` stands for."""
-    return [f"{section}.checkpoint={toml_text(checkpoint)}"] if checkpoint else []
+def with_checkpoint(section: str, checkpoint: str, asked: Asked) -> Asked:
+    """What `--checkpoint` adds."""
+    return asked.also(f"{section}.checkpoint={toml_text(checkpoint)}") if checkpoint else asked
 
 
-def show_status(config: str, overrides: Sequence[str], as_json: bool) -> None:
+def show_status(asked: Asked, as_json: bool) -> None:
     """Print the status of every stage, as a table or as JSON."""
-    project = open_project(config, overrides)
+    project = asked.project()
     found = all_statuses(project)
     if as_json:
         print_json(status_json(found))
@@ -191,9 +215,9 @@ def show_status(config: str, overrides: Sequence[str], as_json: bool) -> None:
         print(f"{status.stage.name:10} {status.state:8} {reason}{more}".rstrip())
 
 
-def preview_running(config: str, overrides: Sequence[str]) -> Path:
+def preview_running(asked: Asked) -> Path:
     """Pictures from a training that has not ended; its checkpoints so far are read beside it."""
-    project = open_project(config, overrides)
+    project = asked.project()
     known: Known = {status.stage.name: status for status in plan(project, "train")}
     if known["train"].recipe is None:
         raise StageFailed("There is no training with this configuration: its records are not made yet.")
@@ -209,40 +233,12 @@ def preview_running(config: str, overrides: Sequence[str]) -> Path:
     shutil.rmtree(out, ignore_errors=True)
     inputs = {"records": records.folder, "train": scratch}
     run_once(
-        Once("preview", row.environment, row.module, inputs, row.parameters(project.setting)), project.console, out
+        Once("preview", row.environment, row.module, inputs, row.parameters(project.setting)),
+        project.console,
+        out,
+        project.places,
     )
     return out
-
-
-def tensorboard(config: str, port: int) -> None:
-    """Serve the training's TensorBoard on loopback until Ctrl-C."""
-    project = open_project(config)
-    known = {status.stage.name: status for status in plan(project, "train")}
-    status = known["train"]
-    running = project.store.work_folder("train", status.fingerprint) / "scratch" if status.recipe else None
-    done = status.artifact.folder / "events" if status.artifact else None
-    events = running if running and running.is_dir() else done
-    if events is None:
-        raise StageFailed("There is no training yet whose curves could be shown: run `train` first.")
-    python = environments.ensure("train", project.console, project.config.runner.python36)
-    project.console.say(f"TensorBoard of {_shown(events)}: http://127.0.0.1:{port}/ (Ctrl-C ends it)")
-    code = subprocess.run(
-        [
-            str(python),
-            "-W",
-            "ignore",
-            "-m",
-            "tensorboard.main",
-            "--logdir",
-            str(events),
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-        ]
-    ).returncode
-    if code:
-        raise StageFailed(f"TensorBoard ended with exit code {code}; is port {port} in use? Name another with --port.")
 
 
 def print_json(value: Any) -> None:

@@ -27,6 +27,8 @@ FILE_NAME = "detector.toml"
 
 ARCHITECTURES = ("ssd_mobilenet_v1", "ssd_mobilenet_v2", "ssdlite_mobilenet_v2", "ssd_inception_v2")
 ENCODINGS = ("png", "jpeg")
+RUNNERS = ("auto", "docker", "local")
+HOST_ENVIRONMENTS = ("data", "train", "jetson")
 POLICIES = ("fail", "drop", "fix")
 
 Size = Union[int, List[int]]
@@ -158,9 +160,43 @@ class Detect(Struct, frozen=True, kw_only=True):
 
 
 class Runner(Struct, frozen=True, kw_only=True):
+    use: Annotated[
+        str,
+        Meta(
+            extra_json_schema={"choices": RUNNERS},
+            description="Where stages run: docker (containers), local (virtual environments), auto: docker where an"
+            " engine answers",
+        ),
+    ] = "auto"
+    stages: Annotated[
+        Dict[str, str],
+        Meta(description="Where single stages run: stage = auto, docker, local or the name of a host"),
+    ] = msgspec.field(default_factory=dict)
+    gpu: Annotated[
+        bool,
+        Meta(description="docker: train and evaluate on the GPU (CUDA 9.0, compute capability 3.5 to 7.0)"),
+    ] = False
     python36: Annotated[str, Meta(description="Path of a Python 3.6; empty: found on PATH, in pyenv or conda")] = ""
     cpus: Annotated[int, Meta(ge=0, description="Processors that a stage may use; 0: all")] = 0
     memory_mb: Annotated[int, Meta(ge=0, description="Memory that a stage may use, in MiB; 0: no limit")] = 0
+
+
+class Host(Struct, frozen=True, kw_only=True):
+    """A machine with a Docker engine, such as a Nano; one ``[hosts.NAME]`` each."""
+
+    docker: Annotated[
+        str, Meta(description="Its Docker engine: ssh://user@host, with :port and the socket's path if need be")
+    ] = ""
+    environment: Annotated[
+        str,
+        Meta(
+            extra_json_schema={"choices": ("", *HOST_ENVIRONMENTS)},
+            description="Environment that stages run in there, such as jetson; empty: the stage's own",
+        ),
+    ] = ""
+    l4t: Annotated[
+        str, Meta(description="A Jetson's L4T release, such as 32.7.1 (`head -1 /etc/nv_tegra_release` there)")
+    ] = ""
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -174,7 +210,15 @@ class Config(Struct, frozen=True, kw_only=True):
     export: Annotated[Export, Meta(description="The frozen graph and its postprocessing")] = Export()
     convert: Annotated[Convert, Meta(description="From frozen graph to .uff, with proof")] = Convert()
     detect: Annotated[Detect, Meta(description="Boxes on pictures")] = Detect()
-    runner: Annotated[Runner, Meta(description="How stages run on this machine")] = Runner()
+    runner: Annotated[Runner, Meta(description="Where stages run, and what they may use")] = Runner()
+    hosts: Annotated[Dict[str, Host], Meta(description="Machines to run stages on")] = msgspec.field(
+        default_factory=dict
+    )
+
+
+HOSTS = "hosts"
+ANY_HOST = "hosts.NAME"
+"""How the keys of a host are spelled where no certain host is meant."""
 
 
 class Key(NamedTuple):
@@ -191,7 +235,7 @@ class Key(NamedTuple):
 def keys() -> Iterator[Key]:
     """Every key of ``detector.toml``, in the order of the file."""
     for section in get_type_hints(Config):
-        struct = type(getattr(Config(), section))
+        struct, section = (Host, ANY_HOST) if section == HOSTS else (type(getattr(Config(), section)), section)
         for name, annotated in get_type_hints(struct, include_extras=True).items():
             notes = [note for note in annotated.__metadata__ if isinstance(note, Meta)]
             meaning = next(note.description or "" for note in reversed(notes) if note.description)
@@ -202,7 +246,7 @@ def keys() -> Iterator[Key]:
 def sections() -> Dict[str, str]:
     """Section name -> what it is about."""
     return {
-        name: annotated.__metadata__[0].description
+        ANY_HOST if name == HOSTS else name: annotated.__metadata__[0].description
         for name, annotated in get_type_hints(Config, include_extras=True).items()
     }
 
@@ -247,11 +291,11 @@ Fault = Tuple[str, str]
 def _entries_of_document(document: Mapping[str, Any], text: str) -> Tuple[Entries, List[Fault]]:
     entries: Entries = {}
     faults: List[Fault] = []
-    for section, content in document.items():
+    for section, content in _sections_of(document):
         where = f"line {_line_of(text, section, None)}"
         if not isinstance(content, dict):
             faults.append((where, f"{section} = {content!r} stands outside of a section; {_section_advice(section)}"))
-        elif section not in sections():
+        elif _general(section) not in sections():
             faults.append((where, f"[{section}] is no section; {_section_advice(section)}"))
         else:
             for name, value in content.items():
@@ -259,11 +303,24 @@ def _entries_of_document(document: Mapping[str, Any], text: str) -> Tuple[Entrie
     return entries, faults
 
 
+def _sections_of(document: Mapping[str, Any]) -> Iterator[Tuple[str, Any]]:
+    """The document's tables; those of single hosts as ``hosts.nano``."""
+    for section, content in document.items():
+        if section == HOSTS and isinstance(content, dict) and all(isinstance(host, dict) for host in content.values()):
+            yield from ((f"{HOSTS}.{name}", host) for name, host in content.items())
+        else:
+            yield section, content
+
+
+def _general(section: str) -> str:
+    return ANY_HOST if section.startswith(f"{HOSTS}.") else section
+
+
 def _entries_of_overrides(overrides: Sequence[str]) -> Tuple[Entries, List[Fault]]:
     entries: Entries = {}
     faults: List[Fault] = []
     for override in overrides:
-        match = re.fullmatch(r"\s*(\w+)\.(\w+)\s*=(.*)", override, re.DOTALL)
+        match = re.fullmatch(r"\s*(hosts\.[\w-]+|\w+)\.(\w+)\s*=(.*)", override, re.DOTALL)
         if match:
             section, name, value = match.groups()
             entries[section, name] = Entry(_toml_value(value.strip()), f"--set {override}")
@@ -282,15 +339,17 @@ def _toml_value(text: str) -> Any:
 def _checked_values(entries: Entries) -> Tuple[Dict[str, Dict[str, Any]], List[Fault]]:
     """The entries that are right, as nested values, and what is wrong with the others."""
     known = {(key.section, key.name): key for key in keys()}
-    values: Dict[str, Dict[str, Any]] = {section: {} for section in sections()}
+    values: Dict[str, Dict[str, Any]] = {}
     faults: List[Fault] = []
     for (section, name), entry in entries.items():
-        key = known.get((section, name))
+        key = known.get((_general(section), name))
         problem = _unknown_key(section, name, known) if key is None else _problem_of_value(key, entry.value)
         if problem:
             faults.append((entry.where, problem))
         else:
-            values[section][name] = entry.value
+            top, _, host = section.partition(".")
+            table = values.setdefault(top, {})
+            (table.setdefault(host, {}) if host else table)[name] = entry.value
     return values, faults
 
 
@@ -325,23 +384,39 @@ def _contradictions(config: Config, entries: Entries) -> Iterator[Fault]:
         entry = entries.get((section, name))
         return entry.where if entry else f"[{section}]"
 
-    classes = config.dataset.classes
-    doubled = sorted({name for name in classes if classes.count(name) > 1})
-    if doubled:
-        yield where("dataset", "classes"), f"dataset.classes names {', '.join(doubled)} more than once"
-    if not all(name.strip() for name in classes):
-        yield where("dataset", "classes"), "dataset.classes holds an empty name"
-    if not classes and ("dataset", "classes") not in entries:
-        yield "[dataset]", 'dataset.classes is missing: name the classes to detect, for instance classes = ["raccoon"]'
-    elif classes == []:
-        yield where("dataset", "classes"), "dataset.classes is empty: name at least one class"
+    yield from _contradictions_of_classes(config.dataset.classes, where("dataset", "classes"), entries)
     for kind, policy in config.records.findings.items():
         if policy not in POLICIES:
             yield where("records", "findings"), f"records.findings.{kind} = {policy!r}: expected fail, drop or fix"
     if config.train.warmup_steps >= config.train.steps and ("train", "warmup_steps") in entries:
         yield where("train", "warmup_steps"), "train.warmup_steps must be smaller than train.steps"
+    yield from _contradictions_of_places(config, where("runner", "stages"))
     if config.model.input_size == 0:
         yield where("model", "input_size"), "model.input_size = 0: expected at least 32"
+
+
+def _contradictions_of_classes(classes: List[str], where: str, entries: Entries) -> Iterator[Fault]:
+    doubled = sorted({name for name in classes if classes.count(name) > 1})
+    if doubled:
+        yield where, f"dataset.classes names {', '.join(doubled)} more than once"
+    if not all(name.strip() for name in classes):
+        yield where, "dataset.classes holds an empty name"
+    if not classes and ("dataset", "classes") not in entries:
+        yield "[dataset]", 'dataset.classes is missing: name the classes to detect, for instance classes = ["raccoon"]'
+    elif classes == []:
+        yield where, "dataset.classes is empty: name at least one class"
+
+
+def _contradictions_of_places(config: Config, where_stages: str) -> Iterator[Fault]:
+    for name, host in config.hosts.items():
+        if name in RUNNERS:
+            yield f"[hosts.{name}]", f"a host cannot be called {name}, which is a runner"
+        if not host.docker:
+            yield f"[hosts.{name}]", f'hosts.{name}.docker is missing: where its engine is, such as "ssh://user@{name}"'
+    places = (*RUNNERS, *config.hosts)
+    for stage, place in config.runner.stages.items():
+        if place not in places:
+            yield where_stages, f"runner.stages.{stage} = {place!r}: expected one of {', '.join(places)}"
 
 
 def _unknown_key(section: str, name: str, known: Mapping[Tuple[str, str], Key]) -> str:
@@ -364,7 +439,7 @@ def _line_of(text: str, section: str, name: Union[str, None]) -> int:
     for number, line in enumerate(text.splitlines(), start=1):
         header = re.match(r"\s*\[+\s*([\w-]+)(?:\s*\.\s*([\w-]+))?\s*\]", line)
         if header:
-            inside = header.group(1) == section
+            inside = section in (header.group(1), f"{header.group(1)}.{header.group(2)}")
             if inside and (name is None or header.group(2) == name):
                 return number
         elif (inside and name is not None and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[.=]", line)) or re.match(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import contextmanager
-from typing import Iterator, Optional, Protocol
+from typing import Iterator, Optional, Protocol, Tuple
 
 from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TaskID,
     TaskProgressColumn,
@@ -28,6 +30,9 @@ class Console:
 
     def __init__(self) -> None:
         self._rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._lock = threading.Lock()
+        self._progress: Optional[Progress] = None
+        self._bars = 0
 
     def say(self, text: str) -> None:
         self._rich.print(escape(text))
@@ -50,22 +55,46 @@ class Console:
 
     @contextmanager
     def bar(self, title: str) -> Iterator[Bar]:
-        """A progress bar for one stage."""
+        """A progress bar; several may be open at the same time, in several threads."""
         if not self._rich.is_terminal:
             yield _PlainBar(self, title)
             return
-        columns = (
-            SpinnerColumn(),
-            TextColumn("[bold]{task.fields[title]}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[message]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self._rich, transient=True) as progress:
-            yield _RichBar(progress, progress.add_task(title, total=None, title=title, message=""))
+        progress = self._open_progress()
+        task = progress.add_task(title, total=None, title=title, message="")
+        try:
+            yield _RichBar(progress, task)
+        finally:
+            self._close_bar(progress, task)
+
+    def _open_progress(self) -> Progress:
+        """The one live display that all open bars share."""
+        with self._lock:
+            if self._progress is None:
+                self._progress = Progress(*_columns(), console=self._rich, transient=True)
+                self._progress.start()
+            self._bars += 1
+            return self._progress
+
+    def _close_bar(self, progress: Progress, task: TaskID) -> None:
+        with self._lock:
+            progress.remove_task(task)
+            self._bars -= 1
+            if self._bars == 0:
+                progress.stop()
+                self._progress = None
+
+
+def _columns() -> Tuple[ProgressColumn, ...]:
+    return (
+        SpinnerColumn(),
+        TextColumn("[bold]{task.fields[title]}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[message]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
 
 
 class Bar(Protocol):

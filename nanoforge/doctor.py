@@ -1,69 +1,104 @@
-"""`doctor`: is this machine ready? Every finding comes with its remedy."""
+"""`doctor`: is this machine ready, and the machines that stages are to run on? Every finding comes with its remedy."""
 
 from __future__ import annotations
 
 import os
 import platform
 import shutil
-from typing import Callable, NamedTuple, Tuple
+from typing import Iterator
 
 import psutil
 from invoke.exceptions import Exit
 
-from nanoforge import environments
+from nanoforge import engine_checks, environments, gpu
 from nanoforge.commands import print_json
-from nanoforge.errors import EnvironmentNotReady
+from nanoforge.config import load
+from nanoforge.engine.client import answers, connect
+from nanoforge.errors import BadInput, EnvironmentNotReady
+from nanoforge.findings import ERROR, EXIT_CODES, NOTE, OK, WARNING, Finding
 from nanoforge.folders import cache_folder
+from nanoforge.project import find_config
 
-OK, WARNING, ERROR = "ok", "warning", "error"
 DISK_NEEDED_GB = 4
 MEMORY_NEEDED_GB = 3
 
 
-class Finding(NamedTuple):
-    """One thing that was checked; ``remedy`` is empty where nothing is to do."""
-
-    name: str
-    severity: str
-    message: str
-    remedy: str
-
-
-def run(as_json: bool) -> None:
-    """Print all findings; the exit code is 3 where one of them stops a stage."""
-    findings = [check() for check in CHECKS]
+def run(as_json: bool, host: str, config: str) -> None:
+    """Print all findings; the exit code is that of the worst: 0 ready, 1 a warning, 3 a stage could not run."""
+    findings = list(_on_host(host, config) if host else _here())
     if as_json:
         print_json({"findings": [finding._asdict() for finding in findings]})
     else:
         for finding in findings:
             remedy = f" -> {finding.remedy}" if finding.remedy else ""
             print(f"{finding.severity:8} {finding.name:12} {finding.message}{remedy}")
-    if any(finding.severity == ERROR for finding in findings):
-        raise Exit(code=EnvironmentNotReady.exit_code)
+    code = max(EXIT_CODES[finding.severity] for finding in findings)
+    if code:
+        raise Exit(code=code)
 
 
-def _python36() -> Finding:
+def _here() -> Iterator[Finding]:
+    engine = answers()
+    in_containers = engine is not None
+    yield from (_machine(in_containers), _python36(in_containers), _compiler(in_containers))
+    yield from (_processors(), _memory(), _disk())
+    yield from (_environment("data"), _environment("train"))
+    if engine is None:
+        yield Finding(
+            "engine",
+            NOTE,
+            "no Docker engine answers; stages run in virtual environments",
+            "start Docker to run them in containers",
+        )
+    else:
+        yield from engine_checks.findings(engine, engine_checks.USUAL)
+    yield from gpu.findings(engine.facts() if engine else None)
+    yield engine_checks.emulation()
+
+
+def _on_host(host: str, config: str) -> Iterator[Finding]:
+    hosts = load(find_config(config)).hosts
+    if host not in hosts:
+        raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}]; hosts are {', '.join(hosts) or 'none'}.")
+    try:
+        engine = connect(host, hosts[host].docker)
+    except EnvironmentNotReady as error:
+        yield Finding("ssh", ERROR, f"{host} cannot be used", str(error))
+        return
+    yield Finding("ssh", OK, f"{host} answers at {hosts[host].docker}", "")
+    yield from engine_checks.findings(engine, [hosts[host].environment or "data"], hosts[host].l4t)
+    engine.close()
+
+
+def _python36(optional: bool) -> Finding:
     try:
         found = environments.find_interpreter("train")
     except EnvironmentNotReady as error:
+        if optional:
+            return Finding("python3.6", NOTE, "not found; the train environment runs in containers only", "")
         return Finding("python3.6", ERROR, "not found", str(error))
     return Finding("python3.6", OK, f"{found.version} at {found.path}", "")
 
 
-def _machine() -> Finding:
+def _machine(optional: bool) -> Finding:
     machine = platform.machine()
     if platform.system() == "Linux" and machine == "x86_64":
         return Finding("machine", OK, f"Linux {machine}", "")
     remedy = "train, evaluate, export, audit and convert on a Linux x86_64 machine; TensorFlow 1.12 exists for no other"
-    return Finding("machine", ERROR, f"{platform.system()} {machine}", remedy)
+    return Finding("machine", WARNING if optional else ERROR, f"{platform.system()} {machine}", remedy)
 
 
-def _compiler() -> Finding:
+def _compiler(optional: bool) -> Finding:
     if shutil.which("gcc") or shutil.which("cc"):
         return Finding("compiler", OK, "found", "")
-    ready = _ready("train")
-    remedy = "" if ready else "apt install gcc libc6-dev (pycocotools is compiled once, for the train environment)"
-    return Finding("compiler", OK if ready else ERROR, "no C compiler", remedy)
+    if optional or _ready("train"):
+        return Finding("compiler", OK, "no C compiler, and none is needed", "")
+    return Finding(
+        "compiler",
+        ERROR,
+        "no C compiler",
+        "apt install gcc libc6-dev (pycocotools is compiled once, for the train environment)",
+    )
 
 
 def _disk() -> Finding:
@@ -88,12 +123,9 @@ def _processors() -> Finding:
     return Finding("processors", OK, str(len(os.sched_getaffinity(0))), "")
 
 
-def _environment(name: str) -> Callable[[], Finding]:
-    def check() -> Finding:
-        message = "ready" if _ready(name) else "not made yet; the first stage that needs it makes it"
-        return Finding(f"env {name}", OK, message, "")
-
-    return check
+def _environment(name: str) -> Finding:
+    message = "ready" if _ready(name) else "not made yet; the first stage that needs it makes it"
+    return Finding(f"env {name}", OK, message, "")
 
 
 def _ready(name: str) -> bool:
@@ -101,15 +133,3 @@ def _ready(name: str) -> bool:
         return environments.is_ready(name)
     except EnvironmentNotReady:
         return False
-
-
-CHECKS: Tuple[Callable[[], Finding], ...] = (
-    _machine,
-    _python36,
-    _compiler,
-    _processors,
-    _memory,
-    _disk,
-    _environment("data"),
-    _environment("train"),
-)

@@ -24,6 +24,16 @@ class StageFailed(NanoforgeError):
     exit_code = 1
 
 
+class EngineLost(StageFailed):
+    """A Docker engine or the connection to it went away; the same command goes on once it is back."""
+
+
+class Interrupted(NanoforgeError):
+    """A stage ended because the user asked for it."""
+
+    exit_code = 130
+
+
 class BadInput(NanoforgeError):
     """What the user gave (config, option, file) cannot be used."""
 
@@ -36,4 +46,4 @@ class EnvironmentNotReady(NanoforgeError):
     exit_code = 3
 
 
-INTERRUPTED = 130
+INTERRUPTED = Interrupted.exit_code

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Set
+from typing import Any, Dict, List, Mapping, Optional, Set
 
 from nanoforge.digests import sha256_file, sha256_text
 from nanoforge.environments import lock_files
@@ -20,9 +20,12 @@ from nanoforge.pipeline import Stage
 RECIPE_VERSION = 1
 
 
-def recipe(stage: Stage, parameters: Mapping[str, Any], inputs: Mapping[str, str]) -> Dict[str, Any]:
-    """The recipe of ``stage``; ``inputs`` are name -> content digest."""
+def recipe(
+    stage: Stage, parameters: Mapping[str, Any], inputs: Mapping[str, str], image: Optional[str]
+) -> Dict[str, Any]:
+    """The recipe of ``stage``; ``inputs`` are name -> content digest, ``image`` the id of the container's image."""
     return {
+        **({"image": image} if image else {}),
         "version": RECIPE_VERSION,
         "stage": stage.name,
         "code": {str(path.relative_to(HOME)): sha256_file(path) for path in code_files(stage.module)},

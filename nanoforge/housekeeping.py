@@ -8,7 +8,7 @@ from typing import List
 
 from rich.prompt import Confirm
 
-from nanoforge.commands import all_statuses, open_project
+from nanoforge.commands import Asked, all_statuses
 from nanoforge.errors import BadInput
 from nanoforge.pipeline import STAGES
 from nanoforge.project import Project
@@ -19,7 +19,7 @@ def clean(config: str, stage: str, yes: bool) -> None:
     """Remove a stage's artifacts, or everything that was built; asks first unless ``yes``."""
     if stage and stage not in STAGES:
         raise BadInput(f"{stage} is no stage; stages are {', '.join(STAGES)}.")
-    project = open_project(config)
+    project = Asked(config).project()
     with project.locked():
         folders = [project.store.stage_folder(name) for name in ([stage] if stage else STAGES)]
         found = [folder for folder in folders if folder.is_dir()]
@@ -34,7 +34,7 @@ def clean(config: str, stage: str, yes: bool) -> None:
 
 def gc(config: str, dry_run: bool) -> None:
     """Remove artifacts that are neither current nor the last of their stage, and work folders nobody goes on with."""
-    project = open_project(config)
+    project = Asked(config).project()
     with project.locked():
         unused = _unused(project)
         size = sum(_size(folder) for folder in unused)

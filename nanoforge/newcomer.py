@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Sequence
+from typing import Any, Dict
 
-from nanoforge.build import build
-from nanoforge.commands import show_plan
+from nanoforge.commands import Asked, run_stage
 from nanoforge.config import FILE_NAME
 from nanoforge.console import Console
 from nanoforge.dataset import VocFolders, find_voc_folders
 from nanoforge.errors import BadInput
 from nanoforge.folders import HOME
 from nanoforge.once import Once, run_once
-from nanoforge.plan import plan
 from nanoforge.project import Project
 from nanoforge.store import Store
 from nanoforge.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
@@ -25,7 +24,7 @@ DEMO_FOLDER = "demo"
 DEMO_CONFIG = HOME / "nanoforge" / "demo.toml"
 
 
-def init(photos: str, folder: str, force: bool) -> Path:
+def init(photos: str, folder: str, force: bool, asked: Asked) -> Path:
     """Write a commented detector.toml for a folder of photos into ``folder``; returns the file.
 
     Raises:
@@ -36,7 +35,7 @@ def init(photos: str, folder: str, force: bool) -> Path:
     if target.exists() and not force:
         raise BadInput(f"{target} exists already: edit it, or overwrite it with --force.")
     voc = find_voc_folders(Path(photos).expanduser().absolute())
-    survey = _survey(voc, console)
+    survey = _survey(voc, console, asked)
     classes: Dict[str, int] = survey["classes"]
     if not classes:
         raise BadInput(f"No XML in {voc.annotations} names an object: label the photos first.")
@@ -67,11 +66,11 @@ def _notes(gpu: bool) -> str:
     return f"A detector for the Jetson Nano, made by Nanoforge. Keys with a # stand at their defaults.\n{size}"
 
 
-def _survey(voc: VocFolders, console: Console) -> Dict[str, Any]:
+def _survey(voc: VocFolders, console: Console, asked: Asked) -> Dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
         out = Path(folder) / "survey"
         inputs = {"photos": voc.photos, "annotations": voc.annotations}
-        run_once(Once("survey", "data", "stages.data.survey", inputs, {}), console, out)
+        run_once(Once("survey", "data", "stages.data.survey", inputs, {}), console, out, asked.places())
         survey: Dict[str, Any] = json.loads((out / "survey.json").read_text(encoding="utf-8"))
     return survey
 
@@ -81,19 +80,16 @@ def _relative(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder)) if folder in path.parents else str(path)
 
 
-def demo(overrides: Sequence[str], dry_run: bool) -> None:
+def demo(asked: Asked) -> None:
     """Run the whole chain on pictures that the project renders itself, in ``demo/`` of the current folder."""
     folder = Path.cwd() / DEMO_FOLDER
     config = folder / FILE_NAME
     if not config.exists():
         folder.mkdir(exist_ok=True)
         shutil.copyfile(DEMO_CONFIG, config)
-    project = Project(config, overrides, Console())
-    if dry_run:
-        show_plan(project, plan(project, "report"))
-        return
-    build(project, "report")
-    _show_results(project)
+    here = replace(asked, config=str(config))
+    if run_stage("report", here):
+        _show_results(here.project())
 
 
 def _show_results(project: Project) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Optional
 
-from nanoforge import environments, runner
-from nanoforge.build import limits
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
-from nanoforge.runner import Call, Outcome
+from nanoforge.places import Places, owner_of
+from nanoforge.runner import Call, Limits, Outcome, StageInput, Stop, Talk
 
 
 class Once(NamedTuple):
@@ -25,7 +25,7 @@ class Once(NamedTuple):
     parameters: Mapping[str, Any]
 
 
-def run_once(work: Once, console: Console, out: Path) -> Outcome:
+def run_once(work: Once, console: Console, out: Path, places: Places) -> Outcome:
     """Run the stage and make ``out`` its output folder; nothing is left behind when it fails.
 
     Raises:
@@ -36,26 +36,35 @@ def run_once(work: Once, console: Console, out: Path) -> Outcome:
             raise BadInput(f"{work.name}: there is no {path} (given as {name.replace('_', ' ')}).")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out} exists already and is not empty: name a new folder, or remove it.")
-    python = environments.ensure(work.environment, console)
+    runner = places.runner(work.name, work.environment)
+    runner.prepare()
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{work.name}-", dir=out.parent))
     log = Path(tempfile.gettempdir()) / f"nanoforge-{work.name}-{os.getpid()}.log"
+    call = Call(
+        stage=work.name,
+        module=work.module,
+        inputs={name: StageInput(path.resolve()) for name, path in work.inputs.items()},
+        parameters=work.parameters,
+        output=scratch / "output",
+        scratch=scratch / "scratch",
+        log=log,
+        limits=Limits(0, 0),
+        work=str(scratch),
+        owner=owner_of(out),
+    )
+    stop = Stop()
     try:
-        call = Call(
-            work.name,
-            work.module,
-            python,
-            {name: path.resolve() for name, path in work.inputs.items()},
-            work.parameters,
-            scratch / "output",
-            scratch / "scratch",
-            log,
-            limits(0, 0),
-        )
-        with console.bar(work.name) as bar:
-            outcome = runner.run(call, bar.update, console.warn)
+        with ThreadPoolExecutor(1) as pool, console.bar(work.name) as bar:
+            running = pool.submit(runner.run, call, Talk(bar.update, console.warn), stop)
+            try:
+                outcome = running.result()
+            except KeyboardInterrupt:
+                stop.ask()
+                raise
         os.rename(call.output, out)
         log.unlink()
+        log.with_suffix(".json").unlink() if log.with_suffix(".json").exists() else None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return outcome

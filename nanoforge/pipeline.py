@@ -64,6 +64,7 @@ class Stage:
         inputs: input name -> where it comes from.
         parameters: what the stage's job file holds, and what makes it stale.
         makes: the artifact's files, for people.
+        gpu: whether it has use for a GPU.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Stage:
     inputs: Callable[[Setting], Inputs]
     parameters: Callable[[Setting], Dict[str, Any]]
     makes: str
+    gpu: bool = False
 
 
 def size_of(size: Size) -> List[int]:
@@ -196,6 +198,7 @@ TABLE: Tuple[Stage, ...] = (
         _train_inputs,
         _train_parameters,
         "checkpoints/, pipeline.config, checkpoints.json, history.json, events/",
+        gpu=True,
     ),
     Stage(
         "evaluate",
@@ -205,6 +208,7 @@ TABLE: Tuple[Stage, ...] = (
         _artifacts(records=Artifact("records"), train=Artifact("train")),
         _fields("evaluate", "checkpoint"),
         "evaluation.json, detections.json",
+        gpu=True,
     ),
     Stage(
         "preview",
@@ -214,6 +218,7 @@ TABLE: Tuple[Stage, ...] = (
         _artifacts(records=Artifact("records"), train=Artifact("train")),
         _fields("preview", "checkpoint", "pictures", "score_threshold"),
         "pictures/, detections.json",
+        gpu=True,
     ),
     Stage(
         "export",

@@ -74,8 +74,12 @@ def status_of(project: Project, stage: Stage, known: Known, thorough: bool = Fal
     if unmade:
         reasons = [f"it needs {name}, which is {known[name].state}" for name in unmade]
         return Status(stage, STALE if latest else MISSING, reasons, None, latest)
+    image = project.runner(stage).image
+    if image == "":
+        reasons = [f"the image of environment {stage.environment} is not built yet, or older than docker/"]
+        return Status(stage, STALE if latest else MISSING, reasons, None, latest)
     digests = {name: input_digest(project, source, known, name) for name, source in inputs.items()}
-    recipe = fingerprints.recipe(stage, stage.parameters(project.setting), digests)
+    recipe = fingerprints.recipe(stage, stage.parameters(project.setting), digests, image)
     return _status_of_recipe(project, stage, recipe, latest, thorough)
 
 
@@ -146,10 +150,16 @@ def differences(project: Project, old: Mapping[str, Any], new: Mapping[str, Any]
         yield from _input_difference(project, name, old["inputs"].get(name), new["inputs"].get(name))
     for name, before, after in _changes(old["code"], new["code"]):
         yield f"code {name} was {_verb(before, after)}"
+    if old.get("image") != new.get("image"):
+        yield f"it was made {_image_words(old.get('image'))}, and would be made {_image_words(new.get('image'))}"
     for name, before, after in _changes(old["locks"], new["locks"]):
         yield f"environment lock {name} was {_verb(before, after)}"
     if old["version"] != new["version"]:
         yield "a newer Nanoforge takes more into account"
+
+
+def _image_words(image: Optional[str]) -> str:
+    return f"in image {image.split(':')[-1][:12]}" if image else "in a virtual environment"
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Any]:

@@ -6,10 +6,11 @@ import json
 import os
 import shlex
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from filelock import FileLock, Timeout
 
@@ -17,7 +18,9 @@ from nanoforge import checkpoints, config
 from nanoforge.console import Console
 from nanoforge.digests import DigestCache
 from nanoforge.errors import BadInput
-from nanoforge.pipeline import Setting
+from nanoforge.pipeline import Setting, Stage
+from nanoforge.places import ANYWHERE, Places, Where, owner_of
+from nanoforge.runner import Runner
 from nanoforge.store import Store
 
 
@@ -27,12 +30,15 @@ class Project:
     Args:
         config_file: the project's detector.toml.
         overrides: ``section.key=value`` texts that win over the file.
+        where: what the command line says of where stages run.
 
     Raises:
         BadInput: the file or an override cannot be used.
     """
 
-    def __init__(self, config_file: Path, overrides: Sequence[str], console: Console) -> None:
+    def __init__(
+        self, config_file: Path, overrides: Sequence[str], console: Console, where: Where = ANYWHERE
+    ) -> None:
         self.config = config.load(config_file, overrides)
         self.folder = config_file.absolute().parent
         self.build = self.folder / "build"
@@ -41,6 +47,15 @@ class Project:
         elsewhere = {"records": self.setting.path(self.config.records.folder)} if self.config.records.folder else {}
         self.store = Store(self.build, elsewhere)
         self.digests = DigestCache(self.build / "cache" / "digests.sqlite")
+        self.places = Places(self.config, console, where)
+        self.owner = owner_of(self.folder)
+        self._since = time.strftime("%H:%M:%S")
+        self._running: List[str] = []
+        self._holding = threading.Lock()
+
+    def runner(self, stage: Stage) -> Runner:
+        """What runs the stage: where the user wants it, in the environment it needs."""
+        return self.places.runner(stage.name, stage.environment, stage.gpu)
 
     def log_file(self, stage: str, fingerprint: str) -> Path:
         return self.build / "logs" / f"{stage}-{fingerprint[:12]}.log"
@@ -55,7 +70,7 @@ class Project:
             self.console.say(f"waiting for {self._holder_words()} to finish in {self.folder} …")
             lock.acquire()
         try:
-            self._note_holder(None)
+            self._note_holder()
             yield
         finally:
             self._holder_file.unlink()
@@ -65,9 +80,9 @@ class Project:
     def _holder_file(self) -> Path:
         return self.build / "holder.json"
 
-    def _note_holder(self, stage: Optional[str]) -> None:
+    def _note_holder(self) -> None:
         command = shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
-        note = {"pid": os.getpid(), "command": command, "since": time.strftime("%H:%M:%S"), "stage": stage}
+        note = {"pid": os.getpid(), "command": command, "since": self._since, "stages": self._running}
         _write_json(self._holder_file, note)
 
     def _holder_words(self) -> str:
@@ -75,24 +90,28 @@ class Project:
         command, process, since = (holder.get(name, "unknown") for name in ("command", "pid", "since"))
         return f"`{command}` (process {process}, since {since})"
 
-    def running_stage(self) -> Optional[str]:
-        """The stage that another command runs in this project right now, or None."""
+    def running_stages(self) -> List[str]:
+        """The stages that another command runs in this project right now."""
         lock = FileLock(str(self.build / "lock"))
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            return (_read_json(self._holder_file) or {}).get("stage")
+            return list((_read_json(self._holder_file) or {}).get("stages", []))
         lock.release()
-        return None
+        return []
 
     @contextmanager
     def running(self, stage: str) -> Iterator[None]:
         """Let other commands see that ``stage`` runs."""
-        self._note_holder(stage)
+        with self._holding:
+            self._running.append(stage)
+            self._note_holder()
         try:
             yield
         finally:
-            self._note_holder(None)
+            with self._holding:
+                self._running.remove(stage)
+                self._note_holder()
 
     def note_failure(self, stage: str, fingerprint: str, error: str) -> None:
         _write_json(

@@ -1,38 +1,35 @@
-"""The local runner: a stage as a child process in its virtual environment.
+"""What all runners share: a stage's call and outcome, the stream of its lines, and how its end becomes one sentence.
 
-The stage sees a job file, read-only inputs and an empty output folder, and talks back through its standard output (see
-stages/job.py). The child is a session of its own; it ends with all its children when the runner ends, in any way.
+A stage sees a job file, read-only inputs and an empty output folder, and talks back through its standard output (see
+stages/job.py). Where it runs is a runner's business: `local_runner` or `docker_runner`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, List, Mapping, Optional
+from typing import IO, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
 
-import psutil
-
-from nanoforge.errors import BadInput, NanoforgeError, StageFailed
-from nanoforge.folders import HOME
+from nanoforge.digests import ALL_FILES, Selection
+from nanoforge.errors import BadInput, Interrupted, StageFailed
 
 EVENT_MARK = "::nanoforge:: "
 EXIT_BAD_INPUT = 2
-GRACE_S = 10.0
-MEMORY_CHECK_S = 0.5
 
-# What a stage needs of the user's environment; nothing else gets in, so that no setting of a shell changes a result.
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "OPENBLAS_CORETYPE")
+
+class StageInput(NamedTuple):
+    """A file or folder that a stage reads; ``digest`` of its contents where known, ``selection`` which files count."""
+
+    path: Path
+    digest: str = ""
+    selection: Selection = ALL_FILES
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a stage may use: processors (at least 1), and memory in MiB (0: no limit)."""
+    """What a stage may use: processors (0: all), and memory in MiB (0: the environment's own limit)."""
 
     cpus: int
     memory_mb: int
@@ -49,114 +46,134 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Call:
-    """One run of a stage: its program, where it runs, and what it is to do."""
+    """One run of a stage: its program, and what it is to do.
+
+    Attributes:
+        work: tells this work apart from any other, and is the same when it is tried again.
+        owner: the project, so that what a crash left of it can be found.
+    """
 
     stage: str
     module: str
-    python: Path
-    inputs: Mapping[str, Path]
+    inputs: Mapping[str, StageInput]
     parameters: Mapping[str, Any]
     output: Path
     scratch: Path
     log: Path
     limits: Limits
+    work: str
+    owner: str
+
+    def job(self, inputs: Mapping[str, str], output: str, scratch: str, cpus: int) -> str:
+        """The text of the job file; paths as the stage sees them."""
+        job = {
+            "stage": self.stage,
+            "inputs": dict(inputs),
+            "output": output,
+            "scratch": scratch,
+            "parameters": dict(self.parameters),
+            "cpus": cpus,
+        }
+        return json.dumps(job, indent=1, sort_keys=True)
 
 
-def run(call: Call, on_progress: Callable[[float, float, str], None], on_warning: Callable[[str], None]) -> Outcome:
-    """Run the stage to its end.
+class Talk(NamedTuple):
+    """Where a stage's progress (done, total, a few words) and warnings go."""
 
-    Raises:
-        BadInput, StageFailed: with the stage's own sentence, and where its log is.
-        KeyboardInterrupt: after the stage and its children have ended.
+    on_progress: Callable[[float, float, str], None]
+    on_warning: Callable[[str], None]
+
+
+class Stop:
+    """A request to end, which may come from another thread at any time, also before there is anything to end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._how: Optional[Callable[[], None]] = None
+        self.asked = False
+
+    def ask(self) -> None:
+        with self._lock:
+            self.asked = True
+            how = self._how
+        if how:
+            how()
+
+    def by(self, how: Callable[[], None]) -> None:
+        """From now on, ``how`` ends it; done at once where it was asked for already."""
+        with self._lock:
+            self._how = how
+            asked = self.asked
+        if asked:
+            how()
+
+
+class Runner(Protocol):
+    """One environment, ready to run stages in.
+
+    Attributes:
+        name: for people, such as `local` or `docker`.
+        machine: whose memory stages take here; equal for runners that share it.
+        image: the id of the image, which belongs to a stage's recipe; empty while it is not built, None where the
+            environment is no image.
+        reserves: bytes of memory that a stage may take at most; None where nothing bounds it.
+        capacity: bytes of memory of the machine that it runs on.
     """
-    for folder in (call.output, call.scratch, call.log.parent):
-        folder.mkdir(parents=True, exist_ok=True)
-    outcome = Outcome()
-    with open(call.log, "w", encoding="utf-8") as log:
-        child = _start(call)
-        memory = _MemoryWatch(child.pid, call.limits.memory_mb)
-        threading.Thread(target=_end_what_is_left, args=(child,), daemon=True).start()
-        try:
-            _listen(child, log, outcome, on_progress, on_warning)
-            code = child.wait()
-        finally:
-            memory.stop()
-            end_group(child)
-            _close_pipes(child)
-    if code:
-        raise _failure(call, code, outcome, memory.exceeded)
-    return outcome
+
+    name: str
+    machine: str
+
+    @property
+    def image(self) -> Optional[str]: ...
+
+    @property
+    def reserves(self) -> Optional[int]: ...
+
+    @property
+    def capacity(self) -> int: ...
+
+    def prepare(self) -> None:
+        """Make the environment if it is not there."""
+
+    def tools(self) -> Dict[str, str]:
+        """Name -> version of what is in the environment, for the artifact's record."""
+
+    def run(self, call: Call, talk: Talk, stop: Stop) -> Outcome:
+        """Run the stage to its end.
+
+        Raises:
+            BadInput, StageFailed: with the stage's own sentence, and where its log is.
+            Interrupted: ``stop`` was asked; the stage and its children have ended.
+        """
 
 
-def _start(call: Call) -> subprocess.Popen[str]:
-    job_file = call.scratch / "job.json"
-    job_file.write_text(json.dumps(_job(call), indent=1, sort_keys=True), encoding="utf-8")
-    processors = sorted(os.sched_getaffinity(0))[: call.limits.cpus]
-    return subprocess.Popen(
-        [str(call.python), "-W", "ignore::FutureWarning", "-m", call.module, str(job_file)],
-        cwd=call.scratch,
-        env=_environment(call.limits),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, processors),
-    )
+class Listener:
+    """Keeps a stage's lines in its log, and sorts out the events among them."""
 
+    def __init__(self, log: IO[str], talk: Talk) -> None:
+        self.outcome = Outcome()
+        self._log = log
+        self._talk = talk
 
-def _job(call: Call) -> Dict[str, Any]:
-    return {
-        "stage": call.stage,
-        "inputs": {name: str(path) for name, path in call.inputs.items()},
-        "output": str(call.output),
-        "scratch": str(call.scratch),
-        "parameters": dict(call.parameters),
-        "cpus": call.limits.cpus,
-    }
+    def line(self, text: str) -> None:
+        """Take one line, without its end."""
+        self._log.write(text + "\n")
+        self._log.flush()
+        _, mark, event_text = text.partition(EVENT_MARK)
+        if mark:
+            self._note(_event(event_text))
 
-
-def _environment(limits: Limits) -> Dict[str, str]:
-    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return {
-        **kept,
-        "PYTHONPATH": str(HOME),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONIOENCODING": "utf-8",
-        "PYTHONUNBUFFERED": "1",
-        "OMP_NUM_THREADS": str(limits.cpus),
-        "OPENBLAS_NUM_THREADS": str(limits.cpus),
-        "TF_CPP_MIN_LOG_LEVEL": "1",
-        "NANOFORGE_PARENT_PIPE": "1",
-    }
-
-
-def _listen(
-    child: subprocess.Popen[str],
-    log: IO[str],
-    outcome: Outcome,
-    on_progress: Callable[[float, float, str], None],
-    on_warning: Callable[[str], None],
-) -> None:
-    assert child.stdout is not None
-    for line in child.stdout:
-        log.write(line)
-        log.flush()
-        _, mark, event_text = line.partition(EVENT_MARK)
-        if not mark:
-            continue
-        event = _event(event_text)
+    def _note(self, event: Dict[str, Any]) -> None:
         if "progress" in event:
             progress = event["progress"]
-            on_progress(progress["done"], progress["total"], progress["message"])
+            self._talk.on_progress(progress["done"], progress["total"], progress["message"])
         elif "metrics" in event:
-            outcome.metrics.update(event["metrics"])
+            self.outcome.metrics.update(event["metrics"])
         elif "warning" in event:
-            outcome.warnings.append(event["warning"])
-            on_warning(event["warning"])
+            self.outcome.warnings.append(event["warning"])
+            self._talk.on_warning(event["warning"])
         elif "error" in event:
-            outcome.error = event["error"]
+            self.outcome.error = event["error"]
 
 
 def _event(text: str) -> Dict[str, Any]:
@@ -168,95 +185,45 @@ def _event(text: str) -> Dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-def end_group(child: subprocess.Popen[str]) -> None:
-    """End the child and everything it started: politely, then for good."""
-    for signal_number, patience in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, GRACE_S)):
-        try:
-            os.killpg(child.pid, signal_number)
-        except ProcessLookupError:
-            break
-        if _group_ended(child, patience):
-            break
+class Ending(NamedTuple):
+    """How a stage ended: exit code (negative or over 128: by a signal), and the memory limit that it broke, in MiB."""
+
+    code: int
+    broken_memory_mb: int = 0
+
+    @property
+    def killed(self) -> bool:
+        return self.code in (-9, 137)
 
 
-def _end_what_is_left(child: subprocess.Popen[str]) -> None:
-    """What a stage leaves running would hold its output open, and listening would never end."""
-    child.wait()
-    end_group(child)
+def settle(call: Call, ending: Ending, outcome: Outcome, stop: Stop) -> Outcome:
+    """The outcome of a stage that ended well.
+
+    Raises:
+        NanoforgeError: it did not; of the kind that fits.
+    """
+    if stop.asked:
+        raise Interrupted(f"{call.stage} was interrupted.")
+    if not ending.code and not ending.broken_memory_mb:
+        return outcome
+    kind = BadInput if outcome.error and ending.code == EXIT_BAD_INPUT else StageFailed
+    raise kind(f"{_failure_sentence(call, ending, outcome)} Log: {call.log}", outcome.metrics)
 
 
-def _close_pipes(child: subprocess.Popen[str]) -> None:
-    for pipe in (child.stdin, child.stdout):
-        if pipe:
-            pipe.close()
-
-
-def _group_ended(child: subprocess.Popen[str], patience: float) -> bool:
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        child.poll()
-        try:
-            os.killpg(child.pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def _failure(call: Call, code: int, outcome: Outcome, memory_exceeded: bool) -> NanoforgeError:
-    kind = BadInput if outcome.error and code == EXIT_BAD_INPUT else StageFailed
-    sentence = _failure_sentence(call, code, outcome, memory_exceeded)
-    return kind(f"{sentence} Log: {call.log}", outcome.metrics)
-
-
-def _failure_sentence(call: Call, code: int, outcome: Outcome, memory_exceeded: bool) -> str:
-    if memory_exceeded:
+def _failure_sentence(call: Call, ending: Ending, outcome: Outcome) -> str:
+    if ending.broken_memory_mb:
         return (
-            f"{call.stage} used more than the {call.limits.memory_mb} MiB that runner.memory_mb allows, so it was"
-            " ended: raise the limit or make the work smaller (train.batch_size, model.input_size)."
+            f"{call.stage} used more than its {ending.broken_memory_mb} MiB of memory, so it was ended: make the work"
+            " smaller (train.batch_size, model.input_size) or raise the limit (runner.memory_mb; in containers also"
+            " mem_limit in compose.yml)."
         )
     if outcome.error:
         return f"{call.stage}: {outcome.error}"
-    if code == -signal.SIGKILL:
+    if ending.killed:
         return f"{call.stage} was killed; most often the machine ran out of memory (see runner.memory_mb)."
-    return f"{call.stage} ended with exit code {code} and said:\n{_tail(call.log)}\n"
+    return f"{call.stage} ended with exit code {ending.code} and said:\n{_tail(call.log)}\n"
 
 
 def _tail(log: Path, lines: int = 10) -> str:
     text = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join(f"    {line}" for line in text[-lines:])
-
-
-class _MemoryWatch:
-    """Ends a process tree that holds more memory than allowed.
-
-    An address-space limit (RLIMIT_AS) would count what TensorFlow only reserves, so resident memory is summed instead.
-    """
-
-    def __init__(self, pid: int, limit_mb: int) -> None:
-        self.exceeded = False
-        self._pid = pid
-        self._limit = limit_mb << 20
-        self._stopped = threading.Event()
-        if limit_mb:
-            threading.Thread(target=self._watch, daemon=True).start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def _watch(self) -> None:
-        while not self._stopped.wait(MEMORY_CHECK_S):
-            if _tree_memory(self._pid) > self._limit:
-                self.exceeded = True
-                os.killpg(self._pid, signal.SIGKILL)
-                return
-
-
-def _tree_memory(pid: int) -> int:
-    """Resident bytes of a process and all its descendants."""
-    try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-        return sum(member.memory_info().rss for member in family)
-    except psutil.NoSuchProcess:
-        return 0

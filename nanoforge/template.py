@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterator, Mapping, Tuple
 
-from nanoforge.config import Key, keys, sections
+from nanoforge.config import ANY_HOST, Key, keys, sections
 
 Values = Mapping[Tuple[str, str], Any]
 
@@ -32,7 +32,7 @@ def detector_toml(values: Values, notes: str) -> str:
     """The file's text; ``values`` are set, all other keys stand as comments with their defaults."""
     lines = [f"# {note}".rstrip() for note in notes.splitlines()]
     for section, meaning in sections().items():
-        lines += ["", f"# {meaning}", f"[{section}]"]
+        lines += ["", f"# {meaning}", "# [hosts.nano]" if section == ANY_HOST else f"[{section}]"]
         for key in (key for key in keys() if key.section == section):
             lines += _key_lines(key, values)
     return "\n".join(lines) + "\n"

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nanoforge import build as build_module
-from nanoforge import environments, fingerprint, pipeline, runner
+from nanoforge import environments, fingerprint, local_runner, pipeline, places
 from nanoforge.console import Console
 from nanoforge.project import Project
 
@@ -106,11 +105,12 @@ class Home:
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     fake = Home(tmp_path / "clone")
-    for module in (runner, fingerprint, environments):
+    for module in (local_runner, fingerprint, environments):
         monkeypatch.setattr(module, "HOME", fake.folder)
     monkeypatch.setattr(environments, "ensure", lambda *_args: Path(sys.executable))
     monkeypatch.setattr(environments, "describe", lambda _python: {"python": "3"})
-    assert build_module.environments is environments
+    # An engine that happens to answer on this machine must not change what the tests see.
+    monkeypatch.setattr(places, "answers", lambda: None)
     return fake
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nanoforge import commands, newcomer
+from nanoforge.commands import Asked
 from nanoforge.config import load
 from nanoforge.dataset import find_voc_folders
 from nanoforge.errors import BadInput
@@ -141,7 +142,7 @@ SURVEY = {"pictures": 3, "annotations": 3, "classes": {"dog": 4, "cat": 9}, "siz
 def survey(monkeypatch):
     """Stands in for the survey stage, which tests/data runs for real."""
 
-    def run_once(_work, _console, out):
+    def run_once(_work, _console, out, _places):
         out.mkdir(parents=True)
         (out / "survey.json").write_text(json.dumps(SURVEY))
         return Outcome()
@@ -150,7 +151,7 @@ def survey(monkeypatch):
 
 
 def test_init_writes_a_config_that_loads(survey, photos, tmp_path):
-    target = newcomer.init(str(photos.folder / "photos"), str(tmp_path / "mine"), force=False)
+    target = newcomer.init(str(photos.folder / "photos"), str(tmp_path / "mine"), force=False, asked=Asked())
     found = load(target)
     assert found.dataset.classes == ["cat", "dog"]
     assert Path(found.dataset.photos) == photos.folder / "photos" / "JPEGImages"
@@ -158,14 +159,14 @@ def test_init_writes_a_config_that_loads(survey, photos, tmp_path):
 
 
 def test_init_writes_relative_paths_inside_the_project(survey, photos):
-    target = newcomer.init(str(photos.folder / "photos"), str(photos.folder), force=True)
+    target = newcomer.init(str(photos.folder / "photos"), str(photos.folder), force=True, asked=Asked())
     assert load(target).dataset.photos == "photos/JPEGImages"
 
 
 def test_init_overwrites_only_when_told(survey, photos):
     before = (photos.folder / "detector.toml").read_text()
     with pytest.raises(BadInput, match="--force"):
-        newcomer.init(str(photos.folder / "photos"), str(photos.folder), force=False)
+        newcomer.init(str(photos.folder / "photos"), str(photos.folder), force=False, asked=Asked())
     assert (photos.folder / "detector.toml").read_text() == before
 
 

@@ -47,7 +47,7 @@ def test_each_way_to_fail_is_one_sentence_with_the_log(home, photos, behaviour, 
 
 def test_a_stage_over_its_memory_is_ended_and_explained(home, photos):
     home.behave(records={"eat_mb": 400})
-    with pytest.raises(StageFailed, match="more than the 200 MiB that runner.memory_mb allows"):
+    with pytest.raises(StageFailed, match="more than its 200 MiB of memory"):
         build(photos.project("runner.memory_mb=200"), "records")
 
 
@@ -90,14 +90,15 @@ def test_a_torn_event_line_does_not_end_the_run(home, photos):
 SCRIPT = """
 import sys
 from pathlib import Path
-from nanoforge import environments, fingerprint, runner
+from nanoforge import environments, fingerprint, local_runner, places
 from nanoforge.build import build
 from nanoforge.cli import command
 from nanoforge.console import Console
 from nanoforge.project import Project
 home = Path(sys.argv[1])
-for module in (runner, fingerprint, environments):
+for module in (local_runner, fingerprint, environments):
     module.HOME = home
+places.answers = lambda: None
 environments.ensure = lambda *_: Path(sys.executable)
 environments.describe = lambda _: {}
 from invoke.context import Context
@@ -158,11 +159,11 @@ def test_a_second_command_waits_and_says_for_whom(home, photos):
     home.behave(records={"child": True, "sleep": 3})
     first = start(home, photos)
     family_of(first)
-    assert photos.project().running_stage() == "records"
+    assert photos.project().running_stages() == ["records"]
     second = start(home, photos)
     _, said = second.communicate(timeout=60)
     assert first.wait(30) == 0 and second.returncode == 0
     first.stderr.close()
     assert "waiting for" in said and f"process {first.pid}" in said
     assert home.ran() == ["records"]
-    assert photos.project().running_stage() is None
+    assert photos.project().running_stages() == []

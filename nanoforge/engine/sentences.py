@@ -1,0 +1,73 @@
+"""What the engine's own errors mean, in one sentence with the remedy; the only place that reads their texts."""
+
+from __future__ import annotations
+
+import re
+from typing import Tuple
+
+import requests
+from docker.errors import APIError
+
+# A fragment of the engine's text -> what it means and what helps.
+MEANINGS: Tuple[Tuple[str, str], ...] = (
+    (
+        r"no space left on device",
+        "its disk is full: free some (`docker system df` shows what uses it, `./run gc` removes old artifacts)",
+    ),
+    (
+        r"could not select device driver|nvidia-container-cli",
+        "it cannot give a container the GPU: install the NVIDIA driver and nvidia-container-toolkit, or set"
+        " runner.gpu = false",
+    ),
+    (
+        r"[Uu]nknown runtime specified (\S+)|unknown or invalid runtime name: (\S+)",
+        "it has no such runtime: on a Jetson install nvidia-container-runtime (it comes with JetPack); elsewhere the"
+        " jetson environment cannot run",
+    ),
+    (
+        r"exec format error",
+        "the image is for another processor: on a PC, install qemu-user-static (binfmt) to emulate it",
+    ),
+    (r"Minimum memory limit", "runner.memory_mb is too small for a container: give at least 200"),
+    (r"pull access denied|no such host|manifest unknown|TLS handshake|i/o timeout|connection refused", "%s"),
+    (r"port is already allocated|address already in use", "the port is in use: name another with --port"),
+    (r"invalid mount config.*does not exist", "a folder to mount does not exist on the engine's machine"),
+)
+REGISTRY_ADVICE = (
+    "its base image cannot be fetched: connect to the registry, load a saved image (`./run images --load FILE`), use a"
+    " base that is here (.env, docker/standin), or --runner local"
+)
+
+
+def is_loss(error: Exception) -> bool:
+    """Whether the connection broke, rather than the engine having refused."""
+    if isinstance(error, APIError):
+        return False
+    return isinstance(
+        error,
+        (
+            requests.ConnectionError,
+            requests.Timeout,
+            requests.exceptions.ChunkedEncodingError,
+            ConnectionError,
+            EOFError,
+        ),
+    )
+
+
+def engine_error(name: str, doing: str, error: Exception) -> str:
+    """The engine's error as one sentence."""
+    said = (error.explanation if isinstance(error, APIError) else None) or str(error)
+    text = " ".join(str(said).split())
+    meaning = meaning_of(text)
+    if meaning:
+        return f"The {name} failed while {doing}: {meaning}. (It said: {text})"
+    return f"The {name} failed while {doing}; it said: {text}"
+
+
+def meaning_of(text: str) -> str:
+    """What the engine's text means and what helps; empty where it is not known."""
+    for pattern, meaning in MEANINGS:
+        if re.search(pattern, text):
+            return REGISTRY_ADVICE if meaning == "%s" else meaning
+    return ""

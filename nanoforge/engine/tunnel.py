@@ -1,0 +1,112 @@
+"""One SSH connection that carries all traffic to a remote engine: its socket, forwarded to a private one here.
+
+The system's own ssh client, so that the user's keys, agent and ~/.ssh/config count. A forwarded socket costs one SSH
+connection for everything; docker-py's own ssh:// modes open a connection or a channel with a process for each call.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import List
+from urllib.parse import urlsplit
+
+from nanoforge.errors import BadInput, EnvironmentNotReady
+
+REMOTE_SOCKET = "/var/run/docker.sock"
+CONNECT_S = 15
+# The fastest where processors have AES instructions, as PCs and the Nano's Cortex-A57 have.
+CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr,aes256-ctr"
+
+
+class Tunnel:
+    """Forwards ``address`` to the socket of the engine at ``ssh://[user@]host[:port][/path/of/docker.sock]``.
+
+    Raises:
+        BadInput: the URL cannot be used.
+        EnvironmentNotReady: ssh cannot connect.
+    """
+
+    def __init__(self, name: str, url: str) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="nanoforge-"))
+        self._socket = self._folder / "docker.sock"
+        self._log = self._folder / "ssh.log"
+        self.address = f"unix://{self._socket}"
+        with open(self._log, "wb") as log:
+            self._ssh = subprocess.Popen(
+                _command(name, url, self._socket),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the runner, which still needs the connection to clean up
+            )
+        try:
+            self._wait(name, url)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._ssh.poll() is None:
+            self._ssh.terminate()
+        self._ssh.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _wait(self, name: str, url: str) -> None:
+        deadline = time.monotonic() + CONNECT_S + 5
+        while not self._socket.exists():
+            if self._ssh.poll() is not None or time.monotonic() > deadline:
+                raise EnvironmentNotReady(f"{name} cannot be reached at {url}: {_ssh_reason(self._log)}")
+            time.sleep(0.01)
+
+
+def _command(name: str, url: str, socket: Path) -> List[str]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or host.startswith("-") or (parts.username or "").startswith("-"):
+        raise BadInput(f"hosts.{name}.docker = {url!r}: expected ssh://user@host, with :port if it is not 22.")
+    options = {
+        "BatchMode": "yes",
+        "ConnectTimeout": str(CONNECT_S),
+        "ExitOnForwardFailure": "yes",
+        "ServerAliveInterval": "15",
+        "ServerAliveCountMax": "4",
+        "ControlPath": "none",
+        "Ciphers": CIPHERS,
+    }
+    return [
+        "ssh",
+        *(f"-o{key}={value}" for key, value in options.items()),
+        *(["-p", str(port)] if port else []),
+        "-N",
+        "-L",
+        f"{socket}:{parts.path if parts.path not in ('', '/') else REMOTE_SOCKET}",
+        f"{parts.username}@{host}" if parts.username else host,
+    ]
+
+
+def _ssh_reason(log: Path) -> str:
+    text = log.read_text(encoding="utf-8", errors="replace").strip()
+    said = " ".join(text.split()) or "no answer"
+    advice = {
+        "Permission denied": "set up a key (`ssh-copy-id`), since no password can be asked for here",
+        "Host key verification failed": "connect once by hand with ssh, to accept the host's key",
+        "Could not resolve": "the name is not known; use its address",
+        "Connection refused": "no SSH server runs there, or on another port",
+        "timed out": "is the device on, and in the same network?",
+    }
+    helps = next((remedy for fragment, remedy in advice.items() if fragment in said), "try it by hand with ssh")
+    return f"{helps}. (ssh said: {said})"
+
+
+def ssh_is_installed() -> bool:
+    """Whether there is an ssh client."""
+    return bool(shutil.which("ssh", path=os.environ.get("PATH")))
