@@ -30,6 +30,7 @@ ROOMS = (
     Room("data", "data"),
     Room("report", "data"),
     Room("detect", "data"),
+    Room("detect", "train"),
     Room("reference", "data"),
     Room("reference", "train"),
     Room("train", "train"),

@@ -5,10 +5,9 @@ import os
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 import numpy as np
-from google.protobuf.message import DecodeError
 
 from stages import pixels
-from stages.data import tfrecord
+from stages.detect import tfrecord
 from stages.job import BadInput
 
 Picture = NamedTuple(
@@ -108,9 +107,8 @@ def _load_record(shard: str, offset: int, length: int) -> np.ndarray:
             data = stream.read(length)
         if len(data) < length:
             raise ValueError("the file is cut off")
-        features = tfrecord.Example.FromString(b"".join(tfrecord.contents(data))).features.feature
-        return pixels.decode(b"".join(features["image/encoded"].bytes_list.value))
-    except (OSError, ValueError, DecodeError) as error:
+        return pixels.decode(tfrecord.feature(tfrecord.content(data), "image/encoded"))
+    except (OSError, ValueError) as error:
         raise BadInput(
             "The record at byte %d of %s cannot be read (%s); make the records again" % (offset, shard, error)
         ) from error

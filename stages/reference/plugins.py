@@ -241,7 +241,8 @@ def _sorted_scores(p: NmsParameters, conf: np.ndarray) -> Tuple[np.ndarray, np.n
         passed[p.background] = False
     scores = np.where(passed, scores, scores.dtype.type(0))
     order = np.argsort(-scores, axis=1, kind="mergesort")[:, : p.top_k]
-    return np.take_along_axis(scores, order, 1), np.where(np.take_along_axis(passed, order, 1), order, -1)
+    rows = np.arange(len(scores))[:, np.newaxis]  # no take_along_axis: a Jetson's numpy is 1.13
+    return scores[rows, order], np.where(passed[rows, order], order, -1)
 
 
 def _select(p: NmsParameters, boxes: np.ndarray, scores: np.ndarray, priors: np.ndarray) -> List[int]:

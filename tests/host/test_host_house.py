@@ -50,9 +50,17 @@ def test_the_handshake_needs_the_standard_library_only():
     }
 
 
+def test_detection_needs_numpy_and_opencv_only():
+    files = [path for path in code_files("stages.detect.detect") if path.suffix == ".py"]
+    imported = {name.split(".")[0] for path in files for name in imports(path)}
+    others = {"google", "google_crc32c", "jinja2", "lxml", "matplotlib", "PIL", "scipy", "tensorflow"}
+    assert {"cv2", "numpy"} <= imported and not others & imported
+
+
 def test_python_36_can_read_what_it_has_to():
     python36 = environments.find_interpreter("train").path
-    wanted = [str(path) for path in STAGE_FILES if path.parent.name in ("stages", "train", "convert", "reference")]
+    rooms = ("stages", "train", "convert", "detect", "reference")
+    wanted = [str(CLONE / "docker" / "health.py"), *(str(path) for path in STAGE_FILES if path.parent.name in rooms)]
     program = "import sys\nfor path in sys.argv[1:]:\n    compile(open(path, encoding='utf-8').read(), path, 'exec')"
     done = subprocess.run([str(python36), "-c", program, *wanted], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
