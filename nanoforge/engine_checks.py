@@ -37,7 +37,7 @@ def findings(engine: Engine, services: Sequence[str], l4t: str = "") -> Iterator
     for service in services:
         yield _image(engine, service, l4t)
     if "jetson" in services:
-        yield _nvidia_runtime(facts)
+        yield _runtime(facts, compose.service("jetson", base_variables("jetson", l4t)).runtime)
 
 
 def _confinement(facts: Facts) -> Finding:
@@ -79,7 +79,7 @@ def _disk(engine: Engine, facts: Facts, services: Sequence[str], l4t: str) -> Fi
     try:
         free = _free_here(facts) if engine.shares_files else _free_there(engine, services[0], l4t)
     except (NanoforgeError, OSError, ValueError):
-        return Finding("engine disk", NOTE, "cannot be seen until an image is there", f"./run images {services[0]}")
+        return Finding("engine disk", NOTE, "cannot be seen until an image is there", f"./run images --environments {services[0]}")
     enough = free / 2**30 >= DISK_NEEDED_GIB
     remedy = "" if enough else "docker system df shows what uses it; ./run gc removes old artifacts"
     return Finding("engine disk", OK if enough else WARNING, f"{free / 2**30:.1f} GiB free", remedy)
@@ -117,13 +117,13 @@ def _image(engine: Engine, name: str, l4t: str) -> Finding:
     return Finding(f"image {name}", OK, f"built from what is in docker/, {state.image.size >> 20} MiB", "")
 
 
-def _nvidia_runtime(facts: Facts) -> Finding:
-    if "nvidia" in facts.runtimes:
-        return Finding("gpu runtime", OK, "nvidia", "")
+def _runtime(facts: Facts, runtime: str) -> Finding:
+    if runtime in facts.runtimes:
+        return Finding("runtime", OK, runtime, "")
     return Finding(
-        "gpu runtime",
+        "runtime",
         ERROR,
-        "the engine has no runtime nvidia, so TensorRT is not in its containers",
+        f"the engine has no runtime {runtime}, which puts TensorRT into its containers",
         "on a Jetson: sudo apt install nvidia-container-runtime, then restart Docker",
     )
 

@@ -50,7 +50,9 @@ def code_files(module: str) -> List[Path]:
             continue
         found.add(path)
         waiting.extend(_imports(path))
-    templates = {file for path in found for file in path.parent.rglob("*.j2")}
+    # stages/ itself holds shared modules only; what is below it are other stages' rooms.
+    rooms = {path.parent for path in found} - {HOME / "stages"}
+    templates = {file for room in rooms for file in room.rglob("*.j2")}
     return sorted(found | templates)
 
 

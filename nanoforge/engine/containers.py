@@ -155,12 +155,19 @@ def _ending(engine: Engine, identity: str, doing: str) -> Exit:
             # Its output has ended but it has not: the engine was restarted under it.
             raise EngineLost(engine.loss(doing))
         time.sleep(0.01)
-    now = datetime.fromisoformat(engine.facts().time[:19] + "+00:00").timestamp()
-    events = engine.api.events(since=1, until=int(now) + 1, filters={"container": identity}, decode=True)
+    # Up to the engine's own now: a later time would make it wait for what may still come.
+    events = engine.api.events(since="1", until=_engine_now(engine), filters={"container": identity}, decode=True)
     seen = {event["Action"]: event["Actor"]["Attributes"] for event in events}
     if "die" not in seen:
         raise EngineLost(engine.loss(doing))
     return Exit(int(seen["die"]["exitCode"]), "oom" in seen)
+
+
+def _engine_now(engine: Engine) -> str:
+    """The engine's clock, as seconds since 1970 with nanoseconds."""
+    whole, _, fraction = engine.facts().time.rstrip("Z").partition(".")
+    seconds = datetime.fromisoformat(f"{whole[:19]}+00:00").timestamp()
+    return f"{seconds:.0f}.{fraction[:9]:0<9}"
 
 
 def _exists(engine: Engine, identity: str) -> bool:

@@ -221,7 +221,7 @@ def _save_one(engine: Engine, name: str, folder: Path, console: Console) -> Path
             for chunk in engine.api.get_image(name):
                 archive.write(chunk)
                 done += len(chunk)
-                bar.update(min(done, image.size), image.size, f"{done >> 20} MiB")
+                bar.update(min(done, image.size) >> 20, image.size >> 20, "MiB")
     os.replace(part, target)
     return target
 
