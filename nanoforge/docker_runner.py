@@ -16,7 +16,7 @@ from nanoforge.engine.client import Engine, Facts, Image
 from nanoforge.engine.containers import Container, run, sweep
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.far_work import FarWork
-from nanoforge.near_work import NearWork
+from nanoforge.near_work import NearWork, known_places
 from nanoforge.runner import Call, Ending, Listener, Outcome, Stop, Talk, settle
 
 # How engines and images name the same processors.
@@ -91,7 +91,7 @@ class DockerRunner:
             folder.mkdir(parents=True, exist_ok=True)
         sweep(self.engine, {WORK: call.work})
         with open(call.log, "w", encoding="utf-8") as log:
-            listener = Listener(log, talk)
+            listener = Listener(log, talk, known_places(call))
             with self._work(call, talk) as work:
                 ending = self._run_at(work, call, listener, stop)
                 outcome = settle(call, ending, listener.outcome, stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
@@ -46,6 +47,7 @@ class NearWork:
         call = self._call
         for name, source in call.inputs.items():
             _refuse_links_outside(name, source.path)
+            _refuse_roots_own(name, source.path)
         self._job_file.write_text(call.job(job_inputs(call), OUTPUT, SCRATCH, self._cpus), encoding="utf-8")
         self._hand_to(_user_of(self.carrier))
         return self
@@ -122,6 +124,16 @@ def _refuse_links_outside(name: str, folder: Path) -> None:
         )
 
 
+def _refuse_roots_own(name: str, path: Path) -> None:
+    """What only root may read, no container can: none of them is root."""
+    readable = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
+    if os.getuid() == 0 and path.stat().st_mode & readable != readable:
+        raise BadInput(
+            f"The {name} at {path} can be read by root only, and containers never run as root: chmod -R a+rX {path}, or"
+            " use --runner local."
+        )
+
+
 def _link_outside(root: str) -> Optional[str]:
     waiting = [root] if os.path.isdir(root) else []
     while waiting:
@@ -132,6 +144,12 @@ def _link_outside(root: str) -> Optional[str]:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
     return None
+
+
+def known_places(call: Call) -> Dict[str, str]:
+    """Paths in the container -> the same here, as the user knows them."""
+    inputs = {place: str(call.inputs[name].path) for name, place in job_inputs(call).items()}
+    return {**inputs, OUTPUT: str(call.output), SCRATCH: str(call.scratch)}
 
 
 def job_inputs(call: Call) -> Dict[str, str]:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Dict, List, Mapping
 
 BUILD_TYPE = "urn:nanoforge:stage:v1"
-BUILDER = "urn:nanoforge:runner:local"
+BUILDER = "urn:nanoforge:runner:"
 TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -29,7 +29,7 @@ def statement(record: Mapping[str, Any]) -> Dict[str, Any]:
                 "resolvedDependencies": _dependencies(recipe),
             },
             "runDetails": {
-                "builder": {"id": BUILDER},
+                "builder": {"id": BUILDER + record["runner"]},
                 "metadata": {
                     "invocationId": record["fingerprint"],
                     "startedOn": record["started"],

@@ -148,12 +148,17 @@ class Runner(Protocol):
 
 
 class Listener:
-    """Keeps a stage's lines in its log, and sorts out the events among them."""
+    """Keeps a stage's lines in its log, and sorts out the events among them.
 
-    def __init__(self, log: IO[str], talk: Talk) -> None:
+    Args:
+        places: path as the stage sees it -> path as the user knows it; sentences for him name the latter.
+    """
+
+    def __init__(self, log: IO[str], talk: Talk, places: Mapping[str, str] = {}) -> None:
         self.outcome = Outcome()
         self._log = log
         self._talk = talk
+        self._places = sorted(places.items(), key=lambda place: -len(place[0]))
 
     def line(self, text: str) -> None:
         """Take one line, without its end."""
@@ -170,10 +175,15 @@ class Listener:
         elif "metrics" in event:
             self.outcome.metrics.update(event["metrics"])
         elif "warning" in event:
-            self.outcome.warnings.append(event["warning"])
-            self._talk.on_warning(event["warning"])
+            self.outcome.warnings.append(self._as_known(event["warning"]))
+            self._talk.on_warning(self.outcome.warnings[-1])
         elif "error" in event:
-            self.outcome.error = event["error"]
+            self.outcome.error = self._as_known(event["error"])
+
+    def _as_known(self, sentence: str) -> str:
+        for inside, known in self._places:
+            sentence = sentence.replace(inside, known)
+        return sentence
 
 
 def _event(text: str) -> Dict[str, Any]:

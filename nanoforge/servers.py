@@ -11,7 +11,7 @@ from typing import List, Mapping, Sequence, Tuple
 
 import msgspec
 
-from nanoforge import environments
+from nanoforge import compose, environments
 from nanoforge.commands import Asked, shown
 from nanoforge.console import Console
 from nanoforge.docker_runner import OWNER, DockerRunner, thread_variables
@@ -68,19 +68,20 @@ def _serve(
         code = subprocess.run([str(python), *command]).returncode
         words = ""
     else:
-        code, words = _serve_in_container(project, service, inside, port)
+        code, words = _serve_in_container(project, service, environment, inside, port)
     if code not in (0, 130, 143):
         raise StageFailed(f"{service} ended with exit code {code}; is port {port} in use? (--port) {words}".strip())
 
 
-def _serve_in_container(project: Project, service: str, inside: Mapping[str, str], port: int) -> Tuple[int, str]:
+def _serve_in_container(
+    project: Project, service: str, environment: str, inside: Mapping[str, str], port: int
+) -> Tuple[int, str]:
     engine = project.places.engine(project.places.place(service))
     if not engine.shares_files:
         raise BadInput(f"{service} shows files of this machine, which {engine.name} does not see: use --runner local.")
-    variables = {"NANOFORGE_BUILD": str(project.build), **inside}
-    runner = DockerRunner(engine, service, variables, project.console)
+    runner = DockerRunner(engine, environment, {}, project.console)
     runner.prepare()
-    declared = runner.service
+    declared = compose.service(service, {"NANOFORGE_BUILD": str(project.build), **inside})
     ports = [f"127.0.0.1:{port}:{text.rsplit(':', 1)[-1]}" for text in declared.ports]
     container = Container(
         msgspec.structs.replace(declared, ports=ports),

@@ -1,0 +1,155 @@
+"""The images: what is in them and what is not, that they agree with the lock files, and how they travel."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+from conftest import CLONE, run
+
+from nanoforge import compose, image_tasks
+from nanoforge.engine import images as engine_images
+from nanoforge.engine.client import connect
+from nanoforge.engine.images import pins
+
+
+def in_image(image, *command, code=0):
+    return run("docker", "run", "--rm", "--network", "none", image, *command, code=code).stdout
+
+
+@pytest.mark.parametrize("image", ["nanoforge-data", "nanoforge-train"])
+def test_an_image_is_unprivileged_and_holds_no_build_tools(image):
+    assert in_image(image, "id", "-u").strip() == "1000"
+    for tool in ("gcc", "cc", "make"):
+        assert in_image(image, "sh", "-c", f"command -v {tool} || echo none").strip() == "none"
+    assert in_image(image, "python3", "-c", "import importlib.util as u; print(u.find_spec('pip'))").strip() == "None"
+
+
+@pytest.mark.parametrize(("name", "module"), [("data", "cv2"), ("train", "tensorflow")])
+def test_an_image_tells_where_it_comes_from_and_is_healthy(name, module):
+    image = f"nanoforge-{name}"
+    config = json.loads(run("docker", "inspect", image).stdout)[0]["Config"]
+    labels = config["Labels"]
+    assert labels["nanoforge.recipe"] == compose.image_recipe(compose.service(name))
+    assert len(labels["org.opencontainers.image.revision"].split("-")[0]) == 40
+    lock = CLONE / "docker" / name / "requirements.lock"
+    packages = json.loads(labels["nanoforge.packages"])
+    assert packages["numpy"] == pins(lock, engine_images.PYTHONS[name])["numpy"]
+    said = json.loads(in_image(image, *config["Healthcheck"]["Test"][1:]).splitlines()[-1])
+    assert module in said["modules"]
+
+
+def test_the_train_image_is_tensorflow_112_on_python_36():
+    said = in_image("nanoforge-train", "python", "-W", "ignore", "-c",
+                    "import sys, tensorflow; print(sys.version_info[:2], tensorflow.__version__)")  # fmt: skip
+    assert said.strip() == "(3, 6) 1.12.0"
+
+
+def test_lock_files_dockerfiles_and_images_agree():
+    run(CLONE / "run", "images", "--check", cwd=CLONE)
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A copy of what images are made from, to change it."""
+    for name in ("compose.yml", ".env"):
+        shutil.copy(CLONE / name, tmp_path / name)
+    shutil.copytree(CLONE / "docker", tmp_path / "docker")
+    for module in (compose, engine_images, image_tasks):
+        monkeypatch.setattr(module, "HOME", tmp_path)
+    return tmp_path
+
+
+def disagreements():
+    return [found.problem for found in image_tasks._disagreements(image_tasks.Yard(["data"], "", ""), "data")]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "problem"),
+    [
+        ("data/requirements.lock", "lxml==", "lxml==9", "made from another docker/data/requirements.lock"),
+        ("data/requirements.in", "lxml", "lxml==1.0", "requirements.lock has lxml"),
+        ("data/requirements.in", "lxml", "lxml\nattrs", "requirements.lock lacks attrs"),
+        ("data/Dockerfile", "COPY data/requirements.lock", "COPY data/other.lock", "does not install requirements.lock"),
+        ("health.py", "import os", "import os  # changed", "made from another docker/health.py"),
+    ],
+)
+def test_what_does_not_agree_is_named(clone, file, old, new, problem):
+    path = clone / "docker" / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    assert any(problem in found for found in disagreements()), disagreements()
+
+
+def test_an_image_is_saved_and_loaded_by_an_engine_that_never_built_it(spare, tmp_path):
+    folder = tmp_path / "detector"
+    folder.mkdir()
+    (folder / "detector.toml").write_text(
+        f'[dataset]\nclasses = ["cat"]\n[hosts.nano]\ndocker = "{spare.url}"\n', encoding="utf-8"
+    )
+    spare.docker("rmi", "-f", "nanoforge-data")
+    run(CLONE / "run", "images", "--environments", "data", "--save", tmp_path / "archive", cwd=folder)
+    assert [path.name for path in (tmp_path / "archive").iterdir()] == ["nanoforge-data.tar.gz"]
+    run(CLONE / "run", "images", "--host", "nano", "--load", tmp_path / "archive", cwd=folder)
+    here = json.loads(run("docker", "inspect", "nanoforge-data").stdout)[0]["Id"]
+    assert json.loads(spare.docker("inspect", "nanoforge-data"))[0]["Id"] == here
+    found = json.loads(run(CLONE / "run", "doctor", "--host", "nano", "--json", cwd=folder).stdout)["findings"]
+    assert {row["name"]: row["severity"] for row in found}["image data"] == "ok"
+
+
+def test_what_is_no_archive_is_refused(tmp_path):
+    (tmp_path / "x.tar.gz").write_bytes(b"nothing")
+    refused = run(CLONE / "run", "images", "--load", tmp_path / "x.tar.gz", cwd=CLONE, code=2)
+    assert "is no archive of images" in refused.stderr and "Traceback" not in refused.stderr
+    run(CLONE / "run", "images", "--load", tmp_path / "none", cwd=CLONE, code=2)
+
+
+def test_the_gpu_image_has_cuda_90_and_tensorflow_for_it():
+    """On the stand-in base CUDA's libraries are empty files: this proves that they are where TensorFlow looks for them."""
+    run(CLONE / "run", "images", "--environments", "train-gpu", cwd=CLONE, code=3 if stand_in() else 0)
+    service = compose.service("train-gpu")
+    found = connect().image(service.image)
+    assert found is not None
+    listed = in_image(service.image, "sh", "-c", "ls $(echo $LD_LIBRARY_PATH | tr : ' ')")
+    for library in ("cudart", "cublas", "cufft", "curand", "cusolver", "cusparse", "cupti"):
+        assert f"lib{library}.so.9.0" in listed
+    assert "libcudnn.so.7" in listed
+    names = in_image(service.image, "sh", "-c", "ls /opt/venv/lib/python3.6/site-packages")
+    assert "tensorflow_gpu-1.12.0.dist-info" in names and "tensorflow-1.12.0.dist-info" not in names
+
+
+def stand_in():
+    return compose.variables()["CUDA_BASE"].startswith("nanoforge-standin/")
+
+
+def test_a_gpu_that_the_engine_does_not_have_is_a_sentence(tmp_path):
+    (tmp_path / "detector.toml").write_text(
+        '[dataset]\nrendered_pictures = 20\nclasses = ["cone", "ball", "mug"]\n[runner]\nuse = "docker"\ngpu = true\n'
+    )
+    said = run(CLONE / "run", "train", cwd=tmp_path, code=3).stderr
+    assert "cannot give a container the GPU" in said and "runner.gpu = false" in said
+
+
+@pytest.mark.parametrize("environment", ["data", "train"])
+def test_a_shell_sees_what_a_stage_sees(environment, tmp_path):
+    (tmp_path / "mine.txt").write_text("x")
+    tmp_path.chmod(0o755)
+    words = (
+        "python3 -c 'import stages.job' && ls /nanoforge/inputs/here && id -u && touch /nanoforge/output/x"
+        " && ! touch /nanoforge/inputs/here/y && ls /sys/class/net; exit 5"
+    )
+    shell = subprocess.run(
+        [str(CLONE / "run"), "shell", environment, "--runner", "docker"],
+        input=words, capture_output=True, text=True, cwd=tmp_path, timeout=120, env={**os.environ, "TERM": "dumb"},
+    )  # fmt: skip
+    assert shell.returncode == 5, shell.stderr
+    assert shell.stdout.split() == ["mine.txt", compose.service("data").user.split(":")[0], "lo"]
+    assert run("docker", "ps", "-aq", "--filter", "label=nanoforge=1").stdout == ""
+
+
+def test_both_generations_of_compose_accept_the_file():
+    """Debian's docker-compose is 1.29; version 2 is asked where it is installed, as on the machines of CI that have it."""
+    said = run("docker-compose", "--profile", "stages", "config", "--services", cwd=CLONE).stdout.split()
+    assert set(said) == {"data", "train", "train-gpu", "jetson", "tensorboard", "viewer"} == set(compose.names())
