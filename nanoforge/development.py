@@ -10,7 +10,8 @@ from typing import Dict, List, Mapping, NamedTuple, Sequence
 
 from nanoforge import environments
 from nanoforge.console import Console
-from nanoforge.errors import BadInput, StageFailed
+from nanoforge.engine.client import answers
+from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
 from nanoforge.folders import HOME
 from nanoforge.pipeline import TABLE
 from nanoforge.template import configuration_table
@@ -37,9 +38,11 @@ ROOMS = (
     Room("convert", "train"),
     Room("browser", "host"),
     Room("chain", "host"),
+    Room("containers", "host"),
 )
 # Rooms that only `--all` runs: they need more than a Python (a browser), or take long.
-SLOW_ROOMS = ("browser", "chain")
+ENGINE_ROOM = "containers"
+SLOW_ROOMS = ("browser", "chain", ENGINE_ROOM)
 
 
 def test(room: str, everything: bool) -> None:
@@ -54,6 +57,11 @@ def test(room: str, everything: bool) -> None:
     chosen = [
         known for known in ROOMS if known.name == room or (not room and (everything or known.name not in SLOW_ROOMS))
     ]
+    if any(known.name == ENGINE_ROOM for known in chosen) and not answers():
+        raise EnvironmentNotReady(
+            f"tests/{ENGINE_ROOM} need a Docker engine and none answers: start one, for instance with"
+            ' `export "$(docker/standin/engine.sh FOLDER)"`, and give it base images (docker/standin/README.md).'
+        )
     interpreters = {name: _interpreter(name, console) for name in ("host", "data", "train")}
     failed = [] if room else _checks_that_fail(interpreters["host"])
     for known in chosen:
@@ -63,7 +71,8 @@ def test(room: str, everything: bool) -> None:
     left_out = [name for name in SLOW_ROOMS if not room and not everything]
     if left_out:
         console.say(
-            f"Left out: tests marked slow, and tests/{', tests/'.join(left_out)}; `./run test --all` runs them too."
+            f"Left out: tests marked slow, and tests/{', tests/'.join(left_out)}; `./run test --all` runs them too"
+            f" (tests/{ENGINE_ROOM} need a Docker engine, see docs/development.md)."
         )
     if failed:
         raise StageFailed(f"Failed: {', '.join(failed)}.")

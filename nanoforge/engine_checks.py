@@ -79,7 +79,8 @@ def _disk(engine: Engine, facts: Facts, services: Sequence[str], l4t: str) -> Fi
     try:
         free = _free_here(facts) if engine.shares_files else _free_there(engine, services[0], l4t)
     except (NanoforgeError, OSError, ValueError):
-        return Finding("engine disk", NOTE, "cannot be seen until an image is there", f"./run images --environments {services[0]}")
+        remedy = f"./run images --environments {services[0]}"
+        return Finding("engine disk", NOTE, "cannot be seen until an image is there", remedy)
     enough = free / 2**30 >= DISK_NEEDED_GIB
     remedy = "" if enough else "docker system df shows what uses it; ./run gc removes old artifacts"
     return Finding("engine disk", OK if enough else WARNING, f"{free / 2**30:.1f} GiB free", remedy)

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Seq
 
 import docker
 from docker.types import DeviceRequest, LogConfig, Mount
+from docker.utils.ports import build_port_bindings
 from docker.utils.socket import frames_iter
 
 from nanoforge.compose import Service
@@ -82,7 +83,7 @@ def create(engine: Engine, container: Container) -> str:
         nano_cpus=container.cpus * 10**9 or None,
         runtime=service.runtime or None,
         device_requests=devices or None,
-        port_bindings=docker.utils.ports.build_port_bindings(service.ports) if service.ports else None,
+        port_bindings=build_port_bindings(service.ports) if service.ports else None,
         # Output goes to the runner alone, which keeps it; on the engine's disk it would grow without an end.
         log_config=LogConfig(type="none"),
     )

@@ -38,6 +38,9 @@ score_threshold = 0.001
 
 [detect]
 score_threshold = 0.01
+
+[runner]
+use = "local"
 """
 CHAIN = ["render", "records", "train", "evaluate", "export", "audit", "convert", "detect", "report"]
 
@@ -140,29 +143,32 @@ def test_preview_shows_an_intermediate_checkpoint(detector):
 
 def test_a_foreign_graph_is_audited_and_converted_without_a_project(detector, tmp_path):
     graph = detector / "build/export/frozen_inference_graph.pb"
-    audit = json.loads(run("audit", "--graph", str(graph), "--json", cwd=tmp_path).stdout)
+    here = ["--runner", "local"]
+    audit = json.loads(run("audit", "--graph", str(graph), "--json", *here, cwd=tmp_path).stdout)
     assert audit["verdict"] == "convertible"
     pipeline = detector / "build/export/pipeline.config"
     told = run(
-        "convert", "--graph", str(graph), "--pipeline-config", str(pipeline), "--out", "with", "--json", cwd=tmp_path
-    )
+        "convert", "--graph", str(graph), "--pipeline-config", str(pipeline), "--out", "with", "--json", *here,
+        cwd=tmp_path,
+    )  # fmt: skip
     result = json.loads(told.stdout)
     assert result["verdict"] == "convertible" and Path(result["uff"]).is_file()
     assert result["parity"]["matched"] == result["parity"]["detections"]
     assert Path(result["uff"]).read_bytes() == (detector / "build/convert/model.uff").read_bytes()
-    run("convert", "--graph", str(graph), "--out", "without", cwd=tmp_path)
+    run("convert", "--graph", str(graph), "--out", "without", *here, cwd=tmp_path)
     assert (tmp_path / "without/model.uff").read_bytes() == Path(result["uff"]).read_bytes()
 
 
 def test_what_is_no_graph_is_refused_with_json_and_nothing_is_written(tmp_path):
     graph = tmp_path / "graph.pb"
     graph.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    refused = run("convert", "--graph", str(graph), "--out", "out", "--json", cwd=tmp_path, code=2)
+    here = ["--runner", "local"]
+    refused = run("convert", "--graph", str(graph), "--out", "out", "--json", *here, cwd=tmp_path, code=2)
     assert json.loads(refused.stdout)["verdict"] == "refused"
     assert "LFS" in refused.stderr and "Traceback" not in refused.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["graph.pb"]
     assert (
-        json.loads(run("audit", "--graph", str(graph), "--json", cwd=tmp_path, code=2).stdout)["verdict"] == "refused"
+        json.loads(run("audit", "--graph", str(graph), "--json", *here, cwd=tmp_path, code=2).stdout)["verdict"] == "refused"
     )
 
 

@@ -1,4 +1,4 @@
-"""Tests with real engines: the one that DOCKER_HOST names, and a second one of their own behind an SSH server on loopback.
+"""Tests with real engines: the one that DOCKER_HOST names, and a second one of their own behind an SSH server.
 
 A probe stands in for the stages where a test wants a stage to misbehave; images, engines and SSH are real.
 """

@@ -1,4 +1,4 @@
-"""An engine that does not see this machine's files, behind ssh as a Nano is: what is sent, kept, proven and brought back."""
+"""An engine that does not see this machine's files, behind ssh as a Nano is: what is sent, proven and brought back."""
 
 import os
 import threading

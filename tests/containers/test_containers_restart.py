@@ -1,4 +1,4 @@
-"""The engine goes away in the middle of a stage: one sentence, nothing lost, and the same command goes on afterwards."""
+"""The engine goes away in the middle of a stage: one sentence, nothing lost, and the same command goes on."""
 
 import threading
 

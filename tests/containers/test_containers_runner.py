@@ -33,7 +33,8 @@ ADDRESS = ["172.17.0.1", 22]
 
 
 def test_a_stage_can_write_its_output_and_scratch_and_nothing_else(stage, files):
-    stage.run("look", inputs={"files": files.folder}, write=[*PLACES, "/nanoforge/scratch/x", "/tmp/x"], address=ADDRESS)
+    places = [*PLACES, "/nanoforge/scratch/x", "/tmp/x"]
+    stage.run("look", inputs={"files": files.folder}, write=places, address=ADDRESS)
     refused = stage.looked()["refused"]
     assert {path for path, reason in refused.items() if not reason} == {"/nanoforge/scratch/x", "/tmp/x"}
     assert (files.folder / "a.txt").read_bytes() == b"a"
@@ -92,7 +93,8 @@ Stage(runner, Path(sys.argv[3])).run(sys.argv[4], write=[], address=["127.0.0.1"
 
 def start_as(probe, folder, do, more=None):
     """A runner in a process of its own."""
-    environment = {**os.environ, **(more or {}), "PYTHONPATH": os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")])}
+    path = os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, **(more or {}), "PYTHONPATH": path}
     command = [sys.executable, "-c", RUN_AS, str(CLONE), str(probe), str(folder), do]
     return subprocess.Popen(command, env=environment, cwd="/", text=True, stderr=subprocess.PIPE)
 

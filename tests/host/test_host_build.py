@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import threading
+import time
 
 import pytest
 
@@ -13,6 +15,7 @@ from nanoforge.housekeeping import _unused
 from nanoforge.pipeline import TABLE, upstream
 from nanoforge.plan import plan
 from nanoforge.project import Project
+from nanoforge.runner import Outcome
 
 EVERYTHING = ["records", "train", "evaluate", "export", "audit", "convert", "detect", "report"]
 
@@ -231,3 +234,84 @@ def test_a_remote_start_checkpoint_is_known_by_its_digest_before_it_is_there(hom
     build(photos.project(), "records")
     status = plan(project, "train")[-1]
     assert status.recipe["inputs"]["start"] == "b9380178b2e35333f1a735e39745928488bdabeb9ed20bc6fa07af8172cb5adc"
+
+
+class Together:
+    """Stands in for runners of containers: bounded in memory, and able to tell which stages ran at the same time."""
+
+    machine = name = "docker"
+    image = "sha256:0"
+
+    def __init__(self, reserves, capacity):
+        self.reserves = reserves
+        self.capacity = capacity
+        self.at_once = set()
+        self._running = []
+        self._lock = threading.Lock()
+
+    def prepare(self):
+        """Nothing to make."""
+
+    def tools(self):
+        return {}
+
+    def run(self, call, talk, stop):
+        with self._lock:
+            self._running.append(call.stage)
+            self.at_once.add(frozenset(self._running))
+        time.sleep(0.3)
+        call.output.mkdir(parents=True)
+        for name in ("out.txt", "pipeline.config", "label_map.pbtxt"):
+            (call.output / name).write_text(call.stage)
+        with self._lock:
+            self._running.remove(call.stage)
+        if call.stage == self.fails:
+            raise StageFailed("no")
+        return Outcome()
+
+    fails = ""
+
+
+def with_runner(monkeypatch, runner):
+    monkeypatch.setattr(Project, "runner", lambda _self, _stage: runner)
+    return runner
+
+
+def test_stages_that_do_not_need_each_other_run_at_the_same_time_where_memory_allows(home, photos, monkeypatch):
+    runner = with_runner(monkeypatch, Together(reserves=4, capacity=8))
+    build(photos.project(), "report")
+    assert frozenset({"evaluate", "export"}) in runner.at_once
+    assert max(map(len, runner.at_once)) == 2
+
+
+@pytest.mark.parametrize("reserves", [5, None])
+def test_stages_wait_for_memory(home, photos, monkeypatch, reserves):
+    runner = with_runner(monkeypatch, Together(reserves=reserves, capacity=8))
+    build(photos.project(), "report")
+    assert set(map(len, runner.at_once)) == {1}
+
+
+def test_what_runs_beside_a_stage_that_fails_is_kept(home, photos, monkeypatch):
+    runner = with_runner(monkeypatch, Together(reserves=4, capacity=8))
+    runner.fails = "evaluate"
+    with pytest.raises(StageFailed, match="no"):
+        build(photos.project(), "report")
+    states = {status.stage.name: status.state for status in all_statuses(photos.project())}
+    assert states["export"] == "fresh" and states["evaluate"] == "failed"
+
+
+def test_an_image_that_is_not_built_yet_is_a_reason(home, photos, monkeypatch):
+    runner = with_runner(monkeypatch, Together(reserves=4, capacity=8))
+    runner.image = ""
+    assert reasons(photos, "records") == ["the image of environment data is not built yet, or older than docker/"]
+
+
+def test_another_image_makes_stale_and_is_named(home, photos, monkeypatch):
+    build(photos.project(), "records")
+    runner = with_runner(monkeypatch, Together(reserves=4, capacity=8))
+    runner.image = "sha256:0123456789abcdef"
+    assert reasons(photos, "records") == [
+        "it was made in a virtual environment, and would be made in image 0123456789ab"
+    ]
+    build(photos.project(), "records")
+    assert reasons(photos, "records") == []

@@ -1,0 +1,190 @@
+"""Where stages run, and what doctor says of the machine: choices by options and config, GPUs, an engine's own words."""
+
+import io
+import tarfile
+
+import pytest
+import requests
+from docker.errors import APIError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nanoforge import config, engine_checks, gpu, places
+from nanoforge.console import Console
+from nanoforge.engine import sentences, volumes
+from nanoforge.engine.client import Facts
+from nanoforge.errors import BadInput, StageFailed
+from nanoforge.findings import ERROR, NOTE, OK, WARNING
+from nanoforge.places import Places, Where
+
+
+def configured(**runner):
+    hosts = {"nano": config.Host(docker="ssh://me@nano", environment="jetson", l4t="32.7.1")}
+    return config.Config(runner=config.Runner(**runner), hosts=hosts)
+
+
+@pytest.mark.parametrize(
+    ("runner", "where", "answers", "place"),
+    [
+        ({}, Where(), False, "local"),
+        ({}, Where(), True, "docker"),
+        ({"use": "local"}, Where(), True, "local"),
+        ({"use": "docker"}, Where(), False, "docker"),
+        ({"use": "docker", "stages": {"detect": "local"}}, Where(), True, "local"),
+        ({"stages": {"detect": "nano"}}, Where(), False, "nano"),
+        ({"stages": {"train": "nano"}}, Where(), False, "local"),
+        ({"use": "local"}, Where(runner="docker"), True, "docker"),
+        ({"stages": {"detect": "nano"}}, Where(runner="local"), True, "local"),
+        ({"use": "local"}, Where(runner="local", hosts={"detect": "nano"}), True, "nano"),
+        ({"use": "local"}, Where(hosts={"train": "nano"}), True, "local"),
+    ],
+)
+def test_who_says_where_a_stage_runs(monkeypatch, runner, where, answers, place):
+    monkeypatch.setattr(places, "answers", lambda: object() if answers else None)
+    assert Places(configured(**runner), Console(), where).place("detect") == place
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (Where(runner="podman"), "expected one of auto, docker, local"),
+        (Where(hosts={"detect": "nona"}), r"no \[hosts.nona\]; hosts are nano"),
+    ],
+)
+def test_an_unknown_runner_or_host_is_named(where, words):
+    with pytest.raises(BadInput, match=words):
+        Places(configured(), Console(), where)
+
+
+def test_a_stage_that_does_not_exist_is_named():
+    with pytest.raises(BadInput, match="runner.stages names detcet"):
+        Places(configured(stages={"detcet": "local"}), Console(), Where())
+
+
+def fake_nvidia_smi(tmp_path, monkeypatch, text):
+    """A line for each GPU, as its documentation has it for the options that gpu.py gives."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+
+def facts(*runtimes, **more):
+    words = {"version": "20", "architecture": "x86_64", "cpus": 2, "memory": 8 << 30, "storage_driver": "overlay2",
+             "root": "/", "security": (), "time": "2026-01-01T00:00:00.5Z", "system": "Debian"}  # fmt: skip
+    return Facts(**{**words, "runtimes": runtimes, **more})
+
+
+@pytest.mark.parametrize(
+    ("line", "severity", "words"),
+    [
+        ("NVIDIA GeForce GTX 1080, 6.1, 8192", OK, "compute capability 6.1"),
+        ("Tesla V100-SXM2-16GB, 7.0, 16160", OK, "7.0"),
+        ("NVIDIA GeForce RTX 2080, 7.5, 8192", WARNING, "CUDA 9.0 cannot drive it"),
+        ("NVIDIA GeForce RTX 3090, 8.6, 24576", WARNING, "CUDA 9.0 cannot drive it"),
+        ("GeForce GT 430, 2.1, 1024", WARNING, "needs at least 3.5"),
+    ],
+)
+def test_a_gpu_is_judged_by_its_compute_capability(tmp_path, monkeypatch, line, severity, words):
+    fake_nvidia_smi(tmp_path, monkeypatch, line)
+    found = next(iter(gpu.findings(facts("nvidia"))))
+    assert found.severity == severity and words in found.message
+    assert severity == OK or found.remedy
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "a, b, c", "Failed to initialize NVML: Driver mismatch"])
+def test_a_driver_that_tells_nothing_is_no_gpu(tmp_path, monkeypatch, text):
+    fake_nvidia_smi(tmp_path, monkeypatch, text)
+    assert [found.severity for found in gpu.findings(None)] == [NOTE]
+
+
+def test_a_usable_gpu_needs_the_engines_runtime(tmp_path, monkeypatch):
+    fake_nvidia_smi(tmp_path, monkeypatch, "Tesla P100, 6.0, 16280")
+    assert [found.severity for found in gpu.findings(facts("runc"))] == [OK, WARNING]
+    assert [found.severity for found in gpu.findings(facts("nvidia"))] == [OK, OK]
+
+
+def test_an_engine_that_maps_users_cannot_be_used():
+    assert engine_checks._confinement(facts(security=("name=seccomp", "name=rootless"))).severity == ERROR
+    assert engine_checks._confinement(facts(security=("name=userns",))).severity == ERROR
+    assert engine_checks._confinement(facts(security=("name=seccomp,profile=default",))).severity == OK
+
+
+def test_a_clock_that_is_off_is_told():
+    found = engine_checks._clock(facts())
+    assert found.severity == WARNING and "timedatectl" in found.remedy
+
+
+# What engines were seen to say, and the remedy that must be named.
+SAID = {
+    "write /x: no space left on device": "disk is full",
+    'could not select device driver "" with capabilities: [[gpu]]': "nvidia-container-toolkit",
+    "Unknown runtime specified nvidia": "nvidia-container-runtime",
+    'standard_init_linux.go:228: exec user process caused: exec format error': "qemu-user-static",
+    "Minimum memory limit allowed is 6MB": "at least 200",
+    "pull access denied for nanoforge-x, repository does not exist": "images --load",
+    "Get https://x/v2/: dial tcp: lookup x: no such host": "images --load",
+    "driver failed: Bind for 127.0.0.1:6006 failed: port is already allocated": "--port",
+}
+
+
+@pytest.mark.parametrize(("said", "remedy"), SAID.items())
+def test_an_engines_words_come_with_their_remedy(said, remedy):
+    response = requests.Response()
+    response.status_code = 500
+    error = APIError("500 Server Error", response=response, explanation=said)
+    sentence = sentences.engine_error("Docker engine", "doing that", error)
+    assert remedy in sentence and said in sentence
+
+
+def archive(*members):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for member, content in members:
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return tarfile.open(fileobj=io.BytesIO(buffer.getvalue()))
+
+
+def link(name, target):
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = tarfile.SYMTYPE, target
+    return member
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        tarfile.TarInfo("../evil"),
+        tarfile.TarInfo("/etc/evil"),
+        tarfile.TarInfo("./a/../../evil"),
+        link("link", "/etc/passwd"),
+    ],
+)
+def test_an_archive_from_the_far_end_cannot_leave_the_output(tmp_path, member):
+    into = tmp_path / "output"
+    into.mkdir()
+    with pytest.raises(StageFailed, match="is no plain file inside the output"):
+        list(volumes._unpacked(archive((member, b"")), into, lambda _: None))
+    assert list(tmp_path.iterdir()) == [into] and not list(into.iterdir())
+
+
+NAMES = st.from_regex(r"[a-z]{1,8}(/[a-z]{1,8}){0,2}", fullmatch=True)
+
+
+@given(st.dictionaries(NAMES, st.binary(max_size=2000), max_size=5))
+def test_what_is_sent_is_what_an_archive_reader_reads(tmp_path_factory, contents):
+    names = [name for name in contents if not any(other.startswith(f"{name}/") for other in contents)]
+    folder = tmp_path_factory.mktemp("send")
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(contents[name])
+    counted = []
+    stream = volumes._TarStream({name: folder / name for name in names}, 1000, counted.append)
+    data = b"".join(stream.blocks())
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        read = {member.name: tar.extractfile(member).read() for member in tar}
+        assert all(member.uid == 1000 for member in tar.getmembers())
+    assert read == {name: contents[name] for name in names}
+    assert sum(counted) == sum(len(contents[name]) for name in names)
+    assert {name: file.size for name, file in stream.sent.items()} == {name: len(contents[name]) for name in names}
