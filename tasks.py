@@ -277,13 +277,14 @@ def clean(_c, config="", stage="", yes=False):
     housekeeping.clean(config, stage, yes)
 
 
-@command()
-def gc(_c, config="", dry_run=False):
+@command(help={"host": "Remove what is kept of this project on that host instead."})
+def gc(_c, config="", dry_run=False, host=""):
     """Remove artifacts that no current stage uses, and leftovers of interrupted runs.
 
     Example: ./run gc --dry-run
+    Example: ./run gc --host nano
     """
-    housekeeping.gc(config, dry_run)
+    housekeeping.gc(config, dry_run, host)
 
 
 @command(

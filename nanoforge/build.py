@@ -20,6 +20,8 @@ from nanoforge.runner import Call, Limits, Outcome, Runner, StageInput, Stop, Ta
 from nanoforge.store import ArtifactFolder, discard
 
 MOST_AT_ONCE = 4
+# How a runner's name is shown; others are hosts.
+PLACES = {"local": "", "docker": " (in a container)"}
 
 
 def build(project: Project, target: str) -> ArtifactFolder:
@@ -165,14 +167,14 @@ class _Walk:
 def _begin(project: Project, status: Status, known: Known) -> _Run:
     """Get everything ready for a stage to run."""
     stage, console = status.stage, project.console
-    console.say(f"{stage.name}: {stage.summary}")
+    runner = project.runner(stage)
+    console.say(f"{stage.name}: {stage.summary}{PLACES.get(runner.name, f' (on {runner.name})')}")
     for reason in status.reasons:
         console.say(f"  because {reason}")
     _set_aside_damaged(project, status)
     if stage.name == "train":
         checkpoints.fetch(project.setting.start)
     note_listings(project, stage)
-    runner = project.runner(stage)
     runner.prepare()
     call = _call(project, status, known)
     shutil.rmtree(call.output, ignore_errors=True)

@@ -9,6 +9,8 @@ from typing import List
 from rich.prompt import Confirm
 
 from nanoforge.commands import Asked, all_statuses
+from nanoforge.docker_runner import OWNER
+from nanoforge.engine import volumes
 from nanoforge.errors import BadInput
 from nanoforge.pipeline import STAGES
 from nanoforge.project import Project
@@ -32,9 +34,15 @@ def clean(config: str, stage: str, yes: bool) -> None:
             project.console.good(f"removed {_size_words(size)}")
 
 
-def gc(config: str, dry_run: bool) -> None:
-    """Remove artifacts that are neither current nor the last of their stage, and work folders nobody goes on with."""
+def gc(config: str, dry_run: bool, host: str) -> None:
+    """Remove artifacts that are neither current nor the last of their stage, and work folders nobody goes on with.
+
+    On a host: the volumes that keep this project's inputs there.
+    """
     project = Asked(config).project()
+    if host:
+        _gc_far(project, host, dry_run)
+        return
     with project.locked():
         unused = _unused(project)
         size = sum(_size(folder) for folder in unused)
@@ -43,6 +51,19 @@ def gc(config: str, dry_run: bool) -> None:
             if not dry_run:
                 discard(folder)
         project.console.say(f"{_size_words(size)} {'could be freed' if dry_run else 'freed'}")
+
+
+def _gc_far(project: Project, host: str, dry_run: bool) -> None:
+    if host not in project.config.hosts:
+        raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}].")
+    with project.locked():
+        engine = project.places.engine(host)
+        kept = volumes.having(engine, {OWNER: project.owner})
+        for volume in kept:
+            project.console.say(f"{'would remove' if dry_run else 'removing'} {volume} on {host}")
+            if not dry_run:
+                volumes.discard(engine, volume)
+        project.console.say(f"{len(kept)} volumes of this project on {host}")
 
 
 def _unused(project: Project) -> List[Path]:

@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict
 
+from nanoforge import gpu
 from nanoforge.commands import Asked, run_stage
 from nanoforge.config import FILE_NAME
 from nanoforge.console import Console
 from nanoforge.dataset import VocFolders, find_voc_folders
+from nanoforge.engine.client import answers
 from nanoforge.errors import BadInput
 from nanoforge.folders import HOME
 from nanoforge.once import Once, run_once
@@ -42,7 +44,7 @@ def init(photos: str, folder: str, force: bool, asked: Asked) -> Path:
     console.say(f"{survey['pictures']} photos in {voc.photos}, {survey['annotations']} XML files in {voc.annotations}")
     for name, boxes in sorted(classes.items(), key=lambda item: -item[1]):
         console.say(f"  {name}: {boxes} boxes")
-    settings = GPU_SETTINGS if shutil.which("nvidia-smi") else CPU_SETTINGS
+    settings = GPU_SETTINGS if _can_train_on_gpu(console) else CPU_SETTINGS
     values = {
         ("dataset", "photos"): _relative(voc.photos, target.parent),
         ("dataset", "annotations"): _relative(voc.annotations, target.parent),
@@ -56,11 +58,22 @@ def init(photos: str, folder: str, force: bool, asked: Asked) -> Path:
     return target
 
 
-def _notes(gpu: bool) -> str:
+def _can_train_on_gpu(console: Console) -> bool:
+    """Whether there is a GPU that CUDA 9.0 drives, and an engine that gives it to containers; says why not."""
+    found = gpu.gpus()
+    engine = answers() if any(each.usable for each in found) else None
+    if engine and "nvidia" in engine.facts().runtimes:
+        return True
+    if found:
+        console.warn(f"{found[0].name} will not be used for training; `./run doctor` says why.")
+    return False
+
+
+def _notes(on_gpu: bool) -> str:
     size = (
-        "The sizes below suit a GPU of the GTX 10 or RTX 20 kind or better."
-        if gpu
-        else "No GPU was found here, so the sizes below suit a processor: a narrow network, about half an hour.\n"
+        "The sizes below suit a GPU of the GTX 10 kind or better; training runs on it in a container."
+        if on_gpu
+        else "Training runs on the processor, so the sizes below suit one: a narrow network, about half an hour.\n"
         "The Nano's usual one is ssd_mobilenet_v2, depth_multiplier 1.0, input_size 300, steps 20000 (with a GPU)."
     )
     return f"A detector for the Jetson Nano, made by Nanoforge. Keys with a # stand at their defaults.\n{size}"

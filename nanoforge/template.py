@@ -16,6 +16,7 @@ GPU_SETTINGS: Dict[Tuple[str, str], Any] = {
     ("model", "input_size"): 300,
     ("train", "steps"): 20000,
     ("train", "batch_size"): 24,
+    ("runner", "gpu"): True,
 }
 CPU_SETTINGS: Dict[Tuple[str, str], Any] = {
     ("model", "architecture"): "ssd_mobilenet_v1",

@@ -1,4 +1,4 @@
-"""The whole chain through containers, held against the local runner stage by stage; its last step on another machine."""
+"""The whole chain in containers, held against the local runner stage by stage; its last step on another machine."""
 
 import json
 import re

@@ -150,7 +150,7 @@ def test_a_shell_sees_what_a_stage_sees(environment, tmp_path):
 
 
 def composes():
-    """Debian's docker-compose 1.29, and Compose v2 where the machine has it (NANOFORGE_COMPOSE_V2 names its program)."""
+    """Debian's docker-compose 1.29, and Compose v2 where NANOFORGE_COMPOSE_V2 names its program."""
     return [program for program in ("docker-compose", os.environ.get("NANOFORGE_COMPOSE_V2", "")) if program]
 
 
