@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import signal
@@ -40,6 +41,14 @@ def command(help: Optional[Dict[str, str]] = None, **options: Any) -> Callable[[
             except BrokenPipeError:
                 # The reader, such as `head`, has seen enough; what Python would still flush has nowhere to go.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                where = f" ({error.filename})" if error.filename else ""
+                raise Exit(
+                    f"The disk is full{where}: free some space and run the same command again; it goes on from there.",
+                    code=1,
+                ) from None
             except KeyboardInterrupt:
                 raise Exit(
                     "Interrupted; what was finished is kept, and the same command goes on from there.", code=INTERRUPTED

@@ -22,6 +22,8 @@ from nanoforge.folders import HOME
 
 FILE = "compose.yml"
 VARIABLES_FILE = ".env"
+# The user that every Dockerfile makes; where volumes stand in for folders, they are this user's.
+IMAGE_USER = {"NANOFORGE_UID": "1000", "NANOFORGE_GID": "1000"}
 Seconds = Annotated[str, Meta(pattern=r"^[0-9]+s$")]
 Memory = Annotated[str, Meta(pattern=r"^[0-9]+[kmg]$")]
 

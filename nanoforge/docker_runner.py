@@ -37,7 +37,8 @@ class DockerRunner:
         self.name = "docker" if engine.shares_files else engine.name
         self.engine = engine
         self._service_name = service
-        self.service: Service = compose.service(service, variables)
+        user = {} if engine.shares_files else compose.IMAGE_USER
+        self.service: Service = compose.service(service, {**user, **variables})
         self.machine = "here" if engine.shares_files else engine.name
         self._console = console
         self._facts: Optional[Facts] = None
@@ -73,6 +74,12 @@ class DockerRunner:
     def prepare(self) -> None:
         if self.found:
             return
+        mapping = maps_users(self.facts)
+        if mapping:
+            raise EnvironmentNotReady(
+                f"The {self.engine.name} maps user ids ({mapping}), so files of containers would not be yours: use an"
+                " engine without it, or --runner local."
+            )
         image = self._found = images.ensure(self.engine, self._service_name, self.service, self._console)
         own = ARCHITECTURES.get(self.facts.architecture, self.facts.architecture)
         if image.architecture != own:
@@ -134,6 +141,12 @@ class DockerRunner:
         if image is None:
             raise EnvironmentNotReady(f"Image {self.service.image} is gone or old: `./run images` builds it.")
         return image
+
+
+def maps_users(facts: Facts) -> str:
+    """By which feature an engine gives containers other user ids than they ask for; empty: by none."""
+    known = ("rootless", "userns")
+    return next((word for word in known if any(f"name={word}" in option for option in facts.security)), "")
 
 
 def stage_command(module: str, job_path: str) -> List[str]:

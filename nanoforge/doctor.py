@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from typing import Iterator
+from typing import Iterator, Optional, Tuple
 
 import psutil
 from invoke.exceptions import Exit
@@ -13,7 +13,7 @@ from invoke.exceptions import Exit
 from nanoforge import engine_checks, environments, gpu
 from nanoforge.commands import print_json
 from nanoforge.config import load
-from nanoforge.engine.client import answers, connect
+from nanoforge.engine.client import Engine, connect
 from nanoforge.errors import BadInput, EnvironmentNotReady
 from nanoforge.findings import ERROR, EXIT_CODES, NOTE, OK, WARNING, Finding
 from nanoforge.folders import cache_folder
@@ -38,22 +38,25 @@ def run(as_json: bool, host: str, config: str) -> None:
 
 
 def _here() -> Iterator[Finding]:
-    engine = answers()
+    engine, silence = _engine()
     in_containers = engine is not None
     yield from (_machine(in_containers), _python36(in_containers), _compiler(in_containers))
     yield from (_processors(), _memory(), _disk())
     yield from (_environment("data"), _environment("train"))
     if engine is None:
-        yield Finding(
-            "engine",
-            NOTE,
-            "no Docker engine answers; stages run in virtual environments",
-            "start Docker to run them in containers",
-        )
+        yield Finding("engine", NOTE, "none answers, so stages run in virtual environments", silence)
     else:
         yield from engine_checks.findings(engine, engine_checks.USUAL)
     yield from gpu.findings(engine.facts() if engine else None)
     yield engine_checks.emulation()
+
+
+def _engine() -> Tuple[Optional[Engine], str]:
+    """The usual engine, or why there is none."""
+    try:
+        return connect(), ""
+    except EnvironmentNotReady as error:
+        return None, str(error)
 
 
 def _on_host(host: str, config: str) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Iterator, List, Sequence
 
 from nanoforge import compose
-from nanoforge.docker_runner import ARCHITECTURES
+from nanoforge.docker_runner import ARCHITECTURES, maps_users
 from nanoforge.engine import images
 from nanoforge.engine.client import Engine, Facts
 from nanoforge.engine.containers import Container, run
@@ -41,12 +41,12 @@ def findings(engine: Engine, services: Sequence[str], l4t: str = "") -> Iterator
 
 
 def _confinement(facts: Facts) -> Finding:
-    mapped = [word for word in ("rootless", "userns") if any(f"name={word}" in option for option in facts.security)]
-    if mapped:
+    mapping = maps_users(facts)
+    if mapping:
         return Finding(
             "users",
             ERROR,
-            f"the engine maps user ids ({mapped[0]}), so files of containers would not be yours",
+            f"the engine maps user ids ({mapping}), so files of containers would not be yours",
             "use an engine without it, or --runner local",
         )
     return Finding("users", OK, "containers run with your user id", "")

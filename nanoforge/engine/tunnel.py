@@ -37,9 +37,10 @@ class Tunnel:
         self._log = self._folder / "ssh.log"
         self.address = f"unix://{self._socket}"
         with open(self._log, "wb") as log:
+            # The far end's `cat` ends with our end of this pipe, and ssh with it, however this process ends.
             self._ssh = subprocess.Popen(
                 _command(name, url, self._socket),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for the runner, which still needs the connection to clean up
@@ -54,7 +55,7 @@ class Tunnel:
         """End the connection."""
         if self._ssh.poll() is None:
             self._ssh.terminate()
-        self._ssh.wait()
+        self._ssh.communicate()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _wait(self, name: str, url: str) -> None:
@@ -86,10 +87,10 @@ def _command(name: str, url: str, socket: Path) -> List[str]:
         "ssh",
         *(f"-o{key}={value}" for key, value in options.items()),
         *(["-p", str(port)] if port else []),
-        "-N",
         "-L",
         f"{socket}:{parts.path if parts.path not in ('', '/') else REMOTE_SOCKET}",
         f"{parts.username}@{host}" if parts.username else host,
+        "cat",
     ]
 
 

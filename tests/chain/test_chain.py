@@ -167,9 +167,8 @@ def test_what_is_no_graph_is_refused_with_json_and_nothing_is_written(tmp_path):
     assert json.loads(refused.stdout)["verdict"] == "refused"
     assert "LFS" in refused.stderr and "Traceback" not in refused.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["graph.pb"]
-    assert (
-        json.loads(run("audit", "--graph", str(graph), "--json", *here, cwd=tmp_path, code=2).stdout)["verdict"] == "refused"
-    )
+    told = run("audit", "--graph", str(graph), "--json", *here, cwd=tmp_path, code=2)
+    assert json.loads(told.stdout)["verdict"] == "refused"
 
 
 def test_a_training_killed_at_any_moment_goes_on_from_its_checkpoint(detector):

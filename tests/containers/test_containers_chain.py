@@ -2,13 +2,14 @@
 
 import json
 import re
+import signal
 import socket
 import subprocess
 import time
 import urllib.request
 
 import pytest
-from conftest import CLONE, run
+from conftest import CLONE, eventually, run
 
 from nanoforge.console import Console
 from nanoforge.digests import listing_digest, sha256_file, walk
@@ -108,6 +109,26 @@ def test_detect_runs_on_a_machine_of_another_processor_behind_ssh(detector, spar
     drawings = list((detector / "build/detect/pictures").iterdir())
     assert len(drawings) == len(there["pictures"])
     assert spare.docker("ps", "-aq").split() == []
+
+
+def test_an_interrupted_training_goes_on_from_its_checkpoint(detector):
+    """Ctrl-C on the command itself: the container is gone, and the next command continues."""
+    longer = [CLONE / "run", "train", "--runner", "docker", "--set", "train.steps=60"]
+    command = subprocess.Popen(longer, cwd=detector, stderr=subprocess.DEVNULL, preexec_fn=_hear_interrupts)
+    work = detector / "build/store/train"
+    eventually(lambda: list(work.glob("work-*/scratch/checkpoints/*-20.index")), 300)
+    command.send_signal(signal.SIGINT)
+    assert command.wait(60) == 130
+    assert run("docker", "ps", "-aq", "--filter", "label=nanoforge=1").stdout == ""
+    run(*longer, cwd=detector)
+    log = max((detector / "build/logs").glob("train-*.log"), key=lambda path: path.stat().st_mtime).read_text()
+    first = json.loads(re.search(r'::nanoforge:: ({"progress".*)', log).group(1))["progress"]
+    assert 20 <= first["done"] < 60
+
+
+def _hear_interrupts():
+    # A test run in the background ignores Ctrl-C, and so would what it starts.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_tensorboard_and_viewer_listen_on_loopback_only(detector):

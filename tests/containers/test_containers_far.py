@@ -1,12 +1,17 @@
 """An engine that does not see this machine's files, behind ssh as a Nano is: what is sent, proven and brought back."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
-from conftest import eventually, left_over, run
+from conftest import CLONE, Stage, eventually, left_over, run
 
+from nanoforge import compose
+from nanoforge.console import Console
+from nanoforge.docker_runner import DockerRunner
 from nanoforge.engine import volumes
 from nanoforge.engine.client import connect
 from nanoforge.errors import BadInput, EngineLost, EnvironmentNotReady, Interrupted, StageFailed
@@ -47,6 +52,28 @@ def test_a_stage_there_is_as_confined_as_here(far, files):
     looked = far.looked()
     assert all(looked["refused"].values())
     assert looked["networks"] == ["lo"] and looked["uid"] != 0 and int(looked["capabilities"], 16) == 0
+
+
+def test_a_caller_of_another_user_id_can_work_there_too(spare, probe, tmp_path, files, monkeypatch):
+    monkeypatch.setattr(compose, "_caller", lambda: {"NANOFORGE_UID": "4321", "NANOFORGE_GID": "4321"})
+    far = reconnected(Stage(None, tmp_path), spare)
+    far.run("copy", inputs={"files": files.folder})
+    assert made(far, files) == files.contents
+
+
+def test_the_connection_ends_with_its_command(spare, probe):
+    """Also after `kill -9`: ssh must not stay behind."""
+    connecting = f"from nanoforge.engine.client import connect; connect('nano', '{spare.url}')"
+    program = f"import os; {connecting}; os.kill(os.getpid(), 9)"
+    path = os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")])
+    before = connections(spare)
+    run(sys.executable, "-c", program, code=-9, env={**os.environ, "PYTHONPATH": path})
+    eventually(lambda: connections(spare) <= before)
+
+
+def connections(spare):
+    found = subprocess.run(["pgrep", "-f", f"ssh -F {spare.folder}/ssh_config"], capture_output=True, text=True)
+    return set(found.stdout.split())
 
 
 def test_what_is_there_is_not_sent_again(far, files, spare):
@@ -109,9 +136,6 @@ def test_a_lost_connection_ends_the_stage_there_and_the_next_run_goes_on(far, sp
 
 def reconnected(far, spare):
     """The same stage after the connection was lost: a new command, which connects anew."""
-    from nanoforge.console import Console
-    from nanoforge.docker_runner import DockerRunner
-
     far.runner = DockerRunner(connect("nano", spare.url), "data", {}, Console())
     return far
 
