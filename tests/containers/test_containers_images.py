@@ -3,15 +3,18 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 
 import pytest
-from conftest import CLONE, run
+from conftest import CLONE, eventually, run
 
 from nanoforge import compose, image_tasks
+from nanoforge.console import Console
 from nanoforge.engine import images as engine_images
 from nanoforge.engine.client import connect
 from nanoforge.engine.images import pins
+from nanoforge.errors import EnvironmentNotReady
 
 
 def in_image(image, *command, code=0):
@@ -158,3 +161,42 @@ def composes():
 def test_compose_accepts_the_file(program):
     said = run(program, "--profile", "stages", "config", "--services", cwd=CLONE).stdout.split()
     assert set(said) == {"data", "train", "train-gpu", "jetson", "tensorboard", "viewer"} == set(compose.names())
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """A registry of its own on loopback, with one image; gives the image's name."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = tmp_path / "registry.yml"
+    storage = f"storage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}"
+    config.write_text(f"version: 0.1\n{storage}\nhttp: {{addr: 127.0.0.1:{port}}}\n")
+    server = subprocess.Popen(["docker-registry", "serve", str(config)], stderr=subprocess.DEVNULL)
+    name = f"127.0.0.1:{port}/base:1"
+    run("docker", "tag", "nanoforge-data", name)
+    try:
+        eventually(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0)
+        run("docker", "push", name)
+        yield name
+    finally:
+        server.terminate()
+        server.wait()
+        run("docker", "rmi", name)
+
+
+def test_bases_are_pinned_to_the_digests_of_the_registry(clone, registry, monkeypatch):
+    for name in ("DATA", "TRAIN", "TRAIN_BUILD", "CUDA"):
+        monkeypatch.setenv(f"{name}_BASE", registry)
+        monkeypatch.delenv(f"{name}_BASE_DIGEST", raising=False)
+    monkeypatch.setenv("JETSON_BASE", "")
+    image_tasks.pin(image_tasks.Yard([], "", ""))
+    digest = run("docker", "inspect", "--format", "{{index .RepoDigests 0}}", registry).stdout.strip().split("@")[1]
+    lines = (clone / ".env").read_text().splitlines()
+    assert f"DATA_BASE_DIGEST={digest}" in lines and f"CUDA_BASE_DIGEST={digest}" in lines
+    assert "JETSON_BASE_DIGEST=" in lines, "nothing was asked for where no base is named"
+    assert compose.service("data").build.args["BASE_DIGEST"] == digest
+    # The digest counts: with one that the tag does not have, there is no image.
+    monkeypatch.setenv("DATA_BASE_DIGEST", "sha256:" + "0" * 64)
+    with pytest.raises(EnvironmentNotReady, match="base image cannot be fetched|could not be built"):
+        engine_images.build(connect(), "data", compose.service("data"), Console())
