@@ -289,7 +289,7 @@ def gc(_c, config="", dry_run=False, host=""):
 
 @command(
     help={
-        "room": "host, data, report, detect, reference, train, convert or browser; default: all of them.",
+        "room": "One room of tests/, such as host or containers; default: all of them.",
         "all_": "The slow suites too.",
     },
 )
