@@ -1,4 +1,4 @@
-"""What TensorRT's ONNX parser (7.1 to 8.2) and NMS_TRT would choke on, found in a model before it leaves for the Jetson.
+"""What TensorRT's ONNX parser (7.1 to 8.2) and NMS_TRT would choke on, found before a model leaves for the Jetson.
 
 Sources of the rules: the importers of onnx-tensorrt 7.1 and 8.2 (Apache-2.0) and the asserts of NMS_TRT's sources in
 NVIDIA/TensorRT. Shapes are those that ONNX's own shape inference finds, not what the writer believes.
@@ -6,7 +6,6 @@ NVIDIA/TensorRT. Shapes are those that ONNX's own shape inference finds, not wha
 from typing import Any, Dict, Iterator, List
 
 import numpy as np
-import onnx
 from onnx import AttributeProto, checker, helper, numpy_helper, shape_inference
 
 NEWEST_OPSET, NEWEST_IR = 11, 6

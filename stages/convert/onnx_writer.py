@@ -193,7 +193,8 @@ def _slide(node: Any, size: Tuple[int, int], pads: Pads, kernel: List[int]) -> T
     made = [(side + sum(pad) - extent) // stride + 1
             for side, pad, extent, stride in zip(size, pads, extents, strides)]
     if min(made) < 1:
-        raise BadInput('Node "%s" (%s) makes nothing of %d x %d; export the graph again' % ((node.name, node.op) + size))
+        raise BadInput('Node "%s" (%s) makes nothing of %d x %d; export the graph again'
+                       % ((node.name, node.op) + size))
     attributes = {"kernel_shape": kernel, "strides": strides,
                   "pads": [pads[0][0], pads[1][0], pads[0][1], pads[1][1]]}
     if dilations != [1, 1]:
@@ -299,7 +300,8 @@ def _function(operation: str) -> Callable[[_Writer, Any], None]:
 
 def _relu6(writer: _Writer, node: Any) -> None:
     source = writer.source(data_inputs(node)[0])
-    limits = [writer.initializer("Relu6:" + end, np.array(value, np.float32)) for end, value in (("min", 0), ("max", 6))]
+    limits = [writer.initializer("Relu6:" + end, np.array(value, np.float32))
+              for end, value in (("min", 0), ("max", 6))]
     writer.follow(node, "Clip", [source] + limits, writer.sizes[source])
 
 
