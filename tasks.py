@@ -137,12 +137,14 @@ def audit(_c, graph="", config="", json_=False, set_=None, dry_run=False, runner
         "pipeline_config": "The graph's pipeline.config, if you have it.",
         "label_map": "The graph's label_map.pbtxt, if you have it.",
         "pictures": "Folder of pictures for the proof; default: made ones.",
+        "to": "uff, or onnx: also as ONNX, which TensorRT 7.1 (JetPack 4.4) and later read; default: convert.to.",
         "out": "New folder for model.uff, model.json and the proof.",
     },
 )
 def convert(
     _c,
     graph="",
+    to="",
     pipeline_config="",
     label_map="",
     pictures="",
@@ -157,14 +159,15 @@ def convert(
     """Turn the frozen graph into .uff, and prove on a CPU that it computes the same.
 
     Example: ./run convert
+    Example: ./run convert --to onnx
     Example: ./run convert --graph frozen_inference_graph.pb --pipeline-config pipeline.config --out model
     """
     asked = Asked(config, set_, dry_run, runner, host)
     if graph:
         inputs = {"graph": graph, "pipeline_config": pipeline_config, "label_map": label_map, "pictures": pictures}
-        commands.convert_graph(inputs, out, json_, asked)
+        commands.convert_graph(inputs, to, out, json_, asked)
     else:
-        commands.run_stage("convert", asked)
+        commands.run_stage("convert", commands.with_format(to, asked))
 
 
 @command(

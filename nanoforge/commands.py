@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from nanoforge.build import build, metric_words
-from nanoforge.config import Config, Convert
+from nanoforge.config import FORMATS, Config, Convert
 from nanoforge.console import Console
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
 from nanoforge.once import Once, optional_inputs, run_once
@@ -122,7 +122,14 @@ def explain(project: Project, stage: str) -> bool:
 
 
 # What `--json` prints of a graph at least, for CI to rely on.
-BLANK_RESULT: Dict[str, Any] = {"verdict": "refused", "findings": [], "plugin": {}, "parity": {}, "uff": None}
+BLANK_RESULT: Dict[str, Any] = {
+    "verdict": "refused",
+    "findings": [],
+    "plugin": {},
+    "parity": {},
+    "uff": None,
+    "onnx": None,
+}
 
 
 def audit_graph(graph: str, as_json: bool, asked: Asked) -> None:
@@ -140,7 +147,7 @@ def audit_graph(graph: str, as_json: bool, asked: Asked) -> None:
             print((out / "audit.txt").read_text(encoding="utf-8"), end="")
 
 
-def convert_graph(inputs: Dict[str, str], out: str, as_json: bool, asked: Asked) -> None:
+def convert_graph(inputs: Dict[str, str], to: str, out: str, as_json: bool, asked: Asked) -> None:
     """Convert a frozen graph that belongs to no project.
 
     Raises:
@@ -149,13 +156,17 @@ def convert_graph(inputs: Dict[str, str], out: str, as_json: bool, asked: Asked)
     """
     if not out:
         raise BadInput("convert --graph needs --out FOLDER, where model.uff and its proof are to appear.")
+    if to and to not in FORMATS:
+        raise BadInput(f"convert --to takes {' or '.join(FORMATS)}, not {to}.")
     folder = Path(out).expanduser().absolute()
-    parameters = {"parity_pictures": Convert().parity_pictures}
+    parameters = {"to": to or Convert().to, "parity_pictures": Convert().parity_pictures}
     _run_on_graph("convert", optional_inputs(**inputs), parameters, folder, as_json, asked)
+    result = _read_json(folder / "result.json")
+    models = {name: str(folder / result[name]) for name in FORMATS if result[name]}
     if as_json:
-        print_json({**BLANK_RESULT, **_read_json(folder / "result.json"), "uff": str(folder / "model.uff")})
+        print_json({**BLANK_RESULT, **result, **models})
     else:
-        print(f"{folder / 'model.uff'}: equality proven, see {folder / 'parity.json'}")
+        print(f"{' and '.join(models.values())}: equality proven, see {folder / 'parity.json'}")
 
 
 def _run_on_graph(
@@ -194,6 +205,11 @@ def detect(media: str, asked: Asked) -> None:
 def with_checkpoint(section: str, checkpoint: str, asked: Asked) -> Asked:
     """What `--checkpoint` adds."""
     return asked.also(f"{section}.checkpoint={toml_text(checkpoint)}") if checkpoint else asked
+
+
+def with_format(to: str, asked: Asked) -> Asked:
+    """What `--to` adds."""
+    return asked.also(f"convert.to={toml_text(to)}") if to else asked
 
 
 def show_status(asked: Asked, as_json: bool) -> None:

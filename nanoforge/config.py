@@ -27,6 +27,7 @@ FILE_NAME = "detector.toml"
 
 ARCHITECTURES = ("ssd_mobilenet_v1", "ssd_mobilenet_v2", "ssdlite_mobilenet_v2", "ssd_inception_v2")
 ENCODINGS = ("png", "jpeg")
+FORMATS = ("uff", "onnx")
 RUNNERS = ("auto", "docker", "local")
 HOST_ENVIRONMENTS = ("data", "train", "jetson")
 POLICIES = ("fail", "drop", "fix")
@@ -145,6 +146,13 @@ class Export(Struct, frozen=True, kw_only=True):
 
 
 class Convert(Struct, frozen=True, kw_only=True):
+    to: Annotated[
+        str,
+        Meta(
+            extra_json_schema={"choices": FORMATS},
+            description="uff, or onnx: also as ONNX, which TensorRT 7.1 (JetPack 4.4) and later read",
+        ),
+    ] = "uff"
     parity_pictures: Annotated[
         int, Meta(ge=1, description="Validation pictures on which TensorFlow and the reference engine are compared")
     ] = 20

@@ -249,8 +249,8 @@ TABLE: Tuple[Stage, ...] = (
             label_map=Artifact("export", "label_map.pbtxt"),
             records=Artifact("records"),
         ),
-        _fields("convert", "parity_pictures"),
-        "model.uff, model.json, labels.txt, parity.json",
+        _fields("convert", "to", "parity_pictures"),
+        "model.uff, model.json, labels.txt, parity.json; model.onnx if asked for",
     ),
     Stage(
         "detect",

@@ -1,4 +1,4 @@
-"""Stage: a frozen graph becomes a .uff for TensorRT, with proof that it computes the same."""
+"""Stage: a frozen graph becomes a .uff for TensorRT, and ONNX if asked, with proof that they compute the same."""
 import json
 from typing import Any, Dict, List, Optional
 
@@ -16,50 +16,79 @@ LEAST_PICTURES = 20
 def main(job: jobs.Job) -> None:
     """Write ``model.uff``, ``model.json``, ``labels.txt``, ``parity.json`` and ``result.json`` for the input ``graph``.
 
+    With the parameter ``to`` = ``onnx``, ``model.onnx`` is written and proven too.
+
     Raises:
         BadInput: the graph is refused, or another input is not this graph's.
-        StageFailed: the .uff does not compute what the graph does.
+        StageFailed: a model does not compute what the graph does.
     """
+    from stages.reference.engine import Engine
+    to_onnx = job.parameters.get("to", "uff") == "onnx"
     examination = Examination(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
     if examination.verdict == REFUSED:
         job.metrics(result=result(examination, None))
         raise jobs.BadInput(examination.refusal())
     label_map = job.inputs.get("label_map") or beside(job.inputs["graph"], "label_map.pbtxt")
     names = class_names(label_map, examination.detector.classes)
-    broken = lint(examination.meta)
-    if broken:
-        raise jobs.StageFailed("The UFF parser would refuse the model: %s; please report this graph"
-                               % "; ".join(broken))
-    path = job.out("model.uff")
-    with open(path, "wb") as stream:
+    _refuse_broken("UFF", lint(examination.meta))
+    with open(job.out("model.uff"), "wb") as stream:
         stream.write(uff_schema.serialize(examination.meta))
+    if to_onnx:
+        write_onnx(examination, job.out("model.onnx"))
     _write_json(job.out("model.json"), model(examination.detector, names))
     with open(job.out("labels.txt"), "w", encoding="utf-8") as stream:
         stream.write("\n".join(["BACKGROUND"] + names[1:]) + "\n")
-    report = compare(job, examination, path)
+    report = compare(job, examination, Engine(job.out("model.uff")), ".uff")
+    if to_onnx:
+        report["onnx"] = compare_onnx(job, examination)
     _write_json(job.out("parity.json"), report)
     _write_json(job.out("result.json"), result(examination, report))
     job.metrics(parity={key: report[key] for key in ("detections", "matched", "max_score_diff", "min_iou")})
 
 
-def compare(job: jobs.Job, examination: Examination, path: str) -> Dict[str, Any]:
-    """Hold the .uff at ``path`` against its graph on pictures; returns what parity.json holds.
+def _refuse_broken(parser: str, broken: List[str]) -> None:
+    if broken:
+        raise jobs.StageFailed("The %s parser would refuse the model: %s; please report this graph"
+                               % (parser, "; ".join(broken)))
+
+
+def write_onnx(examination: Examination, path: str) -> None:
+    """Write the ONNX model of an examined graph to ``path``.
 
     Raises:
-        StageFailed: they differ.
+        StageFailed: TensorRT's ONNX parser would refuse it.
     """
-    from stages.reference.engine import Engine
+    from stages.convert import onnx_lint, onnx_writer
+    model = onnx_writer.write(examination.graph, examination.anatomy, examination.detector)
+    _refuse_broken("ONNX", onnx_lint.lint(model))
+    with open(path, "wb") as stream:
+        stream.write(model.SerializeToString(deterministic=True))
+
+
+def compare_onnx(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
+    """:func:`compare` for ``model.onnx``, which onnxruntime runs up to its plugin."""
+    from stages.convert.onnx_engine import OnnxEngine
+    return compare(job, examination, OnnxEngine(job.out("model.onnx")), ".onnx")
+
+
+def compare(job: jobs.Job, examination: Examination, engine: Any, name: str) -> Dict[str, Any]:
+    """Hold a model, run by ``engine``, against its graph on pictures; returns what parity.json holds.
+
+    Raises:
+        StageFailed: they differ; ``name`` says which model it is.
+    """
     comparison = parity.Comparison(examination.graph, examination.anatomy, examination.detector, examination.evaluator,
-                                   Engine(path))
+                                   engine)
     chosen = choose_pictures(job, examination.detector.input)
     for number, picture in enumerate(chosen, 1):
         comparison.add(picture)
-        job.progress(number, len(chosen), "parity")
+        job.progress(number, len(chosen), "parity of the " + name)
     report = comparison.report()
     if report["failures"]:
         worst = report["worst"]
-        raise jobs.StageFailed("The .uff does not compute what the graph does on %d of %d findings: on picture %s, %s"
-                               % (len(report["failures"]), report["pictures"], worst["picture"], describe(worst)))
+        raise jobs.StageFailed("The %s does not compute what the graph does on %d of %d findings: on picture %s, %s"
+                               % (name, len(report["failures"]), report["pictures"], worst["picture"],
+                                  describe(worst)))
     if not report["detections"]:
         job.warn("TensorFlow detects nothing with score over %g on the %d pictures: parity rests on heads and "
                  "boxes alone"
@@ -95,10 +124,11 @@ def model(detector: surgery.Detector, names: List[str]) -> Dict[str, Any]:
 
 
 def result(examination: Examination, report: Optional[Dict[str, Any]]) -> Dict[str, Any]:
-    """What the command prints with --json; ``parity`` and ``uff`` are null for a refused graph."""
+    """What the command prints with --json; ``parity`` and the models' files are null for a refused graph."""
     return {"verdict": examination.verdict, "findings": examination.findings,
             "plugin": surgery.plugins(examination.detector) if examination.detector else {},
-            "parity": report, "uff": "model.uff" if report else None}
+            "parity": report, "uff": "model.uff" if report else None,
+            "onnx": "model.onnx" if report and "onnx" in report else None}
 
 
 def _write_json(path: str, value: Any) -> None:

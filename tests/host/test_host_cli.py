@@ -78,6 +78,7 @@ def test_every_stage_task_has_a_dry_run_and_overrides(task_names):
         (["init", "nowhere"], "is not a folder"),
         (["audit", "--graph", "nowhere.pb"], "nowhere.pb"),
         (["convert", "--graph", "nowhere.pb", "--out", "x"], "nowhere.pb"),
+        (["convert", "--graph", "nowhere.pb", "--out", "x", "--to", "tflite"], "uff or onnx, not tflite"),
         (["test", "--room", "kitchen"], "kitchen"),
     ],
 )

@@ -1,0 +1,117 @@
+"""What TensorRT's ONNX parser (7.1 to 8.2) and NMS_TRT would choke on, found before a model leaves for the Jetson.
+
+Sources of the rules: the importers of onnx-tensorrt 7.1 and 8.2 (Apache-2.0) and the asserts of NMS_TRT's sources in
+NVIDIA/TensorRT. Shapes are those that ONNX's own shape inference finds, not what the writer believes.
+"""
+from typing import Any, Dict, Iterator, List
+
+import numpy as np
+from onnx import AttributeProto, checker, helper, numpy_helper, shape_inference
+
+NEWEST_OPSET, NEWEST_IR = 11, 6
+OPERATIONS = {"Conv", "BatchNormalization", "Clip", "Relu", "Sigmoid", "Add", "Sub", "Mul", "Concat", "MaxPool",
+              "AveragePool", "Transpose", "Reshape"}
+# Inputs that the importers assert to be initializers.
+CONSTANT_INPUTS = {"Conv": (1, 2), "BatchNormalization": (1, 2, 3, 4), "Clip": (1, 2), "Reshape": (1,)}
+_INT, _FLOAT, _INTS = AttributeProto.INT, AttributeProto.FLOAT, AttributeProto.INTS
+# All that NMS_TRT declares in TensorRT 7.1 to 8.2, with the type that its creator asserts.
+NMS_FIELDS = {"shareLocation": _INT, "varianceEncodedInTarget": _INT, "backgroundLabelId": _INT, "numClasses": _INT,
+              "topK": _INT, "keepTopK": _INT, "confidenceThreshold": _FLOAT, "nmsThreshold": _FLOAT,
+              "inputOrder": _INTS, "confSigmoid": _INT, "isNormalized": _INT, "codeType": _INT, "scoreBits": _INT,
+              "isBatchAgnostic": _INT}
+MOST_CANDIDATES = 4096
+
+
+def lint(model: Any) -> List[str]:
+    """Every rule that the ModelProto breaks, one sentence each with the node's name; [] if there is none."""
+    try:
+        checker.check_model(model)
+        inferred = shape_inference.infer_shapes(model, strict_mode=True)
+    except (checker.ValidationError, shape_inference.InferenceError, RuntimeError) as error:
+        return ["it is no valid ONNX: %s" % str(error).strip().split("\n")[0]]
+    return list(_Lint(inferred).findings())
+
+
+class _Lint:
+    def __init__(self, model: Any) -> None:
+        graph = model.graph
+        self._model, self._nodes = model, graph.node
+        self._constants = {one.name: numpy_helper.to_array(one) for one in graph.initializer}
+        self._shapes = {name: list(value.shape) for name, value in self._constants.items()}
+        for value in list(graph.input) + list(graph.value_info) + list(graph.output):
+            self._shapes[value.name] = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+
+    def findings(self) -> Iterator[str]:
+        yield from self._versions()
+        for name, values in self._constants.items():
+            if not np.isfinite(values).all():
+                yield 'the constant "%s" is not finite' % name
+        for value in self._model.graph.input:
+            shape = self._shapes[value.name]
+            if len(shape) != 4 or min(shape) < 1 or shape[:2] != [1, 3]:
+                yield 'the input "%s" is %s instead of [1, 3, height, width]' % (value.name, shape)
+        for node in self._nodes:
+            for finding in self._operation(node):
+                yield 'node "%s" (%s): %s' % (node.name, node.op_type, finding)
+        if [node.op_type for node in self._nodes].count("NMS_TRT") != 1:
+            yield "there is not exactly one NMS_TRT"
+
+    def _versions(self) -> Iterator[str]:
+        versions = {one.domain: one.version for one in self._model.opset_import}
+        if versions.get("", 0) > NEWEST_OPSET or self._model.ir_version > NEWEST_IR:
+            yield "it is of opset %d and format %d, TensorRT 7.1 reads up to %d and %d" % (
+                versions.get("", 0), self._model.ir_version, NEWEST_OPSET, NEWEST_IR)
+
+    def _operation(self, node: Any) -> Iterator[str]:
+        for index in CONSTANT_INPUTS.get(node.op_type, ()):
+            if index < len(node.input) and node.input[index] not in self._constants:
+                yield 'its input "%s" is no constant' % node.input[index]
+        for name in node.output:
+            if min(self._shapes.get(name) or [0]) < 1:
+                yield 'its output "%s" has no fixed shape' % name
+        if node.op_type == "NMS_TRT":
+            yield from self._nms(node)
+        elif node.op_type not in OPERATIONS or node.domain:
+            yield "unsupported operation"
+        values = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+        yield from self._pads(node, values)
+
+    def _pads(self, node: Any, values: Dict[str, Any]) -> Iterator[str]:
+        pads = values.get("pads", [0, 0, 0, 0])
+        if "auto_pad" in values or len(pads) != 4 or min(pads) < 0:
+            yield "its pads are not given as four numbers"
+        elif node.op_type == "AveragePool" and pads[:2] != pads[2:]:
+            yield "it averages over uneven pads %s, which TensorRT 7.1 does wrong" % list(pads)
+
+    def _nms(self, node: Any) -> Iterator[str]:
+        kinds = {one.name: one.type for one in node.attribute}
+        broken = ["attribute %s is missing or of another type than the plugin asserts" % name
+                  for name, kind in NMS_FIELDS.items() if kinds.get(name) != kind]
+        yield from broken
+        values = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+        if broken:
+            return
+        if len(node.input) != 3 or sorted(values["inputOrder"]) != [0, 1, 2] or len(node.output) != 2:
+            yield "it needs three inputs (loc, conf, priors), an inputOrder of 0, 1 and 2, and two outputs"
+            return
+        yield from self._places(*(self._shapes[node.input[index]] for index in values["inputOrder"]), values=values)
+        if not 0 < values["keepTopK"] <= values["topK"]:
+            yield "keepTopK %d is not between 1 and topK %d" % (values["keepTopK"], values["topK"])
+        if not 0 <= values["backgroundLabelId"] < values["numClasses"]:
+            yield "backgroundLabelId is no class"
+        if self._shapes[node.output[0]] != [1, 1, values["keepTopK"], 7]:
+            yield "its first output is declared as %s" % self._shapes[node.output[0]]
+
+    def _places(self, loc: List[int], conf: List[int], prior: List[int], values: Dict[str, Any]) -> Iterator[str]:
+        if len(prior) != 4 or prior[:2] != [1, 2] or prior[2] % 4 or prior[3] != 1:
+            yield "its priors are %s instead of [1, 2, 4 * numPriors, 1]" % prior
+            return
+        priors = prior[2] // 4
+        if loc != [1, priors * 4, 1, 1]:
+            yield "the plugin asserts numPriors * 4 = %d box numbers, loc is %s" % (priors * 4, loc)
+        if conf != [1, priors * values["numClasses"], 1, 1]:
+            yield "the plugin asserts numPriors * numClasses = %d scores, conf is %s" % (
+                priors * values["numClasses"], conf)
+        if values["topK"] > min(MOST_CANDIDATES, priors):
+            yield "topK %d is over %d, the smaller of %d and the priors" % (
+                values["topK"], min(MOST_CANDIDATES, priors), MOST_CANDIDATES)
