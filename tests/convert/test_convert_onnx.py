@@ -1,4 +1,4 @@
-"""Detectors as ONNX: what onnxruntime makes of them is what TensorFlow makes, and what TensorRT cannot take is found."""
+"""Detectors as ONNX: onnxruntime makes of them what TensorFlow makes, and what TensorRT cannot take is found."""
 import json
 import os
 
@@ -233,10 +233,13 @@ def without_plugin(model):
     (attribute("Conv", "auto_pad", b"SAME_UPPER"), "pads"),
     (constant(PRIORS, lambda values: values[:, :, :-4]), "numPriors * 4"),
     (constant(PRIORS, lambda values: values[:, :1]), "priors are"),
-    (constant(":kernel", with_nan), "not finite"), (constant(":shape", lambda values: values * 3), "no valid ONNX"),
-    (unknown_to_the_parser, "unsupported operation"), (newer, "opset 13"), (computed_kernel, '"computed" is no constant'),
+    (constant(":kernel", with_nan), "not finite"),
+    (constant(":shape", lambda values: values * 3), "no valid ONNX"),
+    (unknown_to_the_parser, "unsupported operation"), (newer, "opset 13"),
+    (computed_kernel, '"computed" is no constant'),
     (open_batch, "instead of [1, 3, height, width]"), (average, "uneven pads"),
-    (without_plugin, "not exactly one NMS_TRT"), (lambda model: model.graph.node[0].input.append("lost"), "no valid ONNX")])
+    (without_plugin, "not exactly one NMS_TRT"),
+    (lambda model: model.graph.node[0].input.append("lost"), "no valid ONNX")])
 def test_the_linter_finds(model, change, says):
     assert lint(model) == []
     change(model)
