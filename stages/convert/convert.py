@@ -24,6 +24,16 @@ def main(job: jobs.Job) -> None:
     if examination.verdict == REFUSED:
         job.metrics(result=result(examination, None))
         raise jobs.BadInput(examination.refusal())
+    convert(job, examination)
+
+
+def convert(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
+    """Write the files of ``job`` for a graph that is not refused; returns what parity.json holds.
+
+    Raises:
+        BadInput: the label map or the pictures are not this graph's.
+        StageFailed: the .uff does not compute what the graph does.
+    """
     label_map = job.inputs.get("label_map") or beside(job.inputs["graph"], "label_map.pbtxt")
     names = class_names(label_map, examination.detector.classes)
     broken = lint(examination.meta)
@@ -40,6 +50,7 @@ def main(job: jobs.Job) -> None:
     _write_json(job.out("parity.json"), report)
     _write_json(job.out("result.json"), result(examination, report))
     job.metrics(parity={key: report[key] for key in ("detections", "matched", "max_score_diff", "min_iou")})
+    return report
 
 
 def compare(job: jobs.Job, examination: Examination, path: str) -> Dict[str, Any]:
