@@ -37,9 +37,10 @@ ROOMS = (
     Room("convert", "train"),
     Room("browser", "host"),
     Room("chain", "host"),
+    Room("matrix", "host"),
 )
 # Rooms that only `--all` runs: they need more than a Python (a browser), or take long.
-SLOW_ROOMS = ("browser", "chain")
+SLOW_ROOMS = ("browser", "chain", "matrix")
 
 
 def test(room: str, everything: bool) -> None:

@@ -45,6 +45,16 @@ def pipeline(**options: Any) -> str:
     return PIPELINE % values
 
 
+def one_thread() -> tf.ConfigProto:
+    """For sessions whose bits are compared: how sums are split between threads changes them.
+
+    TensorFlow's threads are those that the first session of a process asks for, so every session needs this.
+    """
+    config = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+    config.graph_options.rewrite_options.disable_meta_optimizer = True  # it reorders arithmetic
+    return config
+
+
 def build(text: str, fixed: bool, seed: int = 3) -> Any:
     """The frozen GraphDef that object_detection makes of the pipeline ``text``, with seeded random weights."""
     from object_detection import exporter
@@ -59,7 +69,7 @@ def build(text: str, fixed: bool, seed: int = 3) -> Any:
         outputs = [name for name in ("detection_boxes", "detection_scores", "detection_classes", "num_detections",
                                      "raw_detection_boxes", "raw_detection_scores", "detection_multiclass_scores")
                    if name in {node.name for node in graph.as_graph_def().node}]
-        with tf.Session() as session:
+        with tf.Session(config=one_thread()) as session:
             randomise(session, np.random.RandomState(seed))
             frozen = tf.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), outputs)
     frozen.ClearField("versions")  # as the exporter does

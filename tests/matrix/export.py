@@ -56,10 +56,8 @@ def golden(definition: Any, pictures: np.ndarray) -> Dict[str, np.ndarray]:
     """The heads of the graph as it was exported, picture by picture, on one thread and without rewrites."""
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(definition, name="")
-    config = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
     boxes, classes = [], []  # type: List[np.ndarray], List[np.ndarray]
-    with tf.Session(graph=graph, config=config) as session:
+    with tf.Session(graph=graph, config=ssd_graphs.one_thread()) as session:
         for picture in pictures:
             found = session.run([BOXES, CLASSES], {"image_tensor:0": picture[np.newaxis]})
             boxes.append(found[0].reshape(-1, 4))
