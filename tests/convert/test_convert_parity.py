@@ -16,6 +16,8 @@ from stages.job import BadInput
 from stages.reference.engine import Engine
 
 ARCHITECTURES = [("v1", True, {}), ("v2", False, {}), ("v1", True, {"early_sigmoid": "true", "converter": "IDENTITY"}),
+                 ("v1", True, {"resizer": "fixed_shape_resizer { height: 96 width: 160 }"}),
+                 pytest.param("v1", True, {"anchors": "reduce_boxes_in_lowest_layer: false"}, marks=pytest.mark.slow),
                  pytest.param("lite", True, {}, marks=pytest.mark.slow),
                  pytest.param("inception", False, {}, marks=pytest.mark.slow),
                  pytest.param("v1", True, {"explicit_padding": "true"}, marks=pytest.mark.slow)]
