@@ -250,7 +250,7 @@ TABLE: Tuple[Stage, ...] = (
             records=Artifact("records"),
         ),
         _fields("convert", "parity_pictures"),
-        "model.uff, model.json, labels.txt, parity.json",
+        "model.uff, model.json, labels.txt, parity.json, worst.png",
     ),
     Stage(
         "detect",

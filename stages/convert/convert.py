@@ -5,7 +5,8 @@ from typing import Any, Dict, List, Optional
 import tensorflow as tf
 
 from stages import job as jobs
-from stages.convert import parity, pictures, surgery, uff_schema, uff_writer
+from stages import pixels
+from stages.convert import parity, pictures, surgery, uff_schema, uff_writer, worst
 from stages.convert.examination import REFUSED, Examination, beside
 from stages.convert.lint import lint
 from stages.convert.settings import class_names
@@ -14,7 +15,7 @@ LEAST_PICTURES = 20
 
 
 def main(job: jobs.Job) -> None:
-    """Write ``model.uff``, ``model.json``, ``labels.txt``, ``parity.json`` and ``result.json`` for the input ``graph``.
+    """Write ``model.uff``, ``model.json``, ``labels.txt``, ``parity.json``, ``worst.png`` and ``result.json``.
 
     Raises:
         BadInput: the graph is refused, or another input is not this graph's.
@@ -46,15 +47,15 @@ def convert(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
     _write_json(job.out("model.json"), model(examination.detector, names))
     with open(job.out("labels.txt"), "w", encoding="utf-8") as stream:
         stream.write("\n".join(["BACKGROUND"] + names[1:]) + "\n")
-    report = compare(job, examination, path)
+    report = compare(job, examination, path, names)
     _write_json(job.out("parity.json"), report)
     _write_json(job.out("result.json"), result(examination, report))
     job.metrics(parity={key: report[key] for key in ("detections", "matched", "max_score_diff", "min_iou")})
     return report
 
 
-def compare(job: jobs.Job, examination: Examination, path: str) -> Dict[str, Any]:
-    """Hold the .uff at ``path`` against its graph on pictures; returns what parity.json holds.
+def compare(job: jobs.Job, examination: Examination, path: str, names: List[str]) -> Dict[str, Any]:
+    """Hold the .uff at ``path`` against its graph on pictures and draw the worst; returns what parity.json holds.
 
     Raises:
         StageFailed: they differ.
@@ -67,10 +68,15 @@ def compare(job: jobs.Job, examination: Examination, path: str) -> Dict[str, Any
         comparison.add(picture)
         job.progress(number, len(chosen), "parity")
     report = comparison.report()
+    if comparison.view:
+        drawn = worst.draw(comparison.view, report["worst"].get("box"), names, parity.LEAST_SCORE)
+        with open(job.out("worst.png"), "wb") as stream:
+            stream.write(pixels.encode_png(drawn))
     if report["failures"]:
-        worst = report["worst"]
-        raise jobs.StageFailed("The .uff does not compute what the graph does on %d of %d findings: on picture %s, %s"
-                               % (len(report["failures"]), report["pictures"], worst["picture"], describe(worst)))
+        first = report["worst"]
+        raise jobs.StageFailed("The .uff does not compute what the graph does: %d differences on %d pictures, the "
+                               "first on picture %s, %s; please report this graph"
+                               % (len(report["failures"]), report["pictures"], first["picture"], describe(first)))
     if not report["detections"]:
         job.warn("TensorFlow detects nothing with score over %g on the %d pictures: parity rests on heads and "
                  "boxes alone"

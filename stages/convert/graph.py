@@ -16,6 +16,7 @@ from stages.job import BadInput
 
 GRAPH_FILE = "frozen_inference_graph.pb"
 LARGEST_FILE = 1 << 30
+_MOST_OUTPUTS = 1 << 16  # of one node; TensorFlow crashes on an index of 2**31
 _GIT_LFS_HEAD = b"version https://git-lfs"
 _TRAINING_OPS = {"VariableV2", "Variable", "VarHandleOp", "Assign", "SaveV2", "RestoreV2", "ApplyMomentum", "ApplyAdam",
                  "ApplyRMSProp", "IteratorGetNext", "FusedBatchNormGrad", "Conv2DBackpropFilter"}
@@ -173,7 +174,8 @@ def _check_edges(definition: Any, where: str) -> None:
     for node in definition.node:
         for tensor in node.input:
             index = tensor.split(":")[1:]
-            if node_name(tensor) not in known or len(index) > 1 or not all(part.isdigit() for part in index):
+            is_index = len(index) < 2 and all(part.isdigit() and int(part) < _MOST_OUTPUTS for part in index)
+            if node_name(tensor) not in known or not is_index:
                 raise BadInput('%s is damaged or truncated: node "%s" reads "%s", which is not in the file; '
                                "export the graph again" % (where, node.name, tensor))
 

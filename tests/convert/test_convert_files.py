@@ -59,10 +59,11 @@ def test_batch_normalisation_in_training_mode_is_refused():
     refused(definition.SerializeToString(), "training graph")
 
 
-def test_edge_to_a_missing_node_is_refused():
+@pytest.mark.parametrize("tensor", ["lost", "a:1:2", "a:x", "a:2147483648"])
+def test_edge_to_what_no_node_makes_is_refused(tensor):
     definition = small_graph()
-    definition.node[1].input[0] = "lost"
-    refused(definition.SerializeToString(), '"b" reads "lost"')
+    definition.node[1].input[0] = tensor
+    refused(definition.SerializeToString(), '"b" reads "%s"' % tensor)
 
 
 def test_file_cut_between_nodes_is_refused(definition):
