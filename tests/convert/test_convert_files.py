@@ -59,6 +59,15 @@ def test_batch_normalisation_in_training_mode_is_refused():
     refused(definition.SerializeToString(), "training graph")
 
 
+@pytest.mark.parametrize("side", [-1, 2 ** 29, 2 ** 62])
+def test_constant_that_claims_more_than_a_file_can_hold_is_refused(side):
+    definition = small_graph()
+    constant = definition.node.add(name="c", op="Const").attr["value"].tensor
+    constant.tensor_shape.dim.add().size = side
+    constant.float_val.append(1.0)
+    refused(definition.SerializeToString(), 'the constant "c" claims the shape [%d]' % side)
+
+
 @pytest.mark.parametrize("tensor", ["lost", "a:1:2", "a:x", "a:2147483648"])
 def test_edge_to_what_no_node_makes_is_refused(tensor):
     definition = small_graph()
