@@ -289,7 +289,7 @@ def gc(_c, config="", dry_run=False):
 
 @command(
     help={
-        "room": "host, data, report, detect, reference, train, convert, browser, chain or matrix; default: all of them.",
+        "room": "host, data, report, detect, reference, train, convert, browser, chain or matrix; all by default.",
         "all_": "The slow suites too.",
     },
 )

@@ -16,11 +16,11 @@ MOST_CANDIDATES = 40000
 
 Detector = NamedTuple("Detector", [
     ("input", proof.Input), ("layers", List[proof.Layer]), ("classes", int), ("anchors", np.ndarray),
-    ("grid", Optional[grid_anchor.GridAnchor]), ("no_grid", str), ("variances", List[float]), ("sigmoid", bool), ("outputs", proof.Outputs),
-    ("score_threshold", float), ("iou_threshold", float), ("per_class", int)])
+    ("grid", Optional[grid_anchor.GridAnchor]), ("no_grid", str), ("variances", List[float]), ("sigmoid", bool),
+    ("outputs", proof.Outputs), ("score_threshold", float), ("iou_threshold", float), ("per_class", int)])
 """What a graph detects and how: ``classes`` counts the background; ``anchors`` are the graph's own, float32 [P, 4],
-xmin, ymin, xmax, ymax; without ``grid`` they become a constant of the .uff, because of ``no_grid``; ``per_class`` is the
-most results of one class."""
+xmin, ymin, xmax, ymax; without ``grid`` they become a constant of the .uff, because of ``no_grid``; ``per_class`` is
+the most results of one class."""
 
 
 def examine(graph: Graph, anatomy: Anatomy, evaluator: Evaluator, settings: Optional[Settings]) -> Detector:

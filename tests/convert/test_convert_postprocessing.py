@@ -99,7 +99,7 @@ def test_logits_beyond_float32s_exponential_are_lost_by_the_plugin(examined, hea
 
 
 def test_more_boxes_than_places_keep_the_best_on_both_sides(examined, heads):
-    """All anchors of the finest map, small and apart: more than keepTopK; who stays is the same down to the last place."""
+    """All anchors, made small and apart: more than keepTopK; who stays is the same down to the last place."""
     encodings, logits = silent(examined)
     encodings[:, 2:] = -8.0
     random = np.random.RandomState(4)

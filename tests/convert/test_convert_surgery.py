@@ -147,12 +147,14 @@ def test_a_limit_per_class_that_the_plugin_lacks_is_noted(export):
 
 
 @pytest.mark.parametrize("old, new, says", [
-    ("min_scale: 0.2", "min_scale: 0.3", "min_scale: 0.3.*anchor 1 "), ("num_classes: 2", "num_classes: 3", "num_classes is 3"),
+    ("min_scale: 0.2", "min_scale: 0.3", "min_scale: 0.3.*anchor 1 "),
+    ("num_classes: 2", "num_classes: 3", "num_classes is 3"),
     ("y_scale: 10.0", "y_scale: 5.0", "box coder scales"), ("height: 128", "height: 256", "image_resizer"),
     ("score_converter: SIGMOID", "score_converter: IDENTITY", "score_converter"),
     ("aspect_ratios: 3.0", "", "makes 307 anchors, the graph has 330"),
-    ("aspect_ratios: 3.0", SCALES, "scales: 0.1.* makes"), ("num_layers: 6", "num_layers: 5", "cannot make its anchors"),
-    ("num_layers: 6", "num_layers: 6 reduce_boxes_in_lowest_layer: false", "reduce_boxes_in_lowest_layer: false.*makes"),
+    ("aspect_ratios: 3.0", SCALES, "scales: 0.1.* makes"),
+    ("num_layers: 6", "num_layers: 5", "cannot make its anchors"),
+    ("num_layers: 6", "num_layers: 6 reduce_boxes_in_lowest_layer: false", "in_lowest_layer: false.*makes"),
     ("ssd_anchor_generator {", "multiscale_anchor_generator { #", "config"),
     ("model {", "model [", "no pipeline.config")])
 def test_a_config_of_another_graph_is_refused(exported, tmp_path, old, new, says):

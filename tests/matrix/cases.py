@@ -2,7 +2,8 @@
 from typing import Any, Dict, List, NamedTuple
 
 TENSORFLOWS = ("1.12", "1.13", "1.14", "1.15")
-APIS = ("2019-05", "2019-09")  # when the code was written: tensorflow-object-detection-api 0.1.1, tf-object-detection 0.0.3
+# When the code was written: tensorflow-object-detection-api 0.1.1 and tf-object-detection 0.0.3.
+APIS = ("2019-05", "2019-09")
 
 Case = NamedTuple("Case", [("tensorflow", str), ("api", str), ("detector", str), ("fixed", bool)])
 """One export; ``fixed`` means a batch of one and a fixed input size, as ``--input_shape 1,H,W,3`` makes it."""

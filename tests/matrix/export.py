@@ -8,7 +8,7 @@ TensorFlow computes.
 import json
 import os
 import sys
-from typing import Any, Dict, List
+from typing import Any, Dict, List  # noqa: F401 (type comments need it)
 
 import cases
 import numpy as np
