@@ -87,8 +87,9 @@ def _all(what: str, tasks: Sequence[Any], console: Console) -> None:
 def _render(work: Path, console: Console) -> Path:
     output = work / "render"
     output.mkdir()
-    job: Dict[str, Any] = {"stage": "render", "inputs": {}, "output": str(output), "scratch": str(work), "cpus": os.cpu_count()}
-    path = _job(work / "render.json", {**job, "parameters": {"pictures": 20, "seed": 1}})
+    job: Dict[str, Any] = {"stage": "render", "inputs": {}, "output": str(output), "scratch": str(work)}
+    more = {"parameters": {"pictures": 20, "seed": 1}, "cpus": os.cpu_count()}
+    path = _job(work / "render.json", {**job, **more})
     _output(environments.ensure("data", console), ["-m", "stages.data.render", str(path)], [])
     return output / "JPEGImages"
 
@@ -188,17 +189,17 @@ def shortcomings(row: Row) -> List[str]:
 _HEAD = """# Matrix
 
 Graphs that TensorFlow 1.12 to 1.15 exported, all taken through audit, repair, convert, lint, reference engine and
-parity. `./run matrix` makes this page ({count} graphs here; `--full` makes all combinations); `./run test --all` measures
-the same.
+parity. `./run matrix` makes this page ({count} graphs here; `--full` makes all combinations); `./run test --all`
+measures the same.
 
 Each detector has seeded random weights, the same for all TensorFlows and both generations of object_detection's code:
-2019-05 is `tensorflow-object-detection-api` 0.1.1, 2019-09 is `tf-object-detection` 0.0.3. Pictures are the 20 first that
-`render` makes.
+2019-05 is `tensorflow-object-detection-api` 0.1.1, 2019-09 is `tf-object-detection` 0.0.3. Pictures are the 20 first
+that `render` makes.
 
 * *batch*: `1` where the export fixed batch and size (`--input_shape 1,H,W,3`), `any` where it did not.
 * *repaired*: nodes that are rewritten before TensorFlow 1.12 loads the graph; `-` where it loads as it is.
-* *as 1.12*: the repaired graph's heads in TensorFlow 1.12 have the bits of 1.12's own export of the same weights, on the
-  first four pictures.
+* *as 1.12*: the repaired graph's heads in TensorFlow 1.12 have the bits of 1.12's own export of the same weights, on
+  the first four pictures.
 * *heads*: how far they are from what the exporting TensorFlow computed, at most {limit:g}.
 * *uff*: nodes and weights are those of 1.12's export, and stay so under random names for all nodes.
 * *parity*: worst difference of the heads of the `.uff`, in the reference engine, from TensorFlow 1.12.

@@ -1,6 +1,7 @@
 """audit and convert as the host runs them: files, events, exit codes."""
 import json
 import os
+import shutil
 
 import convert_helpers as helpers
 import pytest
@@ -49,10 +50,12 @@ def test_convert_writes_the_artifact(exported, run_stage, label_map):
     assert result["plugin"] == model["plugin"]
 
 
-def test_convert_of_an_export_folder_takes_its_files_and_repeats_its_bytes(exported, run_stage):
+def test_convert_of_an_export_folder_takes_its_files_and_repeats_its_bytes(exported, run_stage, tmp_path):
     folder = os.path.dirname(exported.graph)
+    elsewhere = str(tmp_path / "another path")
+    shutil.copytree(folder, elsewhere)
     first = run_stage("convert", hash_seed="1", name="first", graph=folder)
-    second = run_stage("convert", hash_seed="2", name="second", graph=folder)
+    second = run_stage("convert", hash_seed="2", name="second", graph=elsewhere)
     assert first.code == second.code == 0, first.log
     assert files(first) == files(second)
 
