@@ -4,6 +4,7 @@ from invoke import Exit
 
 from nanoforge import commands, development, housekeeping, image_tasks, newcomer, servers
 from nanoforge import doctor as doctor_checks
+from nanoforge import matrix as measured
 from nanoforge.cli import command
 from nanoforge.commands import Asked
 
@@ -303,6 +304,15 @@ def test(_c, room="", all_=False):
     Example: ./run test --room train --all
     """
     development.test(room, all_)
+
+
+@command(help={"full": "Every combination, not only the chosen ones: hours instead of minutes."})
+def matrix(_c, full=False):
+    """Convert graphs of TensorFlow 1.12 to 1.15, exported by the real ones, and write docs/matrix.md.
+
+    Example: ./run matrix
+    """
+    measured.write_page(full)
 
 
 @command()

@@ -39,10 +39,11 @@ ROOMS = (
     Room("browser", "host"),
     Room("chain", "host"),
     Room("containers", "host"),
+    Room("matrix", "host"),
 )
 # Rooms that only `--all` runs: they need more than a Python (a browser), or take long.
 ENGINE_ROOM = "containers"
-SLOW_ROOMS = ("browser", "chain", ENGINE_ROOM)
+SLOW_ROOMS = ("browser", "chain", "matrix", ENGINE_ROOM)
 
 
 def test(room: str, everything: bool) -> None:

@@ -22,6 +22,7 @@ from nanoforge.errors import EnvironmentNotReady
 from nanoforge.folders import HOME, cache_folder
 
 READY = "ready"
+MATRIX = "tensorflow"  # how the names of the matrix's environments begin: tensorflow113 and so on, for tests only
 PYTHON36_ADVICE = (
     "Install it with pyenv (`pyenv install 3.6.15`) or conda (`conda create -n py36 python=3.6`), or name it with"
     " runner.python36 in detector.toml or NANOFORGE_PYTHON36."
@@ -36,6 +37,8 @@ class Interpreter(NamedTuple):
 def lock_files(environment: str) -> List[Path]:
     """What an environment is made from, in the order of installation."""
     folder = HOME / "docker" / environment
+    if environment.startswith(MATRIX):
+        return [HOME / "docker" / "train" / "build.lock", HOME / "tests" / "matrix" / environment / "requirements.lock"]
     return [path for path in (folder / "build.lock", folder / "requirements.lock") if path.is_file()]
 
 
@@ -82,12 +85,12 @@ def is_ready(environment: str, python36: str = "") -> bool:
 
 
 def find_interpreter(environment: str, python36: str = "") -> Interpreter:
-    """The Python from which the environment is made: 3.6 for `train`, the host's own for the others.
+    """The Python from which the environment is made: 3.6 where TensorFlow 1 is in it, the host's own for the others.
 
     Raises:
         EnvironmentNotReady: there is no Python 3.6.
     """
-    if environment != "train":
+    if environment != "train" and not environment.startswith(MATRIX):
         # The interpreter behind the host's virtual environment, so that a new host lock does not remake the others.
         return Interpreter(Path(getattr(sys, "_base_executable", sys.executable)), platform.python_version())
     stated = python36 or os.environ.get("NANOFORGE_PYTHON36", "")

@@ -250,7 +250,7 @@ TABLE: Tuple[Stage, ...] = (
             records=Artifact("records"),
         ),
         _fields("convert", "to", "parity_pictures"),
-        "model.uff, model.json, labels.txt, parity.json; model.onnx if asked for",
+        "model.uff, model.json, labels.txt, parity.json, worst.png; model.onnx if asked for",
     ),
     Stage(
         "detect",

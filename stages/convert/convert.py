@@ -1,20 +1,22 @@
 """Stage: a frozen graph becomes a .uff for TensorRT, and ONNX if asked, with proof that they compute the same."""
 import json
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import tensorflow as tf
 
 from stages import job as jobs
-from stages.convert import parity, pictures, surgery, uff_schema, uff_writer
+from stages import pixels
+from stages.convert import parity, pictures, surgery, uff_schema, uff_writer, worst
 from stages.convert.examination import REFUSED, Examination, beside
 from stages.convert.lint import lint
 from stages.convert.settings import class_names
 
 LEAST_PICTURES = 20
+Drawing = Callable[[parity.Comparison, Dict[str, Any]], None]
 
 
 def main(job: jobs.Job) -> None:
-    """Write ``model.uff``, ``model.json``, ``labels.txt``, ``parity.json`` and ``result.json`` for the input ``graph``.
+    """Write ``model.uff``, ``model.json``, ``labels.txt``, ``parity.json``, ``worst.png`` and ``result.json``.
 
     With the parameter ``to`` = ``onnx``, ``model.onnx`` is written and proven too.
 
@@ -22,12 +24,22 @@ def main(job: jobs.Job) -> None:
         BadInput: the graph is refused, or another input is not this graph's.
         StageFailed: a model does not compute what the graph does.
     """
-    from stages.reference.engine import Engine
-    to_onnx = job.parameters.get("to", "uff") == "onnx"
     examination = Examination(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
     if examination.verdict == REFUSED:
         job.metrics(result=result(examination, None))
         raise jobs.BadInput(examination.refusal())
+    convert(job, examination)
+
+
+def convert(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
+    """Write the files of ``job`` for a graph that is not refused; returns what parity.json holds.
+
+    Raises:
+        BadInput: the label map or the pictures are not this graph's.
+        StageFailed: a model does not compute what the graph does.
+    """
+    from stages.reference.engine import Engine
+    to_onnx = job.parameters.get("to", "uff") == "onnx"
     label_map = job.inputs.get("label_map") or beside(job.inputs["graph"], "label_map.pbtxt")
     names = class_names(label_map, examination.detector.classes)
     _refuse_broken("UFF", lint(examination.meta))
@@ -38,12 +50,13 @@ def main(job: jobs.Job) -> None:
     _write_json(job.out("model.json"), model(examination.detector, names))
     with open(job.out("labels.txt"), "w", encoding="utf-8") as stream:
         stream.write("\n".join(["BACKGROUND"] + names[1:]) + "\n")
-    report = compare(job, examination, Engine(job.out("model.uff")), ".uff")
+    report = compare(job, examination, Engine(job.out("model.uff")), ".uff", _drawing(job, names))
     if to_onnx:
         report["onnx"] = compare_onnx(job, examination)
     _write_json(job.out("parity.json"), report)
     _write_json(job.out("result.json"), result(examination, report))
     job.metrics(parity={key: report[key] for key in ("detections", "matched", "max_score_diff", "min_iou")})
+    return report
 
 
 def _refuse_broken(parser: str, broken: List[str]) -> None:
@@ -71,8 +84,18 @@ def compare_onnx(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
     return compare(job, examination, OnnxEngine(job.out("model.onnx")), ".onnx")
 
 
-def compare(job: jobs.Job, examination: Examination, engine: Any, name: str) -> Dict[str, Any]:
-    """Hold a model, run by ``engine``, against its graph on pictures; returns what parity.json holds.
+def _drawing(job: jobs.Job, names: List[str]) -> Drawing:
+    """What draws the worst case of a comparison into ``worst.png``."""
+    def draw(comparison: parity.Comparison, report: Dict[str, Any]) -> None:
+        drawn = worst.draw(comparison.view, report["worst"].get("box"), names, parity.LEAST_SCORE)
+        with open(job.out("worst.png"), "wb") as stream:
+            stream.write(pixels.encode_png(drawn))
+    return draw
+
+
+def compare(job: jobs.Job, examination: Examination, engine: Any, name: str,
+            draw: Optional[Drawing] = None) -> Dict[str, Any]:
+    """Hold a model, run by ``engine``, against its graph on pictures, ``draw`` the worst; returns what parity.json holds.
 
     Raises:
         StageFailed: they differ; ``name`` says which model it is.
@@ -84,11 +107,13 @@ def compare(job: jobs.Job, examination: Examination, engine: Any, name: str) -> 
         comparison.add(picture)
         job.progress(number, len(chosen), "parity of the " + name)
     report = comparison.report()
+    if draw and comparison.view:
+        draw(comparison, report)
     if report["failures"]:
-        worst = report["worst"]
-        raise jobs.StageFailed("The %s does not compute what the graph does on %d of %d findings: on picture %s, %s"
-                               % (name, len(report["failures"]), report["pictures"], worst["picture"],
-                                  describe(worst)))
+        first = report["worst"]
+        raise jobs.StageFailed("The %s does not compute what the graph does: %d differences on %d pictures, the "
+                               "first on picture %s, %s; please report this graph"
+                               % (name, len(report["failures"]), report["pictures"], first["picture"], describe(first)))
     if not report["detections"]:
         job.warn("TensorFlow detects nothing with score over %g on the %d pictures: parity rests on heads and "
                  "boxes alone"

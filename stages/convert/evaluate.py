@@ -24,12 +24,7 @@ class Evaluator:
                 tf.import_graph_def(definition, name="")
         except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
             raise BadInput("TensorFlow %s cannot load the graph: %s" % (tf.__version__, first_line(error))) from error
-        # One thread, on the CPU: the figures must not depend on how many processors there are.
-        config = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1,
-                                device_count={"GPU": 0}, operation_timeout_in_ms=TIME_LIMIT_MS)
-        # Rewrites reorder float arithmetic; what is compared here is the graph as it was exported.
-        config.graph_options.rewrite_options.disable_meta_optimizer = True
-        self._session = tf.Session(graph=graph, config=config)
+        self._session = tf.Session(graph=graph, config=one_thread())
 
     def run(self, tensors: List[str], feeds: Optional[Dict[str, np.ndarray]] = None) -> List[np.ndarray]:
         """The values of ``tensors`` (``name`` or ``name:index``) when ``feeds`` replaces other tensors' values.
@@ -47,6 +42,15 @@ class Evaluator:
     def close(self) -> None:
         """Free what the session holds."""
         self._session.close()
+
+
+def one_thread() -> tf.ConfigProto:
+    """One thread, on the CPU: the figures must not depend on how many processors there are."""
+    config = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1,
+                            device_count={"GPU": 0}, operation_timeout_in_ms=TIME_LIMIT_MS)
+    # Rewrites reorder float arithmetic; what is compared here is the graph as it was exported.
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return config
 
 
 def _full(tensor: str) -> str:

@@ -24,7 +24,7 @@ UFF_TAKES = {
     "MaxPool", "AvgPool", "LRN", "MatMul", "Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "BiasAdd",
     "FusedBatchNorm", "StridedSlice", "Sum", "Prod", "Min", "Max", "Mean", "Squeeze", "Pad", "Gather", "GatherV2"}
 _CUT_ADVICE = {"preprocessor": "cut away: the runtime resizes and scales pixels itself, as model.json says",
-               "anchors": "replaced by GridAnchor_TRT, which makes the same anchors",
+               "anchors": "replaced by GridAnchor_TRT, or by a constant of the same anchors where it cannot make them",
                "postprocessor": "replaced by NMS_TRT, which decodes and suppresses"}
 
 
@@ -125,12 +125,16 @@ def _findings(original: Graph, repaired: Graph, anatomy: Anatomy, repairs: List[
 
 def _notes(detector: surgery.Detector) -> List[Dict[str, Any]]:
     """What converts, but not without a difference that the user should know."""
-    if detector.per_class >= detector.outputs.most:
-        return []
-    advice = ("max_detections_per_class is %d, which NMS_TRT cannot limit: of more than %d objects of one class it "
-              "keeps up to %d; export with max_detections_per_class equal to max_total_detections"
-              % (detector.per_class, detector.per_class, detector.outputs.most))
-    return [{"op": "", "node": "", "count": 1, "where": "postprocessor", "severity": NOTE, "advice": advice}]
+    notes = []
+    if detector.per_class < detector.outputs.most:
+        notes.append(("postprocessor", "max_detections_per_class is %d, which NMS_TRT cannot limit: of more than %d "
+                      "objects of one class it keeps up to %d; export with max_detections_per_class equal to "
+                      "max_total_detections" % (detector.per_class, detector.per_class, detector.outputs.most)))
+    if detector.no_grid:
+        notes.append(("anchors", "written as a constant input of NMS_TRT, which was never tried on a Jetson, because %s"
+                      % detector.no_grid))
+    return [{"op": "", "node": "", "count": 1, "where": where, "severity": NOTE, "advice": advice}
+            for where, advice in notes]
 
 
 def _by_place(names: List[str], where: Dict[str, str]) -> List[Tuple[str, List[str]]]:

@@ -16,6 +16,8 @@ from stages.job import BadInput
 
 GRAPH_FILE = "frozen_inference_graph.pb"
 LARGEST_FILE = 1 << 30
+LARGEST_CONSTANT = 1 << 26  # values; the largest of an SSD has a few million
+_MOST_OUTPUTS = 1 << 16  # of one node; TensorFlow crashes on an index of 2**31
 _GIT_LFS_HEAD = b"version https://git-lfs"
 _TRAINING_OPS = {"VariableV2", "Variable", "VarHandleOp", "Assign", "SaveV2", "RestoreV2", "ApplyMomentum", "ApplyAdam",
                  "ApplyRMSProp", "IteratorGetNext", "FusedBatchNormGrad", "Conv2DBackpropFilter"}
@@ -138,6 +140,7 @@ def parse(data: bytes, where: str) -> Graph:
     if not is_graph:
         raise BadInput("%s is no TensorFlow graph, or it is truncated; copy it again as a binary file" % where)
     _check_edges(definition, where)
+    _check_constants(definition, where)
     _refuse_training(definition, where)
     return Graph(definition)
 
@@ -173,9 +176,23 @@ def _check_edges(definition: Any, where: str) -> None:
     for node in definition.node:
         for tensor in node.input:
             index = tensor.split(":")[1:]
-            if node_name(tensor) not in known or len(index) > 1 or not all(part.isdigit() for part in index):
+            is_index = len(index) < 2 and all(part.isdigit() and int(part) < _MOST_OUTPUTS for part in index)
+            if node_name(tensor) not in known or not is_index:
                 raise BadInput('%s is damaged or truncated: node "%s" reads "%s", which is not in the file; '
                                "export the graph again" % (where, node.name, tensor))
+
+
+def _check_constants(definition: Any, where: str) -> None:
+    """Sizes before values: a few bytes may claim a tensor that fills the memory."""
+    for node in definition.node:
+        if node.op == "Const":
+            sides = [dim.size for dim in node.attr["value"].tensor.tensor_shape.dim]
+            count = 1
+            for side in sides:
+                count *= side
+            if min(sides + [0]) < 0 or count > LARGEST_CONSTANT:
+                raise BadInput('%s is damaged: the constant "%s" claims the shape %s; export the graph again'
+                               % (where, node.name, sides))
 
 
 def _refuse_training(definition: Any, where: str) -> None:

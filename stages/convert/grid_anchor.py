@@ -84,7 +84,7 @@ def solve(boxes: np.ndarray, maps: Sequence[int], per_cell: Sequence[int]) -> Gr
     """The parameters with which GridAnchor_TRT makes the anchors ``boxes`` (float [P, 4], xmin, ymin, xmax, ymax).
 
     Args:
-        maps: side of each square feature map.
+        maps: side of each feature map, all of them square.
         per_cell: anchors per cell of each map.
 
     Raises:
@@ -135,7 +135,7 @@ def check(grid: GridAnchor, boxes: np.ndarray) -> None:
                    "anchor %d is %s but the graph has %s; train with ssd_anchor_generator, evenly spaced scales, "
                    "aspect ratios that begin 1, 2, 0.5 and a square input"
                    % (grid.min_size, grid.max_size, grid.aspect_ratios, worst,
-                                                     _row(made[worst]), _row(boxes[worst])))
+                                                     row(made[worst]), row(boxes[worst])))
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
@@ -144,5 +144,6 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _row(box: np.ndarray) -> str:
+def row(box: np.ndarray) -> str:
+    """One anchor in words."""
     return "[%s]" % ", ".join("%.5f" % value for value in box)

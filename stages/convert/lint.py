@@ -200,7 +200,8 @@ class _Lint:
         loc, conf, prior = [self._nodes.get(node.inputs[index]) for index in values["inputOrder"]]
         numbers, scores, priors = self._flattened(loc), self._flattened(conf), self._priors(prior)
         if None in (numbers, scores, priors):
-            yield "its inputs are not two FlattenConcat_TRT of constant reshapes and a Concat of GridAnchor_TRT"
+            yield "its inputs are not two FlattenConcat_TRT of constant reshapes and a Concat of GridAnchor_TRT " \
+                  "or a Const [2, 4 * priors, 1]"
             return
         if numbers != priors * 4:
             yield "the plugin asserts numPriors * 4 = %d box numbers, there are %d" % (priors * 4, numbers)
@@ -223,6 +224,9 @@ class _Lint:
         return self.constant(node.inputs[1]) if is_reshape else None
 
     def _priors(self, node: Any) -> Optional[int]:
+        if node is not None and node.operation == "Const":  # a Const has no batch dimension, says the operator page
+            value = self.constant(node.id)
+            return value.shape[1] // 4 if value is not None and value.shape == (2, value.size // 2, 1) else None
         grid = self._nodes.get(node.inputs[0]) if node is not None and len(node.inputs) == 1 else None
         if node is None or node.operation != "Concat" or _field(node, "axis").i != 2 or grid is None:
             return None

@@ -16,7 +16,7 @@ TensorFlow's postprocessing and NMS_TRT differ in four ways, which is why not ev
 
 A detection that only one side has is excused by one of these, named in ``excused``; any other fails.
 """
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -27,18 +27,20 @@ from stages.convert.graph import Graph
 from stages.convert.pictures import Picture
 from stages.convert.surgery import Detector, plugins
 from stages.convert.uff_writer import CONFIDENCES, LOCATIONS, NMS, PRIORS
+from stages.convert.worst import Seen, View
 
 LEAST_SCORE, LEAST_IOU, MOST_SCORE_DIFFERENCE = 0.3, 0.99, 1e-3
 # Float32 rounding through 30 to 60 layers makes 1e-4 on values of 10 between TensorFlow's own versions.
 MOST_HEAD_DIFFERENCE, MOST_ANCHOR_DIFFERENCE, MOST_BOX_DIFFERENCE = 1e-3, 1e-5, 1e-3
 NEARLY = 1e-4
 
-Seen = NamedTuple("Seen", [("boxes", np.ndarray), ("classes", np.ndarray), ("scores", np.ndarray)])
-"""Detections: float [n, 4] (xmin, ymin, xmax, ymax, clipped, normalised), int [n] (class id), float [n], best first."""
-
 
 class Comparison:
-    """Compares one graph with one engine and keeps the worst differences."""
+    """Compares one graph with one engine and keeps the worst differences.
+
+    Attributes:
+        view: the picture of the worst case, or the first one where no detection differs; None before :meth:`add`.
+    """
 
     def __init__(self, graph: Graph, anatomy: Anatomy, detector: Detector, evaluator: Evaluator, engine: Any) -> None:
         self._graph, self._anatomy, self._detector = graph, anatomy, detector
@@ -50,14 +52,21 @@ class Comparison:
         self.excused: Dict[str, int] = {}
         self.failures: List[Dict[str, Any]] = []
         self.worst: Dict[str, Any] = {}
+        self.view: Optional[View] = None
 
     def add(self, picture: Picture) -> None:
         """Run both on ``picture`` and note every difference."""
         self.pictures += 1
+        before = self._worst_case()
         truth = self._tensorflow(picture)
         seen = self._reference(picture)
         self._compare_values(picture.name, truth, seen)
         self._compare_detections(picture.name, truth, seen)
+        if self.view is None or self._worst_case() is not before:
+            self.view = View(picture, truth["detections"], seen["detections"])
+
+    def _worst_case(self) -> Dict[str, Any]:
+        return self.failures[0] if self.failures else self.worst
 
     def _tensorflow(self, picture: Picture) -> Dict[str, Any]:
         anatomy, outputs = self._anatomy, self._detector.outputs
@@ -130,7 +139,7 @@ class Comparison:
                 "heads": {part: self.differences[part] for part in ("box", "class")},
                 "anchors": self.differences["anchors"], "decoded": self.differences["decoded"],
                 "excused": self.excused, "failures": self.failures,
-                "worst": self.failures[0] if self.failures else self.worst}
+                "worst": self._worst_case()}
 
 
 _NAMES = {"box": "box encodings", "class": "class predictions", "anchors": "anchors", "decoded": "decoded boxes"}

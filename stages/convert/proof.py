@@ -105,13 +105,27 @@ def _layer(boxes: Tuple[int, ...], box_rows: Tuple[int, ...], classes: Tuple[int
 
 
 def measure_anchors(evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: Input) -> np.ndarray:
-    """All anchors that the graph itself computes: float32 [P, 4], rows xmin, ymin, xmax, ymax."""
-    picture = as_fed(noise((size.height, size.width, 3)), graph, anatomy)
-    value = evaluator.run([anatomy.anchors], {anatomy.image: picture})[0]
+    """All anchors that the graph itself computes: float32 [P, 4], rows xmin, ymin, xmax, ymax.
+
+    Raises:
+        BadInput: they are no boxes, or others for another picture.
+    """
+    value, other = [evaluator.run([anatomy.anchors], {anatomy.image: as_fed(picture, graph, anatomy)})[0] for picture
+                    in (noise((size.height, size.width, 3)), noise(_another_size(graph, anatomy, size) + (3,), 1))]
     if value.dtype != np.float32 or value.size % 4 or not np.isfinite(value).all():
         raise BadInput("The graph's anchors are no boxes (%s of shape %s); export it again"
                        % (value.dtype, value.shape))
+    if value.shape != other.shape or (value != other).any():
+        raise BadInput("The graph makes other anchors for another picture, which neither GridAnchor_TRT nor a "
+                       "constant can; train with fixed_shape_resizer")
     return value.reshape(-1, 4)[:, [1, 0, 3, 2]]
+
+
+def _another_size(graph: Graph, anatomy: Anatomy, size: Input) -> Tuple[int, int]:
+    """A picture size that the graph takes; another than the network's where pictures of any size are taken."""
+    dims = [dim.size for dim in graph.nodes[anatomy.image].attr["shape"].shape.dim]
+    is_fixed = len(dims) == 4 and min(dims[1:3]) > 0
+    return (size.height, size.width) if is_fixed else (size.height + 16, size.width + 48)
 
 
 class Heads:

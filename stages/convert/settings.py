@@ -1,10 +1,13 @@
 """pipeline.config and label map: what they say of a detector, and whether it is the graph at hand."""
 import os
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
+import numpy as np
+import tensorflow as tf
 from google.protobuf import text_format
 
 from stages.convert import grid_anchor, proof
+from stages.convert.evaluate import first_line, one_thread
 from stages.job import BadInput
 
 
@@ -15,39 +18,55 @@ class Settings:
         path: the file.
 
     Raises:
-        BadInput: it is no pipeline.config of an SSD with ssd_anchor_generator.
+        BadInput: it is no pipeline.config of an SSD.
     """
 
     def __init__(self, path: str) -> None:
         self._name = os.path.basename(path)
         self._ssd = _read(path).model.ssd
-        if not self._ssd.anchor_generator.HasField("ssd_anchor_generator"):
-            kind = self._ssd.anchor_generator.WhichOneof("anchor_generator_oneof") or "none"
-            raise BadInput("%s has the anchor generator %s, GridAnchor_TRT can only make ssd_anchor_generator's"
-                           % (self._name, kind))
-        self._anchors = self._ssd.anchor_generator.ssd_anchor_generator
-        self.layers = self._anchors.num_layers
         self.score_threshold = self._ssd.post_processing.batch_non_max_suppression.score_threshold
-        self._refuse_other_anchors()
 
-    def _refuse_other_anchors(self) -> None:
-        reasons = {"scales": len(self._anchors.scales) > 0,
-                   "reduce_boxes_in_lowest_layer: false": not self._anchors.reduce_boxes_in_lowest_layer,
-                   "interpolated_scale_aspect_ratio": self._anchors.interpolated_scale_aspect_ratio != 1.0,
-                   "height_stride or width_stride": bool(self._anchors.height_stride or self._anchors.width_stride),
-                   "height_offset or width_offset": bool(self._anchors.height_offset or self._anchors.width_offset),
-                   "base_anchor_height or base_anchor_width":
-                       (self._anchors.base_anchor_height, self._anchors.base_anchor_width) != (1.0, 1.0)}
-        used = [name for name, is_used in reasons.items() if is_used]
-        if used:
-            raise BadInput("%s sets %s in ssd_anchor_generator, which GridAnchor_TRT cannot express; train without"
-                           % (self._name, " and ".join(used)))
+    def hold_against_anchors(self, anchors: np.ndarray, maps: List[Tuple[int, int]], height: int, width: int) -> None:
+        """Refuse a file whose anchors are not all the graph's own, to 1e-5.
 
-    def grid(self, maps: List[int]) -> grid_anchor.GridAnchor:
-        """The anchors' parameters as the file says them, for the graph's feature maps."""
-        ratios = [grid_anchor.shortest(ratio, 1e-7) for ratio in self._anchors.aspect_ratios]
-        return grid_anchor.GridAnchor(grid_anchor.shortest(self._anchors.min_scale, 1e-7),
-                                      grid_anchor.shortest(self._anchors.max_scale, 1e-7), ratios, list(maps))
+        Args:
+            anchors: the graph's, float32 [P, 4], rows xmin, ymin, xmax, ymax, normalised.
+            maps: height and width of the feature maps.
+            height, width: of the network's input.
+
+        Raises:
+            BadInput: naming the first anchor that differs; or object_detection cannot make the file's anchors.
+        """
+        made = self._anchors(maps, height, width)
+        if made.shape != anchors.shape:
+            what = "%d anchors, the graph has %d" % (len(made), len(anchors))
+        else:
+            distance = np.abs(made.astype(np.float64) - anchors).max(axis=1)
+            first = int((distance > grid_anchor.TOLERANCE).argmax())
+            if not distance[first] > grid_anchor.TOLERANCE:
+                return
+            what = "anchor %d %s, the graph has %s" % (first, grid_anchor.row(made[first]),
+                                                       grid_anchor.row(anchors[first]))
+        raise BadInput("pipeline.config is not this graph's: with %s it makes %s" % (self._generator(), what))
+
+    def _anchors(self, maps: List[Tuple[int, int]], height: int, width: int) -> np.ndarray:
+        """What object_detection's own generator makes of the file: float32 [P, 4], xmin, ymin, xmax, ymax."""
+        from object_detection.builders import anchor_generator_builder
+        with tf.Graph().as_default(), tf.Session(config=one_thread()) as session:
+            try:
+                generator = anchor_generator_builder.build(self._ssd.anchor_generator)
+                boxes = generator.generate(maps, im_height=height, im_width=width)
+                layers = session.run([layer.get() for layer in boxes])
+            except (ValueError, ZeroDivisionError, tf.errors.OpError) as error:
+                raise BadInput("pipeline.config is not this graph's: object_detection cannot make its anchors for %d "
+                               "feature maps (%s)" % (len(maps), first_line(error))) from error
+        return np.concatenate(layers)[:, [1, 0, 3, 2]]
+
+    def _generator(self) -> str:
+        kind = self._ssd.anchor_generator.WhichOneof("anchor_generator_oneof") or "no anchor generator"
+        values = getattr(self._ssd.anchor_generator, kind, None)
+        return "%s { %s }" % (kind, text_format.MessageToString(values, as_one_line=True, float_format=".6g")
+                              if values is not None else "")
 
     def hold_against(self, size: proof.Input, classes: int, variances: List[float], sigmoid: bool) -> None:
         """Refuse a file that says something else than the graph does.

@@ -1,5 +1,5 @@
 """Every parameter a runtime needs, derived from the graph itself and held against pipeline.config and label map."""
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -16,10 +16,11 @@ MOST_CANDIDATES = 40000
 
 Detector = NamedTuple("Detector", [
     ("input", proof.Input), ("layers", List[proof.Layer]), ("classes", int), ("anchors", np.ndarray),
-    ("grid", grid_anchor.GridAnchor), ("variances", List[float]), ("sigmoid", bool), ("outputs", proof.Outputs),
-    ("score_threshold", float), ("iou_threshold", float), ("per_class", int)])
+    ("grid", Optional[grid_anchor.GridAnchor]), ("no_grid", str), ("variances", List[float]), ("sigmoid", bool),
+    ("outputs", proof.Outputs), ("score_threshold", float), ("iou_threshold", float), ("per_class", int)])
 """What a graph detects and how: ``classes`` counts the background; ``anchors`` are the graph's own, float32 [P, 4],
-xmin, ymin, xmax, ymax; ``per_class`` is the most results of one class."""
+xmin, ymin, xmax, ymax; without ``grid`` they become a constant of the .uff, because of ``no_grid``; ``per_class`` is
+the most results of one class."""
 
 
 def examine(graph: Graph, anatomy: Anatomy, evaluator: Evaluator, settings: Optional[Settings]) -> Detector:
@@ -29,9 +30,6 @@ def examine(graph: Graph, anatomy: Anatomy, evaluator: Evaluator, settings: Opti
         BadInput: the graph computes something that UFF and TensorRT's plugins cannot, or the settings are another's.
     """
     size = proof.measure_input(evaluator, graph, anatomy)
-    if size.height != size.width:
-        raise BadInput("The network's input is %d x %d, but GridAnchor_TRT places anchors right on square inputs only; "
-                       "train with a square fixed_shape_resizer" % (size.height, size.width))
     layers = proof.measure_layers(evaluator, graph, anatomy, size)
     anchors = proof.measure_anchors(evaluator, graph, anatomy, size)
     classes = _classes(layers, anchors)
@@ -40,10 +38,12 @@ def examine(graph: Graph, anatomy: Anatomy, evaluator: Evaluator, settings: Opti
     sigmoid = proof.measure_sigmoid(heads, anatomy)
     told = proof.thresholds(graph, anatomy, classes)
     outputs = proof.find_outputs(heads, graph, anatomy, anchors, sigmoid)
-    grid = _grid(anchors, layers, settings)
     if settings:
         settings.hold_against(size, classes, variances, sigmoid)
-    return Detector(size, layers, classes, anchors, grid, variances, sigmoid, outputs,
+        maps = [(layer.height, layer.width) for layer in layers]
+        settings.hold_against_anchors(anchors, maps, size.height, size.width)
+    grid, reason = _grid(anchors, layers)
+    return Detector(size, layers, classes, anchors, grid, reason, variances, sigmoid, outputs,
                     _score_threshold(told, settings), told["iou"], int(told.get("per_class", outputs.most)))
 
 
@@ -59,23 +59,14 @@ def _classes(layers: List[proof.Layer], anchors: np.ndarray) -> int:
     return counts[0]
 
 
-def _grid(anchors: np.ndarray, layers: List[proof.Layer], settings: Optional[Settings]) -> grid_anchor.GridAnchor:
+def _grid(anchors: np.ndarray, layers: List[proof.Layer]) -> Tuple[Optional[grid_anchor.GridAnchor], str]:
+    """GridAnchor_TRT's parameters, or None and the reason why it cannot make the graph's anchors."""
     if any(layer.height != layer.width for layer in layers):
-        raise BadInput("The feature maps are not square, which GridAnchor_TRT places wrongly; train with a square "
-                       "input")
-    maps = [layer.height for layer in layers]
-    solved = grid_anchor.solve(anchors, maps, [layer.boxes for layer in layers])
-    if settings is None:
-        return solved
-    written = settings.grid(maps)
+        return None, "the feature maps are not square, and GridAnchor_TRT places anchors right on square ones only"
     try:
-        grid_anchor.check(written, anchors)
-    except BadInput:
-        raise BadInput("pipeline.config is not this graph's: it says min_scale %g, max_scale %g, aspect_ratios %s for "
-                       "%d layers, the graph's anchors say %g, %g, %s for %d"
-                       % (written.min_size, written.max_size, written.aspect_ratios, settings.layers,
-                          solved.min_size, solved.max_size, solved.aspect_ratios, len(maps))) from None
-    return written
+        return grid_anchor.solve(anchors, [layer.height for layer in layers], [layer.boxes for layer in layers]), ""
+    except BadInput as error:
+        return None, str(error)
 
 
 def _score_threshold(told: Dict[str, float], settings: Optional[Settings]) -> float:
@@ -88,22 +79,24 @@ def _score_threshold(told: Dict[str, float], settings: Optional[Settings]) -> fl
 
 
 def plugins(detector: Detector) -> Dict[str, Dict[str, Any]]:
-    """The fields of the three plugins, by plugin and field name; floats are floats, integers integers.
+    """The fields of the plugins used, by plugin and field name; floats are floats, integers integers.
 
     ``topK`` limits the candidates of a class before suppression, TensorFlow's limit counts results after it. So it is
     as large as the plugin and the work allow: all anchors, if there are few classes.
     """
     candidates = max(detector.per_class, MOST_CANDIDATES // detector.classes)
     top_k = min(len(detector.anchors), candidates, LARGEST_TOP_K)
-    return {
-        "GridAnchor_TRT": {"minSize": float(detector.grid.min_size), "maxSize": float(detector.grid.max_size),
-                           "aspectRatios": [float(ratio) for ratio in detector.grid.aspect_ratios],
-                           "variance": [float(variance) for variance in detector.variances],
-                           "featureMapShapes": [int(side) for side in detector.grid.maps],
-                           "numLayers": len(detector.grid.maps)},
+    fields: Dict[str, Dict[str, Any]] = {
         "FlattenConcat_TRT": {"axis": 1, "ignoreBatch": 0},
         "NMS_TRT": {"shareLocation": 1, "varianceEncodedInTarget": 0, "backgroundLabelId": 0,
                     "confidenceThreshold": float(detector.score_threshold),
                     "nmsThreshold": float(detector.iou_threshold), "topK": top_k,
                     "keepTopK": min(detector.outputs.most, top_k), "numClasses": detector.classes,
                     "inputOrder": [0, 2, 1], "confSigmoid": int(detector.sigmoid), "isNormalized": 1, "codeType": 3}}
+    if detector.grid:
+        fields["GridAnchor_TRT"] = {
+            "minSize": float(detector.grid.min_size), "maxSize": float(detector.grid.max_size),
+            "aspectRatios": [float(ratio) for ratio in detector.grid.aspect_ratios],
+            "variance": [float(variance) for variance in detector.variances],
+            "featureMapShapes": [int(side) for side in detector.grid.maps], "numLayers": len(detector.grid.maps)}
+    return fields

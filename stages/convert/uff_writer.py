@@ -66,11 +66,23 @@ class _Writer:
         classes = self._register(self._anatomy.class_heads, lambda layer: layer.classes)
         self._plugin(NMS, "NMS_TRT", [LOCATIONS, PRIORS, CONFIDENCES], fields)
         self._plugin(CONFIDENCES, "FlattenConcat_TRT", [self.id(name) for name in classes], fields)
-        self.add(PRIORS, "Concat", [GRID_ANCHOR], axis=("i", 2))
-        self._plugin(GRID_ANCHOR, "GridAnchor_TRT", [ANCHOR_INPUT], fields)
-        self.constant(ANCHOR_INPUT, np.ones((1, 1), np.float32))  # some parsers crash on a plugin with no input
+        self._priors(fields)
         self._plugin(LOCATIONS, "FlattenConcat_TRT", [self.id(name) for name in boxes], fields)
         self._pending = boxes + classes
+
+    def _priors(self, fields: Dict[str, Dict[str, Any]]) -> None:
+        """The anchors and variances that NMS_TRT reads: by GridAnchor_TRT, or where that cannot make them a constant.
+
+        The constant is float32 [2, 4 P, 1], as GridAnchor_TRT's output: a UFF Const has no batch dimension.
+        """
+        if "GridAnchor_TRT" in fields:
+            self.add(PRIORS, "Concat", [GRID_ANCHOR], axis=("i", 2))
+            self._plugin(GRID_ANCHOR, "GridAnchor_TRT", [ANCHOR_INPUT], fields)
+            self.constant(ANCHOR_INPUT, np.ones((1, 1), np.float32))  # some parsers crash on a plugin with no input
+        else:
+            anchors = self._detector.anchors
+            variances = np.tile(np.array(self._detector.variances, np.float32), len(anchors))
+            self.constant(PRIORS, np.stack([anchors.reshape(-1), variances])[:, :, np.newaxis])
 
     def _register(self, heads: list, width: Callable[[Layer], int]) -> List[str]:
         for head, layer in zip(heads, self._detector.layers):

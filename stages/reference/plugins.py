@@ -202,7 +202,9 @@ def nms(fields: Fields, *inputs: np.ndarray, half: bool = False) -> List[np.ndar
     if len(inputs) != 3:
         raise ValueError("it has %d inputs, but the plugin asserts nbInputDims == 3 (nmsPlugin.cpp)" % len(inputs))
     loc, conf, prior = (inputs[index] for index in p.input_order)
-    priors = p.check_inputs([_sample(x) for x in (loc, conf, prior)])
+    # A Const has no batch dimension in UFF, so anchors that are one come as [2, 4 * priors, 1].
+    has_batch = prior.ndim != 3 or prior.shape[0] != 2
+    priors = p.check_inputs([_sample(loc), _sample(conf), _sample(prior if has_batch else prior[np.newaxis])])
     kind = np.float16 if half else np.float32
     with np.errstate(over="ignore", invalid="ignore"):  # an overflow makes a NaN, and a NaN fails the threshold
         boxes = _decode(p, loc.reshape(priors, -1, 4).astype(kind), prior.reshape(2, priors, 1, 4).astype(kind))

@@ -59,10 +59,20 @@ def test_batch_normalisation_in_training_mode_is_refused():
     refused(definition.SerializeToString(), "training graph")
 
 
-def test_edge_to_a_missing_node_is_refused():
+@pytest.mark.parametrize("side", [-1, 2 ** 29, 2 ** 62])
+def test_constant_that_claims_more_than_a_file_can_hold_is_refused(side):
     definition = small_graph()
-    definition.node[1].input[0] = "lost"
-    refused(definition.SerializeToString(), '"b" reads "lost"')
+    constant = definition.node.add(name="c", op="Const").attr["value"].tensor
+    constant.tensor_shape.dim.add().size = side
+    constant.float_val.append(1.0)
+    refused(definition.SerializeToString(), 'the constant "c" claims the shape [%d]' % side)
+
+
+@pytest.mark.parametrize("tensor", ["lost", "a:1:2", "a:x", "a:2147483648"])
+def test_edge_to_what_no_node_makes_is_refused(tensor):
+    definition = small_graph()
+    definition.node[1].input[0] = tensor
+    refused(definition.SerializeToString(), '"b" reads "%s"' % tensor)
 
 
 def test_file_cut_between_nodes_is_refused(definition):

@@ -8,21 +8,28 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import pixels
-from stages.convert import parity, pictures, uff_schema
+from stages import drawing, pixels
+from stages.convert import parity, pictures, uff_schema, worst
 from stages.convert.examination import Examination
 from stages.convert.parity import Comparison, Seen
 from stages.job import BadInput
 from stages.reference.engine import Engine
 
 ARCHITECTURES = [("v1", True, {}), ("v2", False, {}), ("v1", True, {"early_sigmoid": "true", "converter": "IDENTITY"}),
+                 ("v1", True, {"resizer": "fixed_shape_resizer { height: 96 width: 160 }"}),
+                 pytest.param("v1", True, {"anchors": "reduce_boxes_in_lowest_layer: false"}, marks=pytest.mark.slow),
                  pytest.param("lite", True, {}, marks=pytest.mark.slow),
                  pytest.param("inception", False, {}, marks=pytest.mark.slow),
                  pytest.param("v1", True, {"explicit_padding": "true"}, marks=pytest.mark.slow)]
 
 
 def compare(examination, folder, change=None, count=2):
-    """The report on ``count`` pictures of noise, after ``change`` to a copy of the message."""
+    """The report of :func:`comparing`."""
+    return comparing(examination, folder, change, count).report()
+
+
+def comparing(examination, folder, change=None, count=2):
+    """The comparison on ``count`` pictures of noise, after ``change`` to a copy of the message."""
     meta = uff_schema.meta_graph()
     meta.CopyFrom(examination.meta)
     if change:
@@ -35,7 +42,10 @@ def compare(examination, folder, change=None, count=2):
     size = examination.detector.input
     for picture in pictures.of_noise(count, size.height, size.width):
         comparison.add(picture)
-    return comparison.report()
+    return comparison
+
+
+BOX, FAR = [0.1, 0.1, 0.5, 0.5], [0.6, 0.6, 0.9, 0.9]
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +66,23 @@ def test_a_repaired_graph_computes_the_same(definition, tmp_path):
     found = helpers.examine(helpers.aged(definition), tmp_path)
     assert found.verdict == "repairable"
     assert compare(found, tmp_path)["failures"] == []
+
+
+def test_the_worst_case_is_drawn_on_both_sides():
+    one, other = seen((1, 0.9, BOX)), seen((1, 0.9, BOX), (2, 0.8, FAR), (1, 0.1, [0.0, 0.9, 0.1, 1.0]))
+    view = worst.View(pictures.Picture("a", np.zeros((60, 80, 3), np.uint8)), one, other)
+    drawn = worst.draw(view, FAR, ["background", "cone", "ball"], 0.3)
+    left, right = drawn[:, :drawn.shape[1] // 2], drawn[:, drawn.shape[1] // 2:]
+    cone, ball = (np.array(drawing.color_of(number)) for number in (1, 2))
+    assert (left == cone).all(axis=-1).any() and (right == cone).all(axis=-1).any()
+    assert not (left == ball).all(axis=-1).any() and (right == ball).all(axis=-1).any()
+
+
+def test_the_view_is_that_of_the_worst_case(examined, tmp_path):
+    def moved(meta):
+        field("NMS", "nmsThreshold_u_float", "d", 0.2)(meta)
+    comparison = comparing(examined, tmp_path, moved)
+    assert comparison.view.picture.name == comparison.report()["worst"]["picture"]
 
 
 def weights(name, change):
@@ -106,7 +133,6 @@ def seen(*rows):
                 np.array([row[1] for row in rows], float))
 
 
-BOX, FAR = [0.1, 0.1, 0.5, 0.5], [0.6, 0.6, 0.9, 0.9]
 
 
 def test_each_detection_is_used_once():

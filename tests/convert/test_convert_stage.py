@@ -1,9 +1,12 @@
 """audit and convert as the host runs them: files, events, exit codes."""
 import json
 import os
+import shutil
 
 import convert_helpers as helpers
 import pytest
+
+from stages import pixels
 
 PARITY_KEYS = {"detections", "matched", "max_score_diff", "min_iou"}
 
@@ -27,7 +30,8 @@ def test_convert_writes_the_artifact(exported, run_stage, label_map):
     ran = run_stage("convert", graph=exported.graph, pipeline_config=exported.config, label_map=label_map)
     assert ran.code == 0, ran.log
     made = files(ran)
-    assert sorted(made) == ["labels.txt", "model.json", "model.uff", "parity.json", "result.json"]
+    assert sorted(made) == ["labels.txt", "model.json", "model.uff", "parity.json", "result.json",
+                            "worst.png"]
     assert made["labels.txt"] == b"BACKGROUND\ncone\nball\n"
     model = json.loads(made["model.json"].decode())
     assert model["input"] == {"name": "Input", "shape": [3, 128, 128], "channels": "RGB", "scale": 2 / 255.0,
@@ -36,6 +40,8 @@ def test_convert_writes_the_artifact(exported, run_stage, label_map):
     assert model["classes"] == ["background", "cone", "ball"] and model["anchors"] == 330
     assert model["feature_maps"] == [[side, side] for side in (8, 4, 2, 1, 1, 1)]
     assert set(model["plugin"]) == {"GridAnchor_TRT", "FlattenConcat_TRT", "NMS_TRT"} and model["format"] == 1
+    height, width = pixels.decode(made["worst.png"]).shape[:2]
+    assert width > 2 * height * 0.9  # two panels of the square input, side by side
     parity = json.loads(made["parity.json"].decode())
     assert parity["pictures"] == 20 and parity["detections"] == parity["matched"] > 0
     assert metric(ran, "parity") == {key: parity[key] for key in PARITY_KEYS}
@@ -44,10 +50,12 @@ def test_convert_writes_the_artifact(exported, run_stage, label_map):
     assert result["plugin"] == model["plugin"]
 
 
-def test_convert_of_an_export_folder_takes_its_files_and_repeats_its_bytes(exported, run_stage):
+def test_convert_of_an_export_folder_takes_its_files_and_repeats_its_bytes(exported, run_stage, tmp_path):
     folder = os.path.dirname(exported.graph)
+    elsewhere = str(tmp_path / "another path")
+    shutil.copytree(folder, elsewhere)
     first = run_stage("convert", hash_seed="1", name="first", graph=folder)
-    second = run_stage("convert", hash_seed="2", name="second", graph=folder)
+    second = run_stage("convert", hash_seed="2", name="second", graph=elsewhere)
     assert first.code == second.code == 0, first.log
     assert files(first) == files(second)
 

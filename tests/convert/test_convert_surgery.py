@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stages.convert import examination, surgery, uff_schema
 from stages.convert.examination import Examination
 from stages.convert.graph import Graph, data_inputs
+from stages.convert.lint import lint
 from stages.job import BadInput
 
 PLAIN = [("v1", True), ("v1", False), ("v2", False), pytest.param("lite", True, marks=pytest.mark.slow),
@@ -76,12 +77,32 @@ def test_nodes_called_like_the_plugins_do_not_clash(definition, examined, tmp_pa
 SCALES = "scales: 0.1 scales: 0.2 scales: 0.3 scales: 0.5 scales: 0.7 scales: 0.9"
 
 
-@pytest.mark.slow
+OTHER_ANCHORS = [
+    ({"resizer": "fixed_shape_resizer { height: 96 width: 160 }"}, "not square"),
+    pytest.param({"anchors": "reduce_boxes_in_lowest_layer: false"}, "always makes 3", marks=pytest.mark.slow),
+    pytest.param({"anchors": SCALES}, "cannot make", marks=pytest.mark.slow),
+    pytest.param({"anchors": "interpolated_scale_aspect_ratio: 0.0"}, "cannot make", marks=pytest.mark.slow),
+    pytest.param({"anchors": "base_anchor_height: 0.5"}, "cannot make", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("options, says", OTHER_ANCHORS)
+def test_anchors_that_the_plugin_cannot_make_become_a_constant(export, options, says):
+    made = export("v1", **options)
+    found = Examination(made.graph, made.config)
+    note = next(finding["advice"] for finding in found.findings if finding["severity"] == "note")
+    assert found.verdict == "convertible" and says in note and lint(found.meta) == []
+    assert "GridAnchor_TRT" not in surgery.plugins(found.detector)
+    priors = next(node for node in found.meta.graphs[0].nodes if node.id == "concat_priorbox")
+    values = uff_schema.array(found.meta.referenced_data["weights_concat_priorbox"], uff_schema.FLOAT32,
+                              priors.fields["shape"].i_list.val)
+    np.testing.assert_array_equal(values[0].reshape(-1, 4), found.detector.anchors)
+    np.testing.assert_allclose(values[1].reshape(-1, 4), [[0.1, 0.1, 0.2, 0.2]] * len(found.detector.anchors))
+
+
 @pytest.mark.parametrize("options, says", [
-    ({"resizer": "fixed_shape_resizer { height: 96 width: 160 }"}, "96 x 160"),
-    ({"anchors": "reduce_boxes_in_lowest_layer: false"}, "always makes 3"), ({"anchors": SCALES}, "cannot make"),
     ({"resizer": "keep_aspect_ratio_resizer { min_dimension: 128 max_dimension: 128 pad_to_max_dimension: true }",
       "fixed": False}, "does not stretch")])
+@pytest.mark.slow
 def test_what_the_plugins_cannot_express_is_refused(export, options, says):
     found = Examination(export("v1", **options).graph)
     assert found.verdict == "refused" and found.meta is None
@@ -126,11 +147,14 @@ def test_a_limit_per_class_that_the_plugin_lacks_is_noted(export):
 
 
 @pytest.mark.parametrize("old, new, says", [
-    ("min_scale: 0.2", "min_scale: 0.3", "min_scale 0.3"), ("num_classes: 2", "num_classes: 3", "num_classes is 3"),
+    ("min_scale: 0.2", "min_scale: 0.3", "min_scale: 0.3.*anchor 1 "),
+    ("num_classes: 2", "num_classes: 3", "num_classes is 3"),
     ("y_scale: 10.0", "y_scale: 5.0", "box coder scales"), ("height: 128", "height: 256", "image_resizer"),
     ("score_converter: SIGMOID", "score_converter: IDENTITY", "score_converter"),
-    ("aspect_ratios: 3.0", "", "aspect_ratios"), ("aspect_ratios: 3.0", SCALES, "sets scales"),
-    ("num_layers: 6", "num_layers: 6 reduce_boxes_in_lowest_layer: false", "sets reduce_boxes_in_lowest_layer: false"),
+    ("aspect_ratios: 3.0", "", "makes 307 anchors, the graph has 330"),
+    ("aspect_ratios: 3.0", SCALES, "scales: 0.1.* makes"),
+    ("num_layers: 6", "num_layers: 5", "cannot make its anchors"),
+    ("num_layers: 6", "num_layers: 6 reduce_boxes_in_lowest_layer: false", "in_lowest_layer: false.*makes"),
     ("ssd_anchor_generator {", "multiscale_anchor_generator { #", "config"),
     ("model {", "model [", "no pipeline.config")])
 def test_a_config_of_another_graph_is_refused(exported, tmp_path, old, new, says):

@@ -1,0 +1,109 @@
+"""Takes exports of the matrix through audit, repair, convert, lint, reference and parity, in TensorFlow 1.12.
+
+``python judge.py JOB.json``; the job holds ``cases`` (one detector by all TensorFlows, 1.12 first), ``exports`` (their
+folder), ``pictures`` (a folder), ``scratch`` and ``rows`` (the JSON file to write: one object per case).
+"""
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from typing import Any, Dict, List, Optional
+
+import cases
+import convert_helpers as helpers
+import numpy as np
+
+from stages import job as jobs
+from stages.convert import convert, proof
+from stages.convert.examination import REFUSED, REPAIR, Examination
+
+
+def judge(case: cases.Case, job: Dict[str, Any], twin: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+    """One row of the matrix.
+
+    Args:
+        case: the export.
+        job: where things are.
+        twin: what ``_twin`` keeps of TensorFlow 1.12's export of the same weights; None for that export itself.
+    """
+    folder = os.path.join(job["exports"], cases.folder(case))
+    started = time.time()
+    row = dict(case._asdict(), options=cases.DETECTORS[case.detector])
+    examination = Examination(folder)
+    row.update(verdict=examination.verdict, written_by=examination.tensorflow, repaired=_repaired(examination))
+    if examination.verdict == REFUSED:
+        return dict(row, error=examination.refusal())
+    output = os.path.join(job["scratch"], "output")
+    shutil.rmtree(output, ignore_errors=True)
+    os.makedirs(output)
+    try:
+        row["parity"] = convert.convert(_job(output, job), examination)
+    except (jobs.BadInput, jobs.StageFailed) as error:
+        return dict(row, error=str(error))
+    row["seconds"] = round(time.time() - started, 1)
+    row["uff"] = hashlib.sha256(repr(helpers.nameless(examination.meta)).encode("utf-8")).hexdigest()
+    row.update(_heads(examination, folder, twin["folder"] if twin else folder))
+    row["uff_as_112"] = twin is None or twin["uff"] == row["uff"]  # names apart: 1.15 has names that end in V3
+    row["renamed_equal"] = _survives_renaming(examination, folder, job["scratch"])
+    return row
+
+
+def _job(output: str, job: Dict[str, Any]) -> jobs.Job:
+    return jobs.Job({"stage": "convert", "inputs": {"graph": output, "pictures": job["pictures"]}, "output": output,
+                     "scratch": job["scratch"], "parameters": {}, "cpus": 1})
+
+
+def _repaired(examination: Examination) -> Dict[str, int]:
+    """Operation -> how many of its nodes were repaired."""
+    found = {}  # type: Dict[str, int]
+    for finding in examination.findings:
+        if finding["severity"] == REPAIR:
+            found[finding["op"]] = found.get(finding["op"], 0) + finding["count"]
+    return found
+
+
+def _heads(examination: Examination, folder: str, twin: str) -> Dict[str, Any]:
+    """How the repaired graph's heads in TensorFlow 1.12 differ from its own export's and from the exporting one's."""
+    golden, own = np.load(os.path.join(folder, "golden.npz")), np.load(os.path.join(twin, "golden.npz"))
+    assert (golden["pixels"] == own["pixels"]).all(), "the exports were made with unlike pictures"
+    anatomy, classes = examination.anatomy, examination.detector.classes
+    bits, difference = True, 0.0
+    for number, picture in enumerate(golden["pixels"]):
+        found = examination.evaluator.run([anatomy.box_encodings, anatomy.class_predictions], {
+            anatomy.image: proof.as_fed(picture, examination.graph, anatomy)})
+        for part, value in (("boxes", found[0].reshape(-1, 4)), ("classes", found[1].reshape(-1, classes))):
+            bits = bits and bool((value == own[part][number]).all())
+            difference = max(difference, float(np.abs(value - golden[part][number]).max()))
+    return {"bits_as_112": bits, "head_difference": difference}
+
+
+def _survives_renaming(examination: Examination, folder: str, scratch: str) -> bool:
+    """Whether the graph under random names and in random order gives the same UFF up to names."""
+    path = os.path.join(scratch, "renamed.pb")
+    with open(os.path.join(folder, "frozen_inference_graph.pb"), "rb") as stream:
+        definition = type(examination.graph.definition).FromString(stream.read())
+    with open(path, "wb") as renamed:
+        renamed.write(helpers.renamed(definition, seed=5).SerializeToString())
+    other = Examination(path)
+    return other.verdict == examination.verdict and helpers.nameless(other.meta) == helpers.nameless(examination.meta)
+
+
+def judge_all(job: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """The rows of all cases, each held against the export of TensorFlow 1.12 that came before it."""
+    rows = []  # type: List[Dict[str, Any]]
+    twin = None  # type: Optional[Dict[str, Any]]
+    for case in (cases.Case(*one) for one in job["cases"]):
+        rows.append(judge(case, job, twin))
+        if case.tensorflow == cases.TENSORFLOWS[0] and "uff" in rows[-1]:
+            twin = {"folder": os.path.join(job["exports"], cases.folder(case)), "uff": rows[-1]["uff"]}
+    return rows
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1]) as job_file:
+        asked = json.load(job_file)
+    made = judge_all(asked)
+    with open(asked["rows"], "w") as out:
+        json.dump(made, out, indent=1, sort_keys=True)
