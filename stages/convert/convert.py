@@ -95,7 +95,7 @@ def _drawing(job: jobs.Job, names: List[str]) -> Drawing:
 
 def compare(job: jobs.Job, examination: Examination, engine: Any, name: str,
             draw: Optional[Drawing] = None) -> Dict[str, Any]:
-    """Hold a model, run by ``engine``, against its graph on pictures, ``draw`` the worst; returns what parity.json holds.
+    """Hold a model, run by ``engine``, against its graph on pictures; returns what parity.json holds.
 
     Raises:
         StageFailed: they differ; ``name`` says which model it is.
