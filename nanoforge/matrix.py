@@ -15,8 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
+from filelock import FileLock
+
 from nanoforge import environments
 from nanoforge.console import Console
+from nanoforge.digests import sha256_file, sha256_text
 from nanoforge.errors import StageFailed
 from nanoforge.folders import HOME, cache_folder
 
@@ -50,21 +53,33 @@ def measure(full: bool, console: Console) -> List[Row]:
         StageFailed: a program failed.
     """
     train = environments.ensure("train", console)
-    folder = cache_folder() / "matrix"
-    folder.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=folder))
-    try:
-        console.say("rendering pictures")
-        pictures = _render(work, console)
+    kept = _kept_exports()
+    with FileLock(f"{kept}.lock"), tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+        work = Path(scratch)
+        pictures = kept / "pictures"
+        if not pictures.is_dir():
+            os.rename(_render(work, console), pictures)
         cases = json.loads(_output(train, ["-c", _LIST_CASES, "full" if full else ""], [PROGRAMS]))
-        exports = [_Export(key, group, work, pictures, console) for key, group in _grouped(cases, (0, 1))]
+        exports = [_Export(key, group, work, kept, console) for key, group in _grouped(cases, (0, 1))]
         _all("exporting", [one.run for one in exports], console)
-        judges = [_Judge(group, work, pictures, train) for _, group in _grouped(cases, (1, 2, 3))]
+        judges = [_Judge(group, work, kept, train) for _, group in _grouped(cases, (1, 2, 3))]
         _all("judging", [one.run for one in judges], console)
         found = {tuple(_case(row)): row for one in judges for row in one.rows()}
         return [found[tuple(case)] for case in cases]
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+
+
+def _kept_exports() -> Path:
+    """The folder of what was exported already, by what an export depends on; other such folders are removed."""
+    sources = [*PROGRAMS.rglob("*.lock"), PROGRAMS / "export.py", PROGRAMS / "cases.py"]
+    sources += [HOME / "tests" / "convert" / "ssd_graphs.py", *environments.lock_files("train")]
+    sources += [HOME / "stages" / "pixels.py", *(HOME / "stages" / "data").glob("*.py")]  # make the pictures
+    key = sha256_text(" ".join(sha256_file(path) for path in sorted(sources)))[:16]
+    folder = cache_folder() / "matrix" / f"exports-{key}"
+    for other in folder.parent.glob("exports-*"):
+        if other.is_dir() and other != folder:
+            shutil.rmtree(other, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 _LIST_CASES = "import sys, json, cases; print(json.dumps(cases.cases(bool(sys.argv[1]))))"
@@ -97,7 +112,7 @@ def _render(work: Path, console: Console) -> Path:
 class _Export:
     """One process: a TensorFlow with one generation of object_detection makes all its cases."""
 
-    def __init__(self, key: List[Any], group: List[Case], work: Path, pictures: Path, console: Console) -> None:
+    def __init__(self, key: List[Any], group: List[Case], work: Path, kept: Path, console: Console) -> None:
         version, api = key
         train = environments.ensure("train", console)
         # TensorFlow 1.12 is what trains; the others have environments of their own.
@@ -105,7 +120,7 @@ class _Export:
         self._python = train if version == "1.12" else environments.ensure(name, console)
         generations = [environments.ensure_overlay("train", lock, train, console) for lock in _locks(api)]
         self._paths = [PROGRAMS, HOME / "tests" / "convert", *generations]
-        asked = {"cases": group, "pictures": str(pictures), "out": str(work / "exports")}
+        asked = {"cases": group, "pictures": str(kept / "pictures"), "out": str(kept)}
         self._path = _job(work / f"export-{version}-{api}.json", asked)
 
     def run(self) -> None:
@@ -120,11 +135,11 @@ def _locks(api: str) -> List[Path]:
 class _Judge:
     """One process of environment train: one detector by all TensorFlows."""
 
-    def __init__(self, group: List[Case], work: Path, pictures: Path, python: Path) -> None:
+    def __init__(self, group: List[Case], work: Path, kept: Path, python: Path) -> None:
         self._python = python
         scratch = Path(tempfile.mkdtemp(dir=work))
         self._rows = scratch / "rows.json"
-        asked = {"cases": group, "exports": str(work / "exports"), "pictures": str(pictures), "scratch": str(scratch)}
+        asked = {"cases": group, "exports": str(kept), "pictures": str(kept / "pictures"), "scratch": str(scratch)}
         self._path = _job(scratch / "judge.json", {**asked, "rows": str(self._rows)})
 
     def run(self) -> None:

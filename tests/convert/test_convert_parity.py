@@ -158,6 +158,10 @@ def test_low_scores_are_not_asked_for():
 
 @pytest.mark.parametrize("having, lacking, expected", [
     (seen((1, 0.9, [1.0, 0.2, 1.0, 0.4])), seen(), "no area inside the picture"),
+    (seen((1, 0.9, [0.0, 0.3, 2e-4, 0.5])), seen((1, 0.9, [0.0, 0.3, 2.03e-4, 0.5])),
+     "rounding of a box cut to a sliver"),
+    (seen((1, 0.9, [0.0, 0.3, 2e-4, 0.5])), seen((1, 0.9, [0.0, 0.3, 4e-4, 0.5])), None),
+    (seen((1, 0.9, [0.0, 0.3, 2e-4, 0.5])), seen((1, 0.8, [0.0, 0.3, 2.03e-4, 0.5])), None),
     (seen((1, 0.9, [0.0, 0.0, 1.0, 0.6])), seen((1, 0.95, [0.0, 0.0, 1.0, 1.0])), "overlap at the suppression "
                                                                                   "threshold"),
     (seen((1, 0.9, [0.0, 0.0, 1.0, 0.6])), seen((2, 0.95, [0.0, 0.0, 1.0, 1.0])), None),

@@ -1,9 +1,9 @@
 """Exports detectors with the TensorFlow and the object_detection code at hand, and says what they compute.
 
 ``python export.py JOB.json``; the job holds ``cases`` (lists as :class:`cases.Case`), ``pictures`` (a folder of JPEGs)
-and ``out``. Makes a folder for each case: ``frozen_inference_graph.pb``, ``pipeline.config``, and ``golden.npz`` with
-``pixels`` (uint8 [n, h, w, 3]), ``boxes`` (float32 [n, P, 4]) and ``classes`` (float32 [n, P, C]), the heads that this
-TensorFlow computes.
+and ``out``. Makes a folder for each case that has none yet: ``frozen_inference_graph.pb``, ``pipeline.config``, and
+``golden.npz`` with ``pixels`` (uint8 [n, h, w, 3]), ``boxes`` (float32 [n, P, 4]) and ``classes`` (float32 [n, P, C]), the
+heads that this TensorFlow computes.
 """
 import json
 import os
@@ -31,7 +31,9 @@ def export(case: cases.Case, pictures: str, out: str) -> None:
     if not tf.__version__.startswith(case.tensorflow + "."):
         raise ValueError("This is TensorFlow %s, not %s" % (tf.__version__, case.tensorflow))
     folder = os.path.join(out, cases.folder(case))
-    os.makedirs(folder)
+    if os.path.isfile(os.path.join(folder, "golden.npz")):  # made by an earlier run
+        return
+    os.makedirs(folder, exist_ok=True)
     options = cases.DETECTORS[case.detector]
     text = ssd_graphs.pipeline(**options)
     definition = ssd_graphs.build(text, case.fixed)
@@ -39,7 +41,9 @@ def export(case: cases.Case, pictures: str, out: str) -> None:
         graph.write(definition.SerializeToString(deterministic=True))
     with open(os.path.join(folder, "pipeline.config"), "w") as config:
         config.write(text)
-    np.savez(os.path.join(folder, "golden.npz"), **golden(definition, read(pictures, options["size"])))
+    half_made = os.path.join(folder, "half-made.npz")
+    np.savez(half_made, **golden(definition, read(pictures, options["size"])))
+    os.rename(half_made, os.path.join(folder, "golden.npz"))
 
 
 def read(folder: str, size: int) -> np.ndarray:
