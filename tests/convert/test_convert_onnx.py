@@ -103,7 +103,8 @@ def test_the_artifact_holds_both_models_and_repeats_its_bytes(exported, run_stag
     assert [ran.code for ran in runs] == [0, 0], runs[0].log
     first, second = ({name: open(os.path.join(ran.output, name), "rb").read() for name in os.listdir(ran.output)}
                      for ran in runs)
-    assert sorted(first) == ["labels.txt", "model.json", "model.onnx", "model.uff", "parity.json", "result.json"]
+    assert sorted(first) == ["labels.txt", "model.json", "model.onnx", "model.uff", "parity.json", "result.json",
+                             "worst.png"]
     assert first == second
     report = json.loads(first["parity.json"].decode())
     assert report["onnx"]["pictures"] == 20 and report["onnx"]["matched"] == report["onnx"]["detections"] > 0

@@ -240,7 +240,8 @@ def test_dropping_a_needed_node_is_refused(definition, examined, tmp_path, data)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_swapped_inputs_are_refused_or_make_no_difference_to_the_network(definition, examined, tmp_path, data):
-    """Whatever is damaged in front of or behind the network, what comes out is the same UFF or a refusal."""
+    """Whatever is damaged in front of or behind the network, what comes out is a refusal, the same UFF, or that of other
+    anchors, which is then what the graph computes (test_convert_damage proves such ones)."""
     network = examination.network(examined.graph, examined.anatomy)
     candidates = [number for number, node in enumerate(definition.node)
                   if len(data_inputs(node)) > 1 and node.name not in network]
@@ -248,7 +249,7 @@ def test_swapped_inputs_are_refused_or_make_no_difference_to_the_network(definit
     node = made.node[data.draw(st.sampled_from(candidates))]
     node.input[0], node.input[1] = node.input[1], node.input[0]
     found = helpers.examine(made, tmp_path)
-    if found.verdict != "refused":
+    if found.verdict != "refused" and np.array_equal(found.detector.anchors, examined.detector.anchors):
         assert helpers.nameless(found.meta) == helpers.nameless(examined.meta)
 
 
