@@ -240,8 +240,8 @@ def test_dropping_a_needed_node_is_refused(definition, examined, tmp_path, data)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_swapped_inputs_are_refused_or_make_no_difference_to_the_network(definition, examined, tmp_path, data):
-    """Whatever is damaged in front of or behind the network, what comes out is a refusal, the same UFF, or that of other
-    anchors, which is then what the graph computes (test_convert_damage proves such ones)."""
+    """Damage in front of or behind the network makes a refusal, the same UFF, or that of the other anchors which the
+    graph then computes (test_convert_damage proves such ones)."""
     network = examination.network(examined.graph, examined.anatomy)
     candidates = [number for number, node in enumerate(definition.node)
                   if len(data_inputs(node)) > 1 and node.name not in network]
