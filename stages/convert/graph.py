@@ -141,6 +141,7 @@ def parse(data: bytes, where: str) -> Graph:
         raise BadInput("%s is no TensorFlow graph, or it is truncated; copy it again as a binary file" % where)
     _check_edges(definition, where)
     _check_constants(definition, where)
+    _check_texts(definition, where)
     _refuse_training(definition, where)
     return Graph(definition)
 
@@ -193,6 +194,17 @@ def _check_constants(definition: Any, where: str) -> None:
             if min(sides + [0]) < 0 or count > LARGEST_CONSTANT:
                 raise BadInput('%s is damaged: the constant "%s" claims the shape %s; export the graph again'
                                % (where, node.name, sides))
+
+
+def _check_texts(definition: Any, where: str) -> None:
+    """TensorFlow 1.12 crashes when it wants to name an attribute that is no UTF-8."""
+    for node in definition.node:
+        for name, value in node.attr.items():
+            try:
+                b"".join([value.s] + list(value.list.s)).decode("utf-8")
+            except UnicodeDecodeError:
+                raise BadInput('%s is damaged: the attribute %s of node "%s" is no text; export the graph again'
+                               % (where, name, node.name)) from None
 
 
 def _refuse_training(definition: Any, where: str) -> None:

@@ -59,6 +59,12 @@ def test_batch_normalisation_in_training_mode_is_refused():
     refused(definition.SerializeToString(), "training graph")
 
 
+def test_attribute_that_is_no_text_is_refused():
+    definition = small_graph("Conv2D")
+    definition.node[1].attr["padding"].s = b"\xff"
+    refused(definition.SerializeToString(), 'the attribute padding of node "b" is no text')
+
+
 @pytest.mark.parametrize("side", [-1, 2 ** 29, 2 ** 62])
 def test_constant_that_claims_more_than_a_file_can_hold_is_refused(side):
     definition = small_graph()
