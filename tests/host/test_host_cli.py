@@ -93,7 +93,7 @@ def test_a_missing_python36_ends_with_3_and_says_how_to_get_one(tmp_path):
     graph = tmp_path / "g.pb"
     graph.write_bytes(b"x")
     done = subprocess.run(
-        [sys.executable, "-m", "nanoforge", "audit", "--graph", str(graph)],
+        [sys.executable, "-m", "nanoforge", "audit", "--graph", str(graph), "--runner", "local"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
