@@ -2,8 +2,8 @@
 
 ``python export.py JOB.json``; the job holds ``cases`` (lists as :class:`cases.Case`), ``pictures`` (a folder of JPEGs)
 and ``out``. Makes a folder for each case that has none yet: ``frozen_inference_graph.pb``, ``pipeline.config``, and
-``golden.npz`` with ``pixels`` (uint8 [n, h, w, 3]), ``boxes`` (float32 [n, P, 4]) and ``classes`` (float32 [n, P, C]), the
-heads that this TensorFlow computes.
+``golden.npz`` with ``pixels`` (uint8 [n, h, w, 3]), ``boxes`` (float32 [n, P, 4]) and ``classes`` (float32 [n, P, C]),
+the heads that this TensorFlow computes.
 """
 import json
 import os
