@@ -69,14 +69,15 @@ def _heads(examination: Examination, folder: str, twin: str) -> Dict[str, Any]:
     golden, own = np.load(os.path.join(folder, "golden.npz")), np.load(os.path.join(twin, "golden.npz"))
     assert (golden["pixels"] == own["pixels"]).all(), "the exports were made with unlike pictures"
     anatomy, classes = examination.anatomy, examination.detector.classes
-    bits, difference = True, 0.0
+    bits, difference, largest = True, 0.0, 0.0
     for number, picture in enumerate(golden["pixels"]):
         found = examination.evaluator.run([anatomy.box_encodings, anatomy.class_predictions], {
             anatomy.image: proof.as_fed(picture, examination.graph, anatomy)})
         for part, value in (("boxes", found[0].reshape(-1, 4)), ("classes", found[1].reshape(-1, classes))):
             bits = bits and bool((value == own[part][number]).all())
             difference = max(difference, float(np.abs(value - golden[part][number]).max()))
-    return {"bits_as_112": bits, "head_difference": difference}
+            largest = max(largest, float(np.abs(value).max()))
+    return {"bits_as_112": bits, "head_difference": difference, "largest_head": largest}
 
 
 def _survives_renaming(examination: Examination, folder: str, scratch: str) -> bool:
