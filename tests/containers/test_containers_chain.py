@@ -138,7 +138,7 @@ def test_tensorboard_and_viewer_listen_on_loopback_only(detector):
             port = probe.getsockname()[1]
         server = subprocess.Popen(
             [str(CLONE / "run"), command, "--port", str(port), "--runner", "docker"], cwd=detector,
-            stderr=subprocess.PIPE, text=True,
+            stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts,
         )  # fmt: skip
         try:
             text = _page(f"http://127.0.0.1:{port}/{page}")

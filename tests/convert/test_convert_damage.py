@@ -70,12 +70,12 @@ def test_damaged_graphs_are_refused_or_proven(definition, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_thousand_damaged_graphs_are_refused_or_proven(definition, tmp_path):
-    found = outcomes(definition, range(1000, 2000), tmp_path)
-    assert found["refused"] > 400 and found["proven"] > 50, found
+def test_many_more_damaged_graphs_are_refused_or_proven(definition, tmp_path):
+    found = outcomes(definition, range(1000, 1300), tmp_path)
+    assert found["refused"] > 120 and found["proven"] > 15, found
 
 
-def test_every_kind_of_damage_is_among_the_thousand(definition):
+def test_every_kind_of_damage_is_among_them(definition):
     kinds = {damage.damaged(definition, number)[0] for number in range(1000, 1200)}
     assert kinds == set(damage.KINDS)
 
