@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from test_convert_parity import compare
 
 from stages.convert import examination, surgery, uff_schema
 from stages.convert.examination import Examination
@@ -240,8 +241,7 @@ def test_dropping_a_needed_node_is_refused(definition, examined, tmp_path, data)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_swapped_inputs_are_refused_or_make_no_difference_to_the_network(definition, examined, tmp_path, data):
-    """Damage in front of or behind the network makes a refusal, the same UFF, or that of the other anchors which the
-    graph then computes (test_convert_damage proves such ones)."""
+    """What is damaged in front of or behind the network gives the same UFF, a refusal, or other anchors, proven."""
     network = examination.network(examined.graph, examined.anatomy)
     candidates = [number for number, node in enumerate(definition.node)
                   if len(data_inputs(node)) > 1 and node.name not in network]
@@ -249,8 +249,12 @@ def test_swapped_inputs_are_refused_or_make_no_difference_to_the_network(definit
     node = made.node[data.draw(st.sampled_from(candidates))]
     node.input[0], node.input[1] = node.input[1], node.input[0]
     found = helpers.examine(made, tmp_path)
-    if found.verdict != "refused" and np.array_equal(found.detector.anchors, examined.detector.anchors):
+    if found.verdict == "refused":
+        return
+    if np.array_equal(found.detector.anchors, examined.detector.anchors):
         assert helpers.nameless(found.meta) == helpers.nameless(examined.meta)
+    else:
+        assert compare(found, tmp_path, count=1)["failures"] == []
 
 
 def test_audit_tells_where_operations_sit(examined):
