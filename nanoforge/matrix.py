@@ -206,8 +206,8 @@ def shortcomings(row: Row) -> List[str]:
 _HEAD = """# Matrix
 
 Graphs that TensorFlow 1.12 to 1.15 exported, all taken through audit, repair, convert, lint, reference engine and
-parity. `./run matrix` makes this page ({count} graphs here; `--full` makes all combinations); `./run test --room matrix --all`
-measures the same.
+parity. `./run matrix` makes this page ({count} graphs here; `--full` makes all combinations);
+`./run test --room matrix --all` measures the same.
 
 Each detector has seeded random weights, the same for all TensorFlows and both generations of object_detection's code:
 2019-05 is `tensorflow-object-detection-api` 0.1.1, 2019-09 is `tf-object-detection` 0.0.3. Pictures are the 20 first
