@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import Iterator, List, Sequence
 
@@ -14,7 +13,7 @@ from nanoforge import compose
 from nanoforge.docker_runner import ARCHITECTURES, maps_users
 from nanoforge.engine import images
 from nanoforge.engine.client import Engine, Facts
-from nanoforge.engine.containers import Container, run
+from nanoforge.engine.containers import Container, run, seconds_of
 from nanoforge.errors import NanoforgeError
 from nanoforge.findings import ERROR, NOTE, OK, WARNING, Finding
 from nanoforge.places import base_variables
@@ -59,7 +58,7 @@ def _storage(facts: Facts) -> Finding:
 
 
 def _clock(facts: Facts) -> Finding:
-    apart = abs(datetime.fromisoformat(f"{facts.time[:19]}+00:00").timestamp() - time.time())
+    apart = abs(seconds_of(facts.time) - time.time())
     if apart > CLOCK_S:
         return Finding(
             "clock", WARNING, f"the engine's clock is {apart:.0f} s off", "set it there: timedatectl set-ntp true"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -166,9 +167,15 @@ def _ending(engine: Engine, identity: str, doing: str) -> Exit:
 
 def _engine_now(engine: Engine) -> str:
     """The engine's clock, as seconds since 1970 with nanoseconds."""
-    whole, _, fraction = engine.facts().time.rstrip("Z").partition(".")
-    seconds = datetime.fromisoformat(f"{whole[:19]}+00:00").timestamp()
-    return f"{seconds:.0f}.{fraction[:9]:0<9}"
+    time_text = engine.facts().time
+    fraction = re.search(r"\.(\d+)", time_text)
+    return f"{seconds_of(time_text):.0f}.{fraction.group(1) if fraction else '':0<9}"
+
+
+def seconds_of(time_text: str) -> float:
+    """Whole seconds since 1970 of an engine's time: ISO 8601 with `Z`, or with an offset outside of UTC."""
+    offset = re.search(r"[+-]\d\d:\d\d$", time_text)
+    return datetime.fromisoformat(time_text[:19] + (offset.group() if offset else "+00:00")).timestamp()
 
 
 def _exists(engine: Engine, identity: str) -> bool:
