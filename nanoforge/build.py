@@ -247,7 +247,7 @@ def _set_aside_damaged(project: Project, status: Status) -> None:
 
 def _record(run: _Run, outcome: Outcome) -> Dict[str, Any]:
     return {
-        "environment": run.status.stage.environment,
+        "environment": run.runner.environment,
         "runner": run.runner.name,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(run.started)),
         "seconds": round(time.time() - run.started, 1),

@@ -38,7 +38,13 @@ class Asked:
         return Project(find_config(self.config), self.overrides, Console(), where)
 
     def places(self) -> Places:
-        """Where a stage runs that belongs to no project."""
+        """Where a stage runs that belongs to no project.
+
+        Raises:
+            BadInput: on a host, which only a project's detector.toml knows.
+        """
+        if self.host:
+            raise BadInput("--host is for stages of a project: leave it out together with --graph.")
         return Places(Config(), Console(), Where(self.runner))
 
     def also(self, *overrides: str) -> Asked:
@@ -232,7 +238,13 @@ def show_status(asked: Asked, as_json: bool) -> None:
 
 
 def preview_running(asked: Asked) -> Path:
-    """Pictures from a training that has not ended; its checkpoints so far are read beside it."""
+    """Pictures from a training that has not ended; its checkpoints so far are read beside it.
+
+    Raises:
+        BadInput: on a host, where these checkpoints are not.
+    """
+    if asked.host:
+        raise BadInput("preview --running reads the checkpoints here, beside the training: leave out --host.")
     project = asked.project()
     known: Known = {status.stage.name: status for status in plan(project, "train")}
     if known["train"].recipe is None:

@@ -24,6 +24,10 @@ FILE = "compose.yml"
 VARIABLES_FILE = ".env"
 # The user that every Dockerfile makes; where volumes stand in for folders, they are this user's.
 IMAGE_USER = {"NANOFORGE_UID": "1000", "NANOFORGE_GID": "1000"}
+# Lock files that only one target of their Dockerfile installs.
+TARGETS = {"train/gpu.lock": "gpu", "jetson/requirements.lock": "device"}
+# No stage is root.
+User = Annotated[str, Meta(pattern=r"^[1-9][0-9]*:[0-9]+$")]
 Seconds = Annotated[str, Meta(pattern=r"^[0-9]+s$")]
 Memory = Annotated[str, Meta(pattern=r"^[0-9]+[kmg]$")]
 
@@ -63,7 +67,7 @@ class Service(Struct, frozen=True, forbid_unknown_fields=True):
     image: str
     build: Build = Build(context="", dockerfile="")
     command: List[str] = []
-    user: str = ""
+    user: User = "1000:1000"
     working_dir: str = ""
     init: bool = False
     read_only: bool = False
@@ -97,9 +101,14 @@ class Service(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def variables(more: Mapping[str, str] = {}) -> Dict[str, str]:
-    """What compose.yml's ``${NAME}`` stand for: .env, then the caller's ids, then the shell, then ``more``."""
-    defaults = {name: value or "" for name, value in dotenv_values(HOME / VARIABLES_FILE, interpolate=False).items()}
-    return {**defaults, **_caller(), **{name: os.environ[name] for name in defaults if name in os.environ}, **more}
+    """What compose.yml's ``${NAME}`` stand for: .env, then the shell, then the caller's ids, then ``more``."""
+    defaults = file_variables()
+    return {**defaults, **{name: os.environ[name] for name in defaults if name in os.environ}, **_caller(), **more}
+
+
+def file_variables() -> Dict[str, str]:
+    """The variables of .env as they stand there."""
+    return {name: value or "" for name, value in dotenv_values(HOME / VARIABLES_FILE, interpolate=False).items()}
 
 
 def _caller() -> Dict[str, str]:
@@ -165,11 +174,17 @@ def _filled(value: Any, known: Mapping[str, str], where: str) -> Any:
         ) from None
 
 
+def lock_files(build: Build) -> List[Path]:
+    """The lock files that go into an image."""
+    context = HOME / build.context
+    found = sorted((context / build.dockerfile).parent.glob("*.lock"))
+    return [lock for lock in found if TARGETS.get(str(lock.relative_to(context)), build.target) == build.target]
+
+
 def image_files(build: Build) -> List[Path]:
     """The files that go into an image: its Dockerfile, its lock files, and the scripts that all images have."""
     context = HOME / build.context
-    dockerfile = context / build.dockerfile
-    return [dockerfile, *sorted(dockerfile.parent.glob("*.lock")), *sorted(context.glob("*.py"))]
+    return [context / build.dockerfile, *lock_files(build), *sorted(context.glob("*.py"))]
 
 
 def image_recipe(of: Service) -> str:

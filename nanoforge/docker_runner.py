@@ -36,13 +36,14 @@ class DockerRunner:
     def __init__(self, engine: Engine, service: str, variables: Mapping[str, str], console: Console) -> None:
         self.name = "docker" if engine.shares_files else engine.name
         self.engine = engine
-        self._service_name = service
+        self.environment = service
         user = {} if engine.shares_files else compose.IMAGE_USER
         self.service: Service = compose.service(service, {**user, **variables})
         self.machine = "here" if engine.shares_files else engine.name
         self._console = console
         self._facts: Optional[Facts] = None
         self._found: Optional[Image] = None
+        self._prepared = False
 
     @property
     def facts(self) -> Facts:
@@ -72,7 +73,7 @@ class DockerRunner:
         return self.facts.memory
 
     def prepare(self) -> None:
-        if self.found:
+        if self._prepared:
             return
         mapping = maps_users(self.facts)
         if mapping:
@@ -80,7 +81,8 @@ class DockerRunner:
                 f"The {self.engine.name} maps user ids ({mapping}), so files of containers would not be yours: use an"
                 " engine without it, or --runner local."
             )
-        image = self._found = images.ensure(self.engine, self._service_name, self.service, self._console)
+        image = self.found or images.ensure(self.engine, self.environment, self.service, self._console)
+        self._found, self._prepared = image, True
         own = ARCHITECTURES.get(self.facts.architecture, self.facts.architecture)
         if image.architecture != own:
             self._console.warn(
@@ -131,7 +133,7 @@ class DockerRunner:
             memory,
             cpus if cpus < self.facts.cpus else 0,
         )
-        for line in work.head(self._service_name, container):
+        for line in work.head(self.environment, container):
             listener.line(line)
         ended = run(self.engine, container, listener.line, stop, f"{call.stage} ran")
         return Ending(ended.code, container.memory_limit >> 20 if ended.out_of_memory else 0)

@@ -21,6 +21,8 @@ from nanoforge.runner import Stop
 
 USUAL = ("data", "train")
 DISK_NEEDED_GIB = 6
+# For what does not depend on the base image, which only the device's L4T tells.
+ANY_BASE = {"JETSON_BASE": "any"}
 CLOCK_S = 60
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
@@ -36,7 +38,7 @@ def findings(engine: Engine, services: Sequence[str], l4t: str = "") -> Iterator
     for service in services:
         yield _image(engine, service, l4t)
     if "jetson" in services:
-        yield _runtime(facts, compose.service("jetson", base_variables("jetson", l4t)).runtime)
+        yield _runtime(facts, compose.service("jetson", ANY_BASE).runtime)
 
 
 def _confinement(facts: Facts) -> Finding:
@@ -48,7 +50,7 @@ def _confinement(facts: Facts) -> Finding:
             f"the engine maps user ids ({mapping}), so files of containers would not be yours",
             "use an engine without it, or --runner local",
         )
-    return Finding("users", OK, "containers run with your user id", "")
+    return Finding("users", OK, "containers run without privileges, and their files are yours", "")
 
 
 def _storage(facts: Facts) -> Finding:
@@ -69,8 +71,8 @@ def _clock(facts: Facts) -> Finding:
 def _memory(facts: Facts, services: Sequence[str]) -> Finding:
     total = facts.memory / 2**30
     if total < 3:
-        return Finding("engine mem", WARNING, f"{total:.1f} GiB", "lower train.batch_size, or add swap")
-    limits = ", ".join(f"{name} {compose.service(name, {'JETSON_BASE': '-'}).memory >> 30} GiB" for name in services)
+        return Finding("engine mem", WARNING, f"{total:.1f} GiB", "lower train.batch_size")
+    limits = ", ".join(f"{name} {compose.service(name, ANY_BASE).memory >> 30} GiB" for name in services)
     return Finding("engine mem", OK, f"{total:.1f} GiB; a stage may take: {limits}", "")
 
 
@@ -106,14 +108,14 @@ def _image(engine: Engine, name: str, l4t: str) -> Finding:
         service = compose.service(name, base_variables(name, l4t))
         state = images.state(engine, service)
     except NanoforgeError as error:
-        return Finding(f"image {name}", ERROR, str(error), "")
+        return Finding(f"image {name}", ERROR, "it is not known which one", str(error))
     if state.why or state.image is None:
         return Finding(f"image {name}", NOTE, state.why, "the first stage that needs it builds it, or ./run images")
     own = ARCHITECTURES.get(engine.facts().architecture, "")
+    advice = "build it on a machine of that kind, unless this is a trial"
     if own and state.image.architecture != own:
-        return Finding(
-            f"image {name}", WARNING, f"it is for {state.image.architecture}, the machine is {own}: emulated, slow", ""
-        )
+        message = f"it is for {state.image.architecture}, the machine is {own}: emulated, slow"
+        return Finding(f"image {name}", WARNING, message, advice)
     return Finding(f"image {name}", OK, f"built from what is in docker/, {state.image.size >> 20} MiB", "")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Sequence
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from nanoforge import compose, environments
 from nanoforge.commands import print_json
@@ -64,15 +64,24 @@ def build(yard: Yard) -> None:
 
 def save(yard: Yard, folder: str, bases: bool) -> None:
     """Write the images, and on demand the bases they are built on, as archives into a folder."""
-    wanted = [yard.service(name).image for name in yard.names]
-    if bases:
-        wanted += sorted({base for name in yard.names for base in _bases(yard.service(name))})
+    services = [yard.service(name) for name in yard.names]
+    for service in services:
+        why = images.state(yard.engine, service).why
+        if why:
+            raise BadInput(f"Nothing was saved: {why}. Build it first with `./run images`.")
+    found = {base for service in services for base in _bases(service)} if bases else set()
+    for base, digest in found:
+        images.keep_tag(yard.engine, base, digest)
+    wanted = [*(service.image for service in services), *sorted({base for base, _ in found})]
     for file in images.save(yard.engine, wanted, Path(folder).expanduser(), yard.console):
         yard.console.good(f"{file}: {file.stat().st_size >> 20} MiB")
 
 
-def _bases(service: Service) -> List[str]:
-    return [value for key, value in service.build.args.items() if key.endswith("_IMAGE") and value]
+def _bases(service: Service) -> List[Tuple[str, str]]:
+    """The bases of an image, each with the digest that it must have or an empty one."""
+    arguments = service.build.args
+    names = [key[: -len("_IMAGE")] for key in arguments if key.endswith("_IMAGE")]
+    return [(arguments[f"{name}_IMAGE"], arguments.get(f"{name}_DIGEST", "")) for name in names]
 
 
 def load(yard: Yard, source: str) -> None:
@@ -109,11 +118,11 @@ def _disagreements(yard: Yard, name: str) -> Iterator[Disagreement]:
     service = yard.service(name)
     dockerfile = HOME / service.build.context / service.build.dockerfile
     copied = dockerfile.read_text(encoding="utf-8")
-    for lock in {*images.locks(service), *environments.lock_files(name)}:
+    for lock in {*compose.lock_files(service.build), *environments.lock_files(name)}:
         if f"{lock.parent.name}/{lock.name}" not in copied:
             where = dockerfile.relative_to(HOME)
             yield Disagreement(name, f"{where} does not install {lock.name}", "COPY and install it there")
-    for lock in images.locks(service):
+    for lock in compose.lock_files(service.build):
         yield from _lock_disagreements(name, lock)
     state = images.state(yard.engine, service)
     if state.why or state.image is None:
@@ -141,7 +150,7 @@ def _lock_disagreements(name: str, lock: Path) -> Iterator[Disagreement]:
 
 def _package_disagreements(name: str, service: Service, packages: Dict[str, str]) -> Iterator[Disagreement]:
     locked: Dict[str, str] = {}
-    for lock in images.locks(service):
+    for lock in compose.lock_files(service.build):
         locked.update(images.pins(lock, packages["python"]))
     for package, version in sorted(locked.items()):
         inside = packages.get(package, "none")
@@ -154,7 +163,7 @@ def pin(yard: Yard) -> None:
     """Write the digests that the registry has for the bases' tags into .env."""
     path = HOME / compose.VARIABLES_FILE
     text = path.read_text(encoding="utf-8")
-    known = compose.variables()
+    known = compose.file_variables()
     for name in re.findall(r"^(\w+_BASE)=", text, flags=re.MULTILINE):
         if known[name]:
             digest = images.registry_digest(yard.engine, known[name])

@@ -36,7 +36,7 @@ class LocalRunner:
     reserves: Optional[int] = None
 
     def __init__(self, environment: str, console: Console, python36: str) -> None:
-        self._environment = environment
+        self.environment = environment
         self._console = console
         self._python36 = python36
         self._python: Optional[Path] = None
@@ -46,7 +46,7 @@ class LocalRunner:
         return psutil.virtual_memory().total
 
     def prepare(self) -> None:
-        self._python = environments.ensure(self._environment, self._console, self._python36)
+        self._python = environments.ensure(self.environment, self._console, self._python36)
 
     def tools(self) -> Dict[str, str]:
         assert self._python is not None

@@ -49,6 +49,7 @@ class NearWork:
             _refuse_links_outside(name, source.path)
             _refuse_roots_own(name, source.path)
         self._job_file.write_text(call.job(job_inputs(call), OUTPUT, SCRATCH, self._cpus), encoding="utf-8")
+        self._job_file.chmod(0o644)  # whatever the umask says, the container's user reads it
         self._hand_to(_user_of(self.carrier))
         return self
 
@@ -119,8 +120,8 @@ def _refuse_links_outside(name: str, folder: Path) -> None:
     found = _link_outside(str(folder.resolve()))
     if found:
         raise BadInput(
-            f"The {name} hold {found}, a link to {os.path.realpath(found)}, which a container cannot see: put the file"
-            " itself there, or use --runner local."
+            f"The {name} hold {found}, a link to {os.readlink(found)}, which leads nowhere in a container: put the file"
+            " itself there, make the link relative, or use --runner local."
         )
 
 
@@ -139,11 +140,16 @@ def _link_outside(root: str) -> Optional[str]:
     while waiting:
         with os.scandir(waiting.pop()) as entries:
             for entry in entries:
-                if entry.is_symlink() and not os.path.realpath(entry.path).startswith(root + os.sep):
+                if entry.is_symlink() and _leads_outside(entry.path, root):
                     return entry.path
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
     return None
+
+
+def _leads_outside(link: str, root: str) -> bool:
+    """An absolute link does even where its goal is inside, because the folder is in another place in the container."""
+    return os.path.isabs(os.readlink(link)) or not os.path.realpath(link).startswith(root + os.sep)
 
 
 def known_places(call: Call) -> Dict[str, str]:

@@ -65,6 +65,7 @@ class Stage:
         parameters: what the stage's job file holds, and what makes it stale.
         makes: the artifact's files, for people.
         gpu: whether it has use for a GPU.
+        also: other environments that hold all it needs, for hosts.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Stage:
     parameters: Callable[[Setting], Dict[str, Any]]
     makes: str
     gpu: bool = False
+    also: Tuple[str, ...] = ()
 
 
 def size_of(size: Size) -> List[int]:
@@ -260,6 +262,7 @@ TABLE: Tuple[Stage, ...] = (
         _detect_inputs,
         _fields("detect", "score_threshold", "pictures", "draw"),
         "detections.json, pictures/, videos/",
+        also=("jetson",),
     ),
     Stage(
         "report",

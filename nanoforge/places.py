@@ -55,7 +55,7 @@ class Places:
     def runner(self, stage: str, environment: str, gpu: bool = False) -> Runner:
         """The runner of a stage; ``gpu`` where it has use for one."""
         place = self.place(stage)
-        service = environment if place == LOCAL else self._service(place, environment, gpu)
+        service = environment if place == LOCAL else self._service(stage, place, environment, gpu)
         if (place, service) not in self._runners:
             self._runners[place, service] = self._new(place, service)
         return self._runners[place, service]
@@ -89,10 +89,19 @@ class Places:
             if engine:
                 engine.close()
 
-    def _service(self, place: str, environment: str, gpu: bool) -> str:
+    def _service(self, stage: str, place: str, environment: str, gpu: bool) -> str:
         if place != DOCKER:
-            return self._config.hosts[place].environment or environment
+            return self._environment_there(stage, place, environment)
         return f"{environment}-gpu" if gpu and self._config.runner.gpu else environment
+
+    def _environment_there(self, stage: str, host: str, environment: str) -> str:
+        stated = self._config.hosts[host].environment or environment
+        if stated not in (environment, *STAGES[stage].also):
+            raise BadInput(
+                f"{stage} needs environment {environment}, but hosts.{host}.environment is {stated}: run it on another"
+                " machine, or give that one a second name in [hosts] without `environment`."
+            )
+        return stated
 
     def _new(self, place: str, service: str) -> Runner:
         if place == LOCAL:

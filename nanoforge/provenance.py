@@ -43,7 +43,8 @@ def statement(record: Mapping[str, Any]) -> Dict[str, Any]:
 def _dependencies(recipe: Mapping[str, Any]) -> List[Dict[str, Any]]:
     inputs = {f"urn:nanoforge:input:{name}": digest for name, digest in recipe["inputs"].items()}
     files = {f"file:{path}": digest for path, digest in {**recipe["code"], **recipe["locks"]}.items()}
-    return [_resource("uri", name, digest) for name, digest in sorted({**inputs, **files}.items())]
+    image = {"urn:nanoforge:image": recipe["image"].split(":")[-1]} if recipe.get("image") else {}
+    return [_resource("uri", name, digest) for name, digest in sorted({**inputs, **files, **image}.items())]
 
 
 def _resource(kind: str, name: str, digest: str) -> Dict[str, Any]:

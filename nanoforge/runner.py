@@ -113,6 +113,7 @@ class Runner(Protocol):
 
     Attributes:
         name: for people, such as `local` or `docker`.
+        environment: what it is an environment of, as in the name of a lock file's folder or of a service.
         machine: whose memory stages take here; equal for runners that share it.
         image: the id of the image, which belongs to a stage's recipe; empty while it is not built, None where the
             environment is no image.
@@ -121,6 +122,7 @@ class Runner(Protocol):
     """
 
     name: str
+    environment: str
     machine: str
 
     @property

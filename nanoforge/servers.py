@@ -14,7 +14,7 @@ import msgspec
 from nanoforge import compose, environments
 from nanoforge.commands import Asked, shown
 from nanoforge.console import Console
-from nanoforge.docker_runner import OWNER, DockerRunner, thread_variables
+from nanoforge.docker_runner import DockerRunner, thread_variables
 from nanoforge.engine.client import environment_of
 from nanoforge.engine.containers import Container, Folder, create, remove, run
 from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
@@ -88,7 +88,6 @@ def _serve_in_container(
         runner.tools()["image"],
         declared.command,
         declared_folders(declared),
-        labels={OWNER: project.owner},
     )
     lines: List[str] = []
     stop = Stop()

@@ -178,6 +178,11 @@ def _unreachable(name: str, address: str, error: Exception) -> str:
             f"The {name} at {address} may not be used by this user: add the user to the group docker"
             " (`sudo usermod -aG docker $USER`, then log in again), or use --runner local."
         )
+    if address.startswith("ssh://"):
+        return (
+            f"{name} can be reached by ssh, but its Docker engine does not answer: start it there, and let the user in"
+            " (there: `sudo usermod -aG docker $USER`, then connect anew)."
+        )
     return (
         f"No {name} answers at {address}: start it (on most systems: systemctl start docker), install it,"
         " or use --runner local."

@@ -19,7 +19,8 @@ from nanoforge.errors import EngineLost, Interrupted, NanoforgeError
 from nanoforge.runner import Stop
 
 LABEL = "nanoforge"
-REMOVAL_S = 15.0
+# An SD card takes its time to remove a container's files.
+REMOVAL_S = 120.0
 
 
 class Folder(NamedTuple):
@@ -129,6 +130,8 @@ def run(engine: Engine, container: Container, on_line: Callable[[str], None], st
             if stop.asked:
                 raise Interrupted(f"Interrupted while {doing}.")
             engine.api.start(identity)
+            if stop.asked:  # between the last look and the start
+                end(engine, identity, container.service.grace)
             for line in _lines(frames_iter(stream, tty=False)):
                 on_line(line)
             return _ending(engine, identity, doing)

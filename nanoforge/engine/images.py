@@ -130,11 +130,12 @@ def _build_error(service: Service, error: str, log: Path) -> str:
 
 
 def _labels(name: str, service: Service) -> Dict[str, str]:
-    locked = {package: version for lock in locks(service) for package, version in pins(lock, PYTHONS[name]).items()}
+    lock_files = compose.lock_files(service.build)
+    locked = {package: version for lock in lock_files for package, version in pins(lock, PYTHONS[name]).items()}
     return {
         RECIPE: compose.image_recipe(service),
         "nanoforge.files": json.dumps(_files(service), sort_keys=True),
-        "nanoforge.lock": " ".join(sha256_file(lock) for lock in locks(service)),
+        "nanoforge.lock": " ".join(map(sha256_file, lock_files)),
         "nanoforge.bases": json.dumps(service.build.args, sort_keys=True),
         PACKAGES: json.dumps(locked, sort_keys=True),
         "org.opencontainers.image.version": __version__,
@@ -144,18 +145,12 @@ def _labels(name: str, service: Service) -> Dict[str, str]:
 
 
 def _revision() -> str:
-    """The commit of the clone, with a mark where docker/ was changed since; `unknown` outside of a repository."""
+    """The commit of the clone, with a mark where anything was changed since; `unknown` outside of a repository."""
     git = ["git", "-C", str(HOME), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def locks(service: Service) -> List[Path]:
-    """The lock files of the image; the GPU's is only for the target of that name."""
-    files = [path for path in compose.image_files(service.build) if path.suffix == ".lock"]
-    return [path for path in files if path.stem != "gpu" or service.build.target == "gpu"]
 
 
 def pins(lock: Path, python: str) -> Dict[str, str]:
@@ -201,6 +196,13 @@ def packages(engine: Engine, service: Service, image: Image) -> Dict[str, str]:
         os.replace(part, memory)
     found = json.loads(memory.read_text(encoding="utf-8"))
     return {"platform": f"Linux {found['machine']}", "python": found["python"], **found["packages"]}
+
+
+def keep_tag(engine: Engine, name: str, digest: str) -> None:
+    """Give a base that was fetched by its digest its tag again, under which it can be saved."""
+    with engine.speaking(f"looking for {name}"):
+        if digest and engine.image(name) is None and engine.image(f"{name}@{digest}"):
+            engine.api.tag(f"{name}@{digest}", *name.rsplit(":", 1))
 
 
 def save(engine: Engine, names: Iterable[str], folder: Path, console: Console) -> List[Path]:

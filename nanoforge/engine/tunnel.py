@@ -6,7 +6,6 @@ connection for everything; docker-py's own ssh:// modes open a connection or a c
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -32,6 +31,9 @@ class Tunnel:
     """
 
     def __init__(self, name: str, url: str) -> None:
+        if not shutil.which("ssh"):
+            raise EnvironmentNotReady(f"{name} is reached by ssh, which is not installed: apt install openssh-client.")
+        host = _destination(name, url)
         self._folder = Path(tempfile.mkdtemp(prefix="nanoforge-"))
         self._socket = self._folder / "docker.sock"
         self._log = self._folder / "ssh.log"
@@ -39,7 +41,7 @@ class Tunnel:
         with open(self._log, "wb") as log:
             # The far end's `cat` ends with our end of this pipe, and ssh with it, however this process ends.
             self._ssh = subprocess.Popen(
-                _command(name, url, self._socket),
+                _command(host, url, self._socket),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -66,14 +68,20 @@ class Tunnel:
             time.sleep(0.01)
 
 
-def _command(name: str, url: str, socket: Path) -> List[str]:
+def _destination(name: str, url: str) -> str:
+    """The ``[user@]host`` of the URL; nothing that ssh would take for an option."""
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        host, _ = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
+        host = None
     if not host or host.startswith("-") or (parts.username or "").startswith("-"):
         raise BadInput(f"hosts.{name}.docker = {url!r}: expected ssh://user@host, with :port if it is not 22.")
+    return f"{parts.username}@{host}" if parts.username else host
+
+
+def _command(destination: str, url: str, socket: Path) -> List[str]:
+    parts = urlsplit(url)
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": str(CONNECT_S),
@@ -86,10 +94,10 @@ def _command(name: str, url: str, socket: Path) -> List[str]:
     return [
         "ssh",
         *(f"-o{key}={value}" for key, value in options.items()),
-        *(["-p", str(port)] if port else []),
+        *(["-p", str(parts.port)] if parts.port else []),
         "-L",
         f"{socket}:{parts.path if parts.path not in ('', '/') else REMOTE_SOCKET}",
-        f"{parts.username}@{host}" if parts.username else host,
+        destination,
         "cat",
     ]
 
@@ -106,8 +114,3 @@ def _ssh_reason(log: Path) -> str:
     }
     helps = next((remedy for fragment, remedy in advice.items() if fragment in said), "try it by hand with ssh")
     return f"{helps}. (ssh said: {said})"
-
-
-def ssh_is_installed() -> bool:
-    """Whether there is an ssh client."""
-    return bool(shutil.which("ssh", path=os.environ.get("PATH")))

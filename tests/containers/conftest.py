@@ -201,7 +201,8 @@ class SpareEngine:
 
     def __init__(self, folder):
         self.folder = folder
-        self.bridge = {**os.environ, "BRIDGE": "nanoforge1,172.31.97.1/24"}
+        # An engine outside of UTC tells its time with an offset.
+        self.bridge = {**os.environ, "BRIDGE": "nanoforge1,172.31.97.1/24", "TZ": "Asia/Seoul"}
         self.host = f"unix://{folder}/engine/docker.sock"
         self.port = _free_port()
         self.url = f"ssh://root@127.0.0.1:{self.port}{folder}/engine/docker.sock"

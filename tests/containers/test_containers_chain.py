@@ -145,6 +145,8 @@ def test_tensorboard_and_viewer_listen_on_loopback_only(detector):
             assert text
             listening = run("ss", "-ltnH", f"sport = :{port}").stdout.split()
             assert f"127.0.0.1:{port}" in listening and f"0.0.0.0:{port}" not in listening
+            run(CLONE / "run", "build", "--runner", "docker", cwd=detector)
+            assert server.poll() is None, "a build sweeps left-over stages away, and no server"
         finally:
             server.send_signal(2)
             assert server.wait(60) in (0, 130), server.stderr.read()

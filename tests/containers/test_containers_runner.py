@@ -194,6 +194,17 @@ def test_a_link_that_leads_out_of_an_input_is_named(stage, files, tmp_path):
         stage.run("copy", inputs={"files": files.folder})
 
 
+def test_a_relative_link_inside_an_input_works_and_an_absolute_one_is_named(stage, files):
+    link = files.folder / "link.txt"
+    link.symlink_to("a.txt")
+    stage.run("copy", inputs={"files": files.folder})
+    assert (stage.folder / "output" / "link.txt").read_bytes() == b"a"
+    link.unlink()
+    link.symlink_to(files.folder / "a.txt")
+    with pytest.raises(BadInput, match="make the link relative"):
+        stage.run("copy", inputs={"files": files.folder})
+
+
 def test_an_input_that_only_root_may_read_is_named(stage, files):
     files.folder.chmod(0o700)
     with pytest.raises(BadInput, match=r"can be read by root only.*chmod -R a\+rX"):

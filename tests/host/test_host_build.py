@@ -239,7 +239,7 @@ def test_a_remote_start_checkpoint_is_known_by_its_digest_before_it_is_there(hom
 class Together:
     """Stands in for runners of containers: bounded in memory, and able to tell which stages ran at the same time."""
 
-    machine = name = "docker"
+    machine = name = environment = "docker"
     image = "sha256:0"
 
     def __init__(self, reserves, capacity):

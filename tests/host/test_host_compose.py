@@ -68,6 +68,13 @@ def test_a_caller_who_is_not_root_owns_what_is_made(clone, monkeypatch):
     assert compose.service("data").user == "1234:99"
 
 
+def test_no_stage_is_root(clone, monkeypatch):
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setenv("NANOFORGE_UID", "0")
+    with pytest.raises(BadInput, match="user"):
+        compose.service("data")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -106,6 +113,11 @@ def test_an_image_is_another_when_anything_that_goes_into_it_is(clone):
         path.write_text(text + "\n")
         assert compose.image_recipe(compose.service("train")) != before, file
         path.write_text(text)
+    assert compose.image_recipe(compose.service("train", {"CUDA_BASE": "other"})) == before
+    assert compose.image_recipe(compose.service("train-gpu", {"CUDA_BASE": "other"})) != compose.image_recipe(
+        compose.service("train-gpu")
+    )
+    (clone / "docker/train/gpu.lock").write_text("the GPU's alone")
     (clone / "docker/data/requirements.lock").write_text("another room's")
     assert compose.image_recipe(compose.service("train")) == before
 

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanoforge import config, engine_checks, gpu, places
+from nanoforge.commands import Asked, preview_running
 from nanoforge.console import Console
 from nanoforge.engine import sentences, volumes
-from nanoforge.engine.client import Facts
-from nanoforge.errors import BadInput, StageFailed
+from nanoforge.engine.client import Facts, connect
+from nanoforge.engine.containers import seconds_of
+from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
 from nanoforge.findings import ERROR, NOTE, OK, WARNING
 from nanoforge.places import Places, Where
 
@@ -59,6 +61,33 @@ def test_an_unknown_runner_or_host_is_named(where, words):
 def test_a_stage_that_does_not_exist_is_named():
     with pytest.raises(BadInput, match="runner.stages names detcet"):
         Places(configured(stages={"detcet": "local"}), Console(), Where())
+
+
+def test_a_host_runs_only_what_its_environment_holds(monkeypatch):
+    found = Places(configured(), Console(), Where(hosts={"train": "nano"}))
+    with pytest.raises(BadInput, match=r"train needs environment train, but hosts.nano.environment is jetson"):
+        found.runner("train", "train")
+
+
+def test_a_host_is_not_for_what_belongs_to_no_project():
+    with pytest.raises(BadInput, match="leave it out together with --graph"):
+        Asked(host="nano").places()
+    with pytest.raises(BadInput, match="leave out --host"):
+        preview_running(Asked(host="nano"))
+
+
+def test_without_an_ssh_client_there_is_a_sentence(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EnvironmentNotReady, match="apt install openssh-client"):
+        connect("nano", "ssh://me@nano")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.123Z", "2026-01-01T09:00:00.5+09:00", "2025-12-31T19:00:00-05:00"],
+)
+def test_an_engines_clock_is_read_with_its_offset(text):
+    assert seconds_of(text) == 1767225600
 
 
 def fake_nvidia_smi(tmp_path, monkeypatch, text):
