@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 import docker
 from filelock import FileLock
+from msgspec import structs
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -172,6 +173,8 @@ def pins(lock: Path, python: str) -> Dict[str, str]:
 def health(engine: Engine, service: Service, image: Image) -> Dict[str, Any]:
     """What the image's own health check says of it: ``python``, ``machine``, ``modules``, ``packages``.
 
+    No check needs a GPU, and images are also made where there is none.
+
     Raises:
         EnvironmentNotReady: it is not healthy, such as a module that cannot be imported.
     """
@@ -179,7 +182,8 @@ def health(engine: Engine, service: Service, image: Image) -> Dict[str, Any]:
         config = engine.api.inspect_image(image.id)["Config"]
     command = (config.get("Healthcheck") or {}).get("Test", ["CMD", "python3", HEALTH])[1:]
     lines: List[str] = []
-    ending = run(engine, Container(service, image.id, command), lines.append, Stop(), f"checking {service.image}")
+    unaided = structs.replace(service, deploy=compose.Deploy())
+    ending = run(engine, Container(unaided, image.id, command), lines.append, Stop(), f"checking {service.image}")
     if ending.code:
         raise EnvironmentNotReady(f"Image {service.image} is not healthy: {' '.join(lines[-3:])}")
     found: Dict[str, Any] = json.loads(next(line for line in reversed(lines) if line.startswith("{")))

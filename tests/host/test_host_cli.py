@@ -130,7 +130,7 @@ def test_status_json_is_on_standard_output_alone(photos):
 
 
 def test_a_dry_run_runs_nothing(photos):
-    done = run("build", "--dry-run", "--set", "train.steps=5", cwd=photos.folder)
+    done = run("build", "--dry-run", "--runner", "local", "--set", "train.steps=5", cwd=photos.folder)
     assert done.returncode == 0
     assert "records    would run: it was never made" in done.stderr
     assert not (photos.folder / "build" / "store").exists()
