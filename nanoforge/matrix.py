@@ -6,6 +6,7 @@ the rows of docs/matrix.md.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from nanoforge import environments
 from nanoforge.console import Console
@@ -77,9 +78,15 @@ def _kept_exports() -> Path:
     folder = cache_folder() / "matrix" / f"exports-{key}"
     for other in folder.parent.glob("exports-*"):
         if other.is_dir() and other != folder:
-            shutil.rmtree(other, ignore_errors=True)
+            _remove_unused(other)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _remove_unused(exports: Path) -> None:
+    """Remove kept exports unless a run of another clone is at work with them."""
+    with contextlib.suppress(Timeout), FileLock(f"{exports}.lock", timeout=0):
+        shutil.rmtree(exports, ignore_errors=True)
 
 
 _LIST_CASES = "import sys, json, cases; print(json.dumps(cases.cases(bool(sys.argv[1]))))"
