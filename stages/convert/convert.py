@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from stages import job as jobs
 from stages import pixels
-from stages.convert import parity, pictures, surgery, uff_schema, uff_writer, worst
+from stages.convert import parity, pictures, surgery, transplant, uff_schema, worst
 from stages.convert.examination import REFUSED, Examination, beside
 from stages.convert.lint import lint
 from stages.convert.settings import class_names
@@ -142,9 +142,9 @@ def model(detector: surgery.Detector, names: List[str]) -> Dict[str, Any]:
     """Everything that a runtime needs, as model.json holds it."""
     size = detector.input
     return {"format": 1, "classes": names, "anchors": len(detector.anchors), "plugin": surgery.plugins(detector),
-            "input": {"name": uff_writer.INPUT, "shape": [3, size.height, size.width], "channels": size.channels,
+            "input": {"name": transplant.INPUT, "shape": [3, size.height, size.width], "channels": size.channels,
                       "scale": size.scale, "offset": size.offset},
-            "outputs": {"detections": uff_writer.NMS, "count": uff_writer.NMS + "_1"},
+            "outputs": {"detections": transplant.NMS, "count": transplant.NMS + "_1"},
             "feature_maps": [[layer.height, layer.width] for layer in detector.layers], "tensorflow": tf.__version__}
 
 

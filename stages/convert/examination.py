@@ -4,7 +4,7 @@ import os
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 from stages.convert import graph as graphs
-from stages.convert import surgery, uff_writer
+from stages.convert import surgery, transplant, uff_writer
 from stages.convert.anatomy import Anatomy, regions
 from stages.convert.evaluate import Evaluator
 from stages.convert.graph import Graph, data_inputs
@@ -37,7 +37,8 @@ class Examination:
         ops: operation -> how often, in the whole graph.
         findings: ``{"op", "node", "count", "where", "severity", "advice"}``, one per operation and place;
             ``node`` is the first of ``count``; severities are ``cut``, ``fold``, ``note``, ``repair`` and ``stop``.
-        graph, anatomy, evaluator, detector, meta: the repaired graph, its parts, its session, its parameters, its UFF.
+        graph, anatomy, evaluator, detector: the repaired graph, its parts, its session, its parameters.
+        transplant, meta: what TensorRT is to run, as a graph and as UFF.
     """
 
     def __init__(self, path: str, pipeline_config: str = "") -> None:
@@ -49,6 +50,7 @@ class Examination:
         self.anatomy: Optional[Anatomy] = None
         self.evaluator: Optional[Evaluator] = None
         self.detector: Optional[surgery.Detector] = None
+        self.transplant: Optional[Graph] = None
         self.meta: Any = None
         try:
             self._examine(original, pipeline_config or beside(path, "pipeline.config"))
@@ -65,7 +67,8 @@ class Examination:
         self.detector = surgery.examine(self.graph, self.anatomy, self.evaluator, settings)
         self.findings += _notes(self.detector)
         if self.verdict != REFUSED:
-            self.meta = uff_writer.write(self.graph, self.anatomy, self.detector)
+            self.transplant = transplant.transplant(self.graph, self.anatomy, self.detector)
+            self.meta = uff_writer.write(self.transplant, [transplant.NMS])
 
     @property
     def verdict(self) -> str:
@@ -157,7 +160,7 @@ def _judge(graph: Graph, op: str, names: List[str], place: str, kept: Set[str]) 
 
 def _is_written(graph: Graph, name: str) -> bool:
     op = graph.nodes[name].op
-    return op in uff_writer.CONVERTERS or op in ("Identity", "Reshape", "Pad")
+    return op in transplant.NETWORK or op in ("Identity", "Reshape")
 
 
 def _finding(op: str, names: List[str], place: str, severity: str, advice: str) -> Dict[str, Any]:

@@ -18,7 +18,7 @@ from stages.convert.anatomy import Anatomy, Head
 from stages.convert.graph import Graph, data_inputs, output_index
 from stages.convert.proof import Layer
 from stages.convert.surgery import Detector, plugins
-from stages.convert.uff_writer import CONFIDENCES, INPUT, LOCATIONS, NMS, PRIORS
+from stages.convert.transplant import CONFIDENCES, INPUT, LOCATIONS, NMS, PRIORS
 from stages.job import BadInput
 
 OPSET, IR_VERSION = 11, 6  # the newest that TensorRT 7.1 reads, and the file format of its time (onnx 1.6)

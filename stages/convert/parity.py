@@ -28,7 +28,7 @@ from stages.convert.evaluate import Evaluator
 from stages.convert.graph import Graph
 from stages.convert.pictures import Picture
 from stages.convert.surgery import Detector, plugins
-from stages.convert.uff_writer import CONFIDENCES, LOCATIONS, NMS, PRIORS
+from stages.convert.transplant import CONFIDENCES, LOCATIONS, NMS, PRIORS
 from stages.convert.worst import Seen, View
 
 LEAST_SCORE, LEAST_IOU, MOST_SCORE_DIFFERENCE = 0.3, 0.99, 1e-3

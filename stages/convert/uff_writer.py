@@ -1,128 +1,81 @@
-"""A detector as a UFF message: the network's nodes, the three plugins in place of what was cut, in NVIDIA's order.
+"""A TensorFlow graph as a UFF message, as NVIDIA's converter writes it: same nodes, fields, references and order.
 
-Names, fields and order follow what NVIDIA's converter writes (its table is published in
-``tao_tensorflow1_backend``, Apache-2.0, and a genuine file was held against it): nodes depth first from the output,
-``MarkOutput_0`` last; weights under ``weights_<id>``, dimension orders under ``orders_<names>``.
+Its rules for each operation are published in ``tao_tensorflow1_backend`` (Apache-2.0, ``converter_functions.py``), and
+a genuine file was held against them: nodes depth first from the outputs, the last input first; ``MarkOutput_0`` last;
+weights under ``weights_<id>``, dimension orders under ``orders_<names>``; operations without a rule become plugins.
 """
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 
 from stages.convert import uff_schema
-from stages.convert.anatomy import Anatomy
 from stages.convert.graph import Graph, data_inputs
-from stages.convert.proof import Layer
-from stages.convert.surgery import Detector, plugins
 from stages.job import BadInput
 
-INPUT, GRID_ANCHOR, PRIORS, LOCATIONS, CONFIDENCES, NMS = ("Input", "GridAnchor", "concat_priorbox", "concat_box_loc",
-                                                           "concat_box_conf", "NMS")
-ANCHOR_INPUT = "AnchorInput"
-RESERVED = (INPUT, GRID_ANCHOR, PRIORS, LOCATIONS, CONFIDENCES, NMS, ANCHOR_INPUT, "MarkOutput_0")
+PLUGINS = ("GridAnchor_TRT", "FlattenConcat_TRT", "NMS_TRT")
+_ORDERS = {"N+C": [0, 2, uff_schema.ORDER_INCREMENT, 1], "+CK": [2, uff_schema.ORDER_INCREMENT, 1, 0],
+           "NC": [0, 1], "CN": [1, 0], "CK": [1, 0], "KC": [0, 1]}
+# graphsurgeon's suffix of a plugin's attribute -> the field's kind of Data and its value
+_FIELDS: Dict[str, Callable[[Any], Tuple[str, Any]]] = {
+    "int": lambda attribute: ("i", attribute.i), "float": lambda attribute: ("d", attribute.f),
+    "ilist": lambda attribute: ("i_list", attribute.list.i), "flist": lambda attribute: ("d_list", attribute.list.f)}
 
-_ORDERS = {"N+C": [0, 2, uff_schema.ORDER_INCREMENT, 1], "+CK": [2, uff_schema.ORDER_INCREMENT, 1, 0]}
-_SUFFIXES = {float: ("float", "d"), int: ("int", "i")}
 
+def write(graph: Graph, outputs: Sequence[str]) -> Any:
+    """The UFF message of what ``graph`` computes for the nodes ``outputs``.
 
-def write(graph: Graph, anatomy: Anatomy, detector: Detector) -> Any:
-    """The UFF message of ``detector``, whose network is ``graph`` between its entry and its heads.
+    ``graph`` is in float32 and NHWC, as TensorFlow 1.12 writes it; its nodes of :data:`PLUGINS` carry their fields as
+    attributes, which :mod:`stages.convert.transplant` gives them.
 
     Raises:
-        BadInput: a node of the network is no operation that UFF has, or its weights are not finite float32.
+        BadInput: a node is no operation that UFF has, or its weights are not finite.
     """
-    return _Writer(graph, anatomy, detector).write()
+    return _Writer(graph).write(outputs)
 
 
 class _Writer:
     """Collects nodes; ``_pending`` is the depth-first stack of tensors still to be written."""
 
-    def __init__(self, graph: Graph, anatomy: Anatomy, detector: Detector) -> None:
-        self.graph, self._anatomy, self._detector = graph, anatomy, detector
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
         self._meta = uff_schema.meta_graph()
         self._meta.version = self._meta.descriptor_core_version = 1
+        self._meta.descriptors.add(id="tensorflow_extension", version=1)
         self._nodes = self._meta.graphs.add(id="main").nodes
         self._pending: List[str] = []
-        self._heads: Dict[str, List[int]] = {}
+        self._written = set(["MarkOutput_0"])
         self._reference = self._meta.referenced_data
 
-    def write(self) -> Any:
-        for name in ("tensorflow_extension", "custom"):
-            self._meta.descriptors.add(id=name, version=1)
-        self._plugins()
-        written = set()
+    def write(self, outputs: Sequence[str]) -> Any:
+        self._pending = list(outputs)
         while self._pending:
             node = self.graph.maker(self._pending.pop())
-            if node.name not in written and node.name != self._anatomy.entry:
-                written.add(node.name)
+            if node.name not in self._written:
                 self._write_node(node)
-        shape = [1, 3, self._detector.input.height, self._detector.input.width]
-        self.add(INPUT, "Input", [], dtype=("dtype", uff_schema.FLOAT32), shape=("i_list", shape))
-        self.add("MarkOutput_0", "MarkOutput", [NMS])
+        for number, name in enumerate(outputs):
+            self.add("MarkOutput_%d" % number, "MarkOutput", [self.source(name)])
         return self._meta
 
-    def _plugins(self) -> None:
-        fields = plugins(self._detector)
-        boxes = self._register(self._anatomy.box_heads, lambda layer: 4)
-        classes = self._register(self._anatomy.class_heads, lambda layer: layer.classes)
-        self._plugin(NMS, "NMS_TRT", [LOCATIONS, PRIORS, CONFIDENCES], fields)
-        self._plugin(CONFIDENCES, "FlattenConcat_TRT", [self.id(name) for name in classes], fields)
-        self._priors(fields)
-        self._plugin(LOCATIONS, "FlattenConcat_TRT", [self.id(name) for name in boxes], fields)
-        self._pending = boxes + classes
-
-    def _priors(self, fields: Dict[str, Dict[str, Any]]) -> None:
-        """The anchors and variances that NMS_TRT reads: by GridAnchor_TRT, or where that cannot make them a constant.
-
-        The constant is float32 [2, 4 P, 1], as GridAnchor_TRT's output: a UFF Const has no batch dimension.
-        """
-        if "GridAnchor_TRT" in fields:
-            self.add(PRIORS, "Concat", [GRID_ANCHOR], axis=("i", 2))
-            self._plugin(GRID_ANCHOR, "GridAnchor_TRT", [ANCHOR_INPUT], fields)
-            self.constant(ANCHOR_INPUT, np.ones((1, 1), np.float32))  # some parsers crash on a plugin with no input
-        else:
-            anchors = self._detector.anchors
-            variances = np.tile(np.array(self._detector.variances, np.float32), len(anchors))
-            self.constant(PRIORS, np.stack([anchors.reshape(-1), variances])[:, :, np.newaxis])
-
-    def _register(self, heads: list, width: Callable[[Layer], int]) -> List[str]:
-        for head, layer in zip(heads, self._detector.layers):
-            self._heads[head.reshape] = [1, layer.height * layer.width * layer.boxes, 1, width(layer)]
-        return [head.reshape for head in heads]
-
-    def _plugin(self, name: str, operation: str, inputs: List[str], fields: Dict[str, Dict[str, Any]]) -> None:
-        data = dict(_typed(key, value) for key, value in fields[operation].items())
-        self.add(name, "_" + operation, inputs, dtype=("dtype", uff_schema.FLOAT32), **data)
-
     def _write_node(self, node: Any) -> None:
-        if node.name in self._heads:
-            self._write_head(node)
-        elif node.op in CONVERTERS:
+        if node.op in CONVERTERS:
             CONVERTERS[node.op](self, node)
+        elif node.op in PLUGINS:
+            self._write_plugin(node)
         else:
-            raise BadInput('UFF has no operation %s (node "%s" of the network); retrain without it'
-                           % (node.op, node.name))
+            raise BadInput('UFF has no operation %s (node "%s"); retrain without it' % (node.op, node.name))
 
-    def _write_head(self, node: Any) -> None:
-        """A head's Reshape to a constant; classes get the boxes' unit axis, a form that the parser is known to take."""
-        shape = self.id(node.name) + "/shape"
-        while shape in self.graph.nodes and self.graph.maker(data_inputs(node)[1]).name != shape:
-            shape += "_1"
-        source = data_inputs(node)[0]
-        self.add(self.id(node.name), "Reshape", [self.source(source), shape])
-        self.constant(shape, np.array(self._heads[node.name], np.int32))
-        self._pending.append(source)
-
-    def id(self, name: str) -> str:
-        """The UFF id of a TensorFlow node: its name, unless one of our own nodes has it."""
-        return name + "_tf" if name in RESERVED else name
+    def _write_plugin(self, node: Any) -> None:
+        if len(self._meta.descriptors) == 1:
+            self._meta.descriptors.add(id="custom", version=1)
+        self.follow(node, "_" + node.op, data_inputs(node), **{key: _field(node, key) for key in node.attr})
 
     def source(self, tensor: str) -> str:
-        """The id of the node that makes ``tensor``."""
-        name = self.graph.maker(tensor).name
-        return INPUT if name == self._anatomy.entry else self.id(name)
+        """The id of the node that makes ``tensor``; Identity nodes are passed over."""
+        return self.graph.maker(tensor).name
 
-    def add(self, name: str, operation: str, inputs: List[str], **fields: Any) -> None:
+    def add(self, name: str, operation: str, inputs: Sequence[str], **fields: Any) -> None:
         """Append a node; each field is (kind of Data, value)."""
+        self._written.add(name)
         node = self._nodes.add(id=name, operation=operation, inputs=inputs)
         for key, (kind, value) in fields.items():
             if kind.endswith("_list"):
@@ -131,9 +84,9 @@ class _Writer:
             else:
                 setattr(node.fields[key], kind, value)
 
-    def follow(self, node: Any, operation: str, inputs: List[str], **fields: Any) -> None:
+    def follow(self, node: Any, operation: str, inputs: Sequence[str], **fields: Any) -> None:
         """Append ``node`` as ``operation`` and see to it that its ``inputs`` (tensors) are written."""
-        self.add(self.id(node.name), operation, [self.source(tensor) for tensor in inputs], **fields)
+        self.add(node.name, operation, [self.source(tensor) for tensor in inputs], **fields)
         self._pending.extend(inputs)
 
     def constant(self, name: str, values: np.ndarray) -> None:
@@ -145,6 +98,17 @@ class _Writer:
                  values=("ref", "weights_" + name))
         self._reference["weights_" + name].blob = values.astype(values.dtype.newbyteorder("<")).tobytes()
 
+    def weights(self, tensor: str) -> np.ndarray:
+        """The value of ``tensor``, which is a constant."""
+        values = self.graph.constant(tensor)
+        if values is None:
+            raise BadInput('"%s" should hold weights but is computed; freeze the graph again' % self.source(tensor))
+        return values
+
+    def is_written(self, tensor: str) -> bool:
+        """Whether the node that makes ``tensor`` is in the message already."""
+        return self.source(tensor) in self._written
+
     def orders(self, *names: str) -> Tuple[str, str]:
         """The field that says in which order the inputs' dimensions lie; its table is written on first use."""
         key = "orders_" + "_".join(names)
@@ -155,62 +119,65 @@ class _Writer:
         return ("ref", key)
 
 
-def _typed(name: str, value: Any) -> Tuple[str, Tuple[str, Any]]:
-    """The field's name with the suffix of its type, as graphsurgeon writes it, and its data."""
-    is_list = isinstance(value, list)
-    suffix, data = _SUFFIXES[type(value[0] if is_list else value)]
-    if is_list:
-        return "%s_u_%slist" % (name, suffix[0]), (data + "_list", value)
-    return "%s_u_%s" % (name, suffix), (data, value)
+def _field(node: Any, key: str) -> Tuple[str, Any]:
+    """A plugin's attribute as a field: the kind of Data, and the value."""
+    return ("dtype", uff_schema.FLOAT32) if key == "dtype" else _FIELDS[key.split("_u_")[1]](node.attr[key])
 
 
 def _window(node: Any, attribute: str) -> List[int]:
     """The height and width of a four-number attribute of an NHWC node."""
     values = list(node.attr[attribute].list.i)
-    if node.attr["data_format"].s != b"NHWC" or len(values) != 4 or values[0] != 1 or values[3] != 1:
-        raise BadInput('Node "%s" (%s) is not NHWC; export the graph on a CPU' % (node.name, node.op))
+    if len(values) != 4 or values[0] != 1 or values[3] != 1:
+        raise BadInput('Node "%s" (%s) has %s %s over batch or channels, which UFF cannot say; export the graph again'
+                       % (node.name, node.op, attribute, values))
     return values[1:3]
 
 
-def _padding(node: Any) -> Dict[str, Any]:
-    return {"implicit_padding": ("s", "same")} if node.attr["padding"].s == b"SAME" else {}
-
-
-def _convolution(writer: _Writer, node: Any) -> None:
-    source, kernel = data_inputs(node)
-    fields = dict(_padding(node), strides=("i_list", _window(node, "strides")),
-                  inputs_orders=writer.orders("N+C", "+CK"))
-    dilation = list(node.attr["dilations"].list.i)[1:3]
-    if any(step != 1 for step in dilation):
-        fields["dilation"] = ("i_list", dilation)
+def _padding(writer: _Writer, node: Any, source: str) -> Tuple[Dict[str, Any], str]:
+    """The fields that say how ``node`` pads, and the tensor it reads: that before a Pad, where there is one."""
+    if node.attr["data_format"].s not in (b"NHWC", b""):
+        raise BadInput('Node "%s" (%s) is not NHWC; export the graph on a CPU' % (node.name, node.op))
     pad = writer.graph.maker(source)
     if pad.op == "Pad":
-        fields["padding"], source = ("i_list", _symmetric(writer.graph, pad, node)), data_inputs(pad)[0]
-    if node.op == "DepthwiseConv2dNative":
-        fields["number_groups"] = ("i", _weights(writer, kernel).shape[2])
-    writer.follow(node, "Conv", [source, kernel], **fields)
+        return {"padding": ("i_list", _symmetric(writer.graph, pad, node))}, data_inputs(pad)[0]
+    return ({"implicit_padding": ("s", "same")} if node.attr["padding"].s == b"SAME" else {}), source
 
 
-def _symmetric(graph: Graph, pad: Any, convolution: Any) -> List[int]:
+def _symmetric(graph: Graph, pad: Any, node: Any) -> List[int]:
     """The rows and columns that ``pad`` adds on every side, where UFF can say so."""
     pads = graph.constant(data_inputs(pad)[1])
     fits = pads is not None and pads.shape == (4, 2) and (pads[:, 0] == pads[:, 1]).all() and not pads[[0, 3]].any()
-    if not fits or convolution.attr["padding"].s != b"VALID":
+    if not fits or node.attr["padding"].s != b"VALID":
         raise BadInput('Node "%s" pads unevenly, which the UFF parser refuses; train without explicit padding'
                        % pad.name)
     return [int(pads[1, 0]), int(pads[2, 0])]
 
 
-def _weights(writer: _Writer, tensor: str) -> np.ndarray:
-    weights = writer.graph.constant(tensor)
-    if weights is None:
-        raise BadInput('"%s" should hold weights but is computed; freeze the graph again' % writer.source(tensor))
-    return weights
+def _placeholder(writer: _Writer, node: Any) -> None:
+    shape = node.attr["shape"].shape
+    writer.add(node.name, "Input", [], dtype=("dtype", uff_schema.FLOAT32),
+               shape=("i_list", [dim.size for dim in shape.dim]))
+
+
+def _convolution(writer: _Writer, node: Any) -> None:
+    source, kernel = data_inputs(node)
+    fields, source = _padding(writer, node, source)
+    fields.update(strides=("i_list", _window(node, "strides")), inputs_orders=writer.orders("N+C", "+CK"))
+    dilation = list(node.attr["dilations"].list.i)[1:3]
+    if any(step != 1 for step in dilation):
+        fields["dilation"] = ("i_list", dilation)
+    if node.op == "DepthwiseConv2dNative":
+        fields["number_groups"] = ("i", writer.weights(kernel).shape[2])
+    writer.follow(node, "Conv", [source, kernel], **fields)
 
 
 def _bias(writer: _Writer, node: Any) -> None:
+    """A sum; its constant is written before it, unlike all others, because NVIDIA's converter makes it there."""
     _window_free(node)
-    writer.follow(node, "Binary", data_inputs(node), func=("s", "add"))
+    source, bias = data_inputs(node)
+    if not writer.is_written(bias):
+        writer.constant(writer.source(bias), writer.weights(bias))
+    writer.follow(node, "Binary", [source, bias], func=("s", "add"))
 
 
 def _window_free(node: Any) -> None:
@@ -225,21 +192,30 @@ def _batch_norm(writer: _Writer, node: Any) -> None:
 
 
 def _pool(writer: _Writer, node: Any) -> None:
-    writer.follow(node, "Pool", data_inputs(node), func=("s", {"MaxPool": "max", "AvgPool": "avg"}[node.op]),
+    fields, source = _padding(writer, node, data_inputs(node)[0])
+    writer.follow(node, "Pool", [source], func=("s", {"MaxPool": "max", "AvgPool": "avg"}[node.op]),
                   kernel=("i_list", _window(node, "ksize")), strides=("i_list", _window(node, "strides")),
-                  inputs_orders=writer.orders("N+C"), **_padding(node))
+                  inputs_orders=writer.orders("N+C"), **fields)
+
+
+def _matmul(writer: _Writer, node: Any) -> None:
+    orders = writer.orders("CN" if node.attr["transpose_a"].b else "NC", "KC" if node.attr["transpose_b"].b else "CK")
+    writer.follow(node, "FullyConnected", data_inputs(node), inputs_orders=orders)
 
 
 def _concat(writer: _Writer, node: Any) -> None:
     *parts, axis = data_inputs(node)
-    value = _weights(writer, axis)
+    if "axis" in node.attr:  # as graphsurgeon makes it
+        parts, value = data_inputs(node), np.array(node.attr["axis"].i)
+    else:
+        value = writer.weights(axis)
     if value.size != 1:
         raise BadInput('Node "%s" joins along no single axis; export the graph again' % node.name)
     writer.follow(node, "Concat", parts, axis=("i", int(value) % 4))
 
 
 def _constant(writer: _Writer, node: Any) -> None:
-    writer.constant(writer.id(node.name), _weights(writer, node.name))
+    writer.constant(node.name, writer.weights(node.name))
 
 
 def _function(operation: str, function: str) -> Callable[[_Writer, Any], None]:
@@ -247,8 +223,9 @@ def _function(operation: str, function: str) -> Callable[[_Writer, Any], None]:
 
 
 CONVERTERS = {
-    "Conv2D": _convolution, "DepthwiseConv2dNative": _convolution, "BiasAdd": _bias, "FusedBatchNorm": _batch_norm,
-    "MaxPool": _pool, "AvgPool": _pool, "ConcatV2": _concat, "Const": _constant,
+    "Placeholder": _placeholder, "Conv2D": _convolution, "DepthwiseConv2dNative": _convolution, "BiasAdd": _bias,
+    "FusedBatchNorm": _batch_norm, "MaxPool": _pool, "AvgPool": _pool, "MatMul": _matmul, "ConcatV2": _concat,
+    "Const": _constant, "Reshape": lambda writer, node: writer.follow(node, "Reshape", data_inputs(node)),
     "Relu": _function("Activation", "relu"), "Relu6": _function("Activation", "relu6"),
     "Sigmoid": _function("Activation", "sigmoid"), "Add": _function("Binary", "add"), "Sub": _function("Binary", "sub"),
     "Mul": _function("Binary", "mul"),

@@ -17,7 +17,7 @@ from stages.convert.examination import Examination
 from stages.convert.graph import Graph
 from stages.convert.onnx_engine import OnnxEngine
 from stages.convert.onnx_lint import lint
-from stages.convert.uff_writer import CONFIDENCES, LOCATIONS, PRIORS
+from stages.convert.transplant import CONFIDENCES, LOCATIONS, PRIORS
 from stages.job import BadInput
 
 ARCHITECTURES = [("v1", True, {}), ("v2", False, {}), ("v1", True, {"early_sigmoid": "true", "converter": "IDENTITY"}),

@@ -5,11 +5,14 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.convert import uff_schema
+from stages.convert import uff_schema, uff_writer
 from stages.convert.examination import Examination
+from stages.convert.graph import Graph
+from stages.convert.lint import lint
 from stages.job import BadInput
 
 values = st.one_of(
@@ -76,10 +79,12 @@ def test_the_file_is_what_nvidias_converter_would_announce(meta):
 
 
 def test_every_node_comes_after_one_that_reads_it(meta):
-    """Depth first from the output, as NVIDIA writes: only the Input, written last but one, may come late."""
+    """Depth first from the output, as NVIDIA writes; a bias comes right before its sum."""
     read = {"NMS"}
-    for node in meta.graphs[0].nodes:
-        assert node.id in read or node.operation == "MarkOutput"
+    nodes = list(meta.graphs[0].nodes)
+    for node, following in zip(nodes, nodes[1:]):
+        is_bias = node.operation == "Const" and following.operation == "Binary" and node.id == following.inputs[1]
+        assert node.id in read or is_bias
         read.update(node.inputs)
 
 
@@ -92,8 +97,8 @@ def test_plugins_are_wired_as_tensorrt_expects(meta):
         "_NMS_TRT", "_GridAnchor_TRT", "_FlattenConcat_TRT", "_FlattenConcat_TRT"]
     assert list(nodes["Input"].fields["shape"].i_list.val) == [1, 3, 128, 128]
     assert nodes["NMS"].fields["inputOrder_u_ilist"].i_list.val == [0, 2, 1]
-    assert nodes["GridAnchor"].fields["aspectRatios_u_flist"].d_list.val == [1.0, 2.0, 0.5, 3.0, 0.3333]
-    assert nodes["NMS"].fields["nmsThreshold_u_float"].d == 0.6
+    assert nodes["GridAnchor"].fields["aspectRatios_u_flist"].d_list.val == [1.0, 2.0, 0.5, 3.0, np.float32(0.3333)]
+    assert nodes["NMS"].fields["nmsThreshold_u_float"].d == np.float32(0.6)
 
 
 def test_heads_are_reshaped_to_constants_of_one_form(meta):
@@ -117,6 +122,72 @@ def test_convolutions_say_how_their_dimensions_lie(meta):
     assert all(node.fields["number_groups"].i == kernels[node.inputs[1]][2] for node in depthwise)
     table = meta.referenced_data["orders_N+C_+CK"].dim_orders_list.val
     assert [list(one.orders[-1].val) for one in table] == [[0, 2, 0x7FFFFFFF, 1], [2, 0x7FFFFFFF, 1, 0]]
+
+
+def lenet():
+    """LeNet's GraphDef, with the names of NVIDIA's MNIST sample."""
+    def weights(name, *shape):
+        return tf.constant(np.random.RandomState(len(shape)).rand(*shape).astype(np.float32), name=name)
+
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, name="in")
+        for layer, (shape, relu) in enumerate([((5, 5, 1, 20), "Relu"), ((5, 5, 20, 50), "Relu_1")], 1):
+            x = tf.nn.conv2d(x, weights("wc%d" % layer, *shape), [1, 1, 1, 1], "VALID", name="conv%d" % layer)
+            x = tf.nn.bias_add(x, weights("bc%d" % layer, shape[3]), name="conv%d_bias" % layer)
+            x = tf.nn.max_pool(tf.nn.relu(x, name=relu), [1, 2, 2, 1], [1, 2, 2, 1], "VALID",
+                               name="maxpool%d" % layer)
+        x = tf.matmul(tf.reshape(x, [-1, 800], name="reshape1"), weights("wd1", 800, 500), name="matmul1")
+        x = tf.nn.relu(tf.add(x, weights("bd1", 500), name="add1"), name="dense_relu")
+        tf.add(tf.matmul(x, weights("wout", 500, 10), name="matmul2"), weights("bout", 10), name="out")
+    definition = graph.as_graph_def()
+    for node in definition.node:  # later TensorFlows make no two names that differ in case alone
+        node.name = node.name.replace("dense_relu", "relu")
+        node.input[:] = [name.replace("dense_relu", "relu") for name in node.input]
+    return definition
+
+
+# What a file holds that NVIDIA's own converter wrote of that network, the weights' bytes left out.
+_CONV, _POOL, _DENSE = ({"inputs_orders": "orders_N+C_+CK", "strides": [1, 1]},
+                        {"func": "max", "kernel": [2, 2], "strides": [2, 2], "inputs_orders": "orders_N+C"},
+                        {"inputs_orders": "orders_NC_CK"})
+NVIDIAS_LENET = [
+    ("out", "Binary", ["matmul2", "bout"], {"func": "add"}), ("bout", "Const", [], [10]),
+    ("matmul2", "FullyConnected", ["relu", "wout"], _DENSE), ("wout", "Const", [], [500, 10]),
+    ("relu", "Activation", ["add1"], {"func": "relu"}), ("add1", "Binary", ["matmul1", "bd1"], {"func": "add"}),
+    ("bd1", "Const", [], [500]), ("matmul1", "FullyConnected", ["reshape1", "wd1"], _DENSE),
+    ("wd1", "Const", [], [800, 500]), ("reshape1", "Reshape", ["maxpool2", "reshape1/shape"], {}),
+    ("reshape1/shape", "Const", [], [2]), ("maxpool2", "Pool", ["Relu_1"], _POOL),
+    ("Relu_1", "Activation", ["conv2_bias"], {"func": "relu"}), ("bc2", "Const", [], [50]),
+    ("conv2_bias", "Binary", ["conv2", "bc2"], {"func": "add"}), ("conv2", "Conv", ["maxpool1", "wc2"], _CONV),
+    ("wc2", "Const", [], [5, 5, 20, 50]), ("maxpool1", "Pool", ["Relu"], _POOL),
+    ("Relu", "Activation", ["conv1_bias"], {"func": "relu"}), ("bc1", "Const", [], [20]),
+    ("conv1_bias", "Binary", ["conv1", "bc1"], {"func": "add"}), ("conv1", "Conv", ["in", "wc1"], _CONV),
+    ("wc1", "Const", [], [5, 5, 1, 20]), ("in", "Input", [], {"dtype": uff_schema.FLOAT32, "shape": []}),
+    ("MarkOutput_0", "MarkOutput", ["out"], {})]
+
+
+def field_values(node):
+    """Name -> value of the fields, references as the keys that they refer to."""
+    values = {name: getattr(data, data.WhichOneof("data_oneof")) for name, data in node.fields.items()}
+    return {name: list(value.val) if hasattr(value, "val") else value for name, value in values.items()}
+
+
+def test_of_lenet_is_written_what_nvidias_converter_wrote():
+    meta = uff_writer.write(Graph(lenet()), ["out"])
+    wanted = []
+    for name, operation, inputs, fields in NVIDIAS_LENET:
+        if operation == "Const":
+            dtype = 0x10020 if name == "reshape1/shape" else uff_schema.FLOAT32
+            fields = {"dtype": dtype, "shape": fields, "values": "weights_" + name}
+        wanted.append((name, operation, inputs, fields))
+    assert [(node.id, node.operation, list(node.inputs), field_values(node)) for node in meta.graphs[0].nodes] == wanted
+    tables = {key: [list(one.orders[-1].val) for one in data.dim_orders_list.val]
+              for key, data in meta.referenced_data.items() if key.startswith("orders_")}
+    increment = uff_schema.ORDER_INCREMENT
+    assert tables == {"orders_NC_CK": [[0, 1], [1, 0]], "orders_N+C": [[0, 2, increment, 1]],
+                      "orders_N+C_+CK": [[0, 2, increment, 1], [2, increment, 1, 0]]}
+    assert [(one.id, one.version, one.optional) for one in meta.descriptors] == [("tensorflow_extension", 1, False)]
+    assert not lint(meta)
 
 
 @pytest.mark.slow
