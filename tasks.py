@@ -132,6 +132,40 @@ def audit(_c, graph="", config="", json_=False, set_=None, dry_run=False, runner
 
 
 @command(
+    positional=["file"],
+    help={
+        "file": "A .uff, a frozen graph (.pb or its export folder) or an engine.",
+        "against": "Another file of the same kind; the differences are listed, and make the exit code 1.",
+    },
+)
+def inspect(_c, file, against="", json_=False, runner=""):
+    """List the nodes, fields and constants of a .uff or frozen graph, and what TensorRT's parser would refuse.
+
+    Example: ./run inspect build/convert/model.uff
+    Example: ./run inspect ours.uff --against theirs.uff
+    """
+    commands.inspect_file(file, against, json_, Asked(runner=runner))
+
+
+@command(
+    positional=["file"],
+    iterable=["input"],
+    help={
+        "file": "The .uff.",
+        "input": "X.npy, or NAME=X.npy where the .uff has several inputs; float32, in the shape that inspect says.",
+        "output": "New .npz, which gets every output by its name.",
+        "fp16_decode": "Compute NMS_TRT in float16, as TensorRT 8 does in FP16 engines.",
+    },
+)
+def run_uff(_c, file, input=None, output="", fp16_decode=False, runner=""):
+    """Run a .uff on a CPU, with TensorRT's plugins, by the reference engine.
+
+    Example: ./run run-uff build/convert/model.uff --input x.npy --output y.npz
+    """
+    commands.run_uff(file, input, output, fp16_decode, Asked(runner=runner))
+
+
+@command(
     iterable=["set_"],
     help={
         "graph": "A frozen graph that belongs to no project; needs --out.",

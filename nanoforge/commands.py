@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -151,6 +152,51 @@ def audit_graph(graph: str, as_json: bool, asked: Asked) -> None:
             print_json({**BLANK_RESULT, **_read_json(out / "audit.json")})
         else:
             print((out / "audit.txt").read_text(encoding="utf-8"), end="")
+
+
+def inspect_file(file: str, against: str, as_json: bool, asked: Asked) -> None:
+    """Print what a .uff, a frozen graph or an engine holds, and how it differs from another.
+
+    Raises:
+        BadInput: it is none of them.
+        StageFailed: it differs from ``against``, or TensorRT's parser would refuse it.
+    """
+    with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
+        out = Path(folder) / "inspect"
+        inputs = optional_inputs(file=file, against=against)
+        run_once(Once("inspect", "train", "stages.convert.inspection", inputs, {}), Console(), out, asked.places())
+        found = _read_json(out / "inspect.json")
+        if as_json:
+            print_json(found)
+        else:
+            print((out / "inspect.txt").read_text(encoding="utf-8"), end="")
+    if found["findings"]:
+        raise StageFailed(f"TensorRT's parser would refuse {found['file']}: {found['findings'][0]}.")
+    if found.get("differences"):
+        raise StageFailed(f"The two differ in {len(found['differences'])} places.")
+
+
+def run_uff(file: str, feeds: Sequence[str], output: str, fp16_decode: bool, asked: Asked) -> None:
+    """Run a .uff by the reference engine; every output goes by its name into ``output``, an .npz that appears whole.
+
+    Raises:
+        BadInput: a file is missing or does not fit, or ``output`` is there already.
+    """
+    if not feeds or not output:
+        raise BadInput("run-uff needs --input X.npy (or NAME=X.npy) and --output Y.npz.")
+    path = Path(output).expanduser().absolute()
+    if path.exists():
+        raise BadInput(f"{path} exists already: name a new file, or remove it.")
+    named = [feed.rpartition("=")[::2] for feed in feeds]
+    inputs = {"uff": file, **{f"input_{number}": array for number, (_, array) in enumerate(named)}}
+    parameters = {"names": [name for name, _ in named], "fp16_decode": fp16_decode}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".run-uff-", dir=path.parent) as folder:
+        out = Path(folder) / "run"
+        work = Once("run-uff", "data", "stages.reference.run", optional_inputs(**inputs), parameters)
+        run_once(work, Console(), out, asked.places())
+        print((out / "outputs.txt").read_text(encoding="utf-8"), end="")
+        os.replace(out / "outputs.npz", path)
 
 
 def convert_graph(inputs: Dict[str, str], to: str, out: str, as_json: bool, asked: Asked) -> None:

@@ -36,11 +36,11 @@ class Detector:
         except (KeyError, TypeError, ValueError) as error:
             raise BadInput("%s does not describe a model (%s); convert again" % (path, error)) from error
         self._engine = Engine(os.path.join(folder, "model.uff"))
-        shape = (1, channels, self.height, self.width)
-        if self._engine.input_shape != shape or not {self._rows, self._count}.issubset(self._engine.outputs):
+        shape, shapes = (1, channels, self.height, self.width), list(self._engine.input_shapes.values())
+        if shapes != [shape] or not {self._rows, self._count}.issubset(self._engine.outputs):
             raise BadInput(
                 "%s says input %s and outputs %s, but model.uff has %s and %s; convert again"
-                % (path, shape, [self._rows, self._count], self._engine.input_shape, self._engine.outputs)
+                % (path, shape, [self._rows, self._count], shapes, self._engine.outputs)
             )
 
     def detect(self, picture: np.ndarray) -> List[Detection]:

@@ -1,6 +1,6 @@
 """Runs a .uff on the CPU: a plan made once from the file, then one pass over it for each input."""
 
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
@@ -45,19 +45,14 @@ class Engine:
         if not self.results:
             raise BadInput("%s has no MarkOutput node, so no output" % path)
         self.plan = self._sort(self.results)
-        self.input = self._only_input()
-        self.channels_last = self._wants_channels_last()
+        self.inputs = self._inputs()
+        self._channels_last = {name for name, node in self.inputs.items() if self._wants_channels_last(node)}
         self.constants = self._fold()
 
     @property
-    def input_name(self) -> str:
-        """The name of the input, for example Input."""
-        return self.input.id
-
-    @property
-    def input_shape(self) -> Tuple[int, ...]:
-        """The shape that :meth:`run` takes, for example (1, 3, 300, 300); empty if the file does not say."""
-        return tuple(self.input.fields.get("shape") or ())
+    def input_shapes(self) -> Dict[str, Tuple[int, ...]]:
+        """The shapes that :meth:`run` takes by the inputs' names, (1, 3, 300, 300); () where the file does not say."""
+        return {name: _shape(node) for name, node in self.inputs.items()}
 
     @property
     def outputs(self) -> List[str]:
@@ -68,20 +63,20 @@ class Engine:
             for name in _names(result, OUTPUT_COUNTS.get(self.nodes[result].operation, 1))
         ]
 
-    def run(self, x: np.ndarray, keep: Iterable[str] = ()) -> Dict[str, np.ndarray]:
+    def run(self, x: Union[np.ndarray, Mapping[str, np.ndarray]], keep: Iterable[str] = ()) -> Dict[str, np.ndarray]:
         """The outputs by name, and those of the nodes in ``keep``; the second output of node A is A_1.
 
         Args:
-            x: float32 of shape ``input_shape``.
+            x: float32 of the shape in ``input_shapes``, by the input's name; alone where there is but one input.
             keep: names of nodes that an output depends on.
 
         Raises:
-            BadInput: ``x`` has another shape, ``keep`` names no such node, or a node cannot be computed.
+            BadInput: ``x`` has another shape or name, ``keep`` names no such node, or a node cannot be computed.
         """
         wanted = list(self.results) + list(keep)
         self._check_names(wanted)
         values = dict(self.constants)
-        values[self.input.id] = [self._enter(x)]
+        values.update({name: [self._enter(name, array)] for name, array in self._named(x).items()})
         uses = _count_uses(self.plan, wanted)
         for node in self.plan:
             if node.id not in values:
@@ -145,18 +140,19 @@ class Engine:
             )
         return node
 
-    def _only_input(self) -> Node:
-        found = [node for node in self.plan if node.operation == "Input"]
-        if len(found) != 1:
-            raise BadInput("%s has %d inputs instead of one" % (self.path, len(found)))
-        shape = found[0].fields.get("shape", [])
-        if not isinstance(shape, list) or not all(isinstance(size, int) for size in shape):
-            raise BadInput("%s: input %s has the shape %s instead of a list of sizes" % (self.path, found[0].id, shape))
-        return found[0]
+    def _inputs(self) -> Dict[str, Node]:
+        found = {node.id: node for node in self.plan if node.operation == "Input"}
+        if not found:
+            raise BadInput("%s has no input" % self.path)
+        for name, node in found.items():
+            shape = node.fields.get("shape", [])
+            if not isinstance(shape, list) or not all(isinstance(size, int) for size in shape):
+                raise BadInput("%s: input %s has the shape %s instead of a list of sizes" % (self.path, name, shape))
+        return found
 
-    def _wants_channels_last(self) -> bool:
-        """Whether the input is NCHW but the first node with a dimension order that it reaches takes NHWC."""
-        shape, reached = self.input_shape, {self.input.id}
+    def _wants_channels_last(self, entry: Node) -> bool:
+        """Whether an input is NCHW but the first node with a dimension order that it reaches takes NHWC."""
+        shape, reached = _shape(entry), {entry.id}
         for node in self.plan:
             if not reached.intersection(node.inputs):
                 continue
@@ -175,19 +171,31 @@ class Engine:
         for node in self.plan:
             if node.operation == "Const":
                 values[node.id] = [self._guard(node, _numeric, node.fields)]
-            elif node is not self.input and all(name in values for name in node.inputs):
+            elif node.operation != "Input" and all(name in values for name in node.inputs):
                 values[node.id] = self._compute(node, values)
         return values
 
-    def _enter(self, x: np.ndarray) -> np.ndarray:
-        shape = self.input_shape
+    def _named(self, x: Union[np.ndarray, Mapping[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
+        """``x`` by the names of the inputs."""
+        if isinstance(x, np.ndarray) and len(self.inputs) == 1:
+            return {name: x for name in self.inputs}
+        given = [] if isinstance(x, np.ndarray) else list(x)
+        if isinstance(x, np.ndarray) or set(given) != set(self.inputs):
+            raise BadInput(
+                "%s has the inputs %s; given are %s"
+                % (self.path, ", ".join(sorted(self.inputs)), ", ".join(sorted(given)) or "arrays without names")
+            )
+        return x
+
+    def _enter(self, name: str, x: np.ndarray) -> np.ndarray:
+        shape = _shape(self.inputs[name])
         fits = len(shape) == x.ndim and all(size in (-1, given) for size, given in zip(shape, x.shape))
         if x.dtype != np.float32 or (shape and not fits):
             raise BadInput(
                 "%s: input %s takes float32 %s, not %s %s"
-                % (self.path, self.input.id, list(shape), x.dtype, list(x.shape))
+                % (self.path, name, list(shape), x.dtype, list(x.shape))
             )
-        return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if self.channels_last else x
+        return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if name in self._channels_last else x
 
     def _compute(self, node: Node, values: Values) -> List[np.ndarray]:
         inputs = [array for name in node.inputs for array in values[name]]
@@ -209,9 +217,8 @@ class Engine:
             ) from error
 
 
-def run_file(path: str, x: np.ndarray) -> Dict[str, np.ndarray]:
-    """The outputs by name of the .uff at ``path`` for the input ``x``; see :class:`Engine`."""
-    return Engine(path).run(x)
+def _shape(entry: Node) -> Tuple[int, ...]:
+    return tuple(entry.fields.get("shape") or ())
 
 
 def _numeric(fields: Dict[str, Any]) -> np.ndarray:

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,38 @@ def test_what_is_no_graph_is_refused_with_json_and_nothing_is_written(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["graph.pb"]
     told = run("audit", "--graph", str(graph), "--json", *here, cwd=tmp_path, code=2)
     assert json.loads(told.stdout)["verdict"] == "refused"
+
+
+LOCAL = ("--runner", "local")
+
+
+def test_a_uff_is_inspected_and_compared(detector, tmp_path):
+    uff = detector / "build/convert/model.uff"
+    said = run("inspect", uff, *LOCAL, cwd=tmp_path).stdout
+    assert "Outputs: [NMS]" in said and "would object to: nothing known" in said
+    graph = detector / "build/export"
+    found = json.loads(run("inspect", graph, "--json", *LOCAL, cwd=tmp_path).stdout)
+    assert found["kind"] == "graph" and found["operations"]["Conv2D"] > 20
+    assert "Differences: none" in run("inspect", uff, "--against", uff, *LOCAL, cwd=tmp_path).stdout
+    assert "only two of one kind" in run("inspect", uff, "--against", graph, *LOCAL, cwd=tmp_path, code=2).stderr
+
+
+def test_a_uff_runs_on_arrays_and_its_outputs_appear_whole(detector, tmp_path):
+    uff = detector / "build/convert/model.uff"
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\0v\0" + npy_header("<f4", (1, 3, 96, 96)) + bytes(4 * 3 * 96 * 96))
+    said = run("run-uff", uff, "--input", "x.npy", "--output", "y.npz", *LOCAL, cwd=tmp_path).stdout
+    assert "NMS: float32 [1, 1, 100, 7]" in said and "NMS_1: int32 [1, 1, 1, 1]" in said
+    with zipfile.ZipFile(tmp_path / "y.npz") as archive:
+        assert archive.namelist() == ["NMS.npy", "NMS_1.npy"]
+    refused = run("run-uff", uff, "--input", "x.npy", "--output", "y.npz", *LOCAL, cwd=tmp_path, code=2)
+    assert "exists already" in refused.stderr
+    run("run-uff", uff, "--input", "Picture=x.npy", "--output", "z.npz", *LOCAL, cwd=tmp_path, code=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.npy", "y.npz"]
+
+
+def npy_header(kind, shape):
+    """The rest of a .npy file's head, 118 bytes (numpy.lib.format): this environment has no numpy."""
+    return f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}".ljust(117).encode() + b"\n"
 
 
 def test_a_training_killed_at_any_moment_goes_on_from_its_checkpoint(detector):
