@@ -30,6 +30,7 @@ from stages.convert.pictures import Picture
 from stages.convert.surgery import Detector, plugins
 from stages.convert.transplant import CONFIDENCES, LOCATIONS, NMS, PRIORS
 from stages.convert.worst import Seen, View
+from stages.train import coco
 
 LEAST_SCORE, LEAST_IOU, MOST_SCORE_DIFFERENCE = 0.3, 0.99, 1e-3
 # Float32 rounding through 30 to 60 layers makes 1e-4 on values of 10 between TensorFlow's own versions.
@@ -55,6 +56,7 @@ class Comparison:
         self.failures: List[Dict[str, Any]] = []
         self.worst: Dict[str, Any] = {}
         self.view: Optional[View] = None
+        self._results: Dict[str, List[coco.Result]] = {"tensorflow": [], "model": []}
 
     def add(self, picture: Picture) -> None:
         """Run both on ``picture`` and note every difference."""
@@ -64,6 +66,10 @@ class Comparison:
         seen = self._reference(picture)
         self._compare_values(picture.name, truth, seen)
         self._compare_detections(picture.name, truth, seen)
+        if picture.truth:
+            for side, found in (("tensorflow", truth["detections"]), ("model", seen["detections"])):
+                self._results[side].append(coco.Result(found.boxes[:, [1, 0, 3, 2]], found.scores, found.classes,
+                                                       picture.truth.boxes, picture.truth.classes))
         if self.view is None or self._worst_case() is not before:
             self.view = View(picture, truth["detections"], seen["detections"])
 
@@ -140,8 +146,15 @@ class Comparison:
                 "max_score_diff": self.max_score_diff, "min_iou": self.min_iou,
                 "heads": {part: self.differences[part] for part in ("box", "class")},
                 "anchors": self.differences["anchors"], "decoded": self.differences["decoded"],
-                "excused": self.excused, "failures": self.failures,
+                "excused": self.excused, "failures": self.failures, "mAP": self._mean_precisions(),
                 "worst": self._worst_case()}
+
+    def _mean_precisions(self) -> Optional[Dict[str, Optional[float]]]:
+        """Both sides' mAP on the pictures whose boxes are known; None where those of none are."""
+        if not self._results["model"]:
+            return None
+        names = [str(class_id) for class_id in range(1, self._detector.classes)]
+        return {side: coco.metrics(results, names)["mAP"] for side, results in self._results.items()}
 
 
 _NAMES = {"box": "box encodings", "class": "class predictions", "anchors": "anchors", "decoded": "decoded boxes"}

@@ -10,7 +10,7 @@ from stages.report.pictures import sample_pictures
 
 MOST_FINDINGS = 500
 PARITY_KEYS = ("pictures", "detections", "matched", "max_score_diff", "min_iou", "heads", "anchors", "decoded",
-               "excused", "worst")
+               "excused", "mAP", "worst")
 
 
 def data_section(records: Artifact) -> Dict[str, Any]:
@@ -62,7 +62,7 @@ def conversion_section(convert: Artifact) -> Dict[str, Any]:
     return {
         "model": convert.document("model.json"),
         "parity": parity,
-        "parity_rows": {key: parity[key] for key in PARITY_KEYS if key in parity},
+        "parity_rows": {key: parity[key] for key in PARITY_KEYS if parity.get(key) is not None},
         "bytes": os.path.getsize(convert.path("model.uff")),
     }
 

@@ -68,9 +68,34 @@ def test_a_repaired_graph_computes_the_same(definition, tmp_path):
     assert compare(found, tmp_path)["failures"] == []
 
 
+def test_both_sides_are_measured_where_the_truth_is_known(examined, tmp_path):
+    """Two of TensorFlow's own detections as the truth of one picture, nothing as that of another."""
+    size = examined.detector.input
+    first, second = pictures.of_noise(2, size.height, size.width)
+    path = str(tmp_path / "model.uff")
+    with open(path, "wb") as stream:
+        stream.write(uff_schema.serialize(examined.meta))
+
+    def measured(*shown):
+        comparison = Comparison(examined.graph, examined.anatomy, examined.detector, examined.evaluator, Engine(path))
+        for picture in shown:
+            comparison.add(picture)
+        return comparison
+
+    found = measured(first).view.truth
+    known = pictures.Truth(found.boxes[:2][:, [1, 0, 3, 2]], found.classes[:2])
+    nothing = pictures.Truth(np.zeros((0, 4)), np.zeros(0, int))
+    report = measured(first._replace(truth=known), second._replace(truth=nothing)).report()
+    assert report["mAP"]["tensorflow"] == pytest.approx(report["mAP"]["model"], abs=1e-3)
+    assert 0 < report["mAP"]["tensorflow"] <= 1
+    assert measured(first).report()["mAP"] is None
+    elsewhere = pictures.Truth(np.array([[0.001, 0.001, 0.002, 0.002]]), np.array([1]))
+    assert measured(first._replace(truth=elsewhere)).report()["mAP"] == {"tensorflow": 0.0, "model": 0.0}
+
+
 def test_the_worst_case_is_drawn_on_both_sides():
     one, other = seen((1, 0.9, BOX)), seen((1, 0.9, BOX), (2, 0.8, FAR), (1, 0.1, [0.0, 0.9, 0.1, 1.0]))
-    view = worst.View(pictures.Picture("a", np.zeros((60, 80, 3), np.uint8)), one, other)
+    view = worst.View(pictures.Picture("a", np.zeros((60, 80, 3), np.uint8), None), one, other)
     drawn = worst.draw(view, FAR, ["background", "cone", "ball"], 0.3)
     left, right = drawn[:, :drawn.shape[1] // 2], drawn[:, drawn.shape[1] // 2:]
     cone, ball = (np.array(drawing.color_of(number)) for number in (1, 2))
@@ -209,7 +234,7 @@ def write_records(folder):
             data = example.SerializeToString()
             writer.write(data)
             lines.append({"source_id": "%d.png" % seed, "split": split, "shard": "all.tfrecord", "offset": offset,
-                          "length": len(data) + 16})
+                          "length": len(data) + 16, "boxes": [[0.1, 0.2, 0.3, 0.4]] * seed, "classes": [2] * seed})
             offset += len(data) + 16
     (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
@@ -219,12 +244,16 @@ def test_validation_pictures_of_records_come_first(tmp_path):
     found = pictures.from_records(str(tmp_path), 20, 90, 120)
     assert [one.name for one in found] == ["1.png", "2.png", "0.png"]
     np.testing.assert_array_equal(found[0].pixels, picture(1))
+    assert found[0].truth.boxes.tolist() == [[0.1, 0.2, 0.3, 0.4]] and found[0].truth.classes.tolist() == [2]
+    assert found[2].truth.boxes.shape == (0, 4)
 
 
 @pytest.mark.parametrize("damage", [
     lambda folder: (folder / "index.jsonl").unlink(), lambda folder: (folder / "index.jsonl").write_text("{"),
     lambda folder: (folder / "all.tfrecord").write_bytes((folder / "all.tfrecord").read_bytes()[:500]),
-    lambda folder: (folder / "all.tfrecord").unlink()])
+    lambda folder: (folder / "all.tfrecord").unlink(),
+    lambda folder: (folder / "index.jsonl").write_text((folder / "index.jsonl").read_text().replace("[2]", "[]")),
+    lambda folder: (folder / "index.jsonl").write_text((folder / "index.jsonl").read_text().replace("0.4", '"x"'))])
 def test_damaged_records_are_refused(tmp_path, damage):
     write_records(tmp_path)
     damage(tmp_path)
