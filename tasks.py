@@ -173,6 +173,7 @@ def run_uff(_c, file, input=None, output="", fp16_decode=False, runner=""):
         "label_map": "The graph's label_map.pbtxt, if you have it.",
         "pictures": "Folder of pictures for the proof; default: made ones.",
         "to": "uff, or onnx: also as ONNX, which TensorRT 7.1 (JetPack 4.4) and later read; default: convert.to.",
+        "nvidia_uff": "Folder or wheel of NVIDIA's package uff, if you have it: its .uff is compared with ours.",
         "out": "New folder for model.uff, model.json and the proof.",
     },
 )
@@ -183,6 +184,7 @@ def convert(
     pipeline_config="",
     label_map="",
     pictures="",
+    nvidia_uff="",
     out="",
     config="",
     json_=False,
@@ -200,7 +202,7 @@ def convert(
     asked = Asked(config, set_, dry_run, runner, host)
     if graph:
         inputs = {"graph": graph, "pipeline_config": pipeline_config, "label_map": label_map, "pictures": pictures}
-        commands.convert_graph(inputs, to, out, json_, asked)
+        commands.convert_graph({**inputs, "nvidia_uff": nvidia_uff}, to, out, json_, asked)
     else:
         commands.run_stage("convert", commands.with_format(to, asked))
 

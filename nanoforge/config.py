@@ -156,6 +156,10 @@ class Convert(Struct, frozen=True, kw_only=True):
     parity_pictures: Annotated[
         int, Meta(ge=1, description="Validation pictures on which TensorFlow and the reference engine are compared")
     ] = 20
+    nvidia_uff: Annotated[
+        str,
+        Meta(description="Folder or wheel of NVIDIA's package uff, if you have it: its .uff is compared with ours"),
+    ] = ""
 
 
 class Detect(Struct, frozen=True, kw_only=True):

@@ -108,6 +108,18 @@ def _train_inputs(setting: Setting) -> Inputs:
     return inputs
 
 
+def _convert_inputs(setting: Setting) -> Inputs:
+    inputs: Inputs = {
+        "graph": Artifact("export"),
+        "pipeline_config": Artifact("export", "pipeline.config"),
+        "label_map": Artifact("export", "label_map.pbtxt"),
+        "records": Artifact("records"),
+    }
+    if setting.config.convert.nvidia_uff:
+        inputs["nvidia_uff"] = Files(setting.path(setting.config.convert.nvidia_uff))
+    return inputs
+
+
 def _detect_inputs(setting: Setting) -> Inputs:
     media = setting.config.detect.media
     pictures: Source = Files(setting.path(media)) if media else Artifact("records")
@@ -245,12 +257,7 @@ TABLE: Tuple[Stage, ...] = (
         "train",
         "stages.convert.convert",
         "Frozen graph to .uff, with proof that it computes the same",
-        _artifacts(
-            graph=Artifact("export"),
-            pipeline_config=Artifact("export", "pipeline.config"),
-            label_map=Artifact("export", "label_map.pbtxt"),
-            records=Artifact("records"),
-        ),
+        _convert_inputs,
         _fields("convert", "to", "parity_pictures"),
         "model.uff, model.json, labels.txt, parity.json, worst.png; model.onnx if asked for",
     ),

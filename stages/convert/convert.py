@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from stages import job as jobs
 from stages import pixels
-from stages.convert import parity, pictures, surgery, transplant, uff_schema, worst
+from stages.convert import nvidia, parity, pictures, surgery, transplant, uff_schema, worst
 from stages.convert.examination import REFUSED, Examination, beside
 from stages.convert.lint import lint
 from stages.convert.settings import class_names
@@ -18,7 +18,8 @@ Drawing = Callable[[parity.Comparison, Dict[str, Any]], None]
 def main(job: jobs.Job) -> None:
     """Write ``model.uff``, ``model.json``, ``labels.txt``, ``parity.json``, ``worst.png`` and ``result.json``.
 
-    With the parameter ``to`` = ``onnx``, ``model.onnx`` is written and proven too.
+    With the parameter ``to`` = ``onnx``, ``model.onnx`` is written and proven too; with the input ``nvidia_uff``,
+    ``nvidia.uff`` is what NVIDIA's converter makes of the same graph.
 
     Raises:
         BadInput: the graph is refused, or another input is not this graph's.
@@ -53,6 +54,8 @@ def convert(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
     report = compare(job, examination, Engine(job.out("model.uff")), ".uff", _drawing(job, names))
     if to_onnx:
         report["onnx"] = compare_onnx(job, examination)
+    if job.inputs.get("nvidia_uff"):
+        report["nvidia"] = compare_nvidia(job, examination)
     _write_json(job.out("parity.json"), report)
     _write_json(job.out("result.json"), result(examination, report))
     job.metrics(parity={key: report[key] for key in ("detections", "matched", "max_score_diff", "min_iou")})
@@ -82,6 +85,16 @@ def compare_onnx(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
     """:func:`compare` for ``model.onnx``, which onnxruntime runs up to its plugin."""
     from stages.convert.onnx_engine import OnnxEngine
     return compare(job, examination, OnnxEngine(job.out("model.onnx")), ".onnx")
+
+
+def compare_nvidia(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
+    """What NVIDIA's converter, the input ``nvidia_uff``, makes otherwise; it warns where that is something."""
+    opinion = nvidia.second_opinion(examination.transplant, [transplant.NMS], examination.meta,
+                                    job.inputs["nvidia_uff"], job.out("nvidia.uff"))
+    if opinion["differences"]:
+        job.warn("NVIDIA's converter differs in %d places, the first: %s"
+                 % (len(opinion["differences"]), opinion["differences"][0]))
+    return opinion
 
 
 def _drawing(job: jobs.Job, names: List[str]) -> Drawing:

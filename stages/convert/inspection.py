@@ -66,7 +66,7 @@ def inspect(path: str) -> Listing:
     if name.lower().endswith(ENGINE_SUFFIXES):
         found.update(_engine(path))
     elif data.startswith(b"\x08"):
-        found.update(_uff(uff_schema.parse(data, name)))
+        found.update(listing_of(uff_schema.parse(data, name), name))
     else:
         found.update(_graph(graphs.parse(data, name)))
     return found
@@ -82,14 +82,15 @@ def _engine(path: str) -> Listing:
     return {"kind": "engine", "about": about}
 
 
-def _uff(meta: Any) -> Listing:
+def listing_of(meta: Any, name: str) -> Listing:
+    """The listing of a UFF message that goes by ``name``."""
     about = ["UFF of version %d; extensions: %s" % (
         meta.version, ", ".join("%s %d" % (one.id, one.version) for one in meta.descriptors) or "none")]
     nodes = [{"id": node.id, "operation": node.operation, "inputs": list(node.inputs),
               "fields": {name: _value(meta, node, name) for name in node.fields}}
              for graph in meta.graphs for node in graph.nodes]
     outputs = [name for node in nodes if node["operation"] == "MarkOutput" for name in node["inputs"]]
-    return dict(_summary("uff", about, nodes, "Input"), outputs=outputs, findings=lint(meta),
+    return dict(_summary("uff", about, nodes, "Input"), file=name, outputs=outputs, findings=lint(meta),
                 weights=sum(len(data.blob) for data in meta.referenced_data.values()))
 
 
