@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Dict, List, Mapping, NamedTuple, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 
 from nanoforge import environments
 from nanoforge.console import Console
@@ -36,16 +38,16 @@ ROOMS = (
     Room("reference", "train"),
     Room("train", "train"),
     Room("convert", "train"),
+    Room("matrix", "host"),
     Room("browser", "host"),
     Room("chain", "host"),
     Room("containers", "host"),
-    Room("matrix", "host"),
 )
-# Rooms that only `--all` runs: they need more than a Python (a browser), or take long.
+# Rooms that only `--all` runs: they need more than a Python (a browser, three more TensorFlows), or take long.
 ENGINE_ROOM = "containers"
-SLOW_ROOMS = ("browser", "chain", ENGINE_ROOM)
-# Only by its name: three more TensorFlows are installed, and how long it takes from nothing was not measured yet.
-NAMED_ROOMS = ("matrix",)
+SLOW_ROOMS = ("matrix", "browser", "chain", ENGINE_ROOM)
+# Rooms that compute for minutes, mostly on one processor, and measure no time: they run beside each other.
+COMPUTING_ROOMS = ("train", "convert", "matrix")
 
 
 def test(room: str, everything: bool) -> None:
@@ -60,8 +62,7 @@ def test(room: str, everything: bool) -> None:
     chosen = [
         known
         for known in ROOMS
-        if known.name == room
-        or (not room and known.name not in NAMED_ROOMS and (everything or known.name not in SLOW_ROOMS))
+        if known.name == room or (not room and (everything or known.name not in SLOW_ROOMS))
     ]
     if any(known.name == ENGINE_ROOM for known in chosen) and not answers():
         raise EnvironmentNotReady(
@@ -70,18 +71,15 @@ def test(room: str, everything: bool) -> None:
         )
     interpreters = {name: _interpreter(name, console) for name in ("host", "data", "train")}
     failed = [] if room else _checks_that_fail(interpreters["host"])
-    for known in chosen:
-        console.say(f"tests/{known.name} by {known.environment}")
-        if _pytest(known, interpreters, everything):
-            failed.append(f"tests/{known.name}")
+    for together, rooms in itertools.groupby(chosen, lambda known: known.name in COMPUTING_ROOMS):
+        run = _beside_each_other if together and not room else _one_by_one
+        failed += [f"tests/{known.name}" for known in run(list(rooms), interpreters, everything, console)]
     left_out = [name for name in SLOW_ROOMS if not room and not everything]
     if left_out:
         console.say(
             f"Left out: tests marked slow, and tests/{', tests/'.join(left_out)}; `./run test --all` runs them too"
             f" (tests/{ENGINE_ROOM} need a Docker engine, see docs/development.md)."
         )
-    if not room:
-        console.say(f"Left out: tests/{NAMED_ROOMS[0]}; `./run test --room {NAMED_ROOMS[0]} --all` runs them.")
     if failed:
         raise StageFailed(f"Failed: {', '.join(failed)}.")
     console.good("All that ran has passed.")
@@ -108,10 +106,44 @@ def _checks_that_fail(host: Interpreter) -> List[str]:
         "ruff": ["-m", "ruff", "check", "."],
         "mypy": ["-m", "mypy"],
     }
-    return [name for name, command in checks.items() if _python(host, command, {})]
+    return [name for name, command in checks.items() if subprocess.run(**_python(host, command, {})).returncode]
 
 
-def _pytest(room: Room, interpreters: Mapping[str, Interpreter], everything: bool) -> int:
+def _one_by_one(
+    rooms: Sequence[Room], interpreters: Mapping[str, Interpreter], everything: bool, console: Console
+) -> List[Room]:
+    """Run rooms, and return those whose tests failed."""
+    failed = []
+    for room in rooms:
+        console.say(f"tests/{room.name} by {room.environment}")
+        if subprocess.run(**_pytest(room, interpreters, everything)).returncode:
+            failed.append(room)
+    return failed
+
+
+def _beside_each_other(
+    rooms: Sequence[Room], interpreters: Mapping[str, Interpreter], everything: bool, console: Console
+) -> List[Room]:
+    """:func:`_one_by_one`, but as many at a time as there are processors; each is shown when it has ended."""
+    console.say(f"tests/{', tests/'.join(room.name for room in rooms)} beside each other, for some minutes")
+    failed = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        running = {pool.submit(_captured, _pytest(room, interpreters, everything)): room for room in rooms}
+        for ended in as_completed(running):
+            room, done = running[ended], ended.result()
+            console.say(f"tests/{room.name} by {room.environment}")
+            print(done.stdout, end="", flush=True)
+            if done.returncode:
+                failed.append(room)
+    return failed
+
+
+def _captured(command: Dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **command)
+
+
+def _pytest(room: Room, interpreters: Mapping[str, Interpreter], everything: bool) -> Dict[str, Any]:
+    """What subprocess.run is to be told."""
     # Tests of one room may need another room's Python, such as train's for records that data made.
     others = {f"NANOFORGE_{name.upper()}_PYTHON": str(found.python) for name, found in interpreters.items()}
     marks = [] if everything else ["-m", "not slow"]
@@ -119,9 +151,9 @@ def _pytest(room: Room, interpreters: Mapping[str, Interpreter], everything: boo
     return _python(interpreters[room.environment], command, others)
 
 
-def _python(interpreter: Interpreter, arguments: Sequence[str], more: Mapping[str, str]) -> int:
+def _python(interpreter: Interpreter, arguments: Sequence[str], more: Mapping[str, str]) -> Dict[str, Any]:
     environment = {**interpreter.environment(), **more}
-    return subprocess.run([str(interpreter.python), *arguments], cwd=HOME, env=environment).returncode
+    return {"args": [str(interpreter.python), *arguments], "cwd": HOME, "env": environment}
 
 
 def stage_table() -> str:
