@@ -14,6 +14,8 @@ from stages.convert.graph import Graph
 from stages.convert.inspection import differences, listing_of
 from stages.job import BadInput
 
+_NO_DILATION = [1, 1]  # what the field means where it is missing: older versions of the package leave it out, as we do
+
 
 def second_opinion(graph: Graph, outputs: Sequence[str], meta: Any, package: str, path: str) -> Dict[str, List[str]]:
     """Write NVIDIA's .uff of ``graph`` to ``path``, and tell what ``meta``, our message, has otherwise.
@@ -31,6 +33,9 @@ def second_opinion(graph: Graph, outputs: Sequence[str], meta: Any, package: str
     with open(path, "wb") as stream:
         stream.write(data)
     theirs = listing_of(uff_schema.parse(data, "NVIDIA's .uff"), "NVIDIA's")
+    for node in theirs["nodes"]:
+        if node["fields"].get("dilation") == _NO_DILATION:
+            del node["fields"]["dilation"]
     return {"differences": differences(listing_of(meta, "ours"), theirs)}
 
 

@@ -25,11 +25,11 @@ def sample_pictures(detect: Artifact) -> List[Dict[str, Any]]:
     drawn = [entry for entry in detect.document("detections.json")["pictures"] if entry.get("drawing")]
     samples, room = [], MOST_BYTES
     for entry in choose([judge(entry) for entry in drawn], MOST_PICTURES):
-        jpeg = _thumbnail(detect, entry["drawing"])
-        room -= len(jpeg)
+        uri = thumbnail(detect, entry["drawing"])
+        room -= len(uri) * 3 // 4  # base64 makes four characters of three bytes
         if room < 0:
             break
-        samples.append(dict(entry, uri="data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")))
+        samples.append(dict(entry, uri=uri))
     return sorted(samples, key=lambda entry: entry["file"])
 
 
@@ -80,15 +80,21 @@ def _best_match(detection: Dict[str, Any], truth: Sequence[Dict[str, Any]]) -> O
     return best if best is not None and iou(best["box"], detection["box"]) >= FOUND_IOU else None
 
 
-def _thumbnail(detect: Artifact, name: str) -> bytes:
-    with open(detect.path(name), "rb") as stream:
+def thumbnail(artifact: Artifact, name: str) -> str:
+    """A picture of an artifact as a data URI, JPEG, shrunk to 720 pixels on its longer side.
+
+    Raises:
+        BadInput: it is no picture.
+    """
+    with open(artifact.path(name), "rb") as stream:
         data = stream.read()
     try:
         picture = pixels.decode(data)
     except ValueError as error:
-        raise BadInput("%s of the detect artifact cannot be shown: %s; make it again with ./run detect."
-                       % (name, error)) from error
+        raise BadInput("%s of the %s artifact cannot be shown: %s; make it again with ./run %s."
+                       % (name, artifact.stage, error, artifact.stage)) from error
     height, width = picture.shape[:2]
     scale = min(1.0, LONG_SIDE / max(height, width))
     smaller = pixels.resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))
-    return pixels.encode_jpeg(smaller, JPEG_QUALITY)
+    jpeg = pixels.encode_jpeg(smaller, JPEG_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")

@@ -6,7 +6,7 @@ import numpy as np
 
 from stages.report import plots
 from stages.report.artifacts import Artifact
-from stages.report.pictures import sample_pictures
+from stages.report.pictures import sample_pictures, thumbnail
 
 MOST_FINDINGS = 500
 PARITY_KEYS = ("pictures", "detections", "matched", "max_score_diff", "min_iou", "heads", "anchors", "decoded",
@@ -64,6 +64,7 @@ def conversion_section(convert: Artifact) -> Dict[str, Any]:
         "parity": parity,
         "parity_rows": {key: parity[key] for key in PARITY_KEYS if parity.get(key) is not None},
         "bytes": os.path.getsize(convert.path("model.uff")),
+        "worst": thumbnail(convert, "worst.png"),
     }
 
 

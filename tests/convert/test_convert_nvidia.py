@@ -30,6 +30,15 @@ def package(folder, change="pass", text=PACKAGE):
     return str(folder / "packages")
 
 
+def test_a_dilation_of_one_is_no_difference(exported, run_stage, tmp_path):
+    change = """[node.fields["dilation"].i_list.val.extend([1, 1]) for node in meta.graphs[0].nodes
+     if node.operation == "Conv"]"""
+    ran = run_stage("convert", graph=exported.graph, nvidia_uff=package(tmp_path, change))
+    assert ran.code == 0, ran.log
+    with open(os.path.join(ran.output, "parity.json")) as stream:
+        assert json.load(stream)["nvidia"] == {"differences": []}
+
+
 def test_an_equal_opinion_is_written_beside_ours(exported, run_stage, tmp_path):
     ran = run_stage("convert", graph=exported.graph, nvidia_uff=package(tmp_path))
     assert ran.code == 0, ran.log

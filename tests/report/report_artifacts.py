@@ -159,6 +159,7 @@ def _audit(folder: str, classes: Sequence[str]) -> None:
 def _convert(folder: str, classes: Sequence[str]) -> None:
     with open(os.path.join(folder, "model.uff"), "wb") as stream:
         stream.write(bytes(5_423_111))
+    cv2.imwrite(os.path.join(folder, "worst.png"), np.tile(_background(np.random.RandomState(7)), (1, 2, 1)))
     write_json(folder, "model.json", {
         "format": 1,
         "input": {"name": "Input", "shape": [3, SIZE, SIZE], "channels": "RGB", "scale": 2 / 255.0, "offset": -1.0},

@@ -39,6 +39,14 @@ def test_sections_appear_for_what_exists(tmp_path: Path, report: Callable, stage
     assert set(page.sections) - {"warnings", "provenance"} == {SECTION_OF[stage] for stage in stages}
 
 
+def test_the_worst_case_of_the_proof_is_shown(artifacts: Dict[str, str], report: Callable) -> None:
+    page = report(artifacts)
+    shown, = [image["src"] for image in page.all("img") if "TensorFlow" in image["alt"]]
+    height, width = pixels.decode(base64.b64decode(shown.split(",")[1])).shape[:2]
+    assert width == 720 and height < width
+    assert "picture IMG_0171.jpg: IoU 0.999910" in page.text
+
+
 def test_links_of_the_page_lead_somewhere_and_ids_are_unique(artifacts: Dict[str, str], report: Callable) -> None:
     page = report(artifacts)
     ids = page.attribute("id")
