@@ -65,7 +65,7 @@ class Examination:
         self.findings = _findings(original, self.graph, self.anatomy, repairs)
         settings = Settings(pipeline_config) if pipeline_config else None
         self.detector = surgery.examine(self.graph, self.anatomy, self.evaluator, settings)
-        self.findings += _notes(self.detector)
+        self.findings += _batch_note(self.graph, self.anatomy) + _notes(self.detector)
         if self.verdict != REFUSED:
             self.transplant = transplant.transplant(self.graph, self.anatomy, self.detector)
             self.meta = uff_writer.write(self.transplant, [transplant.NMS])
@@ -124,6 +124,14 @@ def _findings(original: Graph, repaired: Graph, anatomy: Anatomy, repairs: List[
             if (op, place) not in repaired_places:
                 found.extend(_judge(repaired, op, names, place, kept))
     return found
+
+
+def _batch_note(graph: Graph, anatomy: Anatomy) -> List[Dict[str, Any]]:
+    shape = graph.nodes[anatomy.image].attr["shape"].shape
+    if not shape.unknown_rank and shape.dim[0].size == 1:
+        return []
+    return [_finding("Placeholder", [anatomy.image], "preprocessor", NOTE, "the picture input has no batch size: what is "
+                     "converted and proven is a batch of 1; export with --input_shape 1,H,W,3 to have it in the graph")]
 
 
 def _notes(detector: surgery.Detector) -> List[Dict[str, Any]]:

@@ -141,6 +141,15 @@ def test_unusual_pipelines_convert(export, options, expected):
 
 
 @pytest.mark.slow
+def test_a_graph_without_batch_size_is_noted(export, exported):
+    """And converted: 1 is the batch of what was proven."""
+    found = Examination(export("v2", False).graph)
+    notes = [finding for finding in found.findings if finding["severity"] == "note"]
+    assert found.verdict == "convertible" and len(notes) == 1
+    assert notes[0]["node"] == "image_tensor" and "no batch size" in notes[0]["advice"]
+    assert not [finding for finding in Examination(exported.graph).findings if finding["severity"] == "note"]
+
+
 def test_a_limit_per_class_that_the_plugin_lacks_is_noted(export):
     found = Examination(export("v1", True, per_class=10).graph)
     assert found.verdict == "convertible" and found.detector.per_class == 10
