@@ -25,7 +25,8 @@ from nanoforge.plan import plan
 from nanoforge.project import Project
 from nanoforge.runner import Limits, Stop
 
-SHELL_ENVIRONMENTS = ("data", "train", "train-gpu", "jetson")
+IMAGE_ONLY = ("train-gpu", "jetson")  # what they need beside Python packages is in their bases
+SHELL_ENVIRONMENTS = ("data", "train", *IMAGE_ONLY)
 
 
 def tensorboard(asked: Asked, port: int) -> None:
@@ -109,6 +110,8 @@ def shell(environment: str, asked: Asked) -> int:
     if environment not in SHELL_ENVIRONMENTS:
         raise BadInput(f"{environment} is no environment; environments are {', '.join(SHELL_ENVIRONMENTS)}.")
     places = asked.places()
+    if environment in IMAGE_ONLY and places.place("shell") == LOCAL:
+        raise BadInput(f"{environment} is an image only: use --runner docker, where a Docker engine answers.")
     runner = places.runner("shell", environment)
     runner.prepare()
     with tempfile.TemporaryDirectory(prefix="nanoforge-shell-") as folder:

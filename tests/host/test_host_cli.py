@@ -129,6 +129,11 @@ def test_status_json_is_on_standard_output_alone(photos):
     assert [row["name"] for row in json.loads(done.stdout)["stages"]][:3] == ["resize", "records", "train"]
 
 
+def test_a_shell_in_an_environment_that_is_an_image_only_is_refused_without_an_engine(tmp_path):
+    refused = run("shell", "train-gpu", "--runner", "local", cwd=tmp_path)
+    assert refused.returncode == 2 and "train-gpu is an image only: use --runner docker" in refused.stderr
+
+
 def test_a_dry_run_runs_nothing(photos):
     done = run("build", "--dry-run", "--runner", "local", "--set", "train.steps=5", cwd=photos.folder)
     assert done.returncode == 0
