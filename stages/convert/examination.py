@@ -130,8 +130,9 @@ def _batch_note(graph: Graph, anatomy: Anatomy) -> List[Dict[str, Any]]:
     shape = graph.nodes[anatomy.image].attr["shape"].shape
     if not shape.unknown_rank and shape.dim[0].size == 1:
         return []
-    return [_finding("Placeholder", [anatomy.image], "preprocessor", NOTE, "the picture input has no batch size: what is "
-                     "converted and proven is a batch of 1; export with --input_shape 1,H,W,3 to have it in the graph")]
+    advice = ("the picture input has no batch size: a batch of 1 is what is converted and proven; export with "
+              "--input_shape 1,H,W,3 to have it in the graph")
+    return [_finding("Placeholder", [anatomy.image], "preprocessor", NOTE, advice)]
 
 
 def _notes(detector: surgery.Detector) -> List[Dict[str, Any]]:
