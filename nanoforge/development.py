@@ -39,15 +39,15 @@ ROOMS = (
     Room("train", "train"),
     Room("convert", "train"),
     Room("matrix", "host"),
-    Room("browser", "host"),
     Room("chain", "host"),
+    Room("browser", "host"),
     Room("containers", "host"),
 )
 # Rooms that only `--all` runs: they need more than a Python (a browser, three more TensorFlows), or take long.
 ENGINE_ROOM = "containers"
-SLOW_ROOMS = ("matrix", "browser", "chain", ENGINE_ROOM)
+SLOW_ROOMS = ("matrix", "chain", "browser", ENGINE_ROOM)
 # Rooms that compute for minutes, mostly on one processor, and measure no time: they run beside each other.
-COMPUTING_ROOMS = ("train", "convert", "matrix")
+COMPUTING_ROOMS = ("train", "convert", "matrix", "chain")
 
 
 def test(room: str, everything: bool) -> None:
