@@ -344,7 +344,7 @@ def test(_c, room="", all_=False):
 
 @command(help={"full": "Every combination, not only the chosen ones: hours instead of minutes."})
 def matrix(_c, full=False):
-    """Convert graphs of TensorFlow 1.12 to 1.15, exported by the real ones, and write docs/matrix.md.
+    """Convert graphs of TensorFlow 1.9 to 1.15, exported by the real ones, and write docs/matrix.md.
 
     Example: ./run matrix
     """

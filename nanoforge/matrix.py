@@ -1,4 +1,4 @@
-"""The matrix: SSD graphs of TensorFlow 1.12 to 1.15, exported with the real things, taken through the converter.
+"""The matrix: SSD graphs of TensorFlow 1.9 to 1.15, exported with the real things, taken through the converter.
 
 Exports run in virtual environments of their own (tests/matrix/), everything else in environment train. The results are
 the rows of docs/matrix.md.
@@ -194,10 +194,11 @@ def shortcomings(row: Row) -> List[str]:
     """What keeps a graph from passing; [] if nothing does."""
     if "error" in row:
         return [row["error"]]
-    written_by = {"1.12": "1.12 or older", "1.15": "1.15 or newer"}.get(row["tensorflow"], row["tensorflow"])
+    told = {"1.9": "1.12 or older", "1.12": "1.12 or older", "1.15": "1.15 or newer"}
+    written_by = told.get(row["tensorflow"], row["tensorflow"])
     wanted = {
         f"is said to be written by TensorFlow {row['written_by']}": row["written_by"] == written_by,
-        f"is {row['verdict']}": row["verdict"] == ("convertible" if row["tensorflow"] < "1.14" else "repairable"),
+        f"is {row['verdict']}": row["verdict"] == ("repairable" if row["tensorflow"] in ("1.14", "1.15") else "convertible"),
         "heads are not TensorFlow 1.12's own, bit by bit": row["bits_as_112"],
         f"heads differ by {row['head_difference']:.1e}": row["head_difference"]
         <= LARGEST_DIFFERENCE * max(1.0, row["largest_head"] / USUAL_HEAD),
@@ -212,12 +213,12 @@ def shortcomings(row: Row) -> List[str]:
 
 _HEAD = """# Matrix
 
-Graphs that TensorFlow 1.12 to 1.15 exported, all taken through audit, repair, convert, lint, reference engine and
+Graphs that TensorFlow 1.9 to 1.15 exported, all taken through audit, repair, convert, lint, reference engine and
 parity. `./run matrix` makes this page ({count} graphs here; `--full` makes all combinations);
 `./run test --room matrix --all` measures the same.
 
 Each detector has seeded random weights, the same for all TensorFlows and both generations of object_detection's code:
-2019-05 is `tensorflow-object-detection-api` 0.1.1, 2019-09 is `tf-object-detection` 0.0.3. Pictures are the 20 first
+2019-05 is `tensorflow-object-detection-api` 0.1.1, 2019-09 is `tf-object-detection` 0.0.3, which TensorFlow 1.9 does not know. Pictures are the 20 first
 that `render` makes.
 
 * *batch*: `1` where the export fixed batch and size (`--input_shape 1,H,W,3`), `any` where it did not.

@@ -51,7 +51,9 @@ def one_thread() -> tf.ConfigProto:
     TensorFlow's threads are those that the first session of a process asks for, so every session needs this.
     """
     config = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
-    config.graph_options.rewrite_options.disable_meta_optimizer = True  # it reorders arithmetic
+    rewrites = config.graph_options.rewrite_options
+    if "disable_meta_optimizer" in rewrites.DESCRIPTOR.fields_by_name:  # since TensorFlow 1.12
+        rewrites.disable_meta_optimizer = True  # it reorders arithmetic
     return config
 
 
