@@ -196,9 +196,10 @@ def shortcomings(row: Row) -> List[str]:
         return [row["error"]]
     told = {"1.9": "1.12 or older", "1.12": "1.12 or older", "1.15": "1.15 or newer"}
     written_by = told.get(row["tensorflow"], row["tensorflow"])
+    verdict = "repairable" if row["tensorflow"] in ("1.14", "1.15") else "convertible"
     wanted = {
         f"is said to be written by TensorFlow {row['written_by']}": row["written_by"] == written_by,
-        f"is {row['verdict']}": row["verdict"] == ("repairable" if row["tensorflow"] in ("1.14", "1.15") else "convertible"),
+        f"is {row['verdict']}": row["verdict"] == verdict,
         "heads are not TensorFlow 1.12's own, bit by bit": row["bits_as_112"],
         f"heads differ by {row['head_difference']:.1e}": row["head_difference"]
         <= LARGEST_DIFFERENCE * max(1.0, row["largest_head"] / USUAL_HEAD),
@@ -218,8 +219,8 @@ parity. `./run matrix` makes this page ({count} graphs here; `--full` makes all 
 `./run test --room matrix --all` measures the same.
 
 Each detector has seeded random weights, the same for all TensorFlows and both generations of object_detection's code:
-2019-05 is `tensorflow-object-detection-api` 0.1.1, 2019-09 is `tf-object-detection` 0.0.3, which TensorFlow 1.9 does not know. Pictures are the 20 first
-that `render` makes.
+2019-05 is `tensorflow-object-detection-api` 0.1.1, 2019-09 is `tf-object-detection` 0.0.3, which does not run by
+TensorFlow 1.9. Pictures are the 20 first that `render` makes.
 
 * *batch*: `1` where the export fixed batch and size (`--input_shape 1,H,W,3`), `any` where it did not.
 * *repaired*: nodes that are rewritten before TensorFlow 1.12 loads the graph; `-` where it loads as it is.
