@@ -219,8 +219,8 @@ parity. `./run matrix` makes this page ({count} graphs here; `--full` makes all 
 `./run test --room matrix --all` measures the same.
 
 Each detector has seeded random weights, the same for all TensorFlows and both generations of object_detection's code:
-2019-05 is `tensorflow-object-detection-api` 0.1.1, 2019-09 is `tf-object-detection` 0.0.3, which does not run by
-TensorFlow 1.9. Pictures are the 20 first that `render` makes.
+2019-05 is `tensorflow-object-detection-api` 0.1.1, 2019-09 is `tf-object-detection` 0.0.3. Pictures are the 20 first
+that `render` makes.
 
 * *batch*: `1` where the export fixed batch and size (`--input_shape 1,H,W,3`), `any` where it did not.
 * *repaired*: nodes that are rewritten before TensorFlow 1.12 loads the graph; `-` where it loads as it is.

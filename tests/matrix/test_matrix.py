@@ -22,9 +22,9 @@ def test_every_graph_passes(rows):
 def test_every_tensorflow_made_every_architecture_with_both_generations_of_the_code(rows):
     made = {(row["tensorflow"], row["api"], row["detector"].split(" ")[0]) for row in rows}
     architectures = ("mobilenet_v1", "mobilenet_v2", "ssdlite_v2", "inception_v2")
-    assert made >= set(itertools.product(("1.12", "1.13", "1.14", "1.15"), ("2019-05", "2019-09"), architectures))
-    assert {title[2].split(" ")[0] for title in made if title[:2] == ("1.9", "2019-05")} == set(architectures)
-    for version in ("1.9", "1.12", "1.13", "1.14", "1.15"):
+    versions = ("1.9", "1.12", "1.13", "1.14", "1.15")
+    assert made >= set(itertools.product(versions, ("2019-05", "2019-09"), architectures))
+    for version in versions:
         assert {row["fixed"] for row in rows if row["tensorflow"] == version} == {True, False}
 
 
