@@ -188,6 +188,8 @@ def run_uff(file: str, feeds: Sequence[str], output: str, fp16_decode: bool, ask
     if path.exists():
         raise BadInput(f"{path} exists already: name a new file, or remove it.")
     named = [feed.rpartition("=")[::2] for feed in feeds]
+    if not all(array for _, array in named):
+        raise BadInput("run-uff: an --input names no file; write X.npy or NAME=X.npy.")
     inputs = {"uff": file, **{f"input_{number}": array for number, (_, array) in enumerate(named)}}
     parameters = {"names": [name for name, _ in named], "fp16_decode": fp16_decode}
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,7 @@ ROOMS = (
     Room("browser", "host"),
     Room("containers", "host"),
 )
-# Rooms that only `--all` runs: they need more than a Python (a browser, three more TensorFlows), or take long.
+# Rooms that only `--all` runs: they need more than a Python (a browser, four more TensorFlows), or take long.
 ENGINE_ROOM = "containers"
 SLOW_ROOMS = ("matrix", "chain", "browser", ENGINE_ROOM)
 # Rooms that compute for minutes, mostly on one processor, and measure no time: they run beside each other.

@@ -134,6 +134,23 @@ def test_a_shell_in_an_environment_that_is_an_image_only_is_refused_without_an_e
     assert refused.returncode == 2 and "train-gpu is an image only: use --runner docker" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        ((), "needs --input X.npy"),
+        (("--input", "x.npy"), "and --output Y.npz"),
+        (("--input", "left=", "--output", "y.npz"), "an --input names no file"),
+        (("--input", "x.npy", "--output", "there.npz"), "exists already"),
+        (("--input", "x.npy", "--output", "y.npz"), "there is no model.uff"),
+    ],
+)
+def test_what_run_uff_lacks_is_said_before_anything_runs(tmp_path, arguments, told):
+    (tmp_path / "there.npz").touch()
+    refused = run("run-uff", "model.uff", *arguments, "--runner", "local", cwd=tmp_path)
+    assert refused.returncode == 2 and told in refused.stderr, refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["there.npz"]
+
+
 def test_a_dry_run_runs_nothing(photos):
     done = run("build", "--dry-run", "--runner", "local", "--set", "train.steps=5", cwd=photos.folder)
     assert done.returncode == 0
