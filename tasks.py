@@ -204,7 +204,7 @@ def convert(
         inputs = {"graph": graph, "pipeline_config": pipeline_config, "label_map": label_map, "pictures": pictures}
         commands.convert_graph({**inputs, "nvidia_uff": nvidia_uff}, to, out, json_, asked)
     else:
-        commands.run_stage("convert", commands.with_format(to, asked))
+        commands.run_stage("convert", commands.with_nvidia(nvidia_uff, commands.with_format(to, asked)))
 
 
 @command(

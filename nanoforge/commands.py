@@ -266,6 +266,14 @@ def with_format(to: str, asked: Asked) -> Asked:
     return asked.also(f"convert.to={toml_text(to)}") if to else asked
 
 
+def with_nvidia(package: str, asked: Asked) -> Asked:
+    """What `--nvidia-uff` adds; the path is relative to where the user is."""
+    path = Path(package).expanduser().absolute()
+    if package and not path.exists():
+        raise BadInput(f"There is no {path}: name the folder or wheel of NVIDIA's package uff.")
+    return asked.also(f"convert.nvidia_uff={toml_text(str(path))}") if package else asked
+
+
 def show_status(asked: Asked, as_json: bool) -> None:
     """Print the status of every stage, as a table or as JSON."""
     project = asked.project()

@@ -17,6 +17,7 @@ from stages.convert.lint import lint
 from stages.job import BadInput
 
 _MOST_LINES = 40
+_ENGINE = "An engine's inside can be read by the TensorRT that built it, on the device that it was built on."
 ENGINE_SUFFIXES = (".engine", ".plan", ".trt")
 _TYPES = {code: kind.name for kind, code in uff_schema.DTYPES.items()}
 Listing = Dict[str, Any]
@@ -64,22 +65,12 @@ def inspect(path: str) -> Listing:
     found = {"file": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "nodes": [],
              "inputs": [], "outputs": [], "operations": {}, "weights": 0, "findings": []}
     if name.lower().endswith(ENGINE_SUFFIXES):
-        found.update(_engine(path))
+        found.update(kind="engine", about=[_ENGINE])
     elif data.startswith(b"\x08"):
         found.update(listing_of(uff_schema.parse(data, name), name))
     else:
         found.update(_graph(graphs.parse(data, name)))
     return found
-
-
-def _engine(path: str) -> Listing:
-    about = ["An engine's inside can be read by the TensorRT that built it, on the device that it was built on."]
-    provenance = os.path.join(os.path.dirname(path), "provenance.json")
-    if os.path.isfile(provenance):
-        with open(provenance, encoding="utf-8") as stream:
-            made = json.load(stream)
-        about += ["%s: %s" % (key, json.dumps(made[key], sort_keys=True)) for key in sorted(made)]
-    return {"kind": "engine", "about": about}
 
 
 def listing_of(meta: Any, name: str) -> Listing:

@@ -151,6 +151,14 @@ def test_what_run_uff_lacks_is_said_before_anything_runs(tmp_path, arguments, to
     assert [path.name for path in tmp_path.iterdir()] == ["there.npz"]
 
 
+def test_the_second_opinion_is_for_projects_too(photos, tmp_path):
+    (tmp_path / "package").mkdir()
+    here = ("convert", "--dry-run", "--runner", "local")
+    assert run(*here, "--nvidia-uff", "../package", cwd=photos.folder).returncode == 0
+    refused = run(*here, "--nvidia-uff", "../none", cwd=photos.folder)
+    assert refused.returncode == 2 and "none: name the folder or wheel" in refused.stderr
+
+
 def test_a_dry_run_runs_nothing(photos):
     done = run("build", "--dry-run", "--runner", "local", "--set", "train.steps=5", cwd=photos.folder)
     assert done.returncode == 0

@@ -141,16 +141,6 @@ def test_a_thousand_layers_are_no_problem(tmp_path):
     np.testing.assert_array_equal(run_file(graph.write(tmp_path / "m.uff"), image(1, 2))["n4999"], image(1, 2))
 
 
-@pytest.fixture
-def difference(tmp_path):
-    """A .uff with two inputs and an output of each kind of name."""
-    graph = Graph()
-    graph.input("left", [1, 4])
-    graph.input("scope/right", [1, 4])
-    graph.output(graph.node("scope/out", "Binary", ["left", "scope/right"], func="sub"))
-    return graph.write(tmp_path / "m.uff")
-
-
 def test_several_inputs_are_told_apart_by_name(difference):
     left, right = image(1, 4), image(1, 4)[:, ::-1].copy()
     result = Engine(difference).run({"scope/right": right, "left": left})["scope/out"]

@@ -4,21 +4,10 @@ import os
 
 import numpy as np
 import pytest
-from uff_bytes import Graph
 
 from stages import job as jobs
 from stages.job import BadInput
 from stages.reference import run
-
-
-@pytest.fixture
-def difference(tmp_path):
-    graph = Graph()
-    graph.input("left", [1, 4])
-    graph.input("scope/right", [1, 4])
-    graph.output(graph.node("scope/out", "Binary", ["left", "scope/right"], func="sub"))
-    graph.output(graph.node("file", "Unary", ["left"], func="neg"))
-    return graph.write(tmp_path / "m.uff")
 
 
 def job(folder, uff, names, arrays):
