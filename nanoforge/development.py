@@ -60,9 +60,7 @@ def test(room: str, everything: bool) -> None:
         raise BadInput(f"{room} is no room of tests; rooms are {', '.join(known.name for known in ROOMS)}.")
     console = Console()
     chosen = [
-        known
-        for known in ROOMS
-        if known.name == room or (not room and (everything or known.name not in SLOW_ROOMS))
+        known for known in ROOMS if known.name == room or (not room and (everything or known.name not in SLOW_ROOMS))
     ]
     if any(known.name == ENGINE_ROOM for known in chosen) and not answers():
         raise EnvironmentNotReady(

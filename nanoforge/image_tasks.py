@@ -172,5 +172,3 @@ def pin(yard: Yard) -> None:
     part = path.with_name(".env.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
-
-

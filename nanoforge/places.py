@@ -143,7 +143,7 @@ def _check(config: Config, where: Where) -> None:
         raise BadInput(f"runner.stages names {', '.join(unknown)}, which is no stage; stages are {', '.join(STAGES)}.")
     for host in where.hosts.values():
         if host not in config.hosts:
-            known = ", ".join(config.hosts) or "none: add [hosts.NAME] with docker = \"ssh://user@host\""
+            known = ", ".join(config.hosts) or 'none: add [hosts.NAME] with docker = "ssh://user@host"'
             raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}]; hosts are {known}.")
 
 

@@ -36,9 +36,7 @@ class Project:
         BadInput: the file or an override cannot be used.
     """
 
-    def __init__(
-        self, config_file: Path, overrides: Sequence[str], console: Console, where: Where = ANYWHERE
-    ) -> None:
+    def __init__(self, config_file: Path, overrides: Sequence[str], console: Console, where: Where = ANYWHERE) -> None:
         self.config = config.load(config_file, overrides)
         self.folder = config_file.absolute().parent
         self.build = self.folder / "build"

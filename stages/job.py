@@ -16,6 +16,7 @@ A stage prints plain log lines. Events are lines that hold ``EVENT_MARK`` follow
 
 Standard library only, Python 3.6: this file is in every environment.
 """
+
 import json
 import os
 import signal
@@ -48,12 +49,12 @@ class Job:
     """
 
     def __init__(self, description: Dict[str, Any]) -> None:
-        self.stage = description["stage"]  # type: str
-        self.inputs = description["inputs"]  # type: Dict[str, str]
-        self.output = description["output"]  # type: str
-        self.scratch = description["scratch"]  # type: str
-        self.parameters = description["parameters"]  # type: Dict[str, Any]
-        self.cpus = description["cpus"]  # type: int
+        self.stage: str = description["stage"]
+        self.inputs: Dict[str, str] = description["inputs"]
+        self.output: str = description["output"]
+        self.scratch: str = description["scratch"]
+        self.parameters: Dict[str, Any] = description["parameters"]
+        self.cpus: int = description["cpus"]
 
     def out(self, *parts: str) -> str:
         """The path of a file in the output folder, its parent folders made."""

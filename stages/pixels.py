@@ -3,6 +3,7 @@
 TensorFlow's old bilinear, OpenCV's and Pillow's differ by up to 9 grey levels, and by aliasing; JPEG decoders differ
 too. So records, previews, parity and detection all come through here. Needs OpenCV and numpy, Python 3.6 to current.
 """
+
 from typing import Optional
 
 import cv2
@@ -53,7 +54,7 @@ def _is_cut_off(data: bytes) -> bool:
     """
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF:
-        marker, length = data[place + 1], int.from_bytes(data[place + 2:place + 4], "big")
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
         if marker == START_OF_SCAN:
             return data.find(END_OF_IMAGE, place) < 0
         place += 1 if marker == 0xFF else 2 + length

@@ -2,17 +2,32 @@
 
 What is found is only a claim; :mod:`stages.convert.proof` feeds values through the graph to prove it.
 """
+
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from stages.convert.graph import Graph, data_inputs, node_name
 from stages.job import BadInput
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
-SUPPRESSIONS = ("NonMaxSuppression", "NonMaxSuppressionV2", "NonMaxSuppressionV3", "NonMaxSuppressionV4",
-                "NonMaxSuppressionV5")
+SUPPRESSIONS = (
+    "NonMaxSuppression",
+    "NonMaxSuppressionV2",
+    "NonMaxSuppressionV3",
+    "NonMaxSuppressionV4",
+    "NonMaxSuppressionV5",
+)
 _BETWEEN_CONVOLUTION_AND_RESHAPE = {"BiasAdd", "Add", "AddV2", "Sigmoid", "Identity"}
-_ANCHOR_ARRANGING = {"Sub", "Unpack", "Transpose", "Reshape", "Tile", "ExpandDims", "Identity", "StridedSlice",
-                     "Squeeze"}
+_ANCHOR_ARRANGING = {
+    "Sub",
+    "Unpack",
+    "Transpose",
+    "Reshape",
+    "Tile",
+    "ExpandDims",
+    "Identity",
+    "StridedSlice",
+    "Squeeze",
+}
 
 Head = NamedTuple("Head", [("reshape", str), ("source", str), ("convolution", str)])
 """One layer's head: its last Reshape, the tensor that one reads ([1, h, w, channels]), and its convolution."""
@@ -58,8 +73,10 @@ def find_image(graph: Graph) -> str:
     if len(pictures) == 1:
         return pictures[0].name
     kinds = ", ".join('"%s"' % node.name for node in inputs) or "none"
-    raise BadInput("The graph has no single image input [batch, height, width, 3] (its inputs: %s); "
-                   "export it with --input_type image_tensor" % kinds)
+    raise BadInput(
+        "The graph has no single image input [batch, height, width, 3] (its inputs: %s); "
+        "export it with --input_type image_tensor" % kinds
+    )
 
 
 def _takes_pictures(node: Any) -> bool:
@@ -70,11 +87,15 @@ def _takes_pictures(node: Any) -> bool:
 def _refuse_two_stages(graph: Graph) -> None:
     crop = graph.of_kind("CropAndResize")
     if crop:
-        raise BadInput('The graph is a two-stage detector (Faster R-CNN: node "%s" is CropAndResize), no SSD; '
-                       "train one of the ssd_* architectures" % crop[0].name)
+        raise BadInput(
+            'The graph is a two-stage detector (Faster R-CNN: node "%s" is CropAndResize), no SSD; '
+            "train one of the ssd_* architectures" % crop[0].name
+        )
     if not graph.of_kind(*SUPPRESSIONS):
-        raise BadInput("The graph has no postprocessor (no NonMaxSuppression), so it is no SSD detector; "
-                       "give the frozen_inference_graph.pb of object_detection's exporter")
+        raise BadInput(
+            "The graph has no postprocessor (no NonMaxSuppression), so it is no SSD detector; "
+            "give the frozen_inference_graph.pb of object_detection's exporter"
+        )
 
 
 def find_concats(graph: Graph) -> Tuple[Any, Any, List[Any]]:
@@ -92,9 +113,11 @@ def find_concats(graph: Graph) -> Tuple[Any, Any, List[Any]]:
     boxes = [node for node in concats if any(node.name in graph.ancestors([exp.name]) for exp in decoders)]
     classes = [node for node in concats if node not in boxes]
     if len(boxes) != 1 or len(classes) != 1 or len(decoders) != 2:
-        raise BadInput("The graph is no SSD with convolutional heads: found %d concatenated box heads, %d class heads "
-                       "and %d box decoders instead of 1, 1 and 2; only ssd_* models can be converted"
-                       % (len(boxes), len(classes), len(decoders)))
+        raise BadInput(
+            "The graph is no SSD with convolutional heads: found %d concatenated box heads, %d class heads "
+            "and %d box decoders instead of 1, 1 and 2; only ssd_* models can be converted"
+            % (len(boxes), len(classes), len(decoders))
+        )
     if len(heads_of(graph, boxes[0])) != len(heads_of(graph, classes[0])):
         raise BadInput("The graph has another number of box heads than class heads; export it again")
     return boxes[0], classes[0], decoders
@@ -126,9 +149,11 @@ def _head(graph: Graph, tensor: str) -> Optional[Head]:
 def _refuse_shared_heads(graph: Graph, heads: List[Head]) -> None:
     weights = {graph.maker(data_inputs(graph.nodes[head.convolution])[1]).name for head in heads}
     if len(weights) < len(heads):
-        raise BadInput("The graph's layers share one predictor (an FPN or RetinaNet model), whose upsampling and "
-                       "anchors UFF and GridAnchor_TRT cannot express; train ssd_mobilenet_v1, v2, ssdlite or "
-                       "inception_v2 without fpn")
+        raise BadInput(
+            "The graph's layers share one predictor (an FPN or RetinaNet model), whose upsampling and "
+            "anchors UFF and GridAnchor_TRT cannot express; train ssd_mobilenet_v1, v2, ssdlite or "
+            "inception_v2 without fpn"
+        )
 
 
 def find_entry(graph: Graph, ends: List[str], image: str) -> str:
@@ -146,8 +171,10 @@ def find_entry(graph: Graph, ends: List[str], image: str) -> str:
             first = graph.maker(data_inputs(node)[0])
             entries.add(graph.maker(data_inputs(first)[0]).name if first.op == "Pad" else first.name)
     if len(entries) != 1:
-        raise BadInput("The graph's network starts at %d places instead of one behind the image input; export it again"
-                       % len(entries))
+        raise BadInput(
+            "The graph's network starts at %d places instead of one behind the image input; export it again"
+            % len(entries)
+        )
     return entries.pop()
 
 
@@ -161,11 +188,16 @@ def find_anchors(graph: Graph, exponentials: List[Any]) -> str:
     sources = set()
     for exponential in exponentials:
         for product in graph.consumers[exponential.name]:
-            sources |= {_arranged(graph, name) for name in data_inputs(product)
-                        if product.op == "Mul" and node_name(name) != exponential.name}
+            sources |= {
+                _arranged(graph, name)
+                for name in data_inputs(product)
+                if product.op == "Mul" and node_name(name) != exponential.name
+            }
     if len(sources) != 1:
-        raise BadInput("The graph's box decoder does not scale one set of anchors (found %d); "
-                       "only faster_rcnn_box_coder can be converted" % len(sources))
+        raise BadInput(
+            "The graph's box decoder does not scale one set of anchors (found %d); "
+            "only faster_rcnn_box_coder can be converted" % len(sources)
+        )
     return sources.pop()
 
 
@@ -190,8 +222,9 @@ def find_decoded(graph: Graph, exponentials: List[Any]) -> str:
         following = [reader.name for reader in graph.consumers[name] if reader.name not in seen]
         seen.update(following)
         queue.extend(following)
-    raise BadInput("The graph's box decoder does not end in four stacked corners; "
-                   "only faster_rcnn_box_coder can be converted")
+    raise BadInput(
+        "The graph's box decoder does not end in four stacked corners; only faster_rcnn_box_coder can be converted"
+    )
 
 
 def find_scores(graph: Graph, predictions: str) -> str:
@@ -205,9 +238,11 @@ def find_scores(graph: Graph, predictions: str) -> str:
     while queue:
         for reader in graph.consumers[queue.pop(0)]:
             if reader.op == "Softmax":
-                raise BadInput('The graph turns class predictions into scores with a softmax (node "%s"), NMS_TRT '
-                               'knows only the sigmoid; train with score_converter: SIGMOID and weighted_sigmoid loss'
-                               % reader.name)
+                raise BadInput(
+                    'The graph turns class predictions into scores with a softmax (node "%s"), NMS_TRT '
+                    "knows only the sigmoid; train with score_converter: SIGMOID and weighted_sigmoid loss"
+                    % reader.name
+                )
             if reader.op == "Sigmoid":
                 return reader.name
             if _scales(graph, reader) and reader.name not in last:

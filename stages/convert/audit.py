@@ -1,4 +1,5 @@
 """Stage: will this frozen graph become a .uff, what is in the way, and what helps."""
+
 import collections
 import json
 import textwrap
@@ -7,8 +8,13 @@ from typing import Any, Dict, List, Tuple
 from stages import job as jobs
 from stages.convert.examination import CUT, FOLD, NOTE, REFUSED, REPAIR, STOP, Examination
 
-_HEADINGS = {STOP: "Stops the conversion", NOTE: "Converts, but mind", REPAIR: "Repaired, with equal numbers",
-             FOLD: "Folded to constants", CUT: "Cut away"}
+_HEADINGS = {
+    STOP: "Stops the conversion",
+    NOTE: "Converts, but mind",
+    REPAIR: "Repaired, with equal numbers",
+    FOLD: "Folded to constants",
+    CUT: "Cut away",
+}
 
 
 def main(job: jobs.Job) -> None:
@@ -33,8 +39,12 @@ def main(job: jobs.Job) -> None:
 
 def summary(examination: Examination) -> Dict[str, Any]:
     """The audit as audit.json holds it."""
-    return {"verdict": examination.verdict, "tensorflow": examination.tensorflow, "findings": examination.findings,
-            "ops": examination.ops}
+    return {
+        "verdict": examination.verdict,
+        "tensorflow": examination.tensorflow,
+        "findings": examination.findings,
+        "ops": examination.ops,
+    }
 
 
 def as_text(examination: Examination) -> str:
@@ -53,13 +63,15 @@ def _lines(findings: List[Dict[str, Any]]) -> List[str]:
     for finding in findings:
         named = "%d %s" % (finding["count"], finding["op"]) if finding["op"] else ""
         groups.setdefault((finding["where"], finding["advice"]), []).append(named)
-    return [line for (where, advice), ops in groups.items()
-            for line in ["  %s: %s" % (where, advice)] + _wrapped(", ".join(filter(None, ops)))]
+    return [
+        line
+        for (where, advice), ops in groups.items()
+        for line in ["  %s: %s" % (where, advice)] + _wrapped(", ".join(filter(None, ops)))
+    ]
 
 
 def _wrapped(text: str) -> List[str]:
     return textwrap.wrap(text, 100, initial_indent="      ", subsequent_indent="      ")
-
 
 
 if __name__ == "__main__":

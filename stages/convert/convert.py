@@ -1,4 +1,5 @@
 """Stage: a frozen graph becomes a .uff for TensorRT, and ONNX if asked, with proof that they compute the same."""
+
 import json
 from typing import Any, Callable, Dict, List, Optional
 
@@ -40,6 +41,7 @@ def convert(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
         StageFailed: a model does not compute what the graph does.
     """
     from stages.reference.engine import Engine
+
     to_onnx = job.parameters.get("to", "uff") == "onnx"
     label_map = job.inputs.get("label_map") or beside(job.inputs["graph"], "label_map.pbtxt")
     names = class_names(label_map, examination.detector.classes)
@@ -64,8 +66,9 @@ def convert(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
 
 def _refuse_broken(parser: str, broken: List[str]) -> None:
     if broken:
-        raise jobs.StageFailed("The %s parser would refuse the model: %s; please report this graph"
-                               % (parser, "; ".join(broken)))
+        raise jobs.StageFailed(
+            "The %s parser would refuse the model: %s; please report this graph" % (parser, "; ".join(broken))
+        )
 
 
 def write_onnx(examination: Examination, path: str) -> None:
@@ -75,6 +78,7 @@ def write_onnx(examination: Examination, path: str) -> None:
         StageFailed: TensorRT's ONNX parser would refuse it.
     """
     from stages.convert import onnx_lint, onnx_writer
+
     model = onnx_writer.write(examination.graph, examination.anatomy, examination.detector)
     _refuse_broken("ONNX", onnx_lint.lint(model))
     with open(path, "wb") as stream:
@@ -84,37 +88,45 @@ def write_onnx(examination: Examination, path: str) -> None:
 def compare_onnx(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
     """:func:`compare` for ``model.onnx``, which onnxruntime runs up to its plugin."""
     from stages.convert.onnx_engine import OnnxEngine
+
     return compare(job, examination, OnnxEngine(job.out("model.onnx")), ".onnx")
 
 
 def compare_nvidia(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
     """What NVIDIA's converter, the input ``nvidia_uff``, makes otherwise; it warns where that is something."""
-    opinion = nvidia.second_opinion(examination.transplant, [transplant.NMS], examination.meta,
-                                    job.inputs["nvidia_uff"], job.out("nvidia.uff"))
+    opinion = nvidia.second_opinion(
+        examination.transplant, [transplant.NMS], examination.meta, job.inputs["nvidia_uff"], job.out("nvidia.uff")
+    )
     if opinion["differences"]:
-        job.warn("NVIDIA's converter differs in %d places, the first: %s"
-                 % (len(opinion["differences"]), opinion["differences"][0]))
+        job.warn(
+            "NVIDIA's converter differs in %d places, the first: %s"
+            % (len(opinion["differences"]), opinion["differences"][0])
+        )
     return opinion
 
 
 def _drawing(job: jobs.Job, names: List[str]) -> Drawing:
     """What draws the worst case of a comparison into ``worst.png``."""
+
     def draw(comparison: parity.Comparison, report: Dict[str, Any]) -> None:
         drawn = worst.draw(comparison.view, report["worst"].get("box"), names, parity.LEAST_SCORE)
         with open(job.out("worst.png"), "wb") as stream:
             stream.write(pixels.encode_png(drawn))
+
     return draw
 
 
-def compare(job: jobs.Job, examination: Examination, engine: Any, name: str,
-            draw: Optional[Drawing] = None) -> Dict[str, Any]:
+def compare(
+    job: jobs.Job, examination: Examination, engine: Any, name: str, draw: Optional[Drawing] = None
+) -> Dict[str, Any]:
     """Hold a model, run by ``engine``, against its graph on pictures; returns what parity.json holds.
 
     Raises:
         StageFailed: they differ; ``name`` says which model it is.
     """
-    comparison = parity.Comparison(examination.graph, examination.anatomy, examination.detector, examination.evaluator,
-                                   engine)
+    comparison = parity.Comparison(
+        examination.graph, examination.anatomy, examination.detector, examination.evaluator, engine
+    )
     chosen = choose_pictures(job, examination.detector.input)
     for number, picture in enumerate(chosen, 1):
         comparison.add(picture)
@@ -124,13 +136,16 @@ def compare(job: jobs.Job, examination: Examination, engine: Any, name: str,
         draw(comparison, report)
     if report["failures"]:
         first = report["worst"]
-        raise jobs.StageFailed("The %s does not compute what the graph does: %d differences on %d pictures, the "
-                               "first on picture %s, %s; please report this graph"
-                               % (name, len(report["failures"]), report["pictures"], first["picture"], describe(first)))
+        raise jobs.StageFailed(
+            "The %s does not compute what the graph does: %d differences on %d pictures, the "
+            "first on picture %s, %s; please report this graph"
+            % (name, len(report["failures"]), report["pictures"], first["picture"], describe(first))
+        )
     if not report["detections"]:
-        job.warn("TensorFlow detects nothing with score over %g on the %d pictures: parity rests on heads and "
-                 "boxes alone"
-                 % (parity.LEAST_SCORE, report["pictures"]))
+        job.warn(
+            "TensorFlow detects nothing with score over %g on the %d pictures: parity rests on heads and "
+            "boxes alone" % (parity.LEAST_SCORE, report["pictures"])
+        )
     return report
 
 
@@ -147,26 +162,45 @@ def describe(case: Dict[str, Any]) -> str:
     """One failure of the parity report in words."""
     if "box" not in case:
         return case["what"]
-    return "class %d with score %.4f at %s %s" % (case["class_id"], case["score"],
-                                                  [round(edge, 4) for edge in case["box"]], case["what"])
+    return "class %d with score %.4f at %s %s" % (
+        case["class_id"],
+        case["score"],
+        [round(edge, 4) for edge in case["box"]],
+        case["what"],
+    )
 
 
 def model(detector: surgery.Detector, names: List[str]) -> Dict[str, Any]:
     """Everything that a runtime needs, as model.json holds it."""
     size = detector.input
-    return {"format": 1, "classes": names, "anchors": len(detector.anchors), "plugin": surgery.plugins(detector),
-            "input": {"name": transplant.INPUT, "shape": [3, size.height, size.width], "channels": size.channels,
-                      "scale": size.scale, "offset": size.offset},
-            "outputs": {"detections": transplant.NMS, "count": transplant.NMS + "_1"},
-            "feature_maps": [[layer.height, layer.width] for layer in detector.layers], "tensorflow": tf.__version__}
+    return {
+        "format": 1,
+        "classes": names,
+        "anchors": len(detector.anchors),
+        "plugin": surgery.plugins(detector),
+        "input": {
+            "name": transplant.INPUT,
+            "shape": [3, size.height, size.width],
+            "channels": size.channels,
+            "scale": size.scale,
+            "offset": size.offset,
+        },
+        "outputs": {"detections": transplant.NMS, "count": transplant.NMS + "_1"},
+        "feature_maps": [[layer.height, layer.width] for layer in detector.layers],
+        "tensorflow": tf.__version__,
+    }
 
 
 def result(examination: Examination, report: Optional[Dict[str, Any]]) -> Dict[str, Any]:
     """What the command prints with --json; ``parity`` and the models' files are null for a refused graph."""
-    return {"verdict": examination.verdict, "findings": examination.findings,
-            "plugin": surgery.plugins(examination.detector) if examination.detector else {},
-            "parity": report, "uff": "model.uff" if report else None,
-            "onnx": "model.onnx" if report and "onnx" in report else None}
+    return {
+        "verdict": examination.verdict,
+        "findings": examination.findings,
+        "plugin": surgery.plugins(examination.detector) if examination.detector else {},
+        "parity": report,
+        "uff": "model.uff" if report else None,
+        "onnx": "model.onnx" if report and "onnx" in report else None,
+    }
 
 
 def _write_json(path: str, value: Any) -> None:

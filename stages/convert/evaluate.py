@@ -1,4 +1,5 @@
 """Values out of a graph: a TensorFlow session that turns TensorFlow's failures into sentences."""
+
 from typing import Any, Dict, List, Optional
 
 import numpy as np
@@ -33,11 +34,13 @@ class Evaluator:
             BadInput: the graph fails while it runs.
         """
         try:
-            return self._session.run([_full(name) for name in tensors],
-                                     {_full(name): value for name, value in (feeds or {}).items()})
+            return self._session.run(
+                [_full(name) for name in tensors], {_full(name): value for name, value in (feeds or {}).items()}
+            )
         except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
-            raise BadInput("The graph does not run in TensorFlow %s: %s"
-                           % (tf.__version__, first_line(error))) from error
+            raise BadInput(
+                "The graph does not run in TensorFlow %s: %s" % (tf.__version__, first_line(error))
+            ) from error
 
     def close(self) -> None:
         """Free what the session holds."""
@@ -46,8 +49,12 @@ class Evaluator:
 
 def one_thread() -> tf.ConfigProto:
     """One thread, on the CPU: the figures must not depend on how many processors there are."""
-    config = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1,
-                            device_count={"GPU": 0}, operation_timeout_in_ms=TIME_LIMIT_MS)
+    config = tf.ConfigProto(
+        intra_op_parallelism_threads=1,
+        inter_op_parallelism_threads=1,
+        device_count={"GPU": 0},
+        operation_timeout_in_ms=TIME_LIMIT_MS,
+    )
     # Rewrites reorder float arithmetic; what is compared here is the graph as it was exported.
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     return config

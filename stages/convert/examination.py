@@ -1,4 +1,5 @@
 """One graph, examined whole: what it is, whether it converts, and if not, why."""
+
 import collections
 import os
 from typing import Any, Dict, List, Optional, Set, Tuple
@@ -17,15 +18,80 @@ CUT, FOLD, NOTE, REPAIR, STOP = "cut", "fold", "note", "repair", "stop"
 
 # TensorFlow operations that NVIDIA's converter has a UFF operation for (its table in tao_tensorflow1_backend).
 UFF_TAKES = {
-    "Placeholder", "Identity", "Const", "Add", "Sub", "Mul", "Div", "RealDiv", "Relu", "Relu6", "LeakyRelu", "Tanh",
-    "Sigmoid", "Elu", "Selu", "Softsign", "Softplus", "Neg", "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh",
-    "Ceil", "Cos", "Cosh", "Sin", "Sinh", "Tan", "Floor", "Sqrt", "Rsqrt", "Square", "Pow", "Exp", "Log", "Softmax",
-    "Minimum", "Maximum", "Shape", "ExpandDims", "ArgMax", "ArgMin", "Reshape", "Transpose", "Pack", "ConcatV2",
-    "MaxPool", "AvgPool", "LRN", "MatMul", "Conv2D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "BiasAdd",
-    "FusedBatchNorm", "StridedSlice", "Sum", "Prod", "Min", "Max", "Mean", "Squeeze", "Pad", "Gather", "GatherV2"}
-_CUT_ADVICE = {"preprocessor": "cut away: the runtime resizes and scales pixels itself, as model.json says",
-               "anchors": "replaced by GridAnchor_TRT, or by a constant of the same anchors where it cannot make them",
-               "postprocessor": "replaced by NMS_TRT, which decodes and suppresses"}
+    "Placeholder",
+    "Identity",
+    "Const",
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "RealDiv",
+    "Relu",
+    "Relu6",
+    "LeakyRelu",
+    "Tanh",
+    "Sigmoid",
+    "Elu",
+    "Selu",
+    "Softsign",
+    "Softplus",
+    "Neg",
+    "Abs",
+    "Acos",
+    "Acosh",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
+    "Ceil",
+    "Cos",
+    "Cosh",
+    "Sin",
+    "Sinh",
+    "Tan",
+    "Floor",
+    "Sqrt",
+    "Rsqrt",
+    "Square",
+    "Pow",
+    "Exp",
+    "Log",
+    "Softmax",
+    "Minimum",
+    "Maximum",
+    "Shape",
+    "ExpandDims",
+    "ArgMax",
+    "ArgMin",
+    "Reshape",
+    "Transpose",
+    "Pack",
+    "ConcatV2",
+    "MaxPool",
+    "AvgPool",
+    "LRN",
+    "MatMul",
+    "Conv2D",
+    "DepthwiseConv2dNative",
+    "Conv2DBackpropInput",
+    "BiasAdd",
+    "FusedBatchNorm",
+    "StridedSlice",
+    "Sum",
+    "Prod",
+    "Min",
+    "Max",
+    "Mean",
+    "Squeeze",
+    "Pad",
+    "Gather",
+    "GatherV2",
+}
+_CUT_ADVICE = {
+    "preprocessor": "cut away: the runtime resizes and scales pixels itself, as model.json says",
+    "anchors": "replaced by GridAnchor_TRT, or by a constant of the same anchors where it cannot make them",
+    "postprocessor": "replaced by NMS_TRT, which decodes and suppresses",
+}
 
 
 class Examination:
@@ -55,8 +121,9 @@ class Examination:
         try:
             self._examine(original, pipeline_config or beside(path, "pipeline.config"))
         except BadInput as error:
-            self.findings.append({"op": "", "node": "", "count": 1, "where": "graph", "severity": STOP,
-                                  "advice": str(error)})
+            self.findings.append(
+                {"op": "", "node": "", "count": 1, "where": "graph", "severity": STOP, "advice": str(error)}
+            )
 
     def _examine(self, original: Graph, pipeline_config: str) -> None:
         self.graph, repairs = repair(original)
@@ -92,13 +159,16 @@ def written_by(graph: Graph) -> str:
     ops = {node.op for node in graph.nodes.values()}
     attributes = {name for node in graph.nodes.values() for name in node.attr}
     if ops & {"FusedBatchNormV3", "AddV2", "NonMaxSuppressionV5"} or attributes & {
-            "incompatible_shape_error", "T_threshold"}:
+        "incompatible_shape_error",
+        "T_threshold",
+    }:
         return "1.15 or newer"
     if attributes & {"explicit_paddings", "half_pixel_centers", "batch_dims"}:
         return "1.14"
     # Until 1.12 a transpose without permutation computed it: (rank - 1) - range(rank). Later versions knew the rank.
-    permutations = [graph.maker(data_inputs(node)[1]).op for node in graph.of_kind("Transpose")
-                    if len(data_inputs(node)) == 2]
+    permutations = [
+        graph.maker(data_inputs(node)[1]).op for node in graph.of_kind("Transpose") if len(data_inputs(node)) == 2
+    ]
     return "1.13" if permutations and "Sub" not in permutations else "1.12 or older"
 
 
@@ -130,8 +200,10 @@ def _batch_note(graph: Graph, anatomy: Anatomy) -> List[Dict[str, Any]]:
     shape = graph.nodes[anatomy.image].attr["shape"].shape
     if not shape.unknown_rank and shape.dim[0].size == 1:
         return []
-    advice = ("the picture input has no batch size: a batch of 1 is what is converted and proven; export with "
-              "--input_shape 1,H,W,3 to have it in the graph")
+    advice = (
+        "the picture input has no batch size: a batch of 1 is what is converted and proven; export with "
+        "--input_shape 1,H,W,3 to have it in the graph"
+    )
     return [_finding("Placeholder", [anatomy.image], "preprocessor", NOTE, advice)]
 
 
@@ -139,14 +211,26 @@ def _notes(detector: surgery.Detector) -> List[Dict[str, Any]]:
     """What converts, but not without a difference that the user should know."""
     notes = []
     if detector.per_class < detector.outputs.most:
-        notes.append(("postprocessor", "max_detections_per_class is %d, which NMS_TRT cannot limit: of more than %d "
-                      "objects of one class it keeps up to %d; export with max_detections_per_class equal to "
-                      "max_total_detections" % (detector.per_class, detector.per_class, detector.outputs.most)))
+        notes.append(
+            (
+                "postprocessor",
+                "max_detections_per_class is %d, which NMS_TRT cannot limit: of more than %d "
+                "objects of one class it keeps up to %d; export with max_detections_per_class equal to "
+                "max_total_detections" % (detector.per_class, detector.per_class, detector.outputs.most),
+            )
+        )
     if detector.no_grid:
-        notes.append(("anchors", "written as a constant input of NMS_TRT, which was never tried on a Jetson, because %s"
-                      % detector.no_grid))
-    return [{"op": "", "node": "", "count": 1, "where": where, "severity": NOTE, "advice": advice}
-            for where, advice in notes]
+        notes.append(
+            (
+                "anchors",
+                "written as a constant input of NMS_TRT, which was never tried on a Jetson, because %s"
+                % detector.no_grid,
+            )
+        )
+    return [
+        {"op": "", "node": "", "count": 1, "where": where, "severity": NOTE, "advice": advice}
+        for where, advice in notes
+    ]
 
 
 def _by_place(names: List[str], where: Dict[str, str]) -> List[Tuple[str, List[str]]]:
@@ -161,10 +245,25 @@ def _judge(graph: Graph, op: str, names: List[str], place: str, kept: Set[str]) 
         return [] if op in UFF_TAKES else [_finding(op, names, place, CUT, _CUT_ADVICE[place])]
     stopping = [name for name in names if name in kept and not _is_written(graph, name)]
     folded = [name for name in names if name not in kept and op not in ("Const", "Identity", "ConcatV2", "Squeeze")]
-    found = [_finding(op, stopping, place, STOP, 'UFF has no %s (node "%s" of the %s); train one of the plain ssd_* '
-                      "architectures" % (op, stopping[0], place))] if stopping else []
-    return found + ([_finding(op, folded, place, FOLD, "computed once, for a batch of 1, and written as a constant")]
-                    if folded else [])
+    found = (
+        [
+            _finding(
+                op,
+                stopping,
+                place,
+                STOP,
+                'UFF has no %s (node "%s" of the %s); train one of the plain ssd_* '
+                "architectures" % (op, stopping[0], place),
+            )
+        ]
+        if stopping
+        else []
+    )
+    return found + (
+        [_finding(op, folded, place, FOLD, "computed once, for a batch of 1, and written as a constant")]
+        if folded
+        else []
+    )
 
 
 def _is_written(graph: Graph, name: str) -> bool:

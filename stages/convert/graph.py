@@ -2,6 +2,7 @@
 
 Nothing here looks at what a node is called, only at what it is connected to.
 """
+
 import collections
 import os
 from typing import Any, Callable, Dict, Iterable, List, Optional, Set
@@ -19,8 +20,20 @@ LARGEST_FILE = 1 << 30
 LARGEST_CONSTANT = 1 << 26  # values; the largest of an SSD has a few million
 _MOST_OUTPUTS = 1 << 16  # of one node; TensorFlow crashes on an index of 2**31
 _GIT_LFS_HEAD = b"version https://git-lfs"
-_TRAINING_OPS = {"VariableV2", "Variable", "VarHandleOp", "Assign", "SaveV2", "RestoreV2", "ApplyMomentum", "ApplyAdam",
-                 "ApplyRMSProp", "IteratorGetNext", "FusedBatchNormGrad", "Conv2DBackpropFilter"}
+_TRAINING_OPS = {
+    "VariableV2",
+    "Variable",
+    "VarHandleOp",
+    "Assign",
+    "SaveV2",
+    "RestoreV2",
+    "ApplyMomentum",
+    "ApplyAdam",
+    "ApplyRMSProp",
+    "IteratorGetNext",
+    "FusedBatchNormGrad",
+    "Conv2DBackpropFilter",
+}
 
 
 def node_name(tensor: str) -> str:
@@ -77,8 +90,7 @@ class Graph:
         """Names of the nodes that the data of ``tensors`` flows into, their makers included, ``stop`` left out."""
         return self._closure(tensors, stop, lambda name: [node.name for node in self.consumers[name]])
 
-    def _closure(self, tensors: Iterable[str], stop: Iterable[str],
-                 following: Callable[[str], List[str]]) -> Set[str]:
+    def _closure(self, tensors: Iterable[str], stop: Iterable[str], following: Callable[[str], List[str]]) -> Set[str]:
         seen = set(map(node_name, stop))
         found: Set[str] = set()
         stack = [node_name(tensor) for tensor in tensors]
@@ -135,8 +147,10 @@ def parse(data: bytes, where: str) -> Graph:
     except (message.DecodeError, UnicodeDecodeError):
         is_graph = False
     if not is_graph and _is_saved_model(data):
-        raise BadInput("%s is a SavedModel or a checkpoint's .meta file; give the frozen_inference_graph.pb that "
-                       "the exporter writes beside it" % where)
+        raise BadInput(
+            "%s is a SavedModel or a checkpoint's .meta file; give the frozen_inference_graph.pb that "
+            "the exporter writes beside it" % where
+        )
     if not is_graph:
         raise BadInput("%s is no TensorFlow graph, or it is truncated; copy it again as a binary file" % where)
     _check_edges(definition, where)
@@ -179,8 +193,10 @@ def _check_edges(definition: Any, where: str) -> None:
             index = tensor.split(":")[1:]
             is_index = len(index) < 2 and all(part.isdigit() and int(part) < _MOST_OUTPUTS for part in index)
             if node_name(tensor) not in known or not is_index:
-                raise BadInput('%s is damaged or truncated: node "%s" reads "%s", which is not in the file; '
-                               "export the graph again" % (where, node.name, tensor))
+                raise BadInput(
+                    '%s is damaged or truncated: node "%s" reads "%s", which is not in the file; '
+                    "export the graph again" % (where, node.name, tensor)
+                )
 
 
 def _check_constants(definition: Any, where: str) -> None:
@@ -192,8 +208,10 @@ def _check_constants(definition: Any, where: str) -> None:
             for side in sides:
                 count *= side
             if min(sides + [0]) < 0 or count > LARGEST_CONSTANT:
-                raise BadInput('%s is damaged: the constant "%s" claims the shape %s; export the graph again'
-                               % (where, node.name, sides))
+                raise BadInput(
+                    '%s is damaged: the constant "%s" claims the shape %s; export the graph again'
+                    % (where, node.name, sides)
+                )
 
 
 def _check_texts(definition: Any, where: str) -> None:
@@ -203,12 +221,16 @@ def _check_texts(definition: Any, where: str) -> None:
             try:
                 b"".join([value.s] + list(value.list.s)).decode("utf-8")
             except UnicodeDecodeError:
-                raise BadInput('%s is damaged: the attribute %s of node "%s" is no text; export the graph again'
-                               % (where, name, node.name)) from None
+                raise BadInput(
+                    '%s is damaged: the attribute %s of node "%s" is no text; export the graph again'
+                    % (where, name, node.name)
+                ) from None
 
 
 def _refuse_training(definition: Any, where: str) -> None:
     for node in definition.node:
         if node.op in _TRAINING_OPS or (node.op.startswith("FusedBatchNorm") and node.attr["is_training"].b):
-            raise BadInput('%s is a training graph (node "%s" is %s); freeze it for inference with export '
-                           "(export_inference_graph)" % (where, node.name, node.op))
+            raise BadInput(
+                '%s is a training graph (node "%s" is %s); freeze it for inference with export '
+                "(export_inference_graph)" % (where, node.name, node.op)
+            )

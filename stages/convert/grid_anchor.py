@@ -3,6 +3,7 @@
 Formulas: NVIDIA/TensorRT (Apache-2.0), plugin/gridAnchorPlugin and plugin/common/kernels (gridAnchorLayer.cu,
 decodeBBoxes.cu).
 """
+
 from typing import List, NamedTuple, Sequence
 
 import numpy as np
@@ -12,8 +13,9 @@ from stages.job import BadInput
 TOLERANCE = 1e-5
 FIRST_LAYER_SCALE = 0.1
 
-GridAnchor = NamedTuple("GridAnchor", [("min_size", float), ("max_size", float), ("aspect_ratios", List[float]),
-                                       ("maps", List[int])])
+GridAnchor = NamedTuple(
+    "GridAnchor", [("min_size", float), ("max_size", float), ("aspect_ratios", List[float]), ("maps", List[int])]
+)
 """The plugin's parameters: smallest and largest scale, aspect ratios (width / height), side of each square map."""
 
 
@@ -92,13 +94,17 @@ def solve(boxes: np.ndarray, maps: Sequence[int], per_cell: Sequence[int]) -> Gr
     """
     _check_counts(maps, per_cell)
     starts = np.cumsum([0] + [side * side * count for side, count in zip(maps, per_cell)])
-    cells = [boxes[start:start + count].astype(np.float64) for start, count in zip(starts, per_cell)]
+    cells = [boxes[start : start + count].astype(np.float64) for start, count in zip(starts, per_cell)]
     extents = [cell[:, 2:] - cell[:, :2] for cell in cells]
     scales = [float(np.sqrt(max(extent[0].prod(), 0.0))) for extent in extents]
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = extents[1][:-1, 0] / extents[1][:-1, 1]
-    grid = GridAnchor(shortest(float(np.sqrt(max(extents[0][1].prod(), 0.0)))), shortest(scales[-1]),
-                      [shortest(ratio) for ratio in ratios], list(maps))
+    grid = GridAnchor(
+        shortest(float(np.sqrt(max(extents[0][1].prod(), 0.0)))),
+        shortest(scales[-1]),
+        [shortest(ratio) for ratio in ratios],
+        list(maps),
+    )
     check(grid, boxes)
     return grid
 
@@ -107,14 +113,20 @@ def _check_counts(maps: Sequence[int], per_cell: Sequence[int]) -> None:
     if len(maps) < 2:
         raise BadInput("The graph has one feature map, GridAnchor_TRT needs at least two")
     if per_cell[0] != 3:
-        raise BadInput("The first feature map has %d anchors per cell, GridAnchor_TRT always makes 3; "
-                       "train with reduce_boxes_in_lowest_layer: true" % per_cell[0])
+        raise BadInput(
+            "The first feature map has %d anchors per cell, GridAnchor_TRT always makes 3; "
+            "train with reduce_boxes_in_lowest_layer: true" % per_cell[0]
+        )
     if len(set(per_cell[1:])) != 1:
-        raise BadInput("The feature maps have %s anchors per cell; GridAnchor_TRT makes the same number for all but "
-                       "the first; train with one list of aspect_ratios" % ", ".join(map(str, per_cell)))
+        raise BadInput(
+            "The feature maps have %s anchors per cell; GridAnchor_TRT makes the same number for all but "
+            "the first; train with one list of aspect_ratios" % ", ".join(map(str, per_cell))
+        )
     if per_cell[1] < 4:
-        raise BadInput("The feature maps have %d anchors per cell, GridAnchor_TRT needs three aspect ratios and the "
-                       "interpolated scale, so at least 4" % per_cell[1])
+        raise BadInput(
+            "The feature maps have %d anchors per cell, GridAnchor_TRT needs three aspect ratios and the "
+            "interpolated scale, so at least 4" % per_cell[1]
+        )
 
 
 def check(grid: GridAnchor, boxes: np.ndarray) -> None:
@@ -125,17 +137,20 @@ def check(grid: GridAnchor, boxes: np.ndarray) -> None:
     """
     made = _finite(anchors(grid))
     if made.shape != boxes.shape:
-        raise BadInput("The graph has %d anchors, GridAnchor_TRT makes %d from maps of %s and %d aspect ratios"
-                       % (len(boxes), len(made), grid.maps, len(grid.aspect_ratios)))
+        raise BadInput(
+            "The graph has %d anchors, GridAnchor_TRT makes %d from maps of %s and %d aspect ratios"
+            % (len(boxes), len(made), grid.maps, len(grid.aspect_ratios))
+        )
     distance = np.abs(made.astype(np.float64) - boxes).max(axis=1)
     if distance.max() <= TOLERANCE:
         return
     worst = int(distance.argmax())
-    raise BadInput("GridAnchor_TRT cannot make the graph's anchors: with minSize %g, maxSize %g and aspect ratios %s, "
-                   "anchor %d is %s but the graph has %s; train with ssd_anchor_generator, evenly spaced scales, "
-                   "aspect ratios that begin 1, 2, 0.5 and a square input"
-                   % (grid.min_size, grid.max_size, grid.aspect_ratios, worst,
-                                                     row(made[worst]), row(boxes[worst])))
+    raise BadInput(
+        "GridAnchor_TRT cannot make the graph's anchors: with minSize %g, maxSize %g and aspect ratios %s, "
+        "anchor %d is %s but the graph has %s; train with ssd_anchor_generator, evenly spaced scales, "
+        "aspect ratios that begin 1, 2, 0.5 and a square input"
+        % (grid.min_size, grid.max_size, grid.aspect_ratios, worst, row(made[worst]), row(boxes[worst]))
+    )
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,5 @@
 """Inspect a .uff, a frozen graph or an engine: what is in it, and how it differs from another."""
+
 import hashlib
 import json
 import os
@@ -36,8 +37,10 @@ def main(job: jobs.Job) -> None:
     if "against" in job.inputs:
         other = inspect(job.inputs["against"])
         if other["kind"] != listing["kind"]:
-            raise BadInput("%s is %s and %s is %s; only two of one kind can be compared" % (
-                listing["file"], _A[listing["kind"]], other["file"], _A[other["kind"]]))
+            raise BadInput(
+                "%s is %s and %s is %s; only two of one kind can be compared"
+                % (listing["file"], _A[listing["kind"]], other["file"], _A[other["kind"]])
+            )
         listing["differences"] = differences(listing, other)
     with open(job.out("inspect.json"), "w", encoding="utf-8") as stream:
         json.dump(listing, stream, indent=1, sort_keys=True)
@@ -62,8 +65,17 @@ def inspect(path: str) -> Listing:
         raise BadInput("%s is larger than 1 GiB, which no detector for a Jetson Nano is" % name)
     with open(path, "rb") as stream:
         data = stream.read()
-    found = {"file": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "nodes": [],
-             "inputs": [], "outputs": [], "operations": {}, "weights": 0, "findings": []}
+    found = {
+        "file": name,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "nodes": [],
+        "inputs": [],
+        "outputs": [],
+        "operations": {},
+        "weights": 0,
+        "findings": [],
+    }
     if name.lower().endswith(ENGINE_SUFFIXES):
         found.update(kind="engine", about=[_ENGINE])
     elif data.startswith(b"\x08"):
@@ -75,14 +87,28 @@ def inspect(path: str) -> Listing:
 
 def listing_of(meta: Any, name: str) -> Listing:
     """The listing of a UFF message that goes by ``name``."""
-    about = ["UFF of version %d; extensions: %s" % (
-        meta.version, ", ".join("%s %d" % (one.id, one.version) for one in meta.descriptors) or "none")]
-    nodes = [{"id": node.id, "operation": node.operation, "inputs": list(node.inputs),
-              "fields": {name: _value(meta, node, name) for name in node.fields}}
-             for graph in meta.graphs for node in graph.nodes]
+    about = [
+        "UFF of version %d; extensions: %s"
+        % (meta.version, ", ".join("%s %d" % (one.id, one.version) for one in meta.descriptors) or "none")
+    ]
+    nodes = [
+        {
+            "id": node.id,
+            "operation": node.operation,
+            "inputs": list(node.inputs),
+            "fields": {name: _value(meta, node, name) for name in node.fields},
+        }
+        for graph in meta.graphs
+        for node in graph.nodes
+    ]
     outputs = [name for node in nodes if node["operation"] == "MarkOutput" for name in node["inputs"]]
-    return dict(_summary("uff", about, nodes, "Input"), file=name, outputs=outputs, findings=lint(meta),
-                weights=sum(len(data.blob) for data in meta.referenced_data.values()))
+    return dict(
+        _summary("uff", about, nodes, "Input"),
+        file=name,
+        outputs=outputs,
+        findings=lint(meta),
+        weights=sum(len(data.blob) for data in meta.referenced_data.values()),
+    )
 
 
 def _value(meta: Any, node: Any, name: str) -> Any:
@@ -105,8 +131,11 @@ def _value(meta: Any, node: Any, name: str) -> Any:
 
 def _referenced(data: Any, node: Any) -> Any:
     if data.WhichOneof("data_oneof") == "dim_orders_list":
-        return [_order(list(one.orders[key].val), "NK"[min(number, 1)])
-                for number, one in enumerate(data.dim_orders_list.val) for key in sorted(one.orders)]
+        return [
+            _order(list(one.orders[key].val), "NK"[min(number, 1)])
+            for number, one in enumerate(data.dim_orders_list.val)
+            for key in sorted(one.orders)
+        ]
     try:
         return _constant(uff_schema.array(data, node.fields["dtype"].dtype, node.fields["shape"].i_list.val))
     except BadInput as error:
@@ -115,8 +144,9 @@ def _referenced(data: Any, node: Any) -> Any:
 
 def _order(dimensions: List[int], first: str) -> str:
     """Dimensions in letters: ``first``, which is N of data and K of weights, C, and + for all spatial ones."""
-    return "".join({0: first, 1: "C", 2: "+"}.get(one, str(one)) for one in dimensions
-                   if one != uff_schema.ORDER_INCREMENT)
+    return "".join(
+        {0: first, 1: "C", 2: "+"}.get(one, str(one)) for one in dimensions if one != uff_schema.ORDER_INCREMENT
+    )
 
 
 def _constant(values: np.ndarray) -> str:
@@ -133,13 +163,27 @@ def _digest(data: bytes) -> str:
 
 
 def _graph(graph: Graph) -> Listing:
-    nodes = [{"id": node.name, "operation": node.op, "inputs": list(node.input),
-              "fields": {name: _attribute(graph, node, name) for name in node.attr}} for node in graph.nodes.values()]
+    nodes = [
+        {
+            "id": node.name,
+            "operation": node.op,
+            "inputs": list(node.input),
+            "fields": {name: _attribute(graph, node, name) for name in node.attr},
+        }
+        for node in graph.nodes.values()
+    ]
     read = {graphs.node_name(tensor) for node in nodes for tensor in node["inputs"]}
     constants = [graph.constant(node.name) for node in graph.of_kind("Const")]
-    return dict(_summary("graph", ["Written by TensorFlow %s; whether it converts, audit says" % written_by(graph)],
-                         nodes, "Placeholder"), outputs=[node["id"] for node in nodes if node["id"] not in read],
-                weights=sum(int(values.nbytes) for values in constants if values is not None))
+    return dict(
+        _summary(
+            "graph",
+            ["Written by TensorFlow %s; whether it converts, audit says" % written_by(graph)],
+            nodes,
+            "Placeholder",
+        ),
+        outputs=[node["id"] for node in nodes if node["id"] not in read],
+        weights=sum(int(values.nbytes) for values in constants if values is not None),
+    )
 
 
 def _attribute(graph: Graph, node: Any, name: str) -> Any:
@@ -158,14 +202,20 @@ def _attribute(graph: Graph, node: Any, name: str) -> Any:
     if kind == "list":
         filled = attribute.list.ListFields()
         values = list(filled[0][1]) if filled else []
-        return [one.decode("utf-8", "replace") if isinstance(one, bytes) else _shape(one)
-                if isinstance(one, message.Message) else one for one in values]
+        return [
+            one.decode("utf-8", "replace")
+            if isinstance(one, bytes)
+            else _shape(one)
+            if isinstance(one, message.Message)
+            else one
+            for one in values
+        ]
     return getattr(attribute, kind) if kind in ("i", "f", "b", "placeholder") else kind
 
 
 def _type(code: int) -> str:
     known = types_pb2.DataType.values()
-    return types_pb2.DataType.Name(code)[len("DT_"):].lower() if code in known else "type %d" % code
+    return types_pb2.DataType.Name(code)[len("DT_") :].lower() if code in known else "type %d" % code
 
 
 def _shape(shape: Any) -> Any:
@@ -176,8 +226,13 @@ def _summary(kind: str, about: List[str], nodes: List[Dict[str, Any]], entry: st
     operations: Dict[str, int] = {}
     for node in nodes:
         operations[node["operation"]] = operations.get(node["operation"], 0) + 1
-    return {"kind": kind, "about": about, "nodes": nodes, "operations": operations,
-            "inputs": [node["id"] for node in nodes if node["operation"] == entry]}
+    return {
+        "kind": kind,
+        "about": about,
+        "nodes": nodes,
+        "operations": operations,
+        "inputs": [node["id"] for node in nodes if node["operation"] == entry],
+    }
 
 
 def differences(first: Listing, second: Listing) -> List[str]:
@@ -187,8 +242,11 @@ def differences(first: Listing, second: Listing) -> List[str]:
     ours, theirs = ({node["id"]: node for node in listing["nodes"]} for listing in (first, second))
     found = []
     for one, nodes, others in ((first, ours, theirs), (second, theirs, ours)):
-        found += ['only %s has node "%s" (%s)' % (one["file"], name, node["operation"])
-                  for name, node in nodes.items() if name not in others]
+        found += [
+            'only %s has node "%s" (%s)' % (one["file"], name, node["operation"])
+            for name, node in nodes.items()
+            if name not in others
+        ]
     shared = [name for name in ours if name in theirs]
     for name in shared:
         found += ['node "%s": %s' % (name, what) for what in _node_differences(ours[name], theirs[name])]
@@ -202,21 +260,29 @@ def differences(first: Listing, second: Listing) -> List[str]:
 
 def _node_differences(first: Dict[str, Any], second: Dict[str, Any]) -> List[str]:
     parts = [(part, first[part], second[part]) for part in ("operation", "inputs")]
-    parts += [(name, first["fields"].get(name), second["fields"].get(name))
-              for name in sorted(set(first["fields"]) | set(second["fields"]))]
+    parts += [
+        (name, first["fields"].get(name), second["fields"].get(name))
+        for name in sorted(set(first["fields"]) | set(second["fields"]))
+    ]
     return ["%s is %s, against %s" % (name, _words(one), _words(other)) for name, one, other in parts if one != other]
 
 
 def as_text(listing: Listing) -> str:
     """The listing for people."""
-    lines = ["%s: %s, %d bytes, sha256 %s" % (listing["file"], _A[listing["kind"]], listing["bytes"],
-                                              listing["sha256"])]
+    lines = [
+        "%s: %s, %d bytes, sha256 %s" % (listing["file"], _A[listing["kind"]], listing["bytes"], listing["sha256"])
+    ]
     lines += listing["about"]
     if listing["nodes"]:
-        lines += ["Inputs: %s" % _words(listing["inputs"]), "Outputs: %s" % _words(listing["outputs"]),
-                  "Operations: %s" % ", ".join("%d %s" % (count, name) for name, count
-                                               in sorted(listing["operations"].items())),
-                  "Constants: %d bytes" % listing["weights"], "", "Nodes, in the order of the file:"]
+        lines += [
+            "Inputs: %s" % _words(listing["inputs"]),
+            "Outputs: %s" % _words(listing["outputs"]),
+            "Operations: %s"
+            % ", ".join("%d %s" % (count, name) for name, count in sorted(listing["operations"].items())),
+            "Constants: %d bytes" % listing["weights"],
+            "",
+            "Nodes, in the order of the file:",
+        ]
         lines += [line for node in listing["nodes"] for line in _node_lines(node)]
     if listing["kind"] == "uff":
         lines += ["", "What TensorRT's parser would object to: %s" % ("" if listing["findings"] else "nothing known")]
@@ -232,7 +298,8 @@ def as_text(listing: Listing) -> str:
 def _node_lines(node: Dict[str, Any]) -> List[str]:
     reads = " <- %s" % ", ".join(node["inputs"]) if node["inputs"] else ""
     return ["  %s  %s%s" % (node["operation"], node["id"], reads)] + [
-        "      %s: %s" % (name, _words(value)) for name, value in sorted(node["fields"].items())]
+        "      %s: %s" % (name, _words(value)) for name, value in sorted(node["fields"].items())
+    ]
 
 
 def _words(value: Any) -> str:

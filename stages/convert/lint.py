@@ -3,6 +3,7 @@
 Sources of the rules: NVIDIA's UFF operator page, the asserts in NVIDIA/TensorRT's plugin sources, and failures that
 users reported (a second -1 in a reshape, integer lists where floats are asserted, GridAnchor without input …).
 """
+
 from typing import Any, Dict, Iterator, List, Optional
 
 import numpy as np
@@ -10,20 +11,68 @@ import numpy as np
 from stages.convert import uff_schema
 from stages.job import BadInput
 
-OPERATIONS = {"Input", "Identity", "Const", "Conv", "ConvTranspose", "Pool", "FullyConnected", "LRN", "Binary", "Unary",
-              "Activation", "LeakyRelu", "Softmax", "BatchNorm", "Reshape", "Flatten", "Squeeze", "ExpandDims",
-              "ArgMax", "ArgMin", "Transpose", "Concat", "Stack", "Shape", "StridedSlice", "Reduce", "Pad", "Gather",
-              "MarkOutput"}
-FUNCTIONS = {"Activation": {"relu", "relu6", "sigmoid", "tanh", "elu", "selu", "softsign", "softplus"},
-             "Binary": {"min", "max", "mul", "sub", "div", "add", "pow"}, "Pool": {"max", "avg"}}
+OPERATIONS = {
+    "Input",
+    "Identity",
+    "Const",
+    "Conv",
+    "ConvTranspose",
+    "Pool",
+    "FullyConnected",
+    "LRN",
+    "Binary",
+    "Unary",
+    "Activation",
+    "LeakyRelu",
+    "Softmax",
+    "BatchNorm",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "ExpandDims",
+    "ArgMax",
+    "ArgMin",
+    "Transpose",
+    "Concat",
+    "Stack",
+    "Shape",
+    "StridedSlice",
+    "Reduce",
+    "Pad",
+    "Gather",
+    "MarkOutput",
+}
+FUNCTIONS = {
+    "Activation": {"relu", "relu6", "sigmoid", "tanh", "elu", "selu", "softsign", "softplus"},
+    "Binary": {"min", "max", "mul", "sub", "div", "add", "pow"},
+    "Pool": {"max", "avg"},
+}
 # plugin -> field -> the kind of Data that its creator asserts
 PLUGIN_FIELDS = {
-    "_GridAnchor_TRT": {"minSize": "d", "maxSize": "d", "aspectRatios": "d_list", "variance": "d_list",
-                        "featureMapShapes": "i_list", "numLayers": "i"},
+    "_GridAnchor_TRT": {
+        "minSize": "d",
+        "maxSize": "d",
+        "aspectRatios": "d_list",
+        "variance": "d_list",
+        "featureMapShapes": "i_list",
+        "numLayers": "i",
+    },
     "_FlattenConcat_TRT": {"axis": "i", "ignoreBatch": "i"},
-    "_NMS_TRT": {"shareLocation": "i", "varianceEncodedInTarget": "i", "backgroundLabelId": "i", "numClasses": "i",
-                 "topK": "i", "keepTopK": "i", "confSigmoid": "i", "isNormalized": "i", "codeType": "i",
-                 "inputOrder": "i_list", "confidenceThreshold": "d", "nmsThreshold": "d"}}
+    "_NMS_TRT": {
+        "shareLocation": "i",
+        "varianceEncodedInTarget": "i",
+        "backgroundLabelId": "i",
+        "numClasses": "i",
+        "topK": "i",
+        "keepTopK": "i",
+        "confSigmoid": "i",
+        "isNormalized": "i",
+        "codeType": "i",
+        "inputOrder": "i_list",
+        "confidenceThreshold": "d",
+        "nmsThreshold": "d",
+    },
+}
 NMS_TOP_K = 4096
 
 
@@ -64,8 +113,9 @@ class _Lint:
             yield "the nodes form a cycle"
 
     def _is_cyclic(self) -> bool:
-        waiting = {name: {source for source in node.inputs if source in self._nodes}
-                   for name, node in self._nodes.items()}
+        waiting = {
+            name: {source for source in node.inputs if source in self._nodes} for name, node in self._nodes.items()
+        }
         while waiting:
             ready = {name for name, sources in waiting.items() if not sources}
             if not ready:
@@ -95,8 +145,11 @@ class _Lint:
         if node is None or node.operation != "Const" or _field(node, "values").ref not in self._reference:
             return None
         try:
-            return uff_schema.array(self._reference[_field(node, "values").ref], _field(node, "dtype").dtype,
-                                    _field(node, "shape").i_list.val)
+            return uff_schema.array(
+                self._reference[_field(node, "values").ref],
+                _field(node, "dtype").dtype,
+                _field(node, "shape").i_list.val,
+            )
         except BadInput:
             return None
 
@@ -203,14 +256,18 @@ class _Lint:
         loc, conf, prior = [self._nodes.get(node.inputs[index]) for index in values["inputOrder"]]
         numbers, scores, priors = self._flattened(loc), self._flattened(conf), self._priors(prior)
         if None in (numbers, scores, priors):
-            yield "its inputs are not two FlattenConcat_TRT of constant reshapes and a Concat of GridAnchor_TRT " \
-                  "or a Const [2, 4 * priors, 1]"
+            yield (
+                "its inputs are not two FlattenConcat_TRT of constant reshapes and a Concat of GridAnchor_TRT "
+                "or a Const [2, 4 * priors, 1]"
+            )
             return
         if numbers != priors * 4:
             yield "the plugin asserts numPriors * 4 = %d box numbers, there are %d" % (priors * 4, numbers)
         if scores != priors * values["numClasses"]:
             yield "the plugin asserts numPriors * numClasses = %d scores, there are %d" % (
-                priors * values["numClasses"], scores)
+                priors * values["numClasses"],
+                scores,
+            )
         if values["topK"] > min(NMS_TOP_K, priors):
             yield "topK %d is over %d, the smaller of 4096 and the priors" % (values["topK"], min(NMS_TOP_K, priors))
 
@@ -240,6 +297,14 @@ class _Lint:
         return 3 * first + (len(values["aspectRatios"]) + 1) * sum(rest)
 
 
-_RULES = {"Input": _Lint.input, "Const": _Lint.const, "Conv": _Lint.convolution, "Pool": _Lint.window,
-          "BatchNorm": _Lint.batch_norm, "Reshape": _Lint.reshape, "_GridAnchor_TRT": _Lint.grid_anchor,
-          "_FlattenConcat_TRT": _Lint.flatten_concat, "_NMS_TRT": _Lint.nms}
+_RULES = {
+    "Input": _Lint.input,
+    "Const": _Lint.const,
+    "Conv": _Lint.convolution,
+    "Pool": _Lint.window,
+    "BatchNorm": _Lint.batch_norm,
+    "Reshape": _Lint.reshape,
+    "_GridAnchor_TRT": _Lint.grid_anchor,
+    "_FlattenConcat_TRT": _Lint.flatten_concat,
+    "_NMS_TRT": _Lint.nms,
+}

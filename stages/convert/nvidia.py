@@ -3,6 +3,7 @@
 The package comes with JetPack (``/usr/lib/python3.6/dist-packages/uff``) and with TensorRT's archives; it is on no
 public index. Its entry is ``uff.from_tensorflow(graphdef, output_nodes, …)``, which returns the file's bytes.
 """
+
 import contextlib
 import importlib
 import os
@@ -41,18 +42,23 @@ def second_opinion(graph: Graph, outputs: Sequence[str], meta: Any, package: str
 
 def _converted(graph: Graph, outputs: Sequence[str], package: str) -> bytes:
     if os.path.isdir(package) and not os.path.isfile(os.path.join(package, "uff", "__init__.py")):
-        raise BadInput("%s holds no package uff; name the folder that has it, such as "
-                       "/usr/lib/python3.6/dist-packages on a Jetson, or its wheel" % os.path.basename(package))
+        raise BadInput(
+            "%s holds no package uff; name the folder that has it, such as "
+            "/usr/lib/python3.6/dist-packages on a Jetson, or its wheel" % os.path.basename(package)
+        )
     sys.path.append(package)  # behind everything else: such a folder may hold other versions of what we use
     try:
         with contextlib.redirect_stdout(sys.stderr):  # it prints a line for each node
-            data = importlib.import_module("uff").from_tensorflow(graph.definition, output_nodes=list(outputs),
-                                                                  quiet=True)
+            data = importlib.import_module("uff").from_tensorflow(
+                graph.definition, output_nodes=list(outputs), quiet=True
+            )
     except Exception as error:  # whatever a foreign program may raise
         raise BadInput("NVIDIA's package uff failed: %s: %s" % (type(error).__name__, error)) from error
     finally:
         sys.path.remove(package)
     if not isinstance(data, bytes):
-        raise BadInput("NVIDIA's package uff returned %s instead of a file's bytes; try another version of it"
-                       % type(data).__name__)
+        raise BadInput(
+            "NVIDIA's package uff returned %s instead of a file's bytes; try another version of it"
+            % type(data).__name__
+        )
     return data

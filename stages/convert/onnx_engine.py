@@ -1,4 +1,5 @@
 """An ONNX model that ends in NMS_TRT, run on a CPU: up to the plugin by onnxruntime, the plugin by the reference's."""
+
 from typing import Any, Dict, List
 
 import numpy as np
@@ -25,8 +26,9 @@ class OnnxEngine:
             raise ValueError("%s holds %d nodes %s instead of one" % (path, len(found), PLUGIN))
         self._plugin = found[0]
         self._fields = {one.name: helper.get_attribute_value(one) for one in self._plugin.attribute}
-        self._constants = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer
-                           if one.name in self._plugin.input}
+        self._constants = {
+            one.name: numpy_helper.to_array(one) for one in model.graph.initializer if one.name in self._plugin.input
+        }
         self._heads = [name for name in self._plugin.input if name not in self._constants]
         self._input = model.graph.input[0].name
         self._session = _session(_without(model, self._plugin, self._heads))

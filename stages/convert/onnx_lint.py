@@ -3,22 +3,48 @@
 Sources of the rules: the importers of onnx-tensorrt 7.1 and 8.2 (Apache-2.0) and the asserts of NMS_TRT's sources in
 NVIDIA/TensorRT. Shapes are those that ONNX's own shape inference finds, not what the writer believes.
 """
+
 from typing import Any, Dict, Iterator, List
 
 import numpy as np
 from onnx import AttributeProto, checker, helper, numpy_helper, shape_inference
 
 NEWEST_OPSET, NEWEST_IR = 11, 6
-OPERATIONS = {"Conv", "BatchNormalization", "Clip", "Relu", "Sigmoid", "Add", "Sub", "Mul", "Concat", "MaxPool",
-              "AveragePool", "Transpose", "Reshape"}
+OPERATIONS = {
+    "Conv",
+    "BatchNormalization",
+    "Clip",
+    "Relu",
+    "Sigmoid",
+    "Add",
+    "Sub",
+    "Mul",
+    "Concat",
+    "MaxPool",
+    "AveragePool",
+    "Transpose",
+    "Reshape",
+}
 # Inputs that the importers assert to be initializers.
 CONSTANT_INPUTS = {"Conv": (1, 2), "BatchNormalization": (1, 2, 3, 4), "Clip": (1, 2), "Reshape": (1,)}
 _INT, _FLOAT, _INTS = AttributeProto.INT, AttributeProto.FLOAT, AttributeProto.INTS
 # All that NMS_TRT declares in TensorRT 7.1 to 8.2, with the type that its creator asserts.
-NMS_FIELDS = {"shareLocation": _INT, "varianceEncodedInTarget": _INT, "backgroundLabelId": _INT, "numClasses": _INT,
-              "topK": _INT, "keepTopK": _INT, "confidenceThreshold": _FLOAT, "nmsThreshold": _FLOAT,
-              "inputOrder": _INTS, "confSigmoid": _INT, "isNormalized": _INT, "codeType": _INT, "scoreBits": _INT,
-              "isBatchAgnostic": _INT}
+NMS_FIELDS = {
+    "shareLocation": _INT,
+    "varianceEncodedInTarget": _INT,
+    "backgroundLabelId": _INT,
+    "numClasses": _INT,
+    "topK": _INT,
+    "keepTopK": _INT,
+    "confidenceThreshold": _FLOAT,
+    "nmsThreshold": _FLOAT,
+    "inputOrder": _INTS,
+    "confSigmoid": _INT,
+    "isNormalized": _INT,
+    "codeType": _INT,
+    "scoreBits": _INT,
+    "isBatchAgnostic": _INT,
+}
 MOST_CANDIDATES = 4096
 
 
@@ -60,7 +86,11 @@ class _Lint:
         versions = {one.domain: one.version for one in self._model.opset_import}
         if versions.get("", 0) > NEWEST_OPSET or self._model.ir_version > NEWEST_IR:
             yield "it is of opset %d and format %d, TensorRT 7.1 reads up to %d and %d" % (
-                versions.get("", 0), self._model.ir_version, NEWEST_OPSET, NEWEST_IR)
+                versions.get("", 0),
+                self._model.ir_version,
+                NEWEST_OPSET,
+                NEWEST_IR,
+            )
 
     def _operation(self, node: Any) -> Iterator[str]:
         for index in CONSTANT_INPUTS.get(node.op_type, ()):
@@ -85,8 +115,11 @@ class _Lint:
 
     def _nms(self, node: Any) -> Iterator[str]:
         kinds = {one.name: one.type for one in node.attribute}
-        broken = ["attribute %s is missing or of another type than the plugin asserts" % name
-                  for name, kind in NMS_FIELDS.items() if kinds.get(name) != kind]
+        broken = [
+            "attribute %s is missing or of another type than the plugin asserts" % name
+            for name, kind in NMS_FIELDS.items()
+            if kinds.get(name) != kind
+        ]
         yield from broken
         values = {one.name: helper.get_attribute_value(one) for one in node.attribute}
         if broken:
@@ -111,7 +144,12 @@ class _Lint:
             yield "the plugin asserts numPriors * 4 = %d box numbers, loc is %s" % (priors * 4, loc)
         if conf != [1, priors * values["numClasses"], 1, 1]:
             yield "the plugin asserts numPriors * numClasses = %d scores, conf is %s" % (
-                priors * values["numClasses"], conf)
+                priors * values["numClasses"],
+                conf,
+            )
         if values["topK"] > min(MOST_CANDIDATES, priors):
             yield "topK %d is over %d, the smaller of %d and the priors" % (
-                values["topK"], min(MOST_CANDIDATES, priors), MOST_CANDIDATES)
+                values["topK"],
+                min(MOST_CANDIDATES, priors),
+                MOST_CANDIDATES,
+            )

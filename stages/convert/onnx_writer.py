@@ -8,6 +8,7 @@ constant: then neither GridAnchor_TRT, whose node would have no input, nor Flatt
 TensorFlow's network is NHWC, ONNX knows only NCHW: kernels and axes are permuted here, tensors only before the heads'
 reshapes. Names beside TensorFlow's own contain a colon, which no TensorFlow name does.
 """
+
 import collections
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -57,14 +58,20 @@ class _Writer:
     def write(self) -> Any:
         for node in self._network():
             if node.op not in CONVERTERS:
-                raise BadInput('Node "%s" (%s) of the network cannot be written as ONNX; train one of the plain ssd_* '
-                               "architectures" % (node.name, node.op))
+                raise BadInput(
+                    'Node "%s" (%s) of the network cannot be written as ONNX; train one of the plain ssd_* '
+                    "architectures" % (node.name, node.op)
+                )
             CONVERTERS[node.op](self, node)
         self._heads(LOCATIONS, self._anatomy.box_heads, lambda layer: 4)
         self._heads(CONFIDENCES, self._anatomy.class_heads, lambda layer: layer.classes)
         self._plugin()
-        return helper.make_model(self._graph_proto(), ir_version=IR_VERSION, producer_name="nanoforge", opset_imports=[
-            helper.make_opsetid("", OPSET), helper.make_opsetid(PLUGIN_DOMAIN, 1)])
+        return helper.make_model(
+            self._graph_proto(),
+            ir_version=IR_VERSION,
+            producer_name="nanoforge",
+            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(PLUGIN_DOMAIN, 1)],
+        )
 
     def _network(self) -> List[Any]:
         """The nodes between entry and heads, each behind those it reads."""
@@ -87,8 +94,10 @@ class _Writer:
         for head, layer in zip(heads, self._detector.layers):
             source = self.source(head.source)
             if self.sizes[source] != (layer.height, layer.width):
-                raise BadInput('The head "%s" has another size as ONNX (%d x %d) than in TensorFlow (%d x %d)'
-                               % ((head.reshape,) + self.sizes[source] + (layer.height, layer.width)))
+                raise BadInput(
+                    'The head "%s" has another size as ONNX (%d x %d) than in TensorFlow (%d x %d)'
+                    % ((head.reshape,) + self.sizes[source] + (layer.height, layer.width))
+                )
             numbers = layer.height * layer.width * layer.boxes * width(layer)
             nhwc, shape = head.reshape + ":nhwc", np.array([1, numbers, 1, 1], np.int64)
             self.add("Transpose", [source], nhwc, perm=[0, 2, 3, 1])
@@ -107,9 +116,12 @@ class _Writer:
         size, rows = self._detector.input, plugins(self._detector)["NMS_TRT"]["keepTopK"]
         tensor = helper.make_tensor_value_info
         return helper.make_graph(
-            self._nodes, "detector", [tensor(INPUT, TensorProto.FLOAT, [1, 3, size.height, size.width])],
+            self._nodes,
+            "detector",
+            [tensor(INPUT, TensorProto.FLOAT, [1, 3, size.height, size.width])],
             [tensor(NMS, TensorProto.FLOAT, [1, 1, rows, 7]), tensor(COUNT, TensorProto.FLOAT, [1, 1, 1, 1])],
-            list(self._initializers.values()))
+            list(self._initializers.values()),
+        )
 
     def id(self, name: str) -> str:
         """The ONNX name of a TensorFlow node's output: the node's name, unless one of our own tensors has it."""
@@ -120,8 +132,9 @@ class _Writer:
         node = self.graph.maker(tensor)
         name = INPUT if node.name == self._anatomy.entry else self.id(node.name)
         if name not in self.sizes or output_index(tensor):
-            raise BadInput('Node "%s" (%s) is read where ONNX and TensorRT cannot; export the graph again'
-                           % (node.name, node.op))
+            raise BadInput(
+                'Node "%s" (%s) is read where ONNX and TensorRT cannot; export the graph again' % (node.name, node.op)
+            )
         return name
 
     def add(self, operation: str, inputs: List[str], output: str, **attributes: Any) -> Any:
@@ -143,8 +156,10 @@ class _Writer:
             BadInput: it is not finite.
         """
         if not np.isfinite(values).all():
-            raise BadInput('The weights of node "%s" are not finite; the network was damaged or its training diverged'
-                           % name.split(":")[0])
+            raise BadInput(
+                'The weights of node "%s" are not finite; the network was damaged or its training diverged'
+                % name.split(":")[0]
+            )
         self._initializers.setdefault(name, numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
@@ -152,8 +167,10 @@ class _Writer:
         """The float32 constant ``tensor``, of one of these numbers of dimensions."""
         values = self.graph.constant(tensor)
         if values is None or values.dtype != np.float32 or values.ndim not in ranks:
-            raise BadInput('"%s" should hold float32 weights of %s dimensions; freeze the graph again'
-                           % (tensor, " or ".join(map(str, ranks))))
+            raise BadInput(
+                '"%s" should hold float32 weights of %s dimensions; freeze the graph again'
+                % (tensor, " or ".join(map(str, ranks)))
+            )
         return values
 
 
@@ -167,8 +184,10 @@ def _window(node: Any, attribute: str) -> List[int]:
     _check_layout(node)
     values = list(node.attr[attribute].list.i) or [1, 1, 1, 1]
     if len(values) != 4 or values[0] != 1 or values[3] != 1:
-        raise BadInput('Node "%s" (%s) has the %s %s; only rows and columns can be stepped over'
-                       % (node.name, node.op, attribute, values))
+        raise BadInput(
+            'Node "%s" (%s) has the %s %s; only rows and columns can be stepped over'
+            % (node.name, node.op, attribute, values)
+        )
     return values[1:3]
 
 
@@ -190,13 +209,12 @@ def _slide(node: Any, size: Tuple[int, int], pads: Pads, kernel: List[int]) -> T
     extents = [(side - 1) * step + 1 for side, step in zip(kernel, dilations)]
     if node.attr["padding"].s == b"SAME":
         pads = (same_pads(size[0], extents[0], strides[0]), same_pads(size[1], extents[1], strides[1]))
-    made = [(side + sum(pad) - extent) // stride + 1
-            for side, pad, extent, stride in zip(size, pads, extents, strides)]
+    made = [(side + sum(pad) - extent) // stride + 1 for side, pad, extent, stride in zip(size, pads, extents, strides)]
     if min(made) < 1:
-        raise BadInput('Node "%s" (%s) makes nothing of %d x %d; export the graph again'
-                       % ((node.name, node.op) + size))
-    attributes = {"kernel_shape": kernel, "strides": strides,
-                  "pads": [pads[0][0], pads[1][0], pads[0][1], pads[1][1]]}
+        raise BadInput(
+            'Node "%s" (%s) makes nothing of %d x %d; export the graph again' % ((node.name, node.op) + size)
+        )
+    attributes = {"kernel_shape": kernel, "strides": strides, "pads": [pads[0][0], pads[1][0], pads[0][1], pads[1][1]]}
     if dilations != [1, 1]:
         attributes["dilations"] = dilations
     return attributes, (made[0], made[1])
@@ -223,8 +241,13 @@ def _convolution(writer: _Writer, node: Any) -> None:
 def _pads(graph: Graph, pad: Any, convolution: Any) -> Pads:
     """What a Pad before a convolution adds, which ONNX gives to the convolution itself."""
     pads = graph.constant(data_inputs(pad)[1])
-    if pads is None or pads.shape != (4, 2) or pads.min() < 0 or pads[[0, 3]].any() or (
-            convolution.attr["padding"].s != b"VALID"):
+    if (
+        pads is None
+        or pads.shape != (4, 2)
+        or pads.min() < 0
+        or pads[[0, 3]].any()
+        or (convolution.attr["padding"].s != b"VALID")
+    ):
         raise BadInput('Node "%s" pads more than the picture of a VALID convolution; export the graph again' % pad.name)
     return (int(pads[1, 0]), int(pads[1, 1])), (int(pads[2, 0]), int(pads[2, 1]))
 
@@ -249,8 +272,10 @@ def _batch_norm(writer: _Writer, node: Any) -> None:
     _check_layout(node)
     tensor, *parameters = data_inputs(node)
     source = writer.source(tensor)
-    names = [writer.initializer("%s:%s" % (node.name, role), writer.weights(parameter, 1))
-             for role, parameter in zip(("scale", "offset", "mean", "variance"), parameters)]
+    names = [
+        writer.initializer("%s:%s" % (node.name, role), writer.weights(parameter, 1))
+        for role, parameter in zip(("scale", "offset", "mean", "variance"), parameters)
+    ]
     writer.follow(node, "BatchNormalization", [source] + names, writer.sizes[source], epsilon=node.attr["epsilon"].f)
 
 
@@ -259,6 +284,7 @@ def _pool(operation: str, **more: int) -> Callable[[_Writer, Any], None]:
         source = writer.source(data_inputs(node)[0])
         attributes, size = _slide(node, writer.sizes[source], ((0, 0), (0, 0)), _window(node, "ksize"))
         writer.follow(node, operation, [source], size, **dict(attributes, **more))
+
     return convert
 
 
@@ -274,6 +300,7 @@ def _concat(writer: _Writer, node: Any) -> None:
 
 def _arithmetic(operation: str) -> Callable[[_Writer, Any], None]:
     """Two tensors of one size, or a tensor and a constant for each channel or for all."""
+
     def convert(writer: _Writer, node: Any) -> None:
         inputs = []
         for number, tensor in enumerate(data_inputs(node)):
@@ -285,9 +312,11 @@ def _arithmetic(operation: str) -> Callable[[_Writer, Any], None]:
                 inputs.append(writer.initializer("%s:%d" % (node.name, number), values))
         sizes = {writer.sizes[name] for name in inputs if name in writer.sizes}
         if len(sizes) != 1:
-            raise BadInput('Node "%s" (%s) takes tensors of unlike sizes; export the graph again'
-                           % (node.name, node.op))
+            raise BadInput(
+                'Node "%s" (%s) takes tensors of unlike sizes; export the graph again' % (node.name, node.op)
+            )
         writer.follow(node, operation, inputs, sizes.pop())
+
     return convert
 
 
@@ -295,13 +324,15 @@ def _function(operation: str) -> Callable[[_Writer, Any], None]:
     def convert(writer: _Writer, node: Any) -> None:
         source = writer.source(data_inputs(node)[0])
         writer.follow(node, operation, [source], writer.sizes[source])
+
     return convert
 
 
 def _relu6(writer: _Writer, node: Any) -> None:
     source = writer.source(data_inputs(node)[0])
-    limits = [writer.initializer("Relu6:" + end, np.array(value, np.float32))
-              for end, value in (("min", 0), ("max", 6))]
+    limits = [
+        writer.initializer("Relu6:" + end, np.array(value, np.float32)) for end, value in (("min", 0), ("max", 6))
+    ]
     writer.follow(node, "Clip", [source] + limits, writer.sizes[source])
 
 
@@ -310,8 +341,19 @@ def _with_its_reader(writer: _Writer, node: Any) -> None:
 
 
 CONVERTERS: Dict[str, Callable[[_Writer, Any], None]] = {
-    "Conv2D": _convolution, "DepthwiseConv2dNative": _convolution, "BiasAdd": _bias, "FusedBatchNorm": _batch_norm,
-    "MaxPool": _pool("MaxPool"), "AvgPool": _pool("AveragePool", count_include_pad=0), "ConcatV2": _concat,
-    "Add": _arithmetic("Add"), "Sub": _arithmetic("Sub"), "Mul": _arithmetic("Mul"), "Relu": _function("Relu"),
-    "Sigmoid": _function("Sigmoid"), "Relu6": _relu6, "Const": _with_its_reader, "Pad": _with_its_reader,
+    "Conv2D": _convolution,
+    "DepthwiseConv2dNative": _convolution,
+    "BiasAdd": _bias,
+    "FusedBatchNorm": _batch_norm,
+    "MaxPool": _pool("MaxPool"),
+    "AvgPool": _pool("AveragePool", count_include_pad=0),
+    "ConcatV2": _concat,
+    "Add": _arithmetic("Add"),
+    "Sub": _arithmetic("Sub"),
+    "Mul": _arithmetic("Mul"),
+    "Relu": _function("Relu"),
+    "Sigmoid": _function("Sigmoid"),
+    "Relu6": _relu6,
+    "Const": _with_its_reader,
+    "Pad": _with_its_reader,
 }

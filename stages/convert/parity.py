@@ -18,6 +18,7 @@ TensorFlow's postprocessing and NMS_TRT differ in five ways, which is why not ev
 
 A detection that only one side has is excused by one of these, named in ``excused``; any other fails.
 """
+
 from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
@@ -68,8 +69,15 @@ class Comparison:
         self._compare_detections(picture.name, truth, seen)
         if picture.truth:
             for side, found in (("tensorflow", truth["detections"]), ("model", seen["detections"])):
-                self._results[side].append(coco.Result(found.boxes[:, [1, 0, 3, 2]], found.scores, found.classes,
-                                                       picture.truth.boxes, picture.truth.classes))
+                self._results[side].append(
+                    coco.Result(
+                        found.boxes[:, [1, 0, 3, 2]],
+                        found.scores,
+                        found.classes,
+                        picture.truth.boxes,
+                        picture.truth.classes,
+                    )
+                )
         if self.view is None or self._worst_case() is not before:
             self.view = View(picture, truth["detections"], seen["detections"])
 
@@ -78,15 +86,27 @@ class Comparison:
 
     def _tensorflow(self, picture: Picture) -> Dict[str, Any]:
         anatomy, outputs = self._anatomy, self._detector.outputs
-        tensors = [anatomy.box_encodings, anatomy.class_predictions, anatomy.decoded, outputs.boxes, outputs.classes,
-                   outputs.scores, outputs.count]
+        tensors = [
+            anatomy.box_encodings,
+            anatomy.class_predictions,
+            anatomy.decoded,
+            outputs.boxes,
+            outputs.classes,
+            outputs.scores,
+            outputs.count,
+        ]
         fed = proof.as_fed(picture.pixels, self._graph, anatomy)
         encodings, predictions, decoded, boxes, classes, scores, count = self._evaluator.run(
-            tensors, {anatomy.image: fed})
+            tensors, {anatomy.image: fed}
+        )
         rows = slice(int(count[0]))
-        return {"box": encodings.reshape(-1, 4), "class": predictions.reshape(-1, self._detector.classes),
-                "anchors": self._detector.anchors, "decoded": decoded.T[:, [1, 0, 3, 2]],
-                "detections": Seen(boxes[0, rows][:, [1, 0, 3, 2]], classes[0, rows].astype(int), scores[0, rows])}
+        return {
+            "box": encodings.reshape(-1, 4),
+            "class": predictions.reshape(-1, self._detector.classes),
+            "anchors": self._detector.anchors,
+            "decoded": decoded.T[:, [1, 0, 3, 2]],
+            "detections": Seen(boxes[0, rows][:, [1, 0, 3, 2]], classes[0, rows].astype(int), scores[0, rows]),
+        }
 
     def _reference(self, picture: Picture) -> Dict[str, Any]:
         size = self._detector.input
@@ -97,21 +117,33 @@ class Comparison:
         out = self._engine.run(np.ascontiguousarray(tensor), keep=[LOCATIONS, CONFIDENCES, PRIORS])
         encodings = np.asarray(out[LOCATIONS]).reshape(-1, 4)
         priors, variances = np.asarray(out[PRIORS]).reshape(2, -1, 4)
-        rows = np.asarray(out[NMS]).reshape(-1, 7)[:int(np.asarray(out[NMS + "_1"]).reshape(-1)[0])]
-        return {"box": encodings, "class": np.asarray(out[CONFIDENCES]).reshape(-1, self._detector.classes),
-                "anchors": priors, "decoded": grid_anchor.decode(encodings, priors, variances[0]),
-                "detections": Seen(rows[:, 3:], rows[:, 1].astype(int), rows[:, 2])}
+        rows = np.asarray(out[NMS]).reshape(-1, 7)[: int(np.asarray(out[NMS + "_1"]).reshape(-1)[0])]
+        return {
+            "box": encodings,
+            "class": np.asarray(out[CONFIDENCES]).reshape(-1, self._detector.classes),
+            "anchors": priors,
+            "decoded": grid_anchor.decode(encodings, priors, variances[0]),
+            "detections": Seen(rows[:, 3:], rows[:, 1].astype(int), rows[:, 2]),
+        }
 
     def _compare_values(self, name: str, truth: Dict[str, Any], seen: Dict[str, Any]) -> None:
-        limits = {"box": MOST_HEAD_DIFFERENCE, "class": MOST_HEAD_DIFFERENCE, "anchors": MOST_ANCHOR_DIFFERENCE,
-                  "decoded": MOST_BOX_DIFFERENCE}
+        limits = {
+            "box": MOST_HEAD_DIFFERENCE,
+            "class": MOST_HEAD_DIFFERENCE,
+            "anchors": MOST_ANCHOR_DIFFERENCE,
+            "decoded": MOST_BOX_DIFFERENCE,
+        }
         for part, limit in limits.items():
             scale = max(1.0, float(np.abs(truth[part]).max()) / 10)
             difference = _difference(truth[part], seen[part])
             self.differences[part] = max(self.differences[part], difference)
             if not difference <= limit * scale:
-                self.failures.append({"picture": name, "what": "%s differ by %.3g (allowed %.3g)"
-                                      % (_NAMES[part], difference, limit * scale)})
+                self.failures.append(
+                    {
+                        "picture": name,
+                        "what": "%s differ by %.3g (allowed %.3g)" % (_NAMES[part], difference, limit * scale),
+                    }
+                )
 
     def _compare_detections(self, name: str, truth: Dict[str, Any], seen: Dict[str, Any]) -> None:
         least = max(LEAST_SCORE, self._detector.score_threshold + MOST_SCORE_DIFFERENCE)
@@ -120,8 +152,9 @@ class Comparison:
         self.matched += len(pairs)
         for overlap, difference, index in pairs:
             if overlap < self.min_iou or difference > self.max_score_diff:
-                self.worst = self._describe(name, truth["detections"], index, "IoU %.6f, score differs by %.2g"
-                                            % (overlap, difference))
+                self.worst = self._describe(
+                    name, truth["detections"], index, "IoU %.6f, score differs by %.2g" % (overlap, difference)
+                )
             self.min_iou, self.max_score_diff = min(self.min_iou, overlap), max(self.max_score_diff, difference)
         for index in missing:
             self._judge(name, truth["detections"], seen["detections"], index, "is not found by the reference engine")
@@ -137,17 +170,30 @@ class Comparison:
 
     @staticmethod
     def _describe(name: str, detections: Seen, index: int, what: str) -> Dict[str, Any]:
-        return {"picture": name, "what": what, "class_id": int(detections.classes[index]),
-                "score": float(detections.scores[index]), "box": [float(edge) for edge in detections.boxes[index]]}
+        return {
+            "picture": name,
+            "what": what,
+            "class_id": int(detections.classes[index]),
+            "score": float(detections.scores[index]),
+            "box": [float(edge) for edge in detections.boxes[index]],
+        }
 
     def report(self) -> Dict[str, Any]:
         """The figures as parity.json holds them."""
-        return {"pictures": self.pictures, "detections": self.detections, "matched": self.matched,
-                "max_score_diff": self.max_score_diff, "min_iou": self.min_iou,
-                "heads": {part: self.differences[part] for part in ("box", "class")},
-                "anchors": self.differences["anchors"], "decoded": self.differences["decoded"],
-                "excused": self.excused, "failures": self.failures, "mAP": self._mean_precisions(),
-                "worst": self._worst_case()}
+        return {
+            "pictures": self.pictures,
+            "detections": self.detections,
+            "matched": self.matched,
+            "max_score_diff": self.max_score_diff,
+            "min_iou": self.min_iou,
+            "heads": {part: self.differences[part] for part in ("box", "class")},
+            "anchors": self.differences["anchors"],
+            "decoded": self.differences["decoded"],
+            "excused": self.excused,
+            "failures": self.failures,
+            "mAP": self._mean_precisions(),
+            "worst": self._worst_case(),
+        }
 
     def _mean_precisions(self) -> Optional[Dict[str, Optional[float]]]:
         """Both sides' mAP on the pictures whose boxes are known; None where those of none are."""
@@ -176,18 +222,27 @@ def match(truth: Seen, seen: Seen, least: float) -> Tuple[List[Tuple[float, floa
     """
     overlaps = iou(truth.boxes, seen.boxes)
     differences = np.abs(truth.scores[:, np.newaxis] - seen.scores[np.newaxis])
-    fits = (truth.classes[:, np.newaxis] == seen.classes[np.newaxis]) & (overlaps > LEAST_IOU) & (
-        differences <= MOST_SCORE_DIFFERENCE)
+    fits = (
+        (truth.classes[:, np.newaxis] == seen.classes[np.newaxis])
+        & (overlaps > LEAST_IOU)
+        & (differences <= MOST_SCORE_DIFFERENCE)
+    )
     partner: Dict[int, int] = {}
     for index in np.argsort(-truth.scores, kind="stable"):
         free = [other for other in np.flatnonzero(fits[index]) if other not in partner.values()]
         if free:
             partner[int(index)] = int(max(free, key=lambda other: overlaps[index, other]))
     wanted = [int(index) for index in np.flatnonzero(truth.scores > least)]
-    pairs = [(float(overlaps[index, partner[index]]), float(differences[index, partner[index]]), index)
-             for index in wanted if index in partner]
-    extra = [int(index) for index in np.flatnonzero(seen.scores > least + MOST_SCORE_DIFFERENCE)
-             if index not in partner.values()]
+    pairs = [
+        (float(overlaps[index, partner[index]]), float(differences[index, partner[index]]), index)
+        for index in wanted
+        if index in partner
+    ]
+    extra = [
+        int(index)
+        for index in np.flatnonzero(seen.scores > least + MOST_SCORE_DIFFERENCE)
+        if index not in partner.values()
+    ]
     return pairs, [index for index in wanted if index not in partner], extra
 
 

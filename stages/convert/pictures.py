@@ -1,4 +1,5 @@
 """Pictures to compare two engines on: from records, from a folder, or of seeded noise."""
+
 import json
 import os
 from typing import Any, List, NamedTuple, Optional
@@ -29,8 +30,10 @@ def from_records(folder: str, count: int, height: int, width: int) -> List[Pictu
     """
     lines = _index(folder)
     lines.sort(key=lambda line: line["split"] != "validation")  # stable: file order within each split
-    return [Picture(line["source_id"], pixels.resize(_record(folder, line), height, width), _truth(folder, line))
-            for line in lines[:count]]
+    return [
+        Picture(line["source_id"], pixels.resize(_record(folder, line), height, width), _truth(folder, line))
+        for line in lines[:count]
+    ]
 
 
 def _index(folder: str) -> List[Any]:
@@ -61,8 +64,9 @@ def _record(folder: str, line: Any) -> np.ndarray:
         example = example_pb2.Example.FromString(frame[_FRAME_HEAD:-_FRAME_TAIL])
         return pixels.decode(example.features.feature["image/encoded"].bytes_list.value[0])
     except (OSError, ValueError, LookupError, TypeError, message.DecodeError) as error:
-        raise BadInput("Record %s in %s cannot be read (%s); run records again"
-                       % (line.get("source_id"), line.get("shard"), error)) from error
+        raise BadInput(
+            "Record %s in %s cannot be read (%s); run records again" % (line.get("source_id"), line.get("shard"), error)
+        ) from error
 
 
 def from_folder(folder: str, count: int, height: int, width: int) -> List[Picture]:
@@ -76,8 +80,7 @@ def from_folder(folder: str, count: int, height: int, width: int) -> List[Pictur
     names = sorted(name for name in os.listdir(folder) if name.lower().endswith(pixels.PICTURE_SUFFIXES))[:count]
     if not names:
         raise BadInput("The folder %s holds no picture (%s)" % (folder, ", ".join(pixels.PICTURE_SUFFIXES)))
-    return [Picture(name, pixels.resize(_read(os.path.join(folder, name)), height, width), None)
-            for name in names]
+    return [Picture(name, pixels.resize(_read(os.path.join(folder, name)), height, width), None) for name in names]
 
 
 def _read(path: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 Whatever surgery replaces by a fixed formula or by a TensorRT plugin passes through here: the preprocessor, the box
 decoder, the score converter, and non-maximum suppression. Pictures and encodings are seeded, so results repeat.
 """
+
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
@@ -36,6 +37,7 @@ def noise(shape: Tuple[int, ...], seed: int = 0) -> np.ndarray:
 def as_fed(picture: np.ndarray, graph: Graph, anatomy: Anatomy) -> np.ndarray:
     """``picture`` (uint8 [h, w, 3]) as the image placeholder takes it: a batch of one, in its type."""
     import tensorflow as tf
+
     kind = tf.as_dtype(graph.nodes[anatomy.image].attr["dtype"].type).as_numpy_dtype
     return picture[np.newaxis].astype(kind)
 
@@ -48,15 +50,19 @@ def measure_input(evaluator: Evaluator, graph: Graph, anatomy: Anatomy) -> Input
     """
     height, width = _input_size(evaluator, graph, anatomy)
     picture = noise((height, width, 3))
-    black, white, seen = [evaluator.run([anatomy.entry], {anatomy.image: as_fed(values, graph, anatomy)})[0][0]
-                          for values in (picture * 0, picture * 0 + 255, picture)]
+    black, white, seen = [
+        evaluator.run([anatomy.entry], {anatomy.image: as_fed(values, graph, anatomy)})[0][0]
+        for values in (picture * 0, picture * 0 + 255, picture)
+    ]
     offset = float(black.flat[0])
     scale = (float(white.flat[0]) - offset) / 255.0
     for channels, order in (("RGB", [0, 1, 2]), ("BGR", [2, 1, 0])):
         if np.abs(picture[:, :, order] * scale + offset - seen).max() <= TOLERANCE * max(1.0, abs(scale) * 255):
             return Input(height, width, channels, scale, offset)
-    raise BadInput("The graph's preprocessor is not one scale and one offset for all pixels (channel means, for "
-                   "example), which a runtime cannot be told; use ssd_mobilenet_v1, v2, ssdlite or inception_v2")
+    raise BadInput(
+        "The graph's preprocessor is not one scale and one offset for all pixels (channel means, for "
+        "example), which a runtime cannot be told; use ssd_mobilenet_v1, v2, ssdlite or inception_v2"
+    )
 
 
 def _input_size(evaluator: Evaluator, graph: Graph, anatomy: Anatomy) -> Tuple[int, int]:
@@ -69,9 +75,11 @@ def _input_size(evaluator: Evaluator, graph: Graph, anatomy: Anatomy) -> Tuple[i
     shape = entries[0].shape
     stretches = all(entry.shape == shape and entry.size and np.ptp(entry) <= TOLERANCE for entry in entries)
     if not stretches or len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or max(shape[1:3]) > _LARGEST_SIDE:
-        raise BadInput("The graph's preprocessor does not stretch every picture to one size "
-                       "(keep_aspect_ratio_resizer, or channel means); train ssd_mobilenet_v1, v2, ssdlite or "
-                       "inception_v2 with fixed_shape_resizer")
+        raise BadInput(
+            "The graph's preprocessor does not stretch every picture to one size "
+            "(keep_aspect_ratio_resizer, or channel means); train ssd_mobilenet_v1, v2, ssdlite or "
+            "inception_v2 with fixed_shape_resizer"
+        )
     return int(shape[1]), int(shape[2])
 
 
@@ -86,19 +94,33 @@ def measure_layers(evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: I
     picture = as_fed(noise((size.height, size.width, 3)), graph, anatomy)
     shapes = [value.shape for value in evaluator.run(tensors, {anatomy.image: picture})]
     half = len(shapes) // 2
-    return [_layer(boxes, box_rows, classes, class_rows) for boxes, box_rows, classes, class_rows
-            in zip(shapes[0:half:2], shapes[1:half:2], shapes[half::2], shapes[half + 1::2])]
+    return [
+        _layer(boxes, box_rows, classes, class_rows)
+        for boxes, box_rows, classes, class_rows in zip(
+            shapes[0:half:2], shapes[1:half:2], shapes[half::2], shapes[half + 1 :: 2]
+        )
+    ]
 
 
-def _layer(boxes: Tuple[int, ...], box_rows: Tuple[int, ...], classes: Tuple[int, ...],
-           class_rows: Tuple[int, ...]) -> Layer:
+def _layer(
+    boxes: Tuple[int, ...], box_rows: Tuple[int, ...], classes: Tuple[int, ...], class_rows: Tuple[int, ...]
+) -> Layer:
     cells = boxes[1] * boxes[2] if len(boxes) == 4 else 0
     priors = box_rows[1] if len(box_rows) >= 3 else 0
-    fits = (cells > 0 and priors > 0 and boxes[:3] == classes[:3] and len(class_rows) == 3 and class_rows[1] == priors
-            and priors % cells == 0 and boxes[0] == 1)
+    fits = (
+        cells > 0
+        and priors > 0
+        and boxes[:3] == classes[:3]
+        and len(class_rows) == 3
+        and class_rows[1] == priors
+        and priors % cells == 0
+        and boxes[0] == 1
+    )
     if not fits:
-        raise BadInput("The heads of one feature map do not fit together (boxes %s as %s, classes %s as %s); "
-                       "export the graph again" % (boxes, box_rows, classes, class_rows))
+        raise BadInput(
+            "The heads of one feature map do not fit together (boxes %s as %s, classes %s as %s); "
+            "export the graph again" % (boxes, box_rows, classes, class_rows)
+        )
     if box_rows[-1] != 4:
         raise BadInput("The boxes have %d numbers each, NMS_TRT takes 4; train without keypoints" % box_rows[-1])
     return Layer(int(boxes[1]), int(boxes[2]), priors // cells, int(class_rows[2]))
@@ -110,14 +132,19 @@ def measure_anchors(evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: 
     Raises:
         BadInput: they are no boxes, or others for another picture.
     """
-    value, other = [evaluator.run([anatomy.anchors], {anatomy.image: as_fed(picture, graph, anatomy)})[0] for picture
-                    in (noise((size.height, size.width, 3)), noise(_another_size(graph, anatomy, size) + (3,), 1))]
+    value, other = [
+        evaluator.run([anatomy.anchors], {anatomy.image: as_fed(picture, graph, anatomy)})[0]
+        for picture in (noise((size.height, size.width, 3)), noise(_another_size(graph, anatomy, size) + (3,), 1))
+    ]
     if value.dtype != np.float32 or value.size % 4 or not np.isfinite(value).all():
-        raise BadInput("The graph's anchors are no boxes (%s of shape %s); export it again"
-                       % (value.dtype, value.shape))
+        raise BadInput(
+            "The graph's anchors are no boxes (%s of shape %s); export it again" % (value.dtype, value.shape)
+        )
     if value.shape != other.shape or (value != other).any():
-        raise BadInput("The graph makes other anchors for another picture, which neither GridAnchor_TRT nor a "
-                       "constant can; train with fixed_shape_resizer")
+        raise BadInput(
+            "The graph makes other anchors for another picture, which neither GridAnchor_TRT nor a "
+            "constant can; train with fixed_shape_resizer"
+        )
     return value.reshape(-1, 4)[:, [1, 0, 3, 2]]
 
 
@@ -131,8 +158,9 @@ def _another_size(graph: Graph, anatomy: Anatomy, size: Input) -> Tuple[int, int
 class Heads:
     """Feeds heads of one's own choice into the graph's postprocessor."""
 
-    def __init__(self, evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: Input,
-                 shapes: Tuple[int, int]) -> None:
+    def __init__(
+        self, evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: Input, shapes: Tuple[int, int]
+    ) -> None:
         self.priors, self.classes = shapes
         self._evaluator, self._anatomy = evaluator, anatomy
         self._picture = as_fed(noise((size.height, size.width, 3)), graph, anatomy)
@@ -140,10 +168,14 @@ class Heads:
 
     def run(self, tensors: List[str], encodings: np.ndarray, predictions: np.ndarray) -> List[np.ndarray]:
         """The values of ``tensors`` for encodings float32 [P, 4] and class predictions float32 [P, C]."""
-        return self._evaluator.run(tensors, {
-            self._anatomy.image: self._picture,
-            self._anatomy.box_encodings: encodings.astype(np.float32).reshape(self._box_shape),
-            self._anatomy.class_predictions: predictions.astype(np.float32)[np.newaxis]})
+        return self._evaluator.run(
+            tensors,
+            {
+                self._anatomy.image: self._picture,
+                self._anatomy.box_encodings: encodings.astype(np.float32).reshape(self._box_shape),
+                self._anatomy.class_predictions: predictions.astype(np.float32)[np.newaxis],
+            },
+        )
 
 
 def _has_unit_axis(graph: Graph, anatomy: Anatomy) -> bool:
@@ -163,15 +195,21 @@ def measure_variances(heads: Heads, anatomy: Anatomy, anchors: np.ndarray) -> Li
     ymin, xmin, ymax, xmax = one
     centre, extent = (anchors[:, :2] + anchors[:, 2:]) / 2.0, (anchors[:, 2:] - anchors[:, :2]).astype(np.float64)
     with np.errstate(all="ignore"):
-        found = [((xmin + xmax) / 2 - centre[:, 0]) / extent[:, 0], ((ymin + ymax) / 2 - centre[:, 1]) / extent[:, 1],
-                 np.log((xmax - xmin) / extent[:, 0]), np.log((ymax - ymin) / extent[:, 1])]
+        found = [
+            ((xmin + xmax) / 2 - centre[:, 0]) / extent[:, 0],
+            ((ymin + ymax) / 2 - centre[:, 1]) / extent[:, 1],
+            np.log((xmax - xmin) / extent[:, 0]),
+            np.log((ymax - ymin) / extent[:, 1]),
+        ]
         variances = [grid_anchor.shortest(float(np.median(values)), 1e-5) for values in found]
     encodings = np.random.RandomState(1).normal(0, 1, (heads.priors, 4)).astype(np.float32)
     decoded = heads.run([anatomy.decoded], encodings, silent)[0].T[:, [1, 0, 3, 2]]
     expected = grid_anchor.decode(encodings, anchors, variances)
     if not np.abs(decoded - expected).max() <= TOLERANCE * max(1.0, np.abs(expected).max()):
-        raise BadInput("The graph decodes boxes in another way than NMS_TRT's TF_CENTER; "
-                       "only faster_rcnn_box_coder can be converted")
+        raise BadInput(
+            "The graph decodes boxes in another way than NMS_TRT's TF_CENTER; "
+            "only faster_rcnn_box_coder can be converted"
+        )
     return variances
 
 
@@ -187,9 +225,11 @@ def measure_sigmoid(heads: Heads, anatomy: Anatomy) -> bool:
         expected = (1 / (1 + np.exp(-logits.astype(np.float64))) if sigmoid else logits).reshape(-1)
         if seen.shape == expected.shape and np.abs(seen - expected).max() <= TOLERANCE:
             return sigmoid
-    raise BadInput("The graph's scores are neither the sigmoid of the class predictions nor these themselves "
-                   "(a logit_scale?), which NMS_TRT cannot express; train with score_converter: SIGMOID and no "
-                   "logit_scale")
+    raise BadInput(
+        "The graph's scores are neither the sigmoid of the class predictions nor these themselves "
+        "(a logit_scale?), which NMS_TRT cannot express; train with score_converter: SIGMOID and no "
+        "logit_scale"
+    )
 
 
 def find_outputs(heads: Heads, graph: Graph, anatomy: Anatomy, anchors: np.ndarray, sigmoid: bool) -> Outputs:
@@ -208,13 +248,17 @@ def find_outputs(heads: Heads, graph: Graph, anatomy: Anatomy, anchors: np.ndarr
     names = _ends(graph, anatomy)
     values = heads.run(names, np.zeros((heads.priors, 4)), predictions)
     expected = {"boxes": anchors[chosen][:, [1, 0, 3, 2]], "classes": labels, "scores": scores, "count": len(chosen)}
-    found = {role: [name for name, value in zip(names, values) if _shows(value, np.asarray(wanted))]
-             for role, wanted in expected.items()}
+    found = {
+        role: [name for name, value in zip(names, values) if _shows(value, np.asarray(wanted))]
+        for role, wanted in expected.items()
+    }
     missing = sorted(role for role, named in found.items() if not named)
     if missing:
-        raise BadInput("The graph's postprocessor does something else than NMS_TRT: given known detections, no output "
-                       "shows their %s; only batch_non_max_suppression with per-class suppression can be converted"
-                       % " and ".join(missing))
+        raise BadInput(
+            "The graph's postprocessor does something else than NMS_TRT: given known detections, no output "
+            "shows their %s; only batch_non_max_suppression with per-class suppression can be converted"
+            % " and ".join(missing)
+        )
     most = dict(zip(names, values))[found["scores"][0]].shape[1]
     return Outputs(most=most, **{role: named[0] for role, named in found.items()})
 
@@ -226,8 +270,10 @@ def _apart(anchors: np.ndarray, wanted: int) -> List[int]:
     for index in np.argsort(extents.prod(axis=1), kind="stable"):
         box = anchors[index]
         inside = box.min() >= 0 and box.max() <= 1 and extents[index].min() > 1e-3
-        touches = any((np.minimum(box[2:], anchors[other][2:]) > np.maximum(box[:2], anchors[other][:2])).all()
-                      for other in chosen)
+        touches = any(
+            (np.minimum(box[2:], anchors[other][2:]) > np.maximum(box[:2], anchors[other][:2])).all()
+            for other in chosen
+        )
         if inside and not touches:
             chosen.append(int(index))
         if len(chosen) == min(wanted, 12):
@@ -239,15 +285,18 @@ def _apart(anchors: np.ndarray, wanted: int) -> List[int]:
 
 def _ends(graph: Graph, anatomy: Anatomy) -> List[str]:
     behind = graph.descendants(anatomy.suppressions)
-    return [name for name, node in graph.nodes.items()
-            if name in behind and not graph.consumers[name] and node.op not in ("Assert", "NoOp", "NextIteration")]
+    return [
+        name
+        for name, node in graph.nodes.items()
+        if name in behind and not graph.consumers[name] and node.op not in ("Assert", "NoOp", "NextIteration")
+    ]
 
 
 def _shows(value: np.ndarray, wanted: np.ndarray) -> bool:
     """Whether ``value`` ([1, K, …] or [1]) begins with the rows ``wanted``."""
     if value.ndim != wanted.ndim + 1 or value.shape[0] != 1 or not np.issubdtype(value.dtype, np.floating):
         return False
-    rows = value[0][:len(wanted)] if wanted.ndim else value[0]
+    rows = value[0][: len(wanted)] if wanted.ndim else value[0]
     return rows.shape == wanted.shape and bool(np.abs(rows - wanted).max() <= TOLERANCE)
 
 
@@ -258,8 +307,10 @@ def thresholds(graph: Graph, anatomy: Anatomy, classes: int) -> Dict[str, float]
         BadInput: classes are suppressed together or with unlike values.
     """
     if len(anatomy.suppressions) != classes - 1:
-        raise BadInput("The graph suppresses %d classes in %d steps; NMS_TRT does one per class: "
-                       "export with use_class_agnostic_nms: false" % (classes - 1, len(anatomy.suppressions)))
+        raise BadInput(
+            "The graph suppresses %d classes in %d steps; NMS_TRT does one per class: "
+            "export with use_class_agnostic_nms: false" % (classes - 1, len(anatomy.suppressions))
+        )
     found = [_told(graph, graph.nodes[name]) for name in anatomy.suppressions]
     if any(told != found[0] for told in found):
         raise BadInput("The graph's classes have unlike suppression thresholds, which NMS_TRT cannot express")
@@ -274,5 +325,9 @@ def _told(graph: Graph, node: Any) -> Dict[str, float]:
     candidates = data_inputs(limit) if limit.op == "Minimum" else [inputs["per_class"]]
     constants = {"per_class": [graph.constant(name) for name in candidates]}
     constants.update({role: [graph.constant(inputs[role])] for role in ("iou", "score") if role in inputs})
-    return {role: grid_anchor.shortest(float(value), 1e-7) if role != "per_class" else int(value)
-            for role, values in constants.items() for value in values if value is not None and value.size == 1}
+    return {
+        role: grid_anchor.shortest(float(value), 1e-7) if role != "per_class" else int(value)
+        for role, values in constants.items()
+        for value in values
+        if value is not None and value.size == 1
+    }

@@ -3,6 +3,7 @@
 Each pass checks its precondition on every node it changes and refuses otherwise. The rules were measured on graphs of
 TensorFlow 1.12 to 1.15: repaired graphs give the same bits in TensorFlow 1.12 as its own export of the same checkpoint.
 """
+
 import collections
 from typing import Any, Dict, List, NamedTuple, Tuple
 
@@ -54,8 +55,10 @@ def drop_new_attributes(graph: Graph) -> List[Repair]:
         nodes = [node for node in graph.nodes.values() if name in node.attr and not node.op.startswith("_")]
         for node in nodes:
             if node.attr[name] != default:
-                raise BadInput('Node "%s" (%s) has %s set, which TensorFlow 1.12 and UFF cannot express'
-                               % (node.name, node.op, name))
+                raise BadInput(
+                    'Node "%s" (%s) has %s set, which TensorFlow 1.12 and UFF cannot express'
+                    % (node.name, node.op, name)
+                )
         repairs += _named(nodes, "%s holds its default, which is what TensorFlow 1.12 does" % name)
         for node in nodes:
             del node.attr[name]
@@ -68,10 +71,14 @@ def rename_batch_norm(graph: Graph) -> List[Repair]:
     for node in nodes:
         if {node.attr["T"].type, node.attr["U"].type} != {types_pb2.DT_FLOAT}:
             raise BadInput('Node "%s" (%s) is not float32; export the graph in float32' % (node.name, node.op))
-        if any(node_name(name) == node.name and output_index(name) > 4
-               for reader in graph.consumers[node.name] for name in data_inputs(reader)):
-            raise BadInput('The sixth output of node "%s" (%s) is read, which only training does'
-                           % (node.name, node.op))
+        if any(
+            node_name(name) == node.name and output_index(name) > 4
+            for reader in graph.consumers[node.name]
+            for name in data_inputs(reader)
+        ):
+            raise BadInput(
+                'The sixth output of node "%s" (%s) is read, which only training does' % (node.name, node.op)
+            )
         del node.attr["U"]
     return _rename(nodes, "FusedBatchNorm", "the same formula in float32 inference")
 
@@ -105,15 +112,24 @@ def _check_plain_suppression(graph: Graph, node: Any) -> None:
         raise BadInput('Node "%s" (%s) lacks inputs; export the graph again' % (node.name, node.op))
     sigma = graph.constant(inputs[5]) if node.op.endswith("V5") else np.float32(0)
     if sigma is None or sigma.size != 1 or float(sigma) != 0.0:
-        raise BadInput('Node "%s" does soft suppression (soft_nms_sigma); neither TensorFlow 1.12 nor NMS_TRT can: '
-                       "export with soft_nms_sigma 0" % node.name)
+        raise BadInput(
+            'Node "%s" does soft suppression (soft_nms_sigma); neither TensorFlow 1.12 nor NMS_TRT can: '
+            "export with soft_nms_sigma 0" % node.name
+        )
     if node.attr["pad_to_max_output_size"].b:
-        raise BadInput('Node "%s" pads its output, which TensorFlow 1.12 cannot; '
-                       "export without use_static_shapes" % node.name)
-    if any(output_index(name) > 1 for reader in graph.consumers[node.name] for name in data_inputs(reader)
-           if node_name(name) == node.name):
-        raise BadInput('The count output of node "%s" is read, which NonMaxSuppressionV3 lacks; '
-                       "export without use_static_shapes" % node.name)
+        raise BadInput(
+            'Node "%s" pads its output, which TensorFlow 1.12 cannot; export without use_static_shapes' % node.name
+        )
+    if any(
+        output_index(name) > 1
+        for reader in graph.consumers[node.name]
+        for name in data_inputs(reader)
+        if node_name(name) == node.name
+    ):
+        raise BadInput(
+            'The count output of node "%s" is read, which NonMaxSuppressionV3 lacks; '
+            "export without use_static_shapes" % node.name
+        )
 
 
 def _lower(graph: Graph, node: Any) -> None:

@@ -1,4 +1,5 @@
 """pipeline.config and label map: what they say of a detector, and whether it is the graph at hand."""
+
 import os
 from typing import Any, Dict, List, Tuple
 
@@ -45,28 +46,36 @@ class Settings:
             first = int((distance > grid_anchor.TOLERANCE).argmax())
             if not distance[first] > grid_anchor.TOLERANCE:
                 return
-            what = "anchor %d %s, the graph has %s" % (first, grid_anchor.row(made[first]),
-                                                       grid_anchor.row(anchors[first]))
+            what = "anchor %d %s, the graph has %s" % (
+                first,
+                grid_anchor.row(made[first]),
+                grid_anchor.row(anchors[first]),
+            )
         raise BadInput("pipeline.config is not this graph's: with %s it makes %s" % (self._generator(), what))
 
     def _anchors(self, maps: List[Tuple[int, int]], height: int, width: int) -> np.ndarray:
         """What object_detection's own generator makes of the file: float32 [P, 4], xmin, ymin, xmax, ymax."""
         from object_detection.builders import anchor_generator_builder
+
         with tf.Graph().as_default(), tf.Session(config=one_thread()) as session:
             try:
                 generator = anchor_generator_builder.build(self._ssd.anchor_generator)
                 boxes = generator.generate(maps, im_height=height, im_width=width)
                 layers = session.run([layer.get() for layer in boxes])
             except (ValueError, ZeroDivisionError, tf.errors.OpError) as error:
-                raise BadInput("pipeline.config is not this graph's: object_detection cannot make its anchors for %d "
-                               "feature maps (%s)" % (len(maps), first_line(error))) from error
+                raise BadInput(
+                    "pipeline.config is not this graph's: object_detection cannot make its anchors for %d "
+                    "feature maps (%s)" % (len(maps), first_line(error))
+                ) from error
         return np.concatenate(layers)[:, [1, 0, 3, 2]]
 
     def _generator(self) -> str:
         kind = self._ssd.anchor_generator.WhichOneof("anchor_generator_oneof") or "no anchor generator"
         values = getattr(self._ssd.anchor_generator, kind, None)
-        return "%s { %s }" % (kind, text_format.MessageToString(values, as_one_line=True, float_format=".6g")
-                              if values is not None else "")
+        return "%s { %s }" % (
+            kind,
+            text_format.MessageToString(values, as_one_line=True, float_format=".6g") if values is not None else "",
+        )
 
     def hold_against(self, size: proof.Input, classes: int, variances: List[float], sigmoid: bool) -> None:
         """Refuse a file that says something else than the graph does.
@@ -74,12 +83,22 @@ class Settings:
         Raises:
             BadInput: every difference, in one sentence.
         """
-        told, seen = self._told(), {
-            "image_resizer": "%d x %d" % (size.height, size.width), "num_classes": classes - 1,
-            "box coder scales (x, y, width, height)": [grid_anchor.shortest(1 / variance) for variance in variances],
-            "score_converter": "SIGMOID" if sigmoid else "IDENTITY"}
-        differences = ["%s is %s in the file, %s in the graph" % (name, told[name], seen[name])
-                       for name in seen if told[name] != seen[name]]
+        told, seen = (
+            self._told(),
+            {
+                "image_resizer": "%d x %d" % (size.height, size.width),
+                "num_classes": classes - 1,
+                "box coder scales (x, y, width, height)": [
+                    grid_anchor.shortest(1 / variance) for variance in variances
+                ],
+                "score_converter": "SIGMOID" if sigmoid else "IDENTITY",
+            },
+        )
+        differences = [
+            "%s is %s in the file, %s in the graph" % (name, told[name], seen[name])
+            for name in seen
+            if told[name] != seen[name]
+        ]
         if differences:
             raise BadInput("%s is not this graph's: %s" % (self._name, "; ".join(differences)))
 
@@ -87,14 +106,22 @@ class Settings:
         resizer = self._ssd.image_resizer.fixed_shape_resizer
         coder = self._ssd.box_coder.faster_rcnn_box_coder
         converter = self._ssd.post_processing.score_converter
-        return {"image_resizer": "%d x %d" % (resizer.height, resizer.width), "num_classes": self._ssd.num_classes,
-                "box coder scales (x, y, width, height)":
-                    [coder.x_scale, coder.y_scale, coder.width_scale, coder.height_scale],
-                "score_converter": type(self._ssd.post_processing).ScoreConverter.Name(converter)}
+        return {
+            "image_resizer": "%d x %d" % (resizer.height, resizer.width),
+            "num_classes": self._ssd.num_classes,
+            "box coder scales (x, y, width, height)": [
+                coder.x_scale,
+                coder.y_scale,
+                coder.width_scale,
+                coder.height_scale,
+            ],
+            "score_converter": type(self._ssd.post_processing).ScoreConverter.Name(converter),
+        }
 
 
 def _read(path: str) -> Any:
     from object_detection.protos import pipeline_pb2
+
     message = pipeline_pb2.TrainEvalPipelineConfig()
     name = os.path.basename(path)
     try:
@@ -124,14 +151,16 @@ def class_names(path: str, classes: int) -> List[str]:
     names = {item.id: (item.display_name or item.name) for item in _label_map(path).item}
     wanted = list(range(1, classes))
     if sorted(names) != wanted:
-        raise BadInput("%s has the class ids %s, but the graph predicts ids 1 to %d; give the label map it was trained "
-                       "with"
-                       % (os.path.basename(path), sorted(names), classes - 1))
+        raise BadInput(
+            "%s has the class ids %s, but the graph predicts ids 1 to %d; give the label map it was trained "
+            "with" % (os.path.basename(path), sorted(names), classes - 1)
+        )
     return ["background"] + [names[number] for number in wanted]
 
 
 def _label_map(path: str) -> Any:
     from object_detection.protos import string_int_label_map_pb2
+
     message = string_int_label_map_pb2.StringIntLabelMap()
     try:
         with open(path, encoding="utf-8") as stream:

@@ -1,4 +1,5 @@
 """Every parameter a runtime needs, derived from the graph itself and held against pipeline.config and label map."""
+
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -14,10 +15,23 @@ from stages.job import BadInput
 LARGEST_TOP_K = 4096
 MOST_CANDIDATES = 40000
 
-Detector = NamedTuple("Detector", [
-    ("input", proof.Input), ("layers", List[proof.Layer]), ("classes", int), ("anchors", np.ndarray),
-    ("grid", Optional[grid_anchor.GridAnchor]), ("no_grid", str), ("variances", List[float]), ("sigmoid", bool),
-    ("outputs", proof.Outputs), ("score_threshold", float), ("iou_threshold", float), ("per_class", int)])
+Detector = NamedTuple(
+    "Detector",
+    [
+        ("input", proof.Input),
+        ("layers", List[proof.Layer]),
+        ("classes", int),
+        ("anchors", np.ndarray),
+        ("grid", Optional[grid_anchor.GridAnchor]),
+        ("no_grid", str),
+        ("variances", List[float]),
+        ("sigmoid", bool),
+        ("outputs", proof.Outputs),
+        ("score_threshold", float),
+        ("iou_threshold", float),
+        ("per_class", int),
+    ],
+)
 """What a graph detects and how: ``classes`` counts the background; ``anchors`` are the graph's own, float32 [P, 4],
 xmin, ymin, xmax, ymax; without ``grid`` they become a constant of the .uff, because of ``no_grid``; ``per_class`` is
 the most results of one class."""
@@ -43,19 +57,34 @@ def examine(graph: Graph, anatomy: Anatomy, evaluator: Evaluator, settings: Opti
         maps = [(layer.height, layer.width) for layer in layers]
         settings.hold_against_anchors(anchors, maps, size.height, size.width)
     grid, reason = _grid(anchors, layers)
-    return Detector(size, layers, classes, anchors, grid, reason, variances, sigmoid, outputs,
-                    _score_threshold(told, settings), told["iou"], int(told.get("per_class", outputs.most)))
+    return Detector(
+        size,
+        layers,
+        classes,
+        anchors,
+        grid,
+        reason,
+        variances,
+        sigmoid,
+        outputs,
+        _score_threshold(told, settings),
+        told["iou"],
+        int(told.get("per_class", outputs.most)),
+    )
 
 
 def _classes(layers: List[proof.Layer], anchors: np.ndarray) -> int:
     counts = sorted({layer.classes for layer in layers})
     if len(counts) != 1 or counts[0] < 2:
-        raise BadInput("The class heads predict %s values a box, background included; they must all predict the same "
-                       "number of at least 2" % ", ".join(map(str, counts)))
+        raise BadInput(
+            "The class heads predict %s values a box, background included; they must all predict the same "
+            "number of at least 2" % ", ".join(map(str, counts))
+        )
     priors = sum(layer.height * layer.width * layer.boxes for layer in layers)
     if priors != len(anchors):
-        raise BadInput("The heads predict %d boxes but the graph has %d anchors; export it again"
-                       % (priors, len(anchors)))
+        raise BadInput(
+            "The heads predict %d boxes but the graph has %d anchors; export it again" % (priors, len(anchors))
+        )
     return counts[0]
 
 
@@ -73,8 +102,9 @@ def _score_threshold(told: Dict[str, float], settings: Optional[Settings]) -> fl
     if "score" in told:
         return float(told["score"])
     if settings is None:
-        raise BadInput("The graph (of an old TensorFlow) does not tell its score threshold; give its pipeline.config "
-                       "too")
+        raise BadInput(
+            "The graph (of an old TensorFlow) does not tell its score threshold; give its pipeline.config too"
+        )
     return settings.score_threshold
 
 
@@ -88,15 +118,28 @@ def plugins(detector: Detector) -> Dict[str, Dict[str, Any]]:
     top_k = min(len(detector.anchors), candidates, LARGEST_TOP_K)
     fields: Dict[str, Dict[str, Any]] = {
         "FlattenConcat_TRT": {"axis": 1, "ignoreBatch": 0},
-        "NMS_TRT": {"shareLocation": 1, "varianceEncodedInTarget": 0, "backgroundLabelId": 0,
-                    "confidenceThreshold": float(detector.score_threshold),
-                    "nmsThreshold": float(detector.iou_threshold), "topK": top_k,
-                    "keepTopK": min(detector.outputs.most, top_k), "numClasses": detector.classes,
-                    "inputOrder": [0, 2, 1], "confSigmoid": int(detector.sigmoid), "isNormalized": 1, "codeType": 3}}
+        "NMS_TRT": {
+            "shareLocation": 1,
+            "varianceEncodedInTarget": 0,
+            "backgroundLabelId": 0,
+            "confidenceThreshold": float(detector.score_threshold),
+            "nmsThreshold": float(detector.iou_threshold),
+            "topK": top_k,
+            "keepTopK": min(detector.outputs.most, top_k),
+            "numClasses": detector.classes,
+            "inputOrder": [0, 2, 1],
+            "confSigmoid": int(detector.sigmoid),
+            "isNormalized": 1,
+            "codeType": 3,
+        },
+    }
     if detector.grid:
         fields["GridAnchor_TRT"] = {
-            "minSize": float(detector.grid.min_size), "maxSize": float(detector.grid.max_size),
+            "minSize": float(detector.grid.min_size),
+            "maxSize": float(detector.grid.max_size),
             "aspectRatios": [float(ratio) for ratio in detector.grid.aspect_ratios],
             "variance": [float(variance) for variance in detector.variances],
-            "featureMapShapes": [int(side) for side in detector.grid.maps], "numLayers": len(detector.grid.maps)}
+            "featureMapShapes": [int(side) for side in detector.grid.maps],
+            "numLayers": len(detector.grid.maps),
+        }
     return fields

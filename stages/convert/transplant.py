@@ -3,6 +3,7 @@
 What people make by hand with NVIDIA's graphsurgeon, down to the suffixes of its attributes. Both writers of UFF, ours
 and NVIDIA's, take it.
 """
+
 from typing import Any, Callable, Dict, List, Sequence
 
 import numpy as np
@@ -15,14 +16,35 @@ from stages.convert.proof import Layer
 from stages.convert.surgery import Detector, plugins
 from stages.job import BadInput
 
-INPUT, GRID_ANCHOR, PRIORS, LOCATIONS, CONFIDENCES, NMS = ("Input", "GridAnchor", "concat_priorbox", "concat_box_loc",
-                                                           "concat_box_conf", "NMS")
+INPUT, GRID_ANCHOR, PRIORS, LOCATIONS, CONFIDENCES, NMS = (
+    "Input",
+    "GridAnchor",
+    "concat_priorbox",
+    "concat_box_loc",
+    "concat_box_conf",
+    "NMS",
+)
 ANCHOR_INPUT = "AnchorInput"
 RESERVED = (INPUT, GRID_ANCHOR, PRIORS, LOCATIONS, CONFIDENCES, NMS, ANCHOR_INPUT, "MarkOutput_0")
 # What a network may hold between its entry and its heads. No Reshape or MatMul: their result would depend on how
 # TensorRT lays out the tensor in between.
-NETWORK = {"Conv2D", "DepthwiseConv2dNative", "BiasAdd", "FusedBatchNorm", "MaxPool", "AvgPool", "ConcatV2", "Const",
-           "Relu", "Relu6", "Sigmoid", "Add", "Sub", "Mul", "Pad"}
+NETWORK = {
+    "Conv2D",
+    "DepthwiseConv2dNative",
+    "BiasAdd",
+    "FusedBatchNorm",
+    "MaxPool",
+    "AvgPool",
+    "ConcatV2",
+    "Const",
+    "Relu",
+    "Relu6",
+    "Sigmoid",
+    "Add",
+    "Sub",
+    "Mul",
+    "Pad",
+}
 
 
 def transplant(graph: Graph, anatomy: Anatomy, detector: Detector) -> Graph:
@@ -63,8 +85,9 @@ class _Transplant:
         for node in self._graph.nodes.values():
             if node.name in kept and node.op != "Identity":
                 if node.op not in NETWORK:
-                    raise BadInput('UFF has no operation %s (node "%s" of the network); retrain without it'
-                                   % (node.op, node.name))
+                    raise BadInput(
+                        'UFF has no operation %s (node "%s" of the network); retrain without it' % (node.op, node.name)
+                    )
                 copy = self._made.node.add()
                 copy.CopyFrom(node)
                 copy.name = self._id(node.name)
@@ -83,8 +106,9 @@ class _Transplant:
             shape = self._free(name + "/shape", but=node_name(data_inputs(self._graph.nodes[head.reshape])[1]))
             boxes = layer.height * layer.width * layer.boxes
             self._constant(shape, np.array([1, boxes, 1, width(layer)], np.int32))
-            self._add(name, "Reshape", [self._source(head.source), shape], T=types_pb2.DT_FLOAT,
-                      Tshape=types_pb2.DT_INT32)
+            self._add(
+                name, "Reshape", [self._source(head.source), shape], T=types_pb2.DT_FLOAT, Tshape=types_pb2.DT_INT32
+            )
             names.append(name)
         return names
 

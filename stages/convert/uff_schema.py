@@ -3,6 +3,7 @@
 The schema is the one in Netron's ``tools/uff.proto`` (MIT licence): proto3, package ``uff``. No generated file and no
 compiler is needed.
 """
+
 from typing import Any, List
 
 import numpy as np
@@ -11,23 +12,50 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message, message_fa
 from stages.job import BadInput
 
 _FieldProto = descriptor_pb2.FieldDescriptorProto
-_SCALARS = {"string": _FieldProto.TYPE_STRING, "int64": _FieldProto.TYPE_INT64, "int32": _FieldProto.TYPE_INT32,
-            "bool": _FieldProto.TYPE_BOOL, "double": _FieldProto.TYPE_DOUBLE, "bytes": _FieldProto.TYPE_BYTES}
+_SCALARS = {
+    "string": _FieldProto.TYPE_STRING,
+    "int64": _FieldProto.TYPE_INT64,
+    "int32": _FieldProto.TYPE_INT32,
+    "bool": _FieldProto.TYPE_BOOL,
+    "double": _FieldProto.TYPE_DOUBLE,
+    "bytes": _FieldProto.TYPE_BYTES,
+}
 
 # message -> (number, name, type); "type*" is repeated, "map<key,value>" a map, "|type" belongs to Data's oneof.
 _MESSAGES = {
-    "MetaGraph": [(1, "version", "int64"), (2, "descriptor_core_version", "int64"), (3, "descriptors", "Descriptor*"),
-                  (4, "graphs", "Graph*"), (5, "referenced_data", "map<string,Data>"),
-                  (100, "extra_fields", "map<string,Data>")],
+    "MetaGraph": [
+        (1, "version", "int64"),
+        (2, "descriptor_core_version", "int64"),
+        (3, "descriptors", "Descriptor*"),
+        (4, "graphs", "Graph*"),
+        (5, "referenced_data", "map<string,Data>"),
+        (100, "extra_fields", "map<string,Data>"),
+    ],
     "Descriptor": [(1, "id", "string"), (2, "version", "int64"), (3, "optional", "bool")],
     "Graph": [(1, "id", "string"), (2, "nodes", "Node*"), (100, "extra_fields", "map<string,Data>")],
-    "Node": [(1, "id", "string"), (2, "inputs", "string*"), (3, "operation", "string"),
-             (4, "fields", "map<string,Data>"), (100, "extra_fields", "map<string,Data>")],
-    "Data": [(1, "s", "|string"), (2, "s_list", "|ListString"), (3, "d", "|double"), (4, "d_list", "|ListDouble"),
-             (5, "b", "|bool"), (6, "b_list", "|ListBool"), (7, "i", "|int64"), (8, "i_list", "|ListInt64"),
-             (9, "blob", "|bytes"), (100, "ref", "|string"), (101, "dtype", "|int32"),
-             (102, "dtype_list", "|ListInt32"), (103, "dim_orders", "|DimensionOrders"),
-             (104, "dim_orders_list", "|ListDimensionOrders")],
+    "Node": [
+        (1, "id", "string"),
+        (2, "inputs", "string*"),
+        (3, "operation", "string"),
+        (4, "fields", "map<string,Data>"),
+        (100, "extra_fields", "map<string,Data>"),
+    ],
+    "Data": [
+        (1, "s", "|string"),
+        (2, "s_list", "|ListString"),
+        (3, "d", "|double"),
+        (4, "d_list", "|ListDouble"),
+        (5, "b", "|bool"),
+        (6, "b_list", "|ListBool"),
+        (7, "i", "|int64"),
+        (8, "i_list", "|ListInt64"),
+        (9, "blob", "|bytes"),
+        (100, "ref", "|string"),
+        (101, "dtype", "|int32"),
+        (102, "dtype_list", "|ListInt32"),
+        (103, "dim_orders", "|DimensionOrders"),
+        (104, "dim_orders_list", "|ListDimensionOrders"),
+    ],
     "ListString": [(1, "val", "string*")],
     "ListDouble": [(1, "val", "double*")],
     "ListBool": [(1, "val", "bool*")],
@@ -38,8 +66,14 @@ _MESSAGES = {
 }
 
 # Enumerations are carried as int32: same wire form, and NVIDIA's writer emits the undeclared dtype 7 at times.
-DTYPES = {np.dtype(np.int8): 0x10008, np.dtype(np.int16): 0x10010, np.dtype(np.int32): 0x10020,
-          np.dtype(np.int64): 0x10040, np.dtype(np.float16): 0x20010, np.dtype(np.float32): 0x20020}
+DTYPES = {
+    np.dtype(np.int8): 0x10008,
+    np.dtype(np.int16): 0x10010,
+    np.dtype(np.int32): 0x10020,
+    np.dtype(np.int64): 0x10040,
+    np.dtype(np.float16): 0x20010,
+    np.dtype(np.float32): 0x20020,
+}
 FLOAT32 = DTYPES[np.dtype(np.float32)]
 ORDER_SPECIAL, ORDER_INCREMENT = -1, 0x7FFFFFFF
 
@@ -53,7 +87,7 @@ def _set_type(field: Any, kind: str) -> None:
 
 def _add_map_entry(owner: Any, field: Any, kind: str) -> str:
     """Declare the entry message that proto3 gives a map field, and return its name."""
-    key, value = kind[len("map<"):-1].split(",")
+    key, value = kind[len("map<") : -1].split(",")
     entry = owner.nested_type.add(name="".join(word.capitalize() for word in field.name.split("_")) + "Entry")
     entry.options.map_entry = True
     for number, (name, part) in enumerate([("key", key), ("value", value)], 1):

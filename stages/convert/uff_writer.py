@@ -4,6 +4,7 @@ Its rules for each operation are published in ``tao_tensorflow1_backend`` (Apach
 a genuine file was held against them: nodes depth first from the outputs, the last input first; ``MarkOutput_0`` last;
 weights under ``weights_<id>``, dimension orders under ``orders_<names>``; operations without a rule become plugins.
 """
+
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
@@ -13,12 +14,21 @@ from stages.convert.graph import Graph, data_inputs
 from stages.job import BadInput
 
 PLUGINS = ("GridAnchor_TRT", "FlattenConcat_TRT", "NMS_TRT")
-_ORDERS = {"N+C": [0, 2, uff_schema.ORDER_INCREMENT, 1], "+CK": [2, uff_schema.ORDER_INCREMENT, 1, 0],
-           "NC": [0, 1], "CN": [1, 0], "CK": [1, 0], "KC": [0, 1]}
+_ORDERS = {
+    "N+C": [0, 2, uff_schema.ORDER_INCREMENT, 1],
+    "+CK": [2, uff_schema.ORDER_INCREMENT, 1, 0],
+    "NC": [0, 1],
+    "CN": [1, 0],
+    "CK": [1, 0],
+    "KC": [0, 1],
+}
 # graphsurgeon's suffix of a plugin's attribute -> the field's kind of Data and its value
 _FIELDS: Dict[str, Callable[[Any], Tuple[str, Any]]] = {
-    "int": lambda attribute: ("i", attribute.i), "float": lambda attribute: ("d", attribute.f),
-    "ilist": lambda attribute: ("i_list", attribute.list.i), "flist": lambda attribute: ("d_list", attribute.list.f)}
+    "int": lambda attribute: ("i", attribute.i),
+    "float": lambda attribute: ("d", attribute.f),
+    "ilist": lambda attribute: ("i_list", attribute.list.i),
+    "flist": lambda attribute: ("d_list", attribute.list.f),
+}
 
 
 def write(graph: Graph, outputs: Sequence[str]) -> Any:
@@ -92,10 +102,18 @@ class _Writer:
     def constant(self, name: str, values: np.ndarray) -> None:
         """Append a Const; its bytes go to ``weights_<name>``, little-endian in C order."""
         if values.dtype not in uff_schema.DTYPES or not np.isfinite(values).all():
-            raise BadInput('The weights of node "%s" are %s; the network was damaged or its training diverged'
-                           % (name, "not finite" if values.dtype in uff_schema.DTYPES else values.dtype))
-        self.add(name, "Const", [], dtype=("dtype", uff_schema.DTYPES[values.dtype]), shape=("i_list", values.shape),
-                 values=("ref", "weights_" + name))
+            raise BadInput(
+                'The weights of node "%s" are %s; the network was damaged or its training diverged'
+                % (name, "not finite" if values.dtype in uff_schema.DTYPES else values.dtype)
+            )
+        self.add(
+            name,
+            "Const",
+            [],
+            dtype=("dtype", uff_schema.DTYPES[values.dtype]),
+            shape=("i_list", values.shape),
+            values=("ref", "weights_" + name),
+        )
         self._reference["weights_" + name].blob = values.astype(values.dtype.newbyteorder("<")).tobytes()
 
     def weights(self, tensor: str) -> np.ndarray:
@@ -128,8 +146,10 @@ def _window(node: Any, attribute: str) -> List[int]:
     """The height and width of a four-number attribute of an NHWC node."""
     values = list(node.attr[attribute].list.i)
     if len(values) != 4 or values[0] != 1 or values[3] != 1:
-        raise BadInput('Node "%s" (%s) has %s %s over batch or channels, which UFF cannot say; export the graph again'
-                       % (node.name, node.op, attribute, values))
+        raise BadInput(
+            'Node "%s" (%s) has %s %s over batch or channels, which UFF cannot say; export the graph again'
+            % (node.name, node.op, attribute, values)
+        )
     return values[1:3]
 
 
@@ -148,15 +168,17 @@ def _symmetric(graph: Graph, pad: Any, node: Any) -> List[int]:
     pads = graph.constant(data_inputs(pad)[1])
     fits = pads is not None and pads.shape == (4, 2) and (pads[:, 0] == pads[:, 1]).all() and not pads[[0, 3]].any()
     if not fits or node.attr["padding"].s != b"VALID":
-        raise BadInput('Node "%s" pads unevenly, which the UFF parser refuses; train without explicit padding'
-                       % pad.name)
+        raise BadInput(
+            'Node "%s" pads unevenly, which the UFF parser refuses; train without explicit padding' % pad.name
+        )
     return [int(pads[1, 0]), int(pads[2, 0])]
 
 
 def _placeholder(writer: _Writer, node: Any) -> None:
     shape = node.attr["shape"].shape
-    writer.add(node.name, "Input", [], dtype=("dtype", uff_schema.FLOAT32),
-               shape=("i_list", [dim.size for dim in shape.dim]))
+    writer.add(
+        node.name, "Input", [], dtype=("dtype", uff_schema.FLOAT32), shape=("i_list", [dim.size for dim in shape.dim])
+    )
 
 
 def _convolution(writer: _Writer, node: Any) -> None:
@@ -187,15 +209,23 @@ def _window_free(node: Any) -> None:
 
 def _batch_norm(writer: _Writer, node: Any) -> None:
     _window_free(node)
-    writer.follow(node, "BatchNorm", data_inputs(node), epsilon=("d", node.attr["epsilon"].f),
-                  inputs_orders=writer.orders("N+C"))
+    writer.follow(
+        node, "BatchNorm", data_inputs(node), epsilon=("d", node.attr["epsilon"].f), inputs_orders=writer.orders("N+C")
+    )
 
 
 def _pool(writer: _Writer, node: Any) -> None:
     fields, source = _padding(writer, node, data_inputs(node)[0])
-    writer.follow(node, "Pool", [source], func=("s", {"MaxPool": "max", "AvgPool": "avg"}[node.op]),
-                  kernel=("i_list", _window(node, "ksize")), strides=("i_list", _window(node, "strides")),
-                  inputs_orders=writer.orders("N+C"), **fields)
+    writer.follow(
+        node,
+        "Pool",
+        [source],
+        func=("s", {"MaxPool": "max", "AvgPool": "avg"}[node.op]),
+        kernel=("i_list", _window(node, "ksize")),
+        strides=("i_list", _window(node, "strides")),
+        inputs_orders=writer.orders("N+C"),
+        **fields,
+    )
 
 
 def _matmul(writer: _Writer, node: Any) -> None:
@@ -223,10 +253,21 @@ def _function(operation: str, function: str) -> Callable[[_Writer, Any], None]:
 
 
 CONVERTERS = {
-    "Placeholder": _placeholder, "Conv2D": _convolution, "DepthwiseConv2dNative": _convolution, "BiasAdd": _bias,
-    "FusedBatchNorm": _batch_norm, "MaxPool": _pool, "AvgPool": _pool, "MatMul": _matmul, "ConcatV2": _concat,
-    "Const": _constant, "Reshape": lambda writer, node: writer.follow(node, "Reshape", data_inputs(node)),
-    "Relu": _function("Activation", "relu"), "Relu6": _function("Activation", "relu6"),
-    "Sigmoid": _function("Activation", "sigmoid"), "Add": _function("Binary", "add"), "Sub": _function("Binary", "sub"),
+    "Placeholder": _placeholder,
+    "Conv2D": _convolution,
+    "DepthwiseConv2dNative": _convolution,
+    "BiasAdd": _bias,
+    "FusedBatchNorm": _batch_norm,
+    "MaxPool": _pool,
+    "AvgPool": _pool,
+    "MatMul": _matmul,
+    "ConcatV2": _concat,
+    "Const": _constant,
+    "Reshape": lambda writer, node: writer.follow(node, "Reshape", data_inputs(node)),
+    "Relu": _function("Activation", "relu"),
+    "Relu6": _function("Activation", "relu6"),
+    "Sigmoid": _function("Activation", "sigmoid"),
+    "Add": _function("Binary", "add"),
+    "Sub": _function("Binary", "sub"),
     "Mul": _function("Binary", "mul"),
 }

@@ -1,4 +1,5 @@
 """The worst case of the proof as a picture: what TensorFlow detects beside what the reference engine detects."""
+
 from typing import Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
@@ -33,6 +34,13 @@ def draw(view: View, box: Optional[List[float]], names: List[str], least: float)
 
 
 def _detections(seen: Seen, names: List[str], edges: List[int]) -> List[Dict[str, Any]]:
-    return [{"class": names[class_id], "class_id": int(class_id), "score": float(score),
-             "box": [float(edge) * side for edge, side in zip(box, edges)]}
-            for box, class_id, score in zip(seen.boxes, seen.classes, seen.scores) if 0 < class_id < len(names)]
+    return [
+        {
+            "class": names[class_id],
+            "class_id": int(class_id),
+            "score": float(score),
+            "box": [float(edge) * side for edge, side in zip(box, edges)],
+        }
+        for box, class_id, score in zip(seen.boxes, seen.classes, seen.scores)
+        if 0 < class_id < len(names)
+    ]

@@ -3,6 +3,7 @@
 A box is (xmin, ymin, xmax, ymax) in pixels, edges and not pixel numbers: the whole picture is (0, 0, width, height). So
 ``object_detection``'s ``create_pascal_tf_record`` takes VOC's numbers, too.
 """
+
 from typing import Tuple
 
 Box = Tuple[float, float, float, float]
@@ -10,8 +11,16 @@ Size = Tuple[float, float]
 
 # EXIF 2.32, tag 0x0112: what must be done to the stored pixels to see them upright, as (transpose first, then mirror
 # left-right, mirror top-bottom).
-ORIENTATIONS = {1: (False, False, False), 2: (False, True, False), 3: (False, True, True), 4: (False, False, True),
-                5: (True, False, False), 6: (True, True, False), 7: (True, True, True), 8: (True, False, True)}
+ORIENTATIONS = {
+    1: (False, False, False),
+    2: (False, True, False),
+    3: (False, True, True),
+    4: (False, False, True),
+    5: (True, False, False),
+    6: (True, True, False),
+    7: (True, True, True),
+    8: (True, False, True),
+}
 
 
 def upright_size(size: Size, orientation: int) -> Size:
@@ -37,14 +46,19 @@ def upright(box: Box, size: Size, orientation: int) -> Box:
 def scaled(box: Box, old: Size, new: Size) -> Box:
     """``box`` on a picture of size ``old`` (width, height) as it lies on the picture stretched to ``new``."""
     (old_width, old_height), (width, height) = old, new
-    return (box[0] * width / old_width, box[1] * height / old_height,
-            box[2] * width / old_width, box[3] * height / old_height)
+    return (
+        box[0] * width / old_width,
+        box[1] * height / old_height,
+        box[2] * width / old_width,
+        box[3] * height / old_height,
+    )
 
 
 def clipped(box: Box, size: Size) -> Box:
     """The part of ``box`` inside a picture of ``size`` (width, height); without area if there is none."""
-    (xmin, xmax), (ymin, ymax) = ([min(max(edge, 0.0), limit) for edge in pair]
-                                  for pair, limit in zip(((box[0], box[2]), (box[1], box[3])), size))
+    (xmin, xmax), (ymin, ymax) = (
+        [min(max(edge, 0.0), limit) for edge in pair] for pair, limit in zip(((box[0], box[2]), (box[1], box[3])), size)
+    )
     return xmin, ymin, xmax, ymax
 
 

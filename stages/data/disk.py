@@ -1,4 +1,5 @@
 """Writing files so that a full disk becomes a sentence."""
+
 import os
 from contextlib import contextmanager
 from typing import Iterator
@@ -16,8 +17,10 @@ def writing(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StageFailed("%s cannot be written: %s. Free some space, or keep the artifact on another disk "
-                          "(records.folder)." % (path, error.strerror or error)) from error
+        raise StageFailed(
+            "%s cannot be written: %s. Free some space, or keep the artifact on another disk "
+            "(records.folder)." % (path, error.strerror or error)
+        ) from error
 
 
 def write(path: str, data: bytes) -> None:

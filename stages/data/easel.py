@@ -4,6 +4,7 @@ Pixels come from integers, from numpy's elementwise + - * / and square root, whi
 (not so sums, powers and sines), and from OpenCV's bit-exact 8-bit operations. Scalars are Python's own, because numpy 1
 and 2 promote theirs differently.
 """
+
 from typing import Any, Sequence, Tuple
 
 import cv2
@@ -40,9 +41,10 @@ class Dice:
 def cloud(dice: Dice, height: int, width: int, cell: int) -> np.ndarray:
     """Soft noise whose blobs are about ``cell`` pixels wide: float32 [height, width], -1 to 1."""
     grid = dice.grains(height // cell + 3, width // cell + 3)
-    field = cv2.resize(grid, ((width // cell + 3) * cell, (height // cell + 3) * cell),
-                       interpolation=cv2.INTER_LINEAR_EXACT)
-    return field[cell:cell + height, cell:cell + width].astype(np.float32) / 127.5 - 1
+    field = cv2.resize(
+        grid, ((width // cell + 3) * cell, (height // cell + 3) * cell), interpolation=cv2.INTER_LINEAR_EXACT
+    )
+    return field[cell : cell + height, cell : cell + width].astype(np.float32) / 127.5 - 1
 
 
 def paint(height: int, width: int, color: Color) -> np.ndarray:
@@ -65,7 +67,7 @@ def soften(picture: np.ndarray, radius: int) -> np.ndarray:
 def blend(canvas: np.ndarray, patch: np.ndarray, mask: np.ndarray, left: int, top: int) -> None:
     """Lay ``patch`` (uint8 [h, w, 3]) on ``canvas`` at (left, top), as thick as ``mask`` (uint8 [h, w], 255 hides)."""
     height, width = mask.shape
-    area = canvas[top:top + height, left:left + width]
+    area = canvas[top : top + height, left : left + width]
     thick = mask[:, :, np.newaxis].astype(np.uint16)
     area[:] = (area * (255 - thick) + patch * thick + 127) // 255
 

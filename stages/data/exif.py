@@ -1,4 +1,5 @@
 """The EXIF orientation of a picture."""
+
 import io
 
 from PIL import Image

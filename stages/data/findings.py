@@ -3,6 +3,7 @@
 ``fail`` stops with the finding as the error. ``drop`` leaves out what the finding is about: a picture with its XML, or
 one object. ``fix`` mends it the one way that is not ambiguous; a finding that cannot be mended so is dropped.
 """
+
 import difflib
 from typing import Counter as CounterOf
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
@@ -23,28 +24,53 @@ class Kind(NamedTuple):
 
 KINDS = {
     "no_image": Kind("picture", "an XML file without its photo", None, DROP),
-    "no_xml": Kind("picture", "a photo without XML: unlabelled, or without objects? Nobody can tell",
-                   "use it as a background picture without objects", DROP),
-    "same_name": Kind("picture", "several photos that one XML file could mean, such as a.jpg and a.png",
-                      "take the one that the XML's <filename> names", FIX),
+    "no_xml": Kind(
+        "picture",
+        "a photo without XML: unlabelled, or without objects? Nobody can tell",
+        "use it as a background picture without objects",
+        DROP,
+    ),
+    "same_name": Kind(
+        "picture",
+        "several photos that one XML file could mean, such as a.jpg and a.png",
+        "take the one that the XML's <filename> names",
+        FIX,
+    ),
     "damaged_xml": Kind("picture", "XML that cannot be read, or is no VOC annotation", None, DROP),
     "unreadable_image": Kind("picture", "a photo that is empty, cut off or no JPEG, PNG, BMP or WebP", None, DROP),
-    "wrong_suffix": Kind("picture", "a photo in another format than its name says, such as a PNG named .jpg",
-                         "read it as what it is", FIX),
-    "size_mismatch": Kind("picture", "a size in the XML unlike the photo's, upright or as stored",
-                          "scale the boxes if the shape is the same, as when photos were shrunk after labelling; "
-                          "take the photo's size if the XML gives none", FIX),
-    "orientation_unclear": Kind("picture", "an EXIF orientation that leaves the size as it is (upside down or "
-                                "mirrored), so that the XML does not tell which way its boxes were drawn",
-                                "take them as drawn on the upright photo, as labelling tools show it", FIX),
-    "unknown_class": Kind("object", "an object of a class that is not listed",
-                          "rename it if only capitals or blanks differ", DROP),
+    "wrong_suffix": Kind(
+        "picture",
+        "a photo in another format than its name says, such as a PNG named .jpg",
+        "read it as what it is",
+        FIX,
+    ),
+    "size_mismatch": Kind(
+        "picture",
+        "a size in the XML unlike the photo's, upright or as stored",
+        "scale the boxes if the shape is the same, as when photos were shrunk after labelling; "
+        "take the photo's size if the XML gives none",
+        FIX,
+    ),
+    "orientation_unclear": Kind(
+        "picture",
+        "an EXIF orientation that leaves the size as it is (upside down or "
+        "mirrored), so that the XML does not tell which way its boxes were drawn",
+        "take them as drawn on the upright photo, as labelling tools show it",
+        FIX,
+    ),
+    "unknown_class": Kind(
+        "object", "an object of a class that is not listed", "rename it if only capitals or blanks differ", DROP
+    ),
     "bad_box": Kind("object", "a box without its four numbers", None, DROP),
     "flipped_box": Kind("object", "a box whose minimum is greater than its maximum", "swap the two", FIX),
     "empty_box": Kind("object", "a box without area", None, DROP),
     "outside_box": Kind("object", "a box that reaches outside the photo", "cut it at the edge", FIX),
-    "small_box": Kind("object", "a box under 3 pixels wide or high at training size: nothing to learn, and a cause of "
-                      "NaN losses", None, DROP),
+    "small_box": Kind(
+        "object",
+        "a box under 3 pixels wide or high at training size: nothing to learn, and a cause of NaN losses",
+        None,
+        DROP,
+    ),
     "duplicate_object": Kind("object", "an object that an earlier one repeats, class and box", None, DROP),
 }
 
@@ -72,8 +98,10 @@ def policies(chosen: Dict[str, str]) -> Dict[str, str]:
     """
     for kind, policy in chosen.items():
         if kind not in KINDS:
-            raise BadInput("records.findings.%s is no kind of finding%s Known are: %s."
-                           % (kind, did_you_mean(kind, KINDS), ", ".join(KINDS)))
+            raise BadInput(
+                "records.findings.%s is no kind of finding%s Known are: %s."
+                % (kind, did_you_mean(kind, KINDS), ", ".join(KINDS))
+            )
         allowed = (FAIL, DROP, FIX) if KINDS[kind].fix else (FAIL, DROP)
         if policy not in allowed:
             raise BadInput("records.findings.%s = %r: expected %s." % (kind, policy, " or ".join(allowed)))
@@ -94,8 +122,14 @@ class Findings:
         self.policy = policy
         self.found: List[Finding] = []
 
-    def fixes(self, kind: str, file: str, message: str, place: Tuple[Optional[int], Optional[int]] = (None, None),
-              fixable: bool = True) -> bool:
+    def fixes(
+        self,
+        kind: str,
+        file: str,
+        message: str,
+        place: Tuple[Optional[int], Optional[int]] = (None, None),
+        fixable: bool = True,
+    ) -> bool:
         """Note a finding; True if the caller is to mend it, False if to leave out what it is about.
 
         Args:
@@ -108,7 +142,7 @@ class Findings:
         action = FIX if self.policy[kind] == FIX and fixable else DROP
         finding = Finding(kind, file, place[0], place[1], message, action)
         if self.policy[kind] == FAIL:
-            raise BadInput("%s (records.findings.%s = \"fail\")" % (finding.sentence(), kind))
+            raise BadInput('%s (records.findings.%s = "fail")' % (finding.sentence(), kind))
         self.found.append(finding)
         return action == FIX
 

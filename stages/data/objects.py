@@ -1,4 +1,5 @@
 """Which objects of an annotation go into the records: of a listed class, soundly boxed, large enough to learn from."""
+
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from stages.data import boxes
@@ -21,8 +22,9 @@ class Labelled(NamedTuple):
 class Judge:
     """Decides object by object, by the policies of ``findings``; ``file`` is the XML that the findings name."""
 
-    def __init__(self, classes: List[str], image_size: Tuple[int, int], frame: Frame, file: str,
-                 findings: Findings) -> None:
+    def __init__(
+        self, classes: List[str], image_size: Tuple[int, int], frame: Frame, file: str, findings: Findings
+    ) -> None:
         self.ids = {name: number for number, name in enumerate(classes, 1)}
         self.height, self.width = image_size
         self.frame, self.file, self.findings = frame, file, findings

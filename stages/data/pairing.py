@@ -1,4 +1,5 @@
 """Which XML file belongs to which photo: their names decide. And the order in which pictures are taken."""
+
 import hashlib
 import os
 import unicodedata
@@ -71,8 +72,11 @@ def pairs(folders: Folders, findings: Findings) -> List[Pair]:
     for xml in xmls:
         if xml not in matching.settled:
             findings.fixes("no_image", xml, "no photo has the name of this XML file")
-    lone = [photo for photo in photos if photo not in matching.settled
-            and findings.fixes("no_xml", photo, "no XML file has the name of this photo")]
+    lone = [
+        photo
+        for photo in photos
+        if photo not in matching.settled and findings.fixes("no_xml", photo, "no XML file has the name of this photo")
+    ]
     return sorted([Pair(*item) for item in matching.xml_of.items()] + [Pair(photo, None) for photo in lone])
 
 
@@ -107,7 +111,8 @@ class _Matching:
     def _choose(self, xml: str, photos: List[str]) -> None:
         chosen = photos if len(photos) == 1 else [one for one in photos if _last(_plain(one)) == self._filename(xml)]
         if len(photos) > 1 and not self.findings.fixes(
-                "same_name", xml, "it could mean %s" % " or ".join(photos), fixable=len(chosen) == 1):
+            "same_name", xml, "it could mean %s" % " or ".join(photos), fixable=len(chosen) == 1
+        ):
             self.settled.update(photos, [xml])
             return
         self.xml_of[chosen[0]] = xml

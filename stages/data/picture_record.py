@@ -1,4 +1,5 @@
 """From a photo and its XML to one TFRecord frame: everything about a picture that needs no other picture."""
+
 import hashlib
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -52,14 +53,24 @@ def make(settings: Settings, pair: Pair) -> PictureRecord:
     labelled = judge.kept(objects)
     small = pixels.resize(source.picture, *settings.image_size)
     content = _example(settings, pair.photo, small, labelled)
-    return PictureRecord(tfrecord.frame(content), hashlib.sha256(source.data).digest(),
-                         _facts(pair.photo, source.frame.upright, labelled), findings.found, len(objects))
+    return PictureRecord(
+        tfrecord.frame(content),
+        hashlib.sha256(source.data).digest(),
+        _facts(pair.photo, source.frame.upright, labelled),
+        findings.found,
+        len(objects),
+    )
 
 
 def _facts(photo: str, size: Tuple[int, int], labelled: List[Labelled]) -> Dict[str, Any]:
     yxyx = [[one.box[1], one.box[0], one.box[3], one.box[2]] for one in labelled]
-    return {"source_id": photo, "width": size[0], "height": size[1], "boxes": yxyx,
-            "classes": [one.class_id for one in labelled]}
+    return {
+        "source_id": photo,
+        "width": size[0],
+        "height": size[1],
+        "boxes": yxyx,
+        "classes": [one.class_id for one in labelled],
+    }
 
 
 def _example(settings: Settings, photo: str, picture: np.ndarray, labelled: List[Labelled]) -> bytes:

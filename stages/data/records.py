@@ -4,6 +4,7 @@ Whether a picture goes to training or validation hangs on the seed and the SHA-2
 photo moves no other, a renamed one stays, and two copies of a photo never end up on both sides. Only where chance
 leaves a side empty does the nearest picture change over.
 """
+
 import hashlib
 import json
 from functools import partial
@@ -20,7 +21,7 @@ from stages.data.shards import Split
 from stages.data.survey import survey
 from stages.data.tally import SPLITS, Tally
 
-SHARES = 2 ** 64  # a picture's share is a whole number below this, evenly distributed
+SHARES = 2**64  # a picture's share is a whole number below this, evenly distributed
 
 
 class Written(NamedTuple):
@@ -45,8 +46,9 @@ def main(task: job.Job) -> None:
     if not wanted["limit"]:
         task.progress(0, len(items), "reading XML")
         _check_classes(folders, items, wanted["classes"], policy)
-    settings = Settings(folders, wanted["classes"], tuple(wanted["image_size"]), wanted["encoding"],
-                        wanted["jpeg_quality"], policy)
+    settings = Settings(
+        folders, wanted["classes"], tuple(wanted["image_size"]), wanted["encoding"], wanted["jpeg_quality"], policy
+    )
     threshold = int(wanted["validation_fraction"] * SHARES)
     written = _write(task, settings, items, unpaired, threshold)
     better = written.tally.balanced(threshold)
@@ -63,8 +65,10 @@ def _check_classes(folders: Folders, items: Iterable[Pair], classes: List[str], 
     for name in classes:
         if name not in counts and folded(name) not in names:
             known = summary(counts) or "nothing"
-            raise job.BadInput("No XML file in %s names an object of class %r%s They name: %s."
-                               % (folders.annotations, name, did_you_mean(name, counts), known))
+            raise job.BadInput(
+                "No XML file in %s names an object of class %r%s They name: %s."
+                % (folders.annotations, name, did_you_mean(name, counts), known)
+            )
 
 
 def _write(task: job.Job, settings: Settings, items: List[Pair], unpaired: Findings, threshold: int) -> Written:
@@ -101,8 +105,10 @@ def _place(made: PictureRecord, seed: int, threshold: int, splits: Dict[str, Spl
 def _conclude(task: job.Job, written: Written) -> None:
     tally, classes = written.tally, task.parameters["classes"]
     if not tally.images:
-        raise job.BadInput("None of the pictures can be used: %s. For instance %s"
-                           % (summary(tally.kinds), tally.findings[0].sentence()))
+        raise job.BadInput(
+            "None of the pictures can be used: %s. For instance %s"
+            % (summary(tally.kinds), tally.findings[0].sentence())
+        )
     _check_boxes(task, tally)
     document = dict(tally.document(written.shards), encoding=task.parameters["encoding"])
     disk.write(task.out("label_map.pbtxt"), label_map(classes).encode())

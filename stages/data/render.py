@@ -2,6 +2,7 @@
 
 A picture depends only on the seed and its number, and comes out with the same bytes on every machine.
 """
+
 import os
 from functools import partial
 from typing import Dict, List, NamedTuple, Tuple
@@ -45,7 +46,7 @@ def picture(seed: int, number: int) -> Tuple[np.ndarray, List[Thing]]:
 
 def _arranged(dice: Dice, light: things.Light, ground: int) -> List[Thing]:
     """One to three things on the ground, the farther the smaller, with little overlap."""
-    group = []  # type: List[Thing]
+    group: List[Thing] = []
     for _ in range(dice.pick((1, 2, 2, 2, 3, 3))):
         name = dice.pick(tuple(things.THINGS))
         near = dice.share(0, 1)

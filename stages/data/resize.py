@@ -3,6 +3,7 @@
 Pictures come out upright (EXIF applied and gone), JPEG or PNG as they were, other formats as JPEG. A picture that needs
 no change is copied byte for byte. Boxes keep what is wrong with them: judging them is the work of ``records``.
 """
+
 import json
 import os
 from collections import Counter

@@ -1,4 +1,5 @@
 """One picture with its annotation: decoded, upright, and with a way from the XML's boxes to the upright pixels."""
+
 import os
 from typing import NamedTuple, Optional, Tuple
 
@@ -67,12 +68,16 @@ def load(folders: Folders, pair: Pair, findings: Findings) -> Optional[Sample]:
 def _named_right(photo: str, kind: str, findings: Findings) -> bool:
     if photo.lower().endswith(SUFFIXES[kind]):
         return True
-    return findings.fixes("wrong_suffix", photo, "the name ends in %s, but the file is a %s picture"
-                          % (os.path.splitext(photo)[1], kind.upper()))
+    return findings.fixes(
+        "wrong_suffix",
+        photo,
+        "the name ends in %s, but the file is a %s picture" % (os.path.splitext(photo)[1], kind.upper()),
+    )
 
 
-def _frame(root: etree._Element, pair: Pair, orientation: int, upright: WholeSize,
-           findings: Findings) -> Optional[Frame]:
+def _frame(
+    root: etree._Element, pair: Pair, orientation: int, upright: WholeSize, findings: Findings
+) -> Optional[Frame]:
     """Which picture the XML's size tells of: the upright one, the stored one, or another version of them."""
     said = voc.size_of(root)
     stored = _whole(boxes.upright_size(upright, orientation))
@@ -92,8 +97,9 @@ def _frame(root: etree._Element, pair: Pair, orientation: int, upright: WholeSiz
     return frame if mended else None
 
 
-def _guessed_frame(said: Optional[WholeSize], orientation: int, upright: WholeSize,
-                   stored: WholeSize) -> Optional[Frame]:
+def _guessed_frame(
+    said: Optional[WholeSize], orientation: int, upright: WholeSize, stored: WholeSize
+) -> Optional[Frame]:
     """The frame that the XML must have meant, if only one is possible."""
     if said is None:
         return Frame(upright, exif.UPRIGHT, upright) if orientation == exif.UPRIGHT else None

@@ -2,6 +2,7 @@
 
 All at half the picture's size: a background is out of focus anyway, and it takes a quarter of the time.
 """
+
 from typing import NamedTuple, Tuple
 
 import cv2
@@ -11,12 +12,26 @@ from stages.data.easel import Color, Dice, cloud, disc, paint, soften, to_bytes
 
 HEIGHT, WIDTH = 540, 960
 FOCAL_LENGTH = 600.0  # in pixels of these
-WALLS = ((226, 214, 196), (196, 208, 206), (178, 190, 176), (214, 190, 178), (150, 166, 178), (232, 228, 220),
-         (118, 136, 142), (206, 178, 128), (168, 128, 116), (92, 108, 122))
+WALLS = (
+    (226, 214, 196),
+    (196, 208, 206),
+    (178, 190, 176),
+    (214, 190, 178),
+    (150, 166, 178),
+    (232, 228, 220),
+    (118, 136, 142),
+    (206, 178, 128),
+    (168, 128, 116),
+    (92, 108, 122),
+)
 BRICKS = ((156, 88, 70), (178, 160, 144), (196, 186, 178), (126, 74, 66))
 WOODS = ((168, 122, 80), (120, 82, 54), (196, 158, 112), (142, 126, 108), (92, 66, 50))
-TILES = (((222, 218, 210), (160, 158, 152)), ((230, 224, 212), (120, 82, 70)), ((206, 214, 216), (92, 110, 124)),
-         ((214, 196, 166), (176, 150, 116)))
+TILES = (
+    ((222, 218, 210), (160, 158, 152)),
+    ((230, 224, 212), (120, 82, 70)),
+    ((206, 214, 216), (92, 110, 124)),
+    ((214, 196, 166), (176, 150, 116)),
+)
 CLOTHS = ((120, 62, 66), (86, 104, 134), (170, 160, 142), (108, 122, 92), (70, 70, 82), (192, 176, 150))
 BOOKS = ((150, 54, 50), (48, 82, 118), (198, 162, 84), (66, 108, 84), (214, 204, 188), (92, 66, 100), (60, 60, 64))
 
@@ -48,8 +63,9 @@ def place(dice: Dice) -> Place:
 
 def _daylight(dice: Dice, windows: bool) -> np.ndarray:
     """A pool of light, and the corners a little darker: a factor for every pixel."""
-    pool = disc(HEIGHT, WIDTH, (dice.between(100, 860), dice.between(40, 420)),
-                (dice.between(500, 900), dice.between(360, 640)))
+    pool = disc(
+        HEIGHT, WIDTH, (dice.between(100, 860), dice.between(40, 420)), (dice.between(500, 900), dice.between(360, 640))
+    )
     corners = disc(HEIGHT, WIDTH, (WIDTH / 2, HEIGHT / 2), (WIDTH * 0.95, HEIGHT * 1.1))
     light = (0.66 + dice.share(0.2, 0.5) * pool) * (0.7 + 0.34 * corners)
     return light * _window(dice) if windows and dice.chance(40) else light
@@ -113,36 +129,43 @@ def _furnished(dice: Dice, wall: np.ndarray) -> np.ndarray:
 def _frame(dice: Dice, canvas: np.ndarray) -> None:
     x, y = dice.between(0, WIDTH - 120), dice.between(0, 60)
     w, h = dice.between(60, 170), dice.between(60, 130)
-    canvas[y:y + h, x:x + w] = dice.pick(WOODS)
-    canvas[y + 6:y + h - 6, x + 6:x + w - 6] = dice.pick(WALLS)
-    canvas[y + h // 2:y + h - 18, x + 18:x + w - 18] = dice.pick(CLOTHS)
+    canvas[y : y + h, x : x + w] = dice.pick(WOODS)
+    canvas[y + 6 : y + h - 6, x + 6 : x + w - 6] = dice.pick(WALLS)
+    canvas[y + h // 2 : y + h - 18, x + 18 : x + w - 18] = dice.pick(CLOTHS)
 
 
 def _shelf(dice: Dice, canvas: np.ndarray) -> None:
     x, y, end = dice.between(-40, WIDTH - 160), dice.between(90, 190), 0
     end = x + dice.between(160, 380)
-    canvas[y:y + 9, max(x, 0):end] = dice.pick(WOODS)
+    canvas[y : y + 9, max(x, 0) : end] = dice.pick(WOODS)
     while x < end - 30:
         thick, tall = dice.between(9, 26), dice.between(40, 82)
         if dice.chance(80):
-            canvas[y - tall:y, max(x, 0):max(x + thick - 1, 0)] = dice.pick(BOOKS)
+            canvas[y - tall : y, max(x, 0) : max(x + thick - 1, 0)] = dice.pick(BOOKS)
         x += thick
 
 
 def _plant(dice: Dice, canvas: np.ndarray) -> None:
     x, y = dice.between(60, WIDTH - 60), canvas.shape[0] - dice.between(10, 60)
-    canvas[y:, x - 26:x + 26] = dice.pick(CLOTHS)
+    canvas[y:, x - 26 : x + 26] = dice.pick(CLOTHS)
     for _ in range(26):
-        leaf = disc(*canvas.shape[:2], (x + dice.between(-60, 60), y - dice.between(0, 120)),
-                    (dice.between(8, 22), dice.between(8, 26))) > 0
+        leaf = (
+            disc(
+                *canvas.shape[:2],
+                (x + dice.between(-60, 60), y - dice.between(0, 120)),
+                (dice.between(8, 22), dice.between(8, 26)),
+            )
+            > 0
+        )
         canvas[leaf] = (dice.between(30, 80), dice.between(84, 136), dice.between(40, 70))
 
 
 def _sky(dice: Dice, height: int) -> np.ndarray:
     """Sky with clouds over hills and trees out of focus."""
     fall = np.arange(height, dtype=np.float32)[:, np.newaxis, np.newaxis] / height
-    high, low = dice.pick((((92, 146, 206), (206, 222, 232)), ((150, 164, 180), (222, 220, 212)),
-                           ((120, 130, 180), (244, 200, 160))))
+    high, low = dice.pick(
+        (((92, 146, 206), (206, 222, 232)), ((150, 164, 180), (222, 220, 212)), ((120, 130, 180), (244, 200, 160)))
+    )
     sky = paint(height, WIDTH, high) * (1 - fall) + paint(height, WIDTH, low) * fall
     clouds = np.maximum(cloud(dice, height, WIDTH, 110) + 0.5 * cloud(dice, height, WIDTH, 40) - 0.2, 0)
     canvas = to_bytes(sky + (clouds * 60)[:, :, np.newaxis])
@@ -154,8 +177,13 @@ def _sky(dice: Dice, height: int) -> np.ndarray:
 
 def _street_lights(dice: Dice, height: int) -> np.ndarray:
     """Dusk in a town: round lights far out of focus."""
-    canvas = soften(to_bytes(paint(height, WIDTH, dice.pick(((44, 52, 72), (70, 64, 80), (84, 92, 104))))
-                             + (cloud(dice, height, WIDTH, 120) * 22)[:, :, np.newaxis]), 9).astype(np.float32)
+    canvas = soften(
+        to_bytes(
+            paint(height, WIDTH, dice.pick(((44, 52, 72), (70, 64, 80), (84, 92, 104))))
+            + (cloud(dice, height, WIDTH, 120) * 22)[:, :, np.newaxis]
+        ),
+        9,
+    ).astype(np.float32)
     for _ in range(dice.between(14, 34)):
         radius = dice.between(8, 34)
         light = disc(height, WIDTH, (dice.between(0, WIDTH), dice.between(0, height)), (radius, radius)) > 0
@@ -165,8 +193,8 @@ def _street_lights(dice: Dice, height: int) -> np.ndarray:
 
 def _skirting(dice: Dice, surface: np.ndarray, ground: int) -> None:
     tall = dice.between(5, 16)
-    surface[ground - tall:ground] = np.array(dice.pick(((236, 232, 224), (120, 92, 70), (90, 88, 86))), np.float32)
-    surface[ground:ground + 3] *= 0.6
+    surface[ground - tall : ground] = np.array(dice.pick(((236, 232, 224), (120, 92, 70), (90, 88, 86))), np.float32)
+    surface[ground : ground + 3] *= 0.6
 
 
 def _perspective(dice: Dice, height: int) -> Tuple[np.ndarray, np.ndarray]:

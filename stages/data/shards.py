@@ -1,4 +1,5 @@
 """Records into TFRecord files of a fixed number of pictures, and the index that tells where each one is."""
+
 import json
 import os
 from typing import Any, BinaryIO, Dict, List, Optional, TextIO

@@ -1,4 +1,5 @@
 """Stage: what a VOC dataset holds, from names and XML alone, fast: for ``init`` and for early answers."""
+
 import json
 from collections import Counter
 from typing import Any, Dict, Iterable
@@ -33,8 +34,10 @@ def main(task: job.Job) -> None:
     items = pairs(folders, findings)
     result = survey(folders, items)
     result["problems"].update(finding.kind for finding in findings.found)
-    summary: Dict[str, Any] = {"pictures": len(files_below(folders.photos, PICTURE_SUFFIXES)),
-                               "annotations": len(files_below(folders.annotations, (".xml",)))}
+    summary: Dict[str, Any] = {
+        "pictures": len(files_below(folders.photos, PICTURE_SUFFIXES)),
+        "annotations": len(files_below(folders.annotations, (".xml",))),
+    }
     summary.update({name: dict(sorted(counts.items())) for name, counts in result.items()})
     disk.write(task.out("survey.json"), json.dumps(summary, indent=1, sort_keys=True).encode())
     task.metrics(images=summary["pictures"])

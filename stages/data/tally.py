@@ -1,4 +1,5 @@
 """Counting what goes into the records: boxes per class and split, box sizes, findings. It does not grow with them."""
+
 import bisect
 import json
 import math
@@ -75,11 +76,19 @@ class Tally:
         """
         return {
             "format": 1,
-            "classes": [{"id": number, "name": name, "boxes": {split: boxes[split] for split in SPLITS}}
-                        for number, (name, boxes) in enumerate(self.class_boxes.items(), 1)],
+            "classes": [
+                {"id": number, "name": name, "boxes": {split: boxes[split] for split in SPLITS}}
+                for number, (name, boxes) in enumerate(self.class_boxes.items(), 1)
+            ],
             "image_size": list(self.image_size),
-            "splits": {split: {"pictures": self.pictures[split], "shards": shards[split],
-                               "boxes": sum(boxes[split] for boxes in self.class_boxes.values())} for split in SPLITS},
+            "splits": {
+                split: {
+                    "pictures": self.pictures[split],
+                    "shards": shards[split],
+                    "boxes": sum(boxes[split] for boxes in self.class_boxes.values()),
+                }
+                for split in SPLITS
+            },
             "images": self.images,
             "boxes": self.boxes,
             "box_sizes": {"edges": list(SIZE_EDGES), "counts": self.sizes},

@@ -1,4 +1,5 @@
 """tf.train.Example and TFRecord frames without TensorFlow, the same bytes for the same content."""
+
 import struct
 from typing import Any, Dict, Iterator, Sequence
 
@@ -32,11 +33,11 @@ def contents(data: bytes) -> Iterator[bytes]:
     """
     place = 0
     while place < len(data):
-        head = data[place:place + HEAD]
+        head = data[place : place + HEAD]
         if len(head) < HEAD or head[8:] != masked_crc(head[:8]):
             raise ValueError("the record at byte %d has a damaged head" % place)
         end = place + HEAD + struct.unpack("<Q", head[:8])[0]
-        content, tail = data[place + HEAD:end], data[end:end + TAIL]
+        content, tail = data[place + HEAD : end], data[end : end + TAIL]
         if len(tail) < TAIL or tail != masked_crc(content):
             raise ValueError("the record at byte %d is cut off or damaged" % place)
         yield content
@@ -58,8 +59,9 @@ def _declared() -> Any:
         _field(file.message_type.add(name=name), 1, "value", kind, repeated=True, packed=kind != "BYTES")
     feature = file.message_type.add(name="Feature")
     feature.oneof_decl.add(name="kind")
-    for number, (name, kind) in enumerate((("bytes_list", "BytesList"), ("float_list", "FloatList"),
-                                           ("int64_list", "Int64List")), 1):
+    for number, (name, kind) in enumerate(
+        (("bytes_list", "BytesList"), ("float_list", "FloatList"), ("int64_list", "Int64List")), 1
+    ):
         _field(feature, number, name, "MESSAGE", type_name=".nanoforge." + kind, oneof_index=0)
     features = file.message_type.add(name="Features")
     entry = features.nested_type.add(name="FeatureEntry")
@@ -76,8 +78,9 @@ def _declared() -> Any:
 Example = _declared()
 
 
-def example(integers: Dict[str, Sequence[int]], floats: Dict[str, Sequence[float]],
-            texts: Dict[str, Sequence[bytes]]) -> bytes:
+def example(
+    integers: Dict[str, Sequence[int]], floats: Dict[str, Sequence[float]], texts: Dict[str, Sequence[bytes]]
+) -> bytes:
     """A serialized tf.train.Example with these features; an empty list is a feature without values."""
     message = Example()
     for kind, features in (("int64_list", integers), ("float_list", floats), ("bytes_list", texts)):

@@ -3,6 +3,7 @@
 Every function takes dice, a size in pixels and the direction of the light, and gives the thing's colours
 (uint8 [h, w, 3]) and its silhouette (bool [h, w]).
 """
+
 import math
 from typing import Callable, Dict, List, Tuple
 
@@ -18,13 +19,20 @@ WHITE, NIGHT, COFFEE = (244, 243, 238), (28, 29, 34), (66, 38, 22)
 CONES = ((247, 98, 24), (255, 120, 20), (238, 78, 30), (250, 136, 32))
 BANDS = (((0.3, 0.56),), ((0.22, 0.38), (0.54, 0.72)), ((0.34, 0.6),), ((0.26, 0.42), (0.56, 0.7)))
 PLATES = ((38, 38, 42), (60, 56, 54), (226, 88, 28))
-BEACH = (((226, 46, 60), (250, 206, 58), (42, 112, 214)), ((238, 74, 140), (70, 190, 190), (250, 214, 90)),
-         ((36, 160, 92), (246, 196, 50), (222, 52, 52)))
+BEACH = (
+    ((226, 46, 60), (250, 206, 58), (42, 112, 214)),
+    ((238, 74, 140), (70, 190, 190), (250, 214, 90)),
+    ((36, 160, 92), (246, 196, 50), (222, 52, 52)),
+)
 RUBBER = ((208, 40, 52), (186, 214, 52), (214, 58, 140), (118, 62, 178))
 GLAZES = ((70, 152, 170), (54, 92, 160), (232, 232, 226), (120, 168, 130), (92, 124, 190), (38, 66, 104))
 # The corners of an icosahedron, a football's black patches. 1.618 is the golden ratio, 1.902 the corners' length.
-CORNERS = tuple(tuple(value / 1.902 for value in corner) for a in (1.0, -1.0) for b in (1.618, -1.618)
-                for corner in ((0.0, a, b), (a, b, 0.0), (b, 0.0, a)))
+CORNERS = tuple(
+    tuple(value / 1.902 for value in corner)
+    for a in (1.0, -1.0)
+    for b in (1.618, -1.618)
+    for corner in ((0.0, a, b), (a, b, 0.0), (b, 0.0, a))
+)
 
 
 def plane(height: int, width: int) -> Tuple[np.ndarray, np.ndarray]:
@@ -34,8 +42,9 @@ def plane(height: int, width: int) -> Tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def lit(colors: np.ndarray, normal: Tuple[np.ndarray, np.ndarray, np.ndarray], light: Light,
-        gloss: float) -> np.ndarray:
+def lit(
+    colors: np.ndarray, normal: Tuple[np.ndarray, np.ndarray, np.ndarray], light: Light, gloss: float
+) -> np.ndarray:
     """Surface colours under the lamp: Lambert's diffuse light, some sky from everywhere, Blinn's highlight."""
     facing = np.maximum(normal[0] * light[0] + normal[1] * light[1] + normal[2] * light[2], 0)
     halfway = unit((light[0], light[1], light[2] + 1.0))
@@ -65,9 +74,11 @@ def _turned(dice: Dice, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> List[np.
     """The points of the ball in a frame turned by a random quaternion of small whole numbers."""
     a, b, c, d = (dice.between(-9, 9) or 1 for _ in range(4))
     length = a * a + b * b + c * c + d * d
-    rows = ((a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)),
-            (2 * (b * c + a * d), a * a - b * b + c * c - d * d, 2 * (c * d - a * b)),
-            (2 * (b * d - a * c), 2 * (c * d + a * b), a * a - b * b - c * c + d * d))
+    rows = (
+        (a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)),
+        (2 * (b * c + a * d), a * a - b * b + c * c - d * d, 2 * (c * d - a * b)),
+        (2 * (b * d - a * c), 2 * (c * d + a * b), a * a - b * b - c * c + d * d),
+    )
     return [x * (row[0] / length) + y * (row[1] / length) + z * (row[2] / length) for row in rows]
 
 

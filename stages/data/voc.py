@@ -1,4 +1,5 @@
 """Reading PASCAL VOC XML: what labelImg, CVAT, Label Studio and the VOC challenge itself write."""
+
 import math
 from typing import List, NamedTuple, Optional, Tuple
 
@@ -88,9 +89,15 @@ def box_of(element: etree._Element) -> Optional[Box]:
 
 def _object(number: int, element: etree._Element) -> VocObject:
     frame = element.find("bndbox")
-    return VocObject(number, element.sourceline, _text(element, "name"), None if frame is None else box_of(frame),
-                     _text(element, "difficult") == "1", _text(element, "truncated") == "1",
-                     _text(element, "pose") or "Unspecified")
+    return VocObject(
+        number,
+        element.sourceline,
+        _text(element, "name"),
+        None if frame is None else box_of(frame),
+        _text(element, "difficult") == "1",
+        _text(element, "truncated") == "1",
+        _text(element, "pose") or "Unspecified",
+    )
 
 
 def _text(element: etree._Element, path: str) -> str:

@@ -1,4 +1,5 @@
 """The same work on many items, in several processes, in order, with a bounded number of results in memory."""
+
 import multiprocessing
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -29,14 +30,17 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], processe
     try:
         yield from _windowed(pool, function, items, AHEAD * processes)
     except BrokenProcessPool:
-        raise StageFailed("A worker process was killed, most likely for lack of memory: give the stage fewer "
-                          "processors or more memory.") from None
+        raise StageFailed(
+            "A worker process was killed, most likely for lack of memory: give the stage fewer "
+            "processors or more memory."
+        ) from None
     finally:
         pool.shutdown(wait=True)
 
 
-def _windowed(pool: ProcessPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item],
-              window: int) -> Iterator[Result]:
+def _windowed(
+    pool: ProcessPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item], window: int
+) -> Iterator[Result]:
     """Like ``pool.map``, which would hold all results of a dataset in memory when the reader is slow."""
     waiting: Deque["Future[Result]"] = deque()
     for item in items:

@@ -192,8 +192,7 @@ class Engine:
         fits = len(shape) == x.ndim and all(size in (-1, given) for size, given in zip(shape, x.shape))
         if x.dtype != np.float32 or (shape and not fits):
             raise BadInput(
-                "%s: input %s takes float32 %s, not %s %s"
-                % (self.path, name, list(shape), x.dtype, list(x.shape))
+                "%s: input %s takes float32 %s, not %s %s" % (self.path, name, list(shape), x.dtype, list(x.shape))
             )
         return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if name in self._channels_last else x
 

@@ -1,4 +1,5 @@
 """The artifact folders that a report is made of, read and checked where they enter."""
+
 import json
 import os
 from typing import Any, Dict, List, Optional
@@ -43,8 +44,9 @@ class Artifact:
         path = os.path.realpath(os.path.join(self.folder, name))
         inside = path.startswith(os.path.realpath(self.folder) + os.sep)
         if not inside or not os.path.isfile(path):
-            raise BadInput("The %s artifact has no file %s: make it again with ./run %s."
-                           % (self.stage, name, self.stage))
+            raise BadInput(
+                "The %s artifact has no file %s: make it again with ./run %s." % (self.stage, name, self.stage)
+            )
         return path
 
     def document(self, name: str) -> Dict[str, Any]:
@@ -85,8 +87,9 @@ class Artifact:
         return self.document("record.json") if os.path.exists(os.path.join(self.folder, "record.json")) else None
 
     def _unusable(self, name: str, fault: str) -> BadInput:
-        return BadInput("%s of the %s artifact %s: make it again with ./run %s."
-                        % (name, self.stage, fault, self.stage))
+        return BadInput(
+            "%s of the %s artifact %s: make it again with ./run %s." % (name, self.stage, fault, self.stage)
+        )
 
 
 def open_artifacts(inputs: Dict[str, str]) -> Dict[str, Artifact]:
@@ -97,8 +100,10 @@ def open_artifacts(inputs: Dict[str, str]) -> Dict[str, Artifact]:
     """
     unknown = sorted(set(inputs) - set(STAGES))
     if unknown or not inputs:
-        raise BadInput("A report needs at least one artifact of %s%s."
-                       % (", ".join(STAGES), ", and knows nothing of " + ", ".join(unknown) if unknown else ""))
+        raise BadInput(
+            "A report needs at least one artifact of %s%s."
+            % (", ".join(STAGES), ", and knows nothing of " + ", ".join(unknown) if unknown else "")
+        )
     for stage, folder in inputs.items():
         if not os.path.isdir(folder):
             raise BadInput("The %s artifact is no folder: %s." % (stage, folder))

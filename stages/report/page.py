@@ -1,4 +1,5 @@
 """The HTML page: the templates, and how values are written in it."""
+
 import base64
 import hashlib
 import json
@@ -19,13 +20,20 @@ def render(values: Dict[str, Any]) -> str:
     Everything in ``values`` is escaped, except drawings, which are Markup. The policy in the page forbids every
     request, and every script but the one whose digest it names.
     """
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True,
-                                     lstrip_blocks=True, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
     environment.filters.update(figure=figure, share=share, seconds=seconds, size=size, short=short, plain=plain)
     script = _template("report.js.j2")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     return environment.get_template("report.html.j2").render(
-        values, script=Markup(script), script_digest=digest, style=Markup(_template("report.css.j2")))
+        values, script=Markup(script), script_digest=digest, style=Markup(_template("report.css.j2"))
+    )
 
 
 def figure(value: Any) -> str:

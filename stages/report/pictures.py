@@ -1,4 +1,5 @@
 """The sample pictures of the report: which ones, how well each was detected, and their pixels as data URIs."""
+
 import base64
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -59,7 +60,7 @@ def choose(entries: Sequence[Dict[str, Any]], most: int) -> List[Dict[str, Any]]
     ranked = sorted(entries, key=lambda entry: (-entry["mistakes"], entry["file"]))
     if len(ranked) <= most:
         return ranked
-    worst, rest = ranked[:most // 2], ranked[most // 2:]
+    worst, rest = ranked[: most // 2], ranked[most // 2 :]
     wanted = most - len(worst)
     return worst + [rest[index * len(rest) // wanted] for index in range(wanted)]
 
@@ -91,8 +92,10 @@ def thumbnail(artifact: Artifact, name: str) -> str:
     try:
         picture = pixels.decode(data)
     except ValueError as error:
-        raise BadInput("%s of the %s artifact cannot be shown: %s; make it again with ./run %s."
-                       % (name, artifact.stage, error, artifact.stage)) from error
+        raise BadInput(
+            "%s of the %s artifact cannot be shown: %s; make it again with ./run %s."
+            % (name, artifact.stage, error, artifact.stage)
+        ) from error
     height, width = picture.shape[:2]
     scale = min(1.0, LONG_SIDE / max(height, width))
     smaller = pixels.resize(picture, max(1, round(height * scale)), max(1, round(width * scale)))

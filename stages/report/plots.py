@@ -2,6 +2,7 @@
 
 The page is read in light and in dark. So the drawings use stand-in colours, which become CSS variables in the SVG.
 """
+
 import io
 import re
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -14,14 +15,20 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID, FIRST, SECOND = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"
-CSS_COLOURS = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--line)", FIRST: "var(--accent)",
-               SECOND: "var(--second)"}
+CSS_COLOURS = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    GRID: "var(--line)",
+    FIRST: "var(--accent)",
+    SECOND: "var(--second)",
+}
 COCO_SIZES = ((32, "small", "medium"), (96, "medium", "large"))
 HEAT_CELLS = 24
 
 
-def training_plot(training: Sequence[Dict[str, Any]], evaluation: Sequence[Dict[str, Any]],
-                  best: Optional[int]) -> Markup:
+def training_plot(
+    training: Sequence[Dict[str, Any]], evaluation: Sequence[Dict[str, Any]], best: Optional[int]
+) -> Markup:
     """Loss, mAP and learning rate over the steps, one above the other.
 
     Args:
@@ -85,8 +92,9 @@ def centre_heat_map(boxes: np.ndarray, aspect: float) -> Markup:
     cells = np.tile(colour, (HEAT_CELLS, HEAT_CELLS, 1))
     cells[..., 3] = np.round(np.sqrt(counts / max(counts.max(initial=0), 1)), 3)
     axes.pcolormesh(np.linspace(0, 1, HEAT_CELLS + 1), np.linspace(0, 1, HEAT_CELLS + 1), cells)
-    axes.set(xlim=(0, 1), ylim=(1, 0), aspect=aspect, xticks=[], yticks=[], xlabel="left to right",
-             ylabel="bottom to top")
+    axes.set(
+        xlim=(0, 1), ylim=(1, 0), aspect=aspect, xticks=[], yticks=[], xlabel="left to right", ylabel="bottom to top"
+    )
     _dress(axes, frame=True)
     return _svg(figure, "centres", "Heat map of the boxes' centres in the picture")
 
@@ -128,7 +136,7 @@ def _svg(figure: Figure, name: str, label: str) -> Markup:
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         FigureCanvasSVG(figure).print_svg(stream, metadata=undated)
     svg = stream.getvalue()
-    svg = svg[svg.index("<svg"):]
+    svg = svg[svg.index("<svg") :]
     svg = re.sub(r'(\bid="|url\(#|href="#)', r"\g<1>%s-" % name, svg)
     for stand_in, css in CSS_COLOURS.items():
         svg = svg.replace(stand_in, css)

@@ -1,4 +1,5 @@
 """How each artifact came to be, from the record.json that the host wrote beside it."""
+
 from typing import Any, Dict, List, Sequence
 
 from stages.report.artifacts import Artifact
@@ -21,8 +22,11 @@ def warnings_of(history: Sequence[Dict[str, Any]]) -> List[Dict[str, str]]:
     shown = {record["stage"] for record in history}
     for record in history:
         warnings += [{"stage": record["stage"], "text": text} for text in record.get("warnings", [])]
-        warnings += [{"stage": record["stage"], "text": _stranger(source["name"])} for source in record["made_from"]
-                     if source["name"] in shown and source["stage"] is None]
+        warnings += [
+            {"stage": record["stage"], "text": _stranger(source["name"])}
+            for source in record["made_from"]
+            if source["name"] in shown and source["stage"] is None
+        ]
     return warnings
 
 

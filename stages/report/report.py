@@ -1,4 +1,5 @@
 """The stage that tells in one HTML file what was made, how good it is, and how it came to be."""
+
 from typing import Any, Dict
 
 from stages import job as jobs
@@ -27,8 +28,13 @@ def contents(artifacts: Dict[str, Artifact], title: str) -> Dict[str, Any]:
     """Everything that the page shows, by the names the template uses."""
     sections = all_sections(artifacts)
     history = history_of(artifacts)
-    return {"title": title, "sections": sections, "tiles": headline(sections), "history": history,
-            "warnings": warnings_of(history)}
+    return {
+        "title": title,
+        "sections": sections,
+        "tiles": headline(sections),
+        "history": history,
+        "warnings": warnings_of(history),
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 """What each section of the report says: one function per artifact, from its files to the values the page shows."""
+
 import os
 from typing import Any, Dict, List, Optional
 
@@ -9,8 +10,19 @@ from stages.report.artifacts import Artifact
 from stages.report.pictures import sample_pictures, thumbnail
 
 MOST_FINDINGS = 500
-PARITY_KEYS = ("pictures", "detections", "matched", "max_score_diff", "min_iou", "heads", "anchors", "decoded",
-               "excused", "mAP", "worst")
+PARITY_KEYS = (
+    "pictures",
+    "detections",
+    "matched",
+    "max_score_diff",
+    "min_iou",
+    "heads",
+    "anchors",
+    "decoded",
+    "excused",
+    "mAP",
+    "worst",
+)
 
 
 def data_section(records: Artifact) -> Dict[str, Any]:
@@ -78,9 +90,15 @@ def detection_section(detect: Artifact) -> Dict[str, Any]:
         "classes": sorted(found),
         "pictures": len(document["pictures"]),
         "detections": sum(len(entry["detections"]) for entry in document["pictures"]),
-        "videos": [{"file": video["file"], "drawing": video["drawing"], "frames": len(video["frames"]),
-                    "detections": sum(len(frame["detections"]) for frame in video["frames"])}
-                   for video in document.get("videos", [])],
+        "videos": [
+            {
+                "file": video["file"],
+                "drawing": video["drawing"],
+                "frames": len(video["frames"]),
+                "detections": sum(len(frame["detections"]) for frame in video["frames"]),
+            }
+            for video in document.get("videos", [])
+        ],
         "score_threshold": document["score_threshold"],
         "has_truth": any(entry["truth"] is not None for entry in samples),
     }
@@ -104,7 +122,7 @@ def all_sections(artifacts: Dict[str, Artifact]) -> Dict[str, Dict[str, Any]]:
 
 def headline(sections: Dict[str, Dict[str, Any]]) -> List[Dict[str, Any]]:
     """The figures at the top: each with ``label``, ``value``, ``note`` and the section it comes from."""
-    tiles = []  # type: List[Dict[str, Any]]
+    tiles: List[Dict[str, Any]] = []
     if "data" in sections:
         tiles += _data_tiles(sections["data"])
     if "evaluation" in sections or "training" in sections:
@@ -118,8 +136,11 @@ def _data_tiles(data: Dict[str, Any]) -> List[Dict[str, Any]]:
     dataset = data["dataset"]
     split = ", ".join("%d %s" % (dataset["splits"][name]["pictures"], name) for name in data["splits"])
     dropped = "%d dropped" % dataset["dropped"] if dataset["dropped"] else "none dropped"
-    return [_tile("pictures", dataset["images"], split, "data"), _tile("boxes", dataset["boxes"], dropped, "data"),
-            _tile("classes", len(dataset["classes"]), ", ".join(one["name"] for one in dataset["classes"]), "data")]
+    return [
+        _tile("pictures", dataset["images"], split, "data"),
+        _tile("boxes", dataset["boxes"], dropped, "data"),
+        _tile("classes", len(dataset["classes"]), ", ".join(one["name"] for one in dataset["classes"]), "data"),
+    ]
 
 
 def _precision_tiles(evaluation: Optional[Dict[str, Any]], training: Optional[Dict[str, Any]]) -> List[Dict[str, Any]]:
@@ -129,8 +150,10 @@ def _precision_tiles(evaluation: Optional[Dict[str, Any]], training: Optional[Di
         best = [point for point in training["checkpoints"] if point["step"] == training["best"]]  # type: ignore[index]
         figures, section = (best or training["checkpoints"] or [{}])[-1], "training"  # type: ignore[index]
     note = "checkpoint of step %s" % figures.get("step", "–")
-    return [_tile("mAP@0.5", figures.get("mAP@0.5"), note, section),
-            _tile("mAP", figures.get("mAP"), "IoU 0.50 to 0.95", section)]
+    return [
+        _tile("mAP@0.5", figures.get("mAP@0.5"), note, section),
+        _tile("mAP", figures.get("mAP"), "IoU 0.50 to 0.95", section),
+    ]
 
 
 def _conversion_tiles(conversion: Dict[str, Any]) -> List[Dict[str, Any]]:
@@ -138,7 +161,8 @@ def _conversion_tiles(conversion: Dict[str, Any]) -> List[Dict[str, Any]]:
     note = "%d of %d detections" % (parity["matched"], parity["detections"])
     return [
         _tile("parity", _whole_share(parity["matched"], parity["detections"]), note, "conversion"),
-        _tile("model.uff", conversion["bytes"], "for TensorRT on the Jetson Nano", "conversion")]
+        _tile("model.uff", conversion["bytes"], "for TensorRT on the Jetson Nano", "conversion"),
+    ]
 
 
 def _whole_share(part: int, whole: int) -> Optional[str]:

@@ -2,6 +2,7 @@
 
 Importing this package keeps the libraries' noise down; a warning is said once.
 """
+
 import logging
 import os
 import warnings
@@ -15,7 +16,7 @@ class _Once(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._said = set()  # type: set
+        self._said: set = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()

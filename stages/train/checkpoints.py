@@ -1,4 +1,5 @@
 """Checkpoints of a train artifact, or of the scratch folder of a training that still runs: same layout in both."""
+
 import glob
 import json
 import os
@@ -65,8 +66,10 @@ def choose(folder: str, which: Union[str, int]) -> int:
     except ValueError:
         raise BadInput("A checkpoint is best, last or a step, not %r." % which) from None
     if step not in there:
-        raise BadInput("There is no checkpoint of step %d; there are those of %s, best and last."
-                       % (step, ", ".join(str(one) for one in there)))
+        raise BadInput(
+            "There is no checkpoint of step %d; there are those of %s, best and last."
+            % (step, ", ".join(str(one) for one in there))
+        )
     return step
 
 
@@ -81,6 +84,8 @@ def tensorflow_version(folder: str, step: int) -> str:
         with open(path, "rb") as stream:
             meta = meta_graph_pb2.MetaGraphDef.FromString(stream.read())
     except Exception as error:  # OSError, or protobuf's DecodeError
-        raise BadInput("%s cannot be read (%s), so nobody can tell which TensorFlow wrote the checkpoint; train again "
-                       "with TensorFlow %s." % (path, error, tf.VERSION)) from error
+        raise BadInput(
+            "%s cannot be read (%s), so nobody can tell which TensorFlow wrote the checkpoint; train again "
+            "with TensorFlow %s." % (path, error, tf.VERSION)
+        ) from error
     return meta.meta_info_def.tensorflow_version

@@ -1,4 +1,5 @@
 """COCO's metrics of detections, as pycocotools computes them."""
+
 import contextlib
 import io
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
@@ -9,10 +10,16 @@ from pycocotools.cocoeval import COCOeval
 
 MOST_DETECTIONS = 100
 
-Result = NamedTuple("Result", [
-    ("boxes", np.ndarray), ("scores", np.ndarray), ("classes", np.ndarray),
-    ("truth_boxes", np.ndarray), ("truth_classes", np.ndarray),
-])
+Result = NamedTuple(
+    "Result",
+    [
+        ("boxes", np.ndarray),
+        ("scores", np.ndarray),
+        ("classes", np.ndarray),
+        ("truth_boxes", np.ndarray),
+        ("truth_classes", np.ndarray),
+    ],
+)
 """One picture's detections and truth.
 
 boxes, truth_boxes: float32 [n, 4], (ymin, xmin, ymax, xmax) as shares of the picture; scores: float32 [n], 0 to 1;
@@ -29,10 +36,14 @@ def metrics(results: Sequence[Result], classes: Sequence[str]) -> Dict[str, Any]
     precision = evaluator.eval["precision"][:, :, :, 0, -1]  # [IoU threshold, recall, class]; 0: boxes of all areas
     recall = evaluator.eval["recall"][:, :, 0, -1]  # [IoU threshold, class]
     return {
-        "mAP": _mean(precision), "mAP@0.5": _mean(precision[0]), "mAP@0.75": _mean(precision[5]),
+        "mAP": _mean(precision),
+        "mAP@0.5": _mean(precision[0]),
+        "mAP@0.75": _mean(precision[5]),
         "recall@100": _mean(recall),
-        "per_class": {name: {"AP": _mean(precision[:, :, index]), "AP@0.5": _mean(precision[0, :, index])}
-                      for index, name in enumerate(classes)},
+        "per_class": {
+            name: {"AP": _mean(precision[:, :, index]), "AP@0.5": _mean(precision[0, :, index])}
+            for index, name in enumerate(classes)
+        },
     }
 
 
@@ -48,22 +59,37 @@ def _evaluated(results: Sequence[Result], class_count: int) -> COCOeval:
 
 def _truth(results: Sequence[Result], class_count: int) -> COCO:
     return _indexed(
-        [_annotation(picture, box, class_id) for picture, result in enumerate(results)
-         for box, class_id in zip(result.truth_boxes, result.truth_classes)], len(results), class_count)
+        [
+            _annotation(picture, box, class_id)
+            for picture, result in enumerate(results)
+            for box, class_id in zip(result.truth_boxes, result.truth_classes)
+        ],
+        len(results),
+        class_count,
+    )
 
 
 def _detections(results: Sequence[Result]) -> COCO:
     return _indexed(
-        [dict(_annotation(picture, box, class_id), score=float(score)) for picture, result in enumerate(results)
-         for box, class_id, score in zip(result.boxes, result.classes, result.scores)], len(results), 0)
+        [
+            dict(_annotation(picture, box, class_id), score=float(score))
+            for picture, result in enumerate(results)
+            for box, class_id, score in zip(result.boxes, result.classes, result.scores)
+        ],
+        len(results),
+        0,
+    )
 
 
 def _indexed(annotations: List[Dict[str, Any]], pictures: int, class_count: int) -> COCO:
     for number, annotation in enumerate(annotations, 1):
         annotation["id"] = number  # from 1: COCOeval takes 0 for "not matched"
     coco = COCO()
-    coco.dataset = {"images": [{"id": picture} for picture in range(pictures)], "annotations": annotations,
-                    "categories": [{"id": class_id} for class_id in range(1, class_count + 1)]}
+    coco.dataset = {
+        "images": [{"id": picture} for picture in range(pictures)],
+        "annotations": annotations,
+        "categories": [{"id": class_id} for class_id in range(1, class_count + 1)],
+    }
     coco.createIndex()
     return coco
 
@@ -71,8 +97,13 @@ def _indexed(annotations: List[Dict[str, Any]], pictures: int, class_count: int)
 def _annotation(picture: int, box: Sequence[float], class_id: int) -> Dict[str, Any]:
     ymin, xmin, ymax, xmax = (float(edge) for edge in box)
     width, height = xmax - xmin, ymax - ymin
-    return {"image_id": picture, "category_id": int(class_id), "bbox": [xmin, ymin, width, height],
-            "area": width * height, "iscrowd": 0}
+    return {
+        "image_id": picture,
+        "category_id": int(class_id),
+        "bbox": [xmin, ymin, width, height],
+        "area": width * height,
+        "iscrowd": 0,
+    }
 
 
 def _mean(values: np.ndarray) -> Optional[float]:

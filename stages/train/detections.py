@@ -1,4 +1,5 @@
 """Results as ``detections.json``: boxes in pixels of the original pictures."""
+
 import json
 from typing import Any, Dict, List, Sequence
 
@@ -12,11 +13,16 @@ def entry(line: Dict[str, Any], result: Result, classes: Sequence[str], score_th
     kept = [index for index, score in enumerate(result.scores) if score >= score_threshold]
     size = line["width"], line["height"]
     return {
-        "file": line["source_id"], "width": line["width"], "height": line["height"],
-        "detections": [dict(_box(result.boxes[index], result.classes[index], size, classes),
-                            score=float(result.scores[index])) for index in kept],
-        "truth": [_box(box, class_id, size, classes)
-                  for box, class_id in zip(result.truth_boxes, result.truth_classes)],
+        "file": line["source_id"],
+        "width": line["width"],
+        "height": line["height"],
+        "detections": [
+            dict(_box(result.boxes[index], result.classes[index], size, classes), score=float(result.scores[index]))
+            for index in kept
+        ],
+        "truth": [
+            _box(box, class_id, size, classes) for box, class_id in zip(result.truth_boxes, result.truth_classes)
+        ],
         "drawing": None,
     }
 
@@ -30,5 +36,8 @@ def write(path: str, model: str, score_threshold: float, pictures: List[Dict[str
 def _box(box: np.ndarray, class_id: int, size: Sequence[int], classes: Sequence[str]) -> Dict[str, Any]:
     ymin, xmin, ymax, xmax = (float(edge) for edge in box)
     width, height = size
-    return {"class": classes[class_id - 1], "class_id": int(class_id),
-            "box": [xmin * width, ymin * height, xmax * width, ymax * height]}
+    return {
+        "class": classes[class_id - 1],
+        "class_id": int(class_id),
+        "box": [xmin * width, ymin * height, xmax * width, ymax * height],
+    }

@@ -1,4 +1,5 @@
 """Why a training failed or is worthless although it seemed to go well, in words that help."""
+
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -19,11 +20,19 @@ def divergence(event: Diverged, records: Records, size: Tuple[int, int]) -> str:
     """What happened, the likely cause, the pictures to look at; ``size``: height and width that the network sees."""
     suspects = sorted((_smallest_box(line, size) for line in _batch(event, records)), key=_smaller_side)
     small = [suspect for suspect in suspects if suspect.box and _smaller_side(suspect) < SMALL_BOX]
-    cause = ("boxes that are too small at the network's size: correct or remove them" if small else
-             "a learning rate that is too high: try train.learning_rate = %.2g" % (event.learning_rate / 10))
+    cause = (
+        "boxes that are too small at the network's size: correct or remove them"
+        if small
+        else "a learning rate that is too high: try train.learning_rate = %.2g" % (event.learning_rate / 10)
+    )
     named = "; ".join(_words(suspect) for suspect in (small or suspects)[:MOST_NAMED])
     return "The loss became %s in step %d at a learning rate of %.2g. Likely cause: %s. Pictures of that step: %s." % (
-        event.loss, event.step, event.learning_rate, cause, named)
+        event.loss,
+        event.step,
+        event.learning_rate,
+        cause,
+        named,
+    )
 
 
 def is_far_above(inference: float, training: float) -> bool:
@@ -41,10 +50,12 @@ def inference_gap(training: float, inference: float) -> Optional[str]:
     """
     if not is_far_above(inference, training):
         return None
-    return ("The model learned (training loss %.2f) but does not work in inference mode (loss %.2f on the same "
-            "pictures): BatchNorm's moving averages have not followed the weights. Remedy: train longer, or set "
-            "override_base_feature_extractor_hyperparams: true and a smaller batch_norm decay, such as 0.99, in your "
-            "own pipeline config." % (training, inference))
+    return (
+        "The model learned (training loss %.2f) but does not work in inference mode (loss %.2f on the same "
+        "pictures): BatchNorm's moving averages have not followed the weights. Remedy: train longer, or set "
+        "override_base_feature_extractor_hyperparams: true and a smaller batch_norm decay, such as 0.99, in your "
+        "own pipeline config." % (training, inference)
+    )
 
 
 def damaged_shard(paths: Sequence[str]) -> Optional[str]:

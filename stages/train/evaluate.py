@@ -1,4 +1,5 @@
 """Stage: COCO's metrics of a checkpoint on the validation pictures."""
+
 import json
 
 from stages import job as stage
@@ -19,10 +20,17 @@ def main(job: Job) -> None:
     with open(job.out("evaluation.json"), "w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=1, sort_keys=True, ensure_ascii=False)
     lines = trained.records.index[VALIDATION]
-    detections.write(job.out("detections.json"), trained.name, SCORE_THRESHOLD, [
-        detections.entry(line, result, classes, SCORE_THRESHOLD) for line, result in zip(lines, evaluation.results)])
-    job.metrics(step=trained.step, loss=evaluation.loss,
-                **{name: metrics[name] for name in ("mAP", "mAP@0.5", "mAP@0.75", "recall@100")})
+    detections.write(
+        job.out("detections.json"),
+        trained.name,
+        SCORE_THRESHOLD,
+        [detections.entry(line, result, classes, SCORE_THRESHOLD) for line, result in zip(lines, evaluation.results)],
+    )
+    job.metrics(
+        step=trained.step,
+        loss=evaluation.loss,
+        **{name: metrics[name] for name in ("mAP", "mAP@0.5", "mAP@0.75", "recall@100")},
+    )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Building the graph takes most of an evaluation's time, so it is built once, on first use, and kept beside the
 training's.
 """
+
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import numpy as np
@@ -22,10 +23,11 @@ class Evaluator:
     def __init__(self, estimator: tf.estimator.Estimator, input_fn: Callable[[], tf.data.Dataset]) -> None:
         self._estimator = estimator
         self._input_fn = input_fn
-        self._session = None  # type: Optional[tf.Session]
+        self._session: Optional[tf.Session] = None
 
-    def run(self, prefix: str, most: Optional[int] = None,
-            tell: Callable[[int], None] = lambda done: None) -> Evaluation:
+    def run(
+        self, prefix: str, most: Optional[int] = None, tell: Callable[[int], None] = lambda done: None
+    ) -> Evaluation:
         """The mean loss and each picture's result with the checkpoint ``prefix``, for ``most`` pictures or all.
 
         Results stand in the order of the records; ``tell`` is called now and then with the number of pictures done.
@@ -34,7 +36,8 @@ class Evaluator:
             self._build()
         self._saver.restore(self._session, prefix)
         self._session.run(self._iterator.initializer)
-        losses, results = [], []  # type: List[float], List[Result]
+        losses: List[float] = []
+        results: List[Result] = []
         while most is None or len(results) < most:
             try:
                 values = self._session.run(self._fetches)
@@ -79,7 +82,9 @@ def _fetches(spec: tf.estimator.EstimatorSpec, labels: Dict[str, tf.Tensor]) -> 
 def _result(values: Dict[str, Any]) -> Result:
     count, truth_count = int(values["count"]), int(values["truth_count"])
     return Result(
-        boxes=values["boxes"][:count], scores=values["scores"][:count],
+        boxes=values["boxes"][:count],
+        scores=values["scores"][:count],
         classes=values["classes"][:count].astype(np.int64) + 1,
         truth_boxes=values["truth_boxes"][:truth_count],
-        truth_classes=values["truth_classes"][:truth_count].argmax(axis=1) + 1)
+        truth_classes=values["truth_classes"][:truth_count].argmax(axis=1) + 1,
+    )

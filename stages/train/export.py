@@ -1,4 +1,5 @@
 """Stage: freeze a checkpoint into the graph that will be converted, its batch fixed to 1."""
+
 import json
 import os
 import shutil
@@ -43,7 +44,8 @@ def frozen_graph(pipeline: Pipeline, prefix: str) -> tf.GraphDef:
         outputs, _ = exporter.build_detection_graph("image_tensor", model, [1, height, width, 3], "inference_op", None)
         _saver(pipeline).restore(session, prefix)
         definition = tf.graph_util.convert_variables_to_constants(
-            session, graph.as_graph_def(), [tensor.op.name for tensor in outputs.values()])
+            session, graph.as_graph_def(), [tensor.op.name for tensor in outputs.values()]
+        )
     for node in definition.node:
         node.device = ""
     return definition
@@ -58,8 +60,10 @@ def _saver(pipeline: Pipeline) -> tf.train.Saver:
 def _check_writer(trained: Trained) -> None:
     version = checkpoints.tensorflow_version(trained.folder, trained.step)
     if version.split(".")[:2] != tf.VERSION.split(".")[:2]:
-        raise BadInput("The checkpoint %s was written by TensorFlow %s: its graph may hold operations that UFF cannot "
-                       "read; train with TensorFlow %s." % (trained.name, version or "unknown", tf.VERSION))
+        raise BadInput(
+            "The checkpoint %s was written by TensorFlow %s: its graph may hold operations that UFF cannot "
+            "read; train with TensorFlow %s." % (trained.name, version or "unknown", tf.VERSION)
+        )
 
 
 def _patch(pipeline: Pipeline, parameters: Dict[str, Any]) -> None:
@@ -72,10 +76,15 @@ def _patch(pipeline: Pipeline, parameters: Dict[str, Any]) -> None:
 
 def _describe(job: Job, trained: Trained) -> None:
     document = {
-        "checkpoint": trained.name, "step": trained.step, "tensorflow": tf.VERSION,
-        "classes": trained.records.classes, "input_size": list(pipeline_config.input_size(trained.pipeline)),
-        "score_threshold": job.parameters["score_threshold"], "iou_threshold": job.parameters["iou_threshold"],
-        "max_detections": job.parameters["max_detections"], "bytes": os.path.getsize(job.out(GRAPH)),
+        "checkpoint": trained.name,
+        "step": trained.step,
+        "tensorflow": tf.VERSION,
+        "classes": trained.records.classes,
+        "input_size": list(pipeline_config.input_size(trained.pipeline)),
+        "score_threshold": job.parameters["score_threshold"],
+        "iou_threshold": job.parameters["iou_threshold"],
+        "max_detections": job.parameters["max_detections"],
+        "bytes": os.path.getsize(job.out(GRAPH)),
     }
     with open(job.out("export.json"), "w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=1, sort_keys=True, ensure_ascii=False)

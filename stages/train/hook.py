@@ -1,4 +1,5 @@
 """What happens between a training's steps: progress, events, checkpoints, evaluations, and the end if it diverges."""
+
 import os
 import time
 from typing import Any, Callable
@@ -13,6 +14,7 @@ from stages.train.model import LEARNING_RATE, PICTURES, TOTAL_LOSS
 SUMMARY_EVERY = 20
 SAVE_SECONDS = 60.0  # so that a kill costs a minute
 PROGRESS_SECONDS = 1.0
+
 
 class Diverged(Exception):
     """The loss became infinite or no number.
@@ -36,8 +38,9 @@ class TrainingHook(tf.train.SessionRunHook):
     step, evaluates there without leaving the session.
     """
 
-    def __init__(self, ledger: Ledger, evaluate_every: int, evaluate: Callable[[int], None],
-                 tell: Callable[[int, float], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, evaluate_every: int, evaluate: Callable[[int], None], tell: Callable[[int, float], None]
+    ) -> None:
         """``evaluate(step)`` takes a saved checkpoint; ``tell(step, learning_rate)`` reports progress now and then."""
         self._ledger, self._every, self._evaluate, self._tell = ledger, evaluate_every, evaluate, tell
         self._step = 0
@@ -48,9 +51,11 @@ class TrainingHook(tf.train.SessionRunHook):
         self._saver = tf.train.Saver(max_to_keep=None, save_relative_paths=True)
         self._global_step = tf.train.get_global_step()
         self._summaries = tf.summary.merge_all()
-        self._values = {"loss": graph.get_tensor_by_name(TOTAL_LOSS),
-                        "learning_rate": graph.get_tensor_by_name(LEARNING_RATE),
-                        "pictures": graph.get_collection(PICTURES)[0]}
+        self._values = {
+            "loss": graph.get_tensor_by_name(TOTAL_LOSS),
+            "learning_rate": graph.get_tensor_by_name(LEARNING_RATE),
+            "pictures": graph.get_collection(PICTURES)[0],
+        }
 
     def after_create_session(self, session: tf.Session, coord: Any) -> None:
         self._step = int(session.run(self._global_step))

@@ -1,9 +1,10 @@
 """What a training has come to so far, kept in its scratch folder so that a killed one goes on."""
+
 import json
 import math
 import os
 from collections import deque
-from typing import Any, Dict, List, Optional
+from typing import Any, Deque, Dict, List, Optional
 
 from stages.train import checkpoints
 
@@ -21,7 +22,7 @@ class Ledger:
         self.steps = steps
         self._keep = keep
         self._stride = -(-steps // POINTS)
-        self._losses = deque(maxlen=max(self._stride, RECENT))  # type: Deque[float]
+        self._losses: Deque[float] = deque(maxlen=max(self._stride, RECENT))
         there = checkpoints.steps(folder)
         self.saved = there[-1] if there else 0
         self._history = _before(_read(os.path.join(folder, HISTORY)), self.saved)
@@ -32,7 +33,8 @@ class Ledger:
         self._losses.append(loss)
         if step % self._stride == 0 or step == self.steps:
             self._history["training"].append(
-                {"step": step, "loss": self.recent_loss(self._stride), "learning_rate": learning_rate})
+                {"step": step, "loss": self.recent_loss(self._stride), "learning_rate": learning_rate}
+            )
 
     def recent_loss(self, count: int = RECENT) -> float:
         """The mean of the last losses of this run, at most ``count``."""
@@ -56,14 +58,20 @@ class Ledger:
 
     def add_evaluation(self, step: int, loss: float, metrics: Dict[str, Any]) -> None:
         """A saved checkpoint was evaluated on the validation pictures; it stays while among the last, or the best."""
-        figures = {"step": step, "loss": loss if math.isfinite(loss) else None,
-                   "mAP": metrics["mAP"], "mAP@0.5": metrics["mAP@0.5"]}
+        figures = {
+            "step": step,
+            "loss": loss if math.isfinite(loss) else None,
+            "mAP": metrics["mAP"],
+            "mAP@0.5": metrics["mAP@0.5"],
+        }
         self._history["evaluation"].append(figures)
         entries = self._checkpoints["checkpoints"] + [dict(figures, prefix=checkpoints.prefix(step))]
         best = max(entries, key=lambda entry: (entry["mAP"] or 0.0, entry["step"]))
         self._checkpoints.update(
-            best=best["step"], last=step,
-            checkpoints=[entry for entry in entries if entry in entries[-self._keep:] or entry is best])
+            best=best["step"],
+            last=step,
+            checkpoints=[entry for entry in entries if entry in entries[-self._keep :] or entry is best],
+        )
         self.add_save(step)
 
     def is_evaluated(self, step: int) -> bool:

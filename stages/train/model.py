@@ -1,4 +1,5 @@
 """model_lib's estimator for a pipeline config, on this machine's processors."""
+
 import os
 from typing import Any, Callable, Dict, NamedTuple
 
@@ -14,19 +15,23 @@ TOTAL_LOSS = "total_loss:0"  # named so by model_lib
 LEARNING_RATE = "learning_rate:0"  # named so by object_detection's optimizer_builder
 PICTURES = "nanoforge_pictures"  # collection of a training graph: object_detection's hashes of a batch's source ids
 
-Model = NamedTuple("Model", [
-    ("estimator", tf.estimator.Estimator),
-    ("training_input", Callable[[], tf.data.Dataset]),
-    ("training_pictures", Callable[[], tf.data.Dataset]),
-    ("validation_pictures", Callable[[], tf.data.Dataset]),
-])
+Model = NamedTuple(
+    "Model",
+    [
+        ("estimator", tf.estimator.Estimator),
+        ("training_input", Callable[[], tf.data.Dataset]),
+        ("training_pictures", Callable[[], tf.data.Dataset]),
+        ("validation_pictures", Callable[[], tf.data.Dataset]),
+    ],
+)
 """The estimator and its input functions: shuffled and augmented batches to train on, and one pass over either split."""
 
 
 def session_config(cpus: int) -> tf.ConfigProto:
     """One thread pool of ``cpus`` threads inside operations and one between them; GPU memory taken as needed."""
-    config = tf.ConfigProto(intra_op_parallelism_threads=cpus, inter_op_parallelism_threads=cpus,
-                            allow_soft_placement=True)
+    config = tf.ConfigProto(
+        intra_op_parallelism_threads=cpus, inter_op_parallelism_threads=cpus, allow_soft_placement=True
+    )
     config.gpu_options.allow_growth = True
     return config
 
@@ -37,16 +42,30 @@ def build(pipeline: Pipeline, folder: str, seed: int, cpus: int) -> Model:
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, "located.config")
     pipeline_config.write(pipeline, path)
-    made = _created(path, tf.estimator.RunConfig(
-        model_dir=folder, tf_random_seed=seed, session_config=session_config(cpus), save_checkpoints_steps=None,
-        save_checkpoints_secs=None, save_summary_steps=None, log_step_count_steps=None))
+    made = _created(
+        path,
+        tf.estimator.RunConfig(
+            model_dir=folder,
+            tf_random_seed=seed,
+            session_config=session_config(cpus),
+            save_checkpoints_steps=None,
+            save_checkpoints_secs=None,
+            save_summary_steps=None,
+            log_step_count_steps=None,
+        ),
+    )
     return Model(made["estimator"], made["train_input_fn"], made["eval_on_train_input_fn"], made["eval_input_fns"][0])
 
 
 def _created(path: str, run_config: tf.estimator.RunConfig) -> Dict[str, Any]:
     return model_lib.create_estimator_and_inputs(
-        run_config=run_config, hparams=tf.contrib.training.HParams(load_pretrained=True), pipeline_config_path=path,
-        sample_1_of_n_eval_examples=1, sample_1_of_n_eval_on_train_examples=1, model_fn_creator=_quick_on_cpu)
+        run_config=run_config,
+        hparams=tf.contrib.training.HParams(load_pretrained=True),
+        pipeline_config_path=path,
+        sample_1_of_n_eval_examples=1,
+        sample_1_of_n_eval_on_train_examples=1,
+        model_fn_creator=_quick_on_cpu,
+    )
 
 
 def _quick_on_cpu(*arguments: Any) -> Callable[..., tf.estimator.EstimatorSpec]:

@@ -2,6 +2,7 @@
 
 In an artifact its paths are bare file names; ``located`` makes them absolute for one run.
 """
+
 import difflib
 import os
 from typing import Any, Dict, List, Optional, Tuple
@@ -145,11 +146,19 @@ def generate(parameters: Dict[str, Any], records: Records) -> Pipeline:
     decay = batch_norm_decay(parameters["steps"], parameters["evaluate_every"])
     height, width = parameters["input_size"]
     pipeline = Pipeline()
-    text_format.Merge(MODEL % dict(
-        ARCHITECTURES[architecture], num_classes=len(records.classes), height=height, width=width,
-        extractor=EXTRACTOR_TYPES.get(architecture, architecture),
-        depth_multiplier=float(parameters["depth_multiplier"]), hyperparams=HYPERPARAMS % {"decay": decay},
-    ), pipeline.model)
+    text_format.Merge(
+        MODEL
+        % dict(
+            ARCHITECTURES[architecture],
+            num_classes=len(records.classes),
+            height=height,
+            width=width,
+            extractor=EXTRACTOR_TYPES.get(architecture, architecture),
+            depth_multiplier=float(parameters["depth_multiplier"]),
+            hyperparams=HYPERPARAMS % {"decay": decay},
+        ),
+        pipeline.model,
+    )
     text_format.Merge(TRAIN % dict(parameters, warmup_rate=parameters["learning_rate"] / 10.0), pipeline.train_config)
     for name in parameters["augmentation"]:
         _add_augmentation(pipeline, name)
@@ -209,9 +218,10 @@ def input_size(pipeline: Pipeline) -> Tuple[int, int]:
 def _with_bare_inputs(pipeline: Pipeline, records: Records) -> Pipeline:
     """Let the config read the records: every picture, in an order that only the seed decides."""
     del pipeline.eval_input_reader[1:]
-    readers = ((pipeline.train_input_reader, TRAINING),
-               (pipeline.eval_input_reader[0] if pipeline.eval_input_reader else pipeline.eval_input_reader.add(),
-                VALIDATION))
+    readers = (
+        (pipeline.train_input_reader, TRAINING),
+        (pipeline.eval_input_reader[0] if pipeline.eval_input_reader else pipeline.eval_input_reader.add(), VALIDATION),
+    )
     for reader, split in readers:
         reader.label_map_path = LABEL_MAP
         reader.tf_record_input_reader.ClearField("input_path")
@@ -243,9 +253,16 @@ def _check_model(path: str, pipeline: Pipeline, records: Records) -> None:
     if pipeline.model.ssd.image_resizer.WhichOneof("image_resizer_oneof") != "fixed_shape_resizer":
         raise BadInput("%s must use a fixed_shape_resizer: the Jetson's engine has one input size." % path)
     if pipeline.model.ssd.num_classes != len(records.classes):
-        raise BadInput("%s says num_classes: %d but the records have %d (%s): set num_classes: %d." % (
-            path, pipeline.model.ssd.num_classes, len(records.classes), ", ".join(records.classes),
-            len(records.classes)))
+        raise BadInput(
+            "%s says num_classes: %d but the records have %d (%s): set num_classes: %d."
+            % (
+                path,
+                pipeline.model.ssd.num_classes,
+                len(records.classes),
+                ", ".join(records.classes),
+                len(records.classes),
+            )
+        )
 
 
 def _check_known(what: str, name: str, known: List[str]) -> None:

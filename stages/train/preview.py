@@ -1,4 +1,5 @@
 """Stage: validation pictures with truth and detections, from any checkpoint, also while training goes on."""
+
 import os
 from typing import Any, Dict, Tuple
 
@@ -42,8 +43,9 @@ def _drawing(records: Records, line: Dict[str, Any], entry: Dict[str, Any]) -> n
     height, width = (max(1, int(round(side * scale))) for side in (line["height"], line["width"]))
     picture = pixels.resize(_pixels(records, line), height, width)
     shares = width / line["width"], height / line["height"]
-    return drawing.draw(picture, [_scaled(one, shares) for one in entry["detections"]],
-                        [_scaled(one, shares) for one in entry["truth"]])
+    return drawing.draw(
+        picture, [_scaled(one, shares) for one in entry["detections"]], [_scaled(one, shares) for one in entry["truth"]]
+    )
 
 
 def _scaled(box: Dict[str, Any], shares: Tuple[float, float]) -> Dict[str, Any]:

@@ -5,6 +5,7 @@ operations then meet the pictures in another order in every run. Here one thread
 Besides, a dataset's map function has a graph of its own that does not know the training graph's seed, and
 TensorFlow 1.12's operation behind random crops ignores a graph's seed: both are given one here.
 """
+
 import contextlib
 import functools
 import itertools
@@ -21,8 +22,11 @@ def install() -> None:
     inputs.INPUT_BUILDER_UTIL_MAP["dataset_build"] = build
 
 
-def build(config: input_reader_pb2.InputReader, batch_size: Optional[int] = None,
-          transform_input_data_fn: Optional[Callable[[Any], Any]] = None) -> tf.data.Dataset:
+def build(
+    config: input_reader_pb2.InputReader,
+    batch_size: Optional[int] = None,
+    transform_input_data_fn: Optional[Callable[[Any], Any]] = None,
+) -> tf.data.Dataset:
     """The dataset of ``config``: every picture once per epoch, shuffled anew in each if it says so, in whole batches.
 
     Same signature and elements as ``object_detection.builders.dataset_builder.build``.

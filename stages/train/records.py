@@ -1,4 +1,5 @@
 """A records artifact as training reads it: its classes, its shards, its index."""
+
 import json
 import os
 from typing import Any, Dict, List
@@ -30,8 +31,9 @@ class Records:
         self.index = {split: [line for line in lines if line["split"] == split] for split in (TRAINING, VALIDATION)}
         for split, pictures in self.index.items():
             if not pictures:
-                raise BadInput("The records hold no %s picture: add photos or change records.validation_fraction."
-                               % split)
+                raise BadInput(
+                    "The records hold no %s picture: add photos or change records.validation_fraction." % split
+                )
         _check_sizes(folder, lines)
 
     def shards(self, split: str) -> List[str]:
@@ -65,7 +67,7 @@ def _index(folder: str) -> List[Dict[str, Any]]:
 
 
 def _check_sizes(folder: str, lines: List[Dict[str, Any]]) -> None:
-    ends = {}  # type: Dict[str, int]
+    ends: Dict[str, int] = {}
     for line in lines:
         ends[line["shard"]] = max(ends.get(line["shard"], 0), line["offset"] + line["length"])
     for shard, end in ends.items():
@@ -74,5 +76,7 @@ def _check_sizes(folder: str, lines: List[Dict[str, Any]]) -> None:
         if size is None:
             raise BadInput("The shard %s is missing in %s: run records again." % (shard, folder))
         if size != end:
-            raise BadInput("The shard %s in %s has %d bytes instead of %d (cut off?): run records again."
-                           % (shard, folder, size, end))
+            raise BadInput(
+                "The shard %s in %s has %d bytes instead of %d (cut off?): run records again."
+                % (shard, folder, size, end)
+            )

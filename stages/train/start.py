@@ -1,4 +1,5 @@
 """The checkpoint that a training starts from: what of it fits the model, said before hours are spent."""
+
 import os
 from typing import Dict, List, Optional
 
@@ -50,14 +51,20 @@ def _compare(job: Job, name: str, shapes: Shapes, pipeline: Pipeline) -> None:
     fitting = [variable for variable in extractor if shapes.get(variable) == model[variable]]
     theirs, ours = classes_of(shapes), pipeline.model.ssd.num_classes
     if not fitting:
-        raise BadInput("The checkpoint %s (%s classes) fits no weight of this model (%d classes): choose the "
-                       "architecture and depth multiplier it was made with." % (name, theirs or "unknown", ours))
+        raise BadInput(
+            "The checkpoint %s (%s classes) fits no weight of this model (%d classes): choose the "
+            "architecture and depth multiplier it was made with." % (name, theirs or "unknown", ours)
+        )
     if len(fitting) < len(extractor):
-        job.warn("The checkpoint %s fits %d of the feature extractor's %d variables; the others start at random."
-                 % (name, len(fitting), len(extractor)))
+        job.warn(
+            "The checkpoint %s fits %d of the feature extractor's %d variables; the others start at random."
+            % (name, len(fitting), len(extractor))
+        )
     if theirs is not None and theirs != ours:
-        job.warn("The checkpoint %s tells %d classes apart and the records have %d: the class heads start at random."
-                 % (name, theirs, ours))
+        job.warn(
+            "The checkpoint %s tells %d classes apart and the records have %d: the class heads start at random."
+            % (name, theirs, ours)
+        )
 
 
 def _shapes(prefix: str) -> Shapes:

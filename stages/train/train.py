@@ -1,4 +1,5 @@
 """Stage: train the detector, evaluate it on the way, keep the best."""
+
 import os
 import shutil
 
@@ -31,8 +32,10 @@ def main(job: Job) -> None:
     except tf.errors.DataLossError as error:
         raise BadInput(_damage(records, error)) from error
     except tf.errors.ResourceExhaustedError as error:
-        raise StageFailed("Out of memory: choose a smaller train.batch_size (%d now) or model.input_size."
-                          % pipeline.train_config.batch_size) from error
+        raise StageFailed(
+            "Out of memory: choose a smaller train.batch_size (%d now) or model.input_size."
+            % pipeline.train_config.batch_size
+        ) from error
     training.warn_of_gap()
     training.deliver()
 
@@ -45,8 +48,9 @@ class Training:
         keep = job.parameters["keep_checkpoints"]
         self._ledger = Ledger(job.scratch, pipeline.train_config.num_steps, keep)
         # Another seed where a killed training goes on: it would see the same pictures in the same order again.
-        self._model = model.build(pipeline, os.path.join(job.scratch, "checkpoints"),
-                                  job.parameters["seed"] + self._ledger.saved, job.cpus)
+        self._model = model.build(
+            pipeline, os.path.join(job.scratch, "checkpoints"), job.parameters["seed"] + self._ledger.saved, job.cpus
+        )
         self._validation = Evaluator(self._model.estimator, self._model.validation_pictures)
         self._events = tf.summary.FileWriter(os.path.join(job.scratch, "events", "validation"))
 
@@ -77,17 +81,26 @@ class Training:
     def deliver(self) -> None:
         """Copy what belongs to the artifact from the scratch folder to the output."""
         scratch = self._job.scratch
-        events = [os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(scratch, "events"))
-                  for name in names]
+        events = [
+            os.path.join(folder, name)
+            for folder, _, names in os.walk(os.path.join(scratch, "events"))
+            for name in names
+        ]
         for path in self._ledger.files() + events + [os.path.join(scratch, CONFIG)]:
             shutil.copyfile(path, self._job.out(os.path.relpath(path, scratch)))
         best = self._ledger.entry("best")
-        self._job.metrics(steps=self._ledger.steps, best=best["step"], loss=best["loss"], mAP=best["mAP"],
-                          **{"mAP@0.5": best["mAP@0.5"]})
+        self._job.metrics(
+            steps=self._ledger.steps,
+            best=best["step"],
+            loss=best["loss"],
+            mAP=best["mAP"],
+            **{"mAP@0.5": best["mAP@0.5"]},
+        )
 
     def _evaluate(self, step: int) -> None:
         evaluation = self._validation.run(
-            self._prefix(step), tell=lambda done: self._job.progress(step, self._ledger.steps, "evaluating: %d" % done))
+            self._prefix(step), tell=lambda done: self._job.progress(step, self._ledger.steps, "evaluating: %d" % done)
+        )
         metrics = coco.metrics(evaluation.results, self._classes)
         self._ledger.add_evaluation(step, evaluation.loss, metrics)
         values = [tf.Summary.Value(tag=tag, simple_value=metrics[tag] or 0.0) for tag in ("mAP", "mAP@0.5", "mAP@0.75")]
@@ -112,8 +125,9 @@ def _pipeline(job: Job, records: Records) -> Pipeline:
 
 
 def _damage(records: Records, error: tf.errors.DataLossError) -> str:
-    path = diagnosis.damaged_shard([os.path.join(records.folder, shard) for split in (TRAINING, VALIDATION)
-                                    for shard in records.shards(split)])
+    path = diagnosis.damaged_shard(
+        [os.path.join(records.folder, shard) for split in (TRAINING, VALIDATION) for shard in records.shards(split)]
+    )
     return "The shard %s is damaged (%s): run records again." % (path, error.message.split("\n")[0])
 
 

@@ -1,4 +1,5 @@
 """A train artifact, or the scratch folder of a training that still runs, as the stages after it read it."""
+
 import os
 from typing import Optional
 
@@ -53,13 +54,18 @@ class Trained:
         total = len(self.records.index[VALIDATION]) if most is None else most
         try:
             return Evaluator(made.estimator, made.validation_pictures).run(
-                self.prefix, most, lambda done: self._job.progress(done, total, "pictures"))
+                self.prefix, most, lambda done: self._job.progress(done, total, "pictures")
+            )
         except (tf.errors.NotFoundError, tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
-            raise BadInput("The checkpoint %s does not fit %s, or is damaged: %s"
-                           % (self.prefix, CONFIG, error.message.split("\n")[0])) from error
+            raise BadInput(
+                "The checkpoint %s does not fit %s, or is damaged: %s"
+                % (self.prefix, CONFIG, error.message.split("\n")[0])
+            ) from error
 
 
 def _check_classes(pipeline: Pipeline, records: Records) -> None:
     if pipeline.model.ssd.num_classes != len(records.classes):
-        raise BadInput("The model was trained for %d classes and the records have %d (%s): run train again."
-                       % (pipeline.model.ssd.num_classes, len(records.classes), ", ".join(records.classes)))
+        raise BadInput(
+            "The model was trained for %d classes and the records have %d (%s): run train again."
+            % (pipeline.model.ssd.num_classes, len(records.classes), ", ".join(records.classes))
+        )

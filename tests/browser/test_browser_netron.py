@@ -2,6 +2,7 @@
 
 The graph is exported and converted by the train environment's Python, NANOFORGE_TRAIN_PYTHON.
 """
+
 import collections
 import json
 import os

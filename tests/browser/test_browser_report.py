@@ -2,6 +2,7 @@
 
 Runs in the host's test environment. The report is made by the data environment's Python, NANOFORGE_DATA_PYTHON.
 """
+
 import os
 import re
 import shutil
@@ -14,8 +15,15 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 SECTIONS = ("detection", "data", "training", "evaluation", "export", "audit", "conversion", "provenance")
-CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                  "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 FIRST_CARDS = 9
 
 pytestmark = pytest.mark.browser
@@ -49,8 +57,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def open_page(browser: Browser, report_url: str) -> Iterator[Callable[..., Page]]:
     """Opens the report; at the end of the test there must be no error, and no request but for the file itself."""
-    troubles = []  # type: List[str]
-    requests = []  # type: List[str]
+    troubles: List[str] = []
+    requests: List[str] = []
     contexts = []
 
     def open_report(width: int = 1280, height: int = 900, **options: Any) -> Page:
@@ -84,8 +92,8 @@ def reads(page: Page, value: str) -> float:
 
 def set_score(page: Page, value: str) -> None:
     page.locator("input[name=score]").evaluate(
-        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input', {bubbles: true})); }",
-        value)
+        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input', {bubbles: true})); }", value
+    )
 
 
 def test_every_section_is_seen_and_every_picture_loads(open_page: Callable) -> None:
@@ -166,7 +174,8 @@ def test_keyboard_reaches_and_enlarges_a_picture(open_page: Callable) -> None:
 def test_no_headline_figure_leaves_its_tile(open_page: Callable) -> None:
     for width in (320, 390, 1280):
         tiles = open_page(width).eval_on_selector_all(
-            ".tiles b", "figures => figures.map(figure => figure.scrollWidth - figure.clientWidth)")
+            ".tiles b", "figures => figures.map(figure => figure.scrollWidth - figure.clientWidth)"
+        )
         assert len(tiles) == 7 and max(tiles) <= 0
 
 

@@ -1,4 +1,5 @@
 """Frozen graphs to convert: tiny SSDs, made by object_detection's own model builder, with random weights."""
+
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import tensorflow as tf
 from ssd_graphs import ARCHITECTURES, build, pipeline
 
 Exported = NamedTuple("Exported", [("graph", str), ("config", str), ("classes", int)])
+
 
 @pytest.fixture(scope="session")
 def export(tmp_path_factory: Any) -> Callable[..., Exported]:
@@ -24,8 +26,9 @@ def export(tmp_path_factory: Any) -> Callable[..., Exported]:
             (folder / "pipeline.config").write_text(pipeline(**values))
             definition = build(pipeline(**values), fixed)
             (folder / "frozen_inference_graph.pb").write_bytes(definition.SerializeToString(deterministic=True))
-            made[key] = Exported(str(folder / "frozen_inference_graph.pb"), str(folder / "pipeline.config"),
-                                 values.get("classes", 2))
+            made[key] = Exported(
+                str(folder / "frozen_inference_graph.pb"), str(folder / "pipeline.config"), values.get("classes", 2)
+            )
         return made[key]
 
     return export_once
@@ -56,14 +59,29 @@ def run_stage(tmp_path: Any) -> Callable[..., Ran]:
         output.mkdir()
         scratch.mkdir()
         job = tmp_path / (name + ".json")
-        job.write_text(json.dumps({"stage": stage, "inputs": inputs, "output": str(output), "scratch": str(scratch),
-                                   "parameters": parameters or {}, "cpus": 1}))
+        job.write_text(
+            json.dumps(
+                {
+                    "stage": stage,
+                    "inputs": inputs,
+                    "output": str(output),
+                    "scratch": str(scratch),
+                    "parameters": parameters or {},
+                    "cpus": 1,
+                }
+            )
+        )
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        done = subprocess.run([sys.executable, "-m", "stages.convert." + stage, str(job)], cwd=root,
-                              env=dict(os.environ, PYTHONPATH=root, PYTHONHASHSEED=hash_seed),
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "stages.convert." + stage, str(job)],
+            cwd=root,
+            env=dict(os.environ, PYTHONPATH=root, PYTHONHASHSEED=hash_seed),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            universal_newlines=True,
+        )
         mark = "::nanoforge:: "
-        events = [json.loads(line[len(mark):]) for line in done.stdout.splitlines() if line.startswith(mark)]
+        events = [json.loads(line[len(mark) :]) for line in done.stdout.splitlines() if line.startswith(mark)]
         return Ran(done.returncode, events, done.stdout, str(output))
 
     return run

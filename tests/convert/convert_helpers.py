@@ -1,4 +1,5 @@
 """Ways to change a graph, and a form of a UFF message in which names do not count."""
+
 import random
 from typing import Any, Dict, List
 
@@ -24,7 +25,7 @@ def copy(definition: Any) -> Any:
 def renamed(definition: Any, seed: int) -> Any:
     """The same graph under random names and in random order of nodes."""
     chance = random.Random(seed)
-    names = {node.name: "n%d_%d" % (chance.randrange(10 ** 6), number) for number, node in enumerate(definition.node)}
+    names = {node.name: "n%d_%d" % (chance.randrange(10**6), number) for number, node in enumerate(definition.node)}
     made = tf.GraphDef()
     for node in chance.sample(list(definition.node), len(definition.node)):
         new = made.node.add()
@@ -50,8 +51,14 @@ def nameless(meta: Any) -> List[Any]:
         source = meta.referenced_data[data.ref] if data.WhichOneof("data_oneof") == "ref" else data
         return source.SerializeToString(deterministic=True)
 
-    return [(node.operation, [position[name] for name in node.inputs],
-             sorted((name, value(data)) for name, data in node.fields.items())) for node in meta.graphs[0].nodes]
+    return [
+        (
+            node.operation,
+            [position[name] for name in node.inputs],
+            sorted((name, value(data)) for name, data in node.fields.items()),
+        )
+        for node in meta.graphs[0].nodes
+    ]
 
 
 def aged(definition: Any, suppression: str = "NonMaxSuppressionV5") -> Any:

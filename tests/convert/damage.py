@@ -1,4 +1,5 @@
 """Graphs damaged at random, each by one number: the same number makes the same damage on every machine."""
+
 import random
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -8,8 +9,25 @@ import tensorflow as tf
 
 from stages.convert.graph import data_inputs
 
-OPS = ("Relu", "Relu6", "Softsign", "Sigmoid", "Add", "AddV2", "Mul", "Identity", "Shape", "FusedBatchNormV3", "Conv2D",
-       "Const", "Placeholder", "Reshape", "Softmax", "NonMaxSuppressionV5", "NoSuchOperation")
+OPS = (
+    "Relu",
+    "Relu6",
+    "Softsign",
+    "Sigmoid",
+    "Add",
+    "AddV2",
+    "Mul",
+    "Identity",
+    "Shape",
+    "FusedBatchNormV3",
+    "Conv2D",
+    "Const",
+    "Placeholder",
+    "Reshape",
+    "Softmax",
+    "NonMaxSuppressionV5",
+    "NoSuchOperation",
+)
 
 
 def damaged(definition: Any, number: int) -> Tuple[str, bytes]:
@@ -51,7 +69,7 @@ def _read_another_node(made: Any, chance: random.Random) -> None:
 
 def _read_another_output(made: Any, chance: random.Random) -> None:
     node = _node(made, chance, data_inputs)
-    node.input[0] = "%s:%d" % (node.input[0].split(":")[0], chance.choice((1, 2, 7, 2 ** 31, 2 ** 70)))
+    node.input[0] = "%s:%d" % (node.input[0].split(":")[0], chance.choice((1, 2, 7, 2**31, 2**70)))
 
 
 def _close_a_cycle(made: Any, chance: random.Random) -> None:
@@ -70,17 +88,24 @@ def _close_a_cycle(made: Any, chance: random.Random) -> None:
 def _change_a_shape(made: Any, chance: random.Random) -> None:
     node = _node(made, chance, lambda one: one.op == "Const" and one.attr["value"].tensor.tensor_shape.dim)
     dims = node.attr["value"].tensor.tensor_shape.dim
-    chance.choice(list(dims)).size = chance.choice((-2 ** 40, -1, 0, 1, 2, 5, 300, 2 ** 31, 2 ** 62))
+    chance.choice(list(dims)).size = chance.choice((-(2**40), -1, 0, 1, 2, 5, 300, 2**31, 2**62))
 
 
 def _change_the_input(made: Any, chance: random.Random) -> None:
     dims = _node(made, chance, lambda one: one.op == "Placeholder").attr["shape"].shape.dim
-    chance.choice(list(dims)).size = chance.choice((-1, 0, 1, 2, 4, 127, 2 ** 31, 2 ** 62))
+    chance.choice(list(dims)).size = chance.choice((-1, 0, 1, 2, 4, 127, 2**31, 2**62))
 
 
 def _change_weights(made: Any, chance: random.Random) -> None:
-    node = _node(made, chance, lambda one: one.op == "Const" and len(one.attr["value"].tensor.tensor_content) > 15
-                 and one.attr["dtype"].type == tf.float32.as_datatype_enum)
+    node = _node(
+        made,
+        chance,
+        lambda one: (
+            one.op == "Const"
+            and len(one.attr["value"].tensor.tensor_content) > 15
+            and one.attr["dtype"].type == tf.float32.as_datatype_enum
+        ),
+    )
     tensor = node.attr["value"].tensor
     values = np.frombuffer(tensor.tensor_content, np.float32).copy()
     values[chance.randrange(len(values))] = chance.choice((np.nan, np.inf, -np.inf, 3e38, 0.0, 1.0))
@@ -89,11 +114,14 @@ def _change_weights(made: Any, chance: random.Random) -> None:
 
 def _change_a_number(made: Any, chance: random.Random) -> None:
     """A scalar: an axis, a threshold, a size, a scale."""
-    node = _node(made, chance, lambda one: one.op == "Const" and (
-        one.attr["value"].tensor.int_val or one.attr["value"].tensor.float_val))
+    node = _node(
+        made,
+        chance,
+        lambda one: one.op == "Const" and (one.attr["value"].tensor.int_val or one.attr["value"].tensor.float_val),
+    )
     tensor = node.attr["value"].tensor
     values = tensor.int_val or tensor.float_val
-    values[0] = chance.choice((-1, 0, 1, 2, 3, 100, 10 ** 6))
+    values[0] = chance.choice((-1, 0, 1, 2, 3, 100, 10**6))
 
 
 def _change_an_operation(made: Any, chance: random.Random) -> None:
@@ -111,7 +139,7 @@ def _change_an_attribute(made: Any, chance: random.Random) -> None:
     elif kind == "s":
         value.s = chance.choice((b"", b"VALID", b"SAME", b"NCHW", b"\xff"))
     elif kind == "list" and value.list.i:
-        value.list.i[chance.randrange(len(value.list.i))] = chance.choice((-1, 0, 2, 3, 10 ** 6))
+        value.list.i[chance.randrange(len(value.list.i))] = chance.choice((-1, 0, 2, 3, 10**6))
     else:
         value.Clear()
 
@@ -123,7 +151,7 @@ def _lose_an_attribute(made: Any, chance: random.Random) -> None:
 
 def _lose_the_end(made: Any, chance: random.Random) -> bytes:
     data = made.SerializeToString(deterministic=True)
-    return data[:chance.randrange(len(data))]
+    return data[: chance.randrange(len(data))]
 
 
 def _flip_a_byte(made: Any, chance: random.Random) -> bytes:
@@ -138,11 +166,29 @@ def _claim_two_gigabytes(made: Any, chance: random.Random) -> bytes:
         return b"\x0a\xff\xff\xff\xff\x07" + made.SerializeToString(deterministic=True)
     tensor = _node(made, chance, lambda one: one.op == "Const").attr["value"].tensor
     tensor.tensor_shape.Clear()
-    tensor.tensor_shape.dim.add().size = 2 ** 29
+    tensor.tensor_shape.dim.add().size = 2**29
     return made.SerializeToString(deterministic=True)
 
 
-KINDS = {function.__name__[1:]: function for function in (
-    _drop_a_node, _add_a_node_again, _swap_inputs, _lose_an_input, _read_another_node, _read_another_output,
-    _close_a_cycle, _change_a_shape, _change_the_input, _change_weights, _change_a_number, _change_an_operation,
-    _change_an_attribute, _lose_an_attribute, _lose_the_end, _flip_a_byte, _claim_two_gigabytes)}
+KINDS = {
+    function.__name__[1:]: function
+    for function in (
+        _drop_a_node,
+        _add_a_node_again,
+        _swap_inputs,
+        _lose_an_input,
+        _read_another_node,
+        _read_another_output,
+        _close_a_cycle,
+        _change_a_shape,
+        _change_the_input,
+        _change_weights,
+        _change_a_number,
+        _change_an_operation,
+        _change_an_attribute,
+        _lose_an_attribute,
+        _lose_the_end,
+        _flip_a_byte,
+        _claim_two_gigabytes,
+    )
+}

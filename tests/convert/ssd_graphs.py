@@ -1,4 +1,5 @@
 """SSDs as object_detection itself builds them, small, with seeded random weights; by any TensorFlow 1.12 to 1.15."""
+
 from typing import Any
 
 import numpy as np
@@ -27,14 +28,31 @@ model { ssd {
   post_processing { batch_non_max_suppression { score_threshold: %(score_threshold)s iou_threshold: 0.6
     max_detections_per_class: %(per_class)d max_total_detections: 50 } score_converter: %(converter)s } } }
 """
-DEFAULTS = {"classes": 2, "y_scale": "10.0", "min_scale": "0.2", "max_scale": "0.95", "depth": "0.25",
-            "aspect_ratios": ("1.0", "2.0", "0.5", "3.0", "0.3333"), "anchors": "", "size": 128, "kernel": 1,
-            "depthwise": "false", "early_sigmoid": "false", "type": "ssd_mobilenet_v1", "explicit_padding": "false",
-            "override": "false", "score_threshold": "0.05", "per_class": 50, "converter": "SIGMOID"}
+DEFAULTS = {
+    "classes": 2,
+    "y_scale": "10.0",
+    "min_scale": "0.2",
+    "max_scale": "0.95",
+    "depth": "0.25",
+    "aspect_ratios": ("1.0", "2.0", "0.5", "3.0", "0.3333"),
+    "anchors": "",
+    "size": 128,
+    "kernel": 1,
+    "depthwise": "false",
+    "early_sigmoid": "false",
+    "type": "ssd_mobilenet_v1",
+    "explicit_padding": "false",
+    "override": "false",
+    "score_threshold": "0.05",
+    "per_class": 50,
+    "converter": "SIGMOID",
+}
 ARCHITECTURES = {
-    "v1": {}, "v2": {"type": "ssd_mobilenet_v2", "size": 160},
+    "v1": {},
+    "v2": {"type": "ssd_mobilenet_v2", "size": 160},
     "lite": {"type": "ssd_mobilenet_v2", "depthwise": "true", "kernel": 3, "size": 160},
-    "inception": {"type": "ssd_inception_v2", "override": "true", "size": 160}}
+    "inception": {"type": "ssd_inception_v2", "override": "true", "size": 160},
+}
 
 
 def pipeline(**options: Any) -> str:
@@ -62,15 +80,30 @@ def build(text: str, fixed: bool, seed: int = 3) -> Any:
     from object_detection import exporter
     from object_detection.builders import model_builder
     from object_detection.protos import pipeline_pb2
+
     config = text_format.Parse(text, pipeline_pb2.TrainEvalPipelineConfig())
     resizer = config.model.ssd.image_resizer.fixed_shape_resizer
     with tf.Graph().as_default() as graph:
         exporter.build_detection_graph(
-            "image_tensor", model_builder.build(config.model, is_training=False),
-            [1, resizer.height, resizer.width, 3] if fixed else None, "outputs", None)
-        outputs = [name for name in ("detection_boxes", "detection_scores", "detection_classes", "num_detections",
-                                     "raw_detection_boxes", "raw_detection_scores", "detection_multiclass_scores")
-                   if name in {node.name for node in graph.as_graph_def().node}]
+            "image_tensor",
+            model_builder.build(config.model, is_training=False),
+            [1, resizer.height, resizer.width, 3] if fixed else None,
+            "outputs",
+            None,
+        )
+        outputs = [
+            name
+            for name in (
+                "detection_boxes",
+                "detection_scores",
+                "detection_classes",
+                "num_detections",
+                "raw_detection_boxes",
+                "raw_detection_scores",
+                "detection_multiclass_scores",
+            )
+            if name in {node.name for node in graph.as_graph_def().node}
+        ]
         with tf.Session(config=one_thread()) as session:
             randomise(session, np.random.RandomState(seed))
             frozen = tf.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), outputs)
@@ -92,5 +125,7 @@ def randomise(session: tf.Session, random: np.random.RandomState) -> None:
             value = random.normal(0, 0.2, shape)
         values[variable] = value.astype(variable.dtype.as_numpy_dtype)
     # All in one run: a run for each variable would take longer than everything else.
-    session.run([variable.initializer for variable in values],
-                {variable.initializer.inputs[1]: value for variable, value in values.items()})
+    session.run(
+        [variable.initializer for variable in values],
+        {variable.initializer.inputs[1]: value for variable, value in values.items()},
+    )

@@ -1,4 +1,5 @@
 """A damaged graph is refused in one sentence, or converted and proven: no traceback, no hang, no wrong result."""
+
 import collections
 import signal
 

@@ -1,4 +1,5 @@
 """What is no convertible graph file is refused in one clear sentence."""
+
 import contextlib
 
 import pytest
@@ -25,13 +26,16 @@ def small_graph(op="Relu"):
     return definition
 
 
-@pytest.mark.parametrize("data, says", [
-    (b"", "empty"),
-    (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "Git LFS pointer"),
-    (b'node { name: "a" op: "Const" }\n', "text file"),
-    (b"\xff\xfe\x00\x01" * 40, "no TensorFlow graph"),
-    (b"\x0a\xff\xff\xff\xff\x07" + b"\x00" * 64, "truncated"),  # a first node of nearly 2 GB, says the header
-])
+@pytest.mark.parametrize(
+    "data, says",
+    [
+        (b"", "empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "Git LFS pointer"),
+        (b'node { name: "a" op: "Const" }\n', "text file"),
+        (b"\xff\xfe\x00\x01" * 40, "no TensorFlow graph"),
+        (b"\x0a\xff\xff\xff\xff\x07" + b"\x00" * 64, "truncated"),  # a first node of nearly 2 GB, says the header
+    ],
+)
 def test_other_files_are_named_for_what_they_are(data, says):
     refused(data, says)
 
@@ -65,7 +69,7 @@ def test_attribute_that_is_no_text_is_refused():
     refused(definition.SerializeToString(), 'the attribute padding of node "b" is no text')
 
 
-@pytest.mark.parametrize("side", [-1, 2 ** 29, 2 ** 62])
+@pytest.mark.parametrize("side", [-1, 2**29, 2**62])
 def test_constant_that_claims_more_than_a_file_can_hold_is_refused(side):
     definition = small_graph()
     constant = definition.node.add(name="c", op="Const").attr["value"].tensor
@@ -83,7 +87,7 @@ def test_edge_to_what_no_node_makes_is_refused(tensor):
 
 def test_file_cut_between_nodes_is_refused(definition):
     half = tf.GraphDef()
-    half.node.extend(definition.node[len(definition.node) // 2:])
+    half.node.extend(definition.node[len(definition.node) // 2 :])
     refused(half.SerializeToString(), "not in the file")
 
 

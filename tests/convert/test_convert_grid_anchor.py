@@ -1,4 +1,5 @@
 """GridAnchor_TRT's anchors and NMS_TRT's decoder: golden numbers, and parameters found again from anchors."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,16 +11,26 @@ from stages.job import BadInput
 
 USUAL = GridAnchor(0.2, 0.95, [1.0, 2.0, 0.5, 3.0, 1 / 3.0], [19, 10, 5, 3, 2, 1])
 # Computed by hand from the plugin's formula (scales .2 .35 .5 .65 .8 .95).
-GOLDEN = {0: [-.023684, -.023684, .076316, .076316], 1: [-.115106, -.044395, .167737, .097026],
-          2: [-.044395, -.115106, .097026, .167737], 3: [.028947, -.023684, .128947, .076316],
-          1082: [.902974, .832263, 1.044395, 1.115106], 1083: [-.125, -.125, .225, .225],
-          1086: [-.253109, -.051036, .353109, .151036], 1088: [-.159165, -.159165, .259165, .259165],
-          1911: [.025, .025, .975, .975], 1916: [.01266, .01266, .98734, .98734]}
+GOLDEN = {
+    0: [-0.023684, -0.023684, 0.076316, 0.076316],
+    1: [-0.115106, -0.044395, 0.167737, 0.097026],
+    2: [-0.044395, -0.115106, 0.097026, 0.167737],
+    3: [0.028947, -0.023684, 0.128947, 0.076316],
+    1082: [0.902974, 0.832263, 1.044395, 1.115106],
+    1083: [-0.125, -0.125, 0.225, 0.225],
+    1086: [-0.253109, -0.051036, 0.353109, 0.151036],
+    1088: [-0.159165, -0.159165, 0.259165, 0.259165],
+    1911: [0.025, 0.025, 0.975, 0.975],
+    1916: [0.01266, 0.01266, 0.98734, 0.98734],
+}
 
 grids = st.builds(
-    GridAnchor, st.integers(5, 40).map(lambda n: n / 100.0), st.integers(50, 99).map(lambda n: n / 100.0),
+    GridAnchor,
+    st.integers(5, 40).map(lambda n: n / 100.0),
+    st.integers(50, 99).map(lambda n: n / 100.0),
     st.lists(st.integers(2, 60).map(lambda n: n / 10.0), max_size=3).map(lambda more: [1.0, 2.0, 0.5, *more]),
-    st.lists(st.integers(1, 12), min_size=2, max_size=6))
+    st.lists(st.integers(1, 12), min_size=2, max_size=6),
+)
 
 
 def per_cell(grid):
@@ -51,8 +62,10 @@ def test_one_moved_anchor_is_refused(grid, data):
         grid_anchor.solve(boxes, grid.maps, per_cell(grid))
 
 
-@pytest.mark.parametrize("counts, says", [
-    ([6, 6], "always makes 3"), ([3, 6, 4], "same number"), ([3, 3], "at least 4"), ([3], "at least two")])
+@pytest.mark.parametrize(
+    "counts, says",
+    [([6, 6], "always makes 3"), ([3, 6, 4], "same number"), ([3, 3], "at least 4"), ([3], "at least two")],
+)
 def test_counts_that_the_plugin_cannot_make_are_refused(counts, says):
     with pytest.raises(BadInput, match=says):
         grid_anchor.solve(np.zeros((1, 4), np.float32), [2] * len(counts), counts)

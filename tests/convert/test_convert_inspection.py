@@ -1,4 +1,5 @@
 """What inspect says of a file, and of two."""
+
 import json
 
 import numpy as np
@@ -29,15 +30,29 @@ def changed(uff, tmp_path, change):
 def run(tmp_path, **inputs):
     out = tmp_path / "out"
     out.mkdir()
-    inspection.main(jobs.Job({"stage": "inspect", "inputs": {key: str(path) for key, path in inputs.items()},
-                              "output": str(out), "scratch": "", "parameters": {}, "cpus": 1}))
+    inspection.main(
+        jobs.Job(
+            {
+                "stage": "inspect",
+                "inputs": {key: str(path) for key, path in inputs.items()},
+                "output": str(out),
+                "scratch": "",
+                "parameters": {},
+                "cpus": 1,
+            }
+        )
+    )
     return json.loads((out / "inspect.json").read_text()), (out / "inspect.txt").read_text()
 
 
 def test_a_uff_is_listed_with_its_fields_orders_and_weights(uff, tmp_path):
     listing, text = run(tmp_path, file=uff)
     assert (listing["kind"], listing["inputs"], listing["outputs"], listing["findings"]) == (
-        "uff", ["Input"], ["NMS"], [])
+        "uff",
+        ["Input"],
+        ["NMS"],
+        [],
+    )
     nodes = {node["id"]: node for node in listing["nodes"]}
     assert nodes["NMS"]["fields"]["inputOrder_u_ilist"] == [0, 2, 1]
     convolution = next(node for node in listing["nodes"] if node["operation"] == "Conv")
@@ -93,14 +108,17 @@ def _rename(meta, nodes):
     nodes["AnchorInput"].id, nodes["GridAnchor"].inputs[0] = "AnchorIn", "AnchorIn"
 
 
-@pytest.mark.parametrize("change, told", [
-    (_fewer_candidates, ['node "NMS": topK_u_int is ', "against 7"]),
-    (lambda meta, nodes: nodes["NMS"].inputs.reverse(), ['node "NMS": inputs is [concat_box_loc, ']),
-    (_nudge, ['node "BoxPredictor_0/BoxEncodingPredictor/biases": values is ']),
-    (_swap_nodes, ["in another order"]),
-    (_rename, ['only model.uff has node "AnchorInput" (Const)', 'only other.uff has node "AnchorIn" (Const)']),
-    (lambda meta, nodes: meta.descriptors.pop(), ["about: [UFF of version 1; extensions: "]),
-])
+@pytest.mark.parametrize(
+    "change, told",
+    [
+        (_fewer_candidates, ['node "NMS": topK_u_int is ', "against 7"]),
+        (lambda meta, nodes: nodes["NMS"].inputs.reverse(), ['node "NMS": inputs is [concat_box_loc, ']),
+        (_nudge, ['node "BoxPredictor_0/BoxEncodingPredictor/biases": values is ']),
+        (_swap_nodes, ["in another order"]),
+        (_rename, ['only model.uff has node "AnchorInput" (Const)', 'only other.uff has node "AnchorIn" (Const)']),
+        (lambda meta, nodes: meta.descriptors.pop(), ["about: [UFF of version 1; extensions: "]),
+    ],
+)
 def test_each_difference_is_named(uff, tmp_path, change, told):
     listing, text = run(tmp_path, file=uff, against=changed(uff, tmp_path, change))
     assert all(any(words in one for one in listing["differences"]) for words in told), listing["differences"]
@@ -108,15 +126,22 @@ def test_each_difference_is_named(uff, tmp_path, change, told):
 
 
 def test_what_the_parser_would_refuse_is_found(uff, tmp_path):
-    listing, text = run(tmp_path, file=changed(
-        uff, tmp_path, lambda meta, nodes: nodes["GridAnchor"].__setattr__("operation", "_Cast")))
+    listing, text = run(
+        tmp_path, file=changed(uff, tmp_path, lambda meta, nodes: nodes["GridAnchor"].__setattr__("operation", "_Cast"))
+    )
     assert any("unsupported operation" in finding for finding in listing["findings"])
     assert listing["findings"][0] in text
 
 
-@pytest.mark.parametrize("content, told", [
-    (b"", "is empty"), (b"hello", "is a text file"), (b"\x08\x01\x10\x01", "no UFF file"),
-    (b"\x0a\x02\xff\xff", "no TensorFlow graph")])
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        (b"", "is empty"),
+        (b"hello", "is a text file"),
+        (b"\x08\x01\x10\x01", "no UFF file"),
+        (b"\x0a\x02\xff\xff", "no TensorFlow graph"),
+    ],
+)
 def test_what_is_neither_is_refused(tmp_path, content, told):
     path = tmp_path / "file.bin"
     path.write_bytes(content)

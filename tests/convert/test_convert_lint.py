@@ -1,4 +1,5 @@
 """The linter passes what the converter writes and names every way to break it."""
+
 import numpy as np
 import pytest
 
@@ -56,15 +57,19 @@ def test_what_the_converter_writes_is_clean(export, architecture, fixed):
 
 
 BREAKS = {
-    "integer list where floats are asserted":
-        (lambda m: retype(m, "GridAnchor", "aspectRatios_u_flist", "i_list", [1, 2, 3]), "aspectRatios is i_list"),
+    "integer list where floats are asserted": (
+        lambda m: retype(m, "GridAnchor", "aspectRatios_u_flist", "i_list", [1, 2, 3]),
+        "aspectRatios is i_list",
+    ),
     "field missing": (lambda m: node(m, "NMS").fields.pop("isNormalized_u_int"), "isNormalized is missing"),
     "axis missing": (lambda m: node(m, "concat_box_loc").fields.pop("axis_u_int"), "axis"),
     "dtype missing": (lambda m: node(m, "NMS").fields.pop("dtype"), "dtype is missing"),
     "anchor input missing": (lambda m: node(m, "GridAnchor").inputs.pop(), "no input"),
     "layers and maps differ": (lambda m: put(m, "GridAnchor", "numLayers_u_int", i=5), "numLayers is 5"),
-    "another feature map":
-        (lambda m: put_list(m, "GridAnchor", "featureMapShapes_u_ilist", [9, 4, 2, 1, 1, 1]), "numPriors * 4"),
+    "another feature map": (
+        lambda m: put_list(m, "GridAnchor", "featureMapShapes_u_ilist", [9, 4, 2, 1, 1, 1]),
+        "numPriors * 4",
+    ),
     "background not counted": (lambda m: put(m, "NMS", "numClasses_u_int", i=2), "numPriors * numClasses"),
     "input order": (lambda m: put_list(m, "NMS", "inputOrder_u_ilist", [1, 2, 1]), "inputOrder"),
     "wrong input order": (lambda m: put_list(m, "NMS", "inputOrder_u_ilist", [0, 1, 2]), "FlattenConcat_TRT"),
@@ -79,10 +84,18 @@ BREAKS = {
     "dangling input": (lambda m: first(m, "Activation").inputs.__setitem__(0, "lost"), '"lost"'),
     "dangling reference": (lambda m: m.referenced_data.pop("orders_N+C"), '"orders_N+C"'),
     "short weights": (lambda m: m.referenced_data["weights_AnchorInput"].__setattr__("blob", b"\x00"), "does not fit"),
-    "weights not finite": (lambda m: m.referenced_data["weights_AnchorInput"].__setattr__(
-        "blob", np.float32("nan").tobytes()), "not finite"),
-    "groups": (lambda m: next(one for one in m.graphs[0].nodes if "number_groups" in one.fields)
-               .fields["number_groups"].__setattr__("i", 3), "3 groups"),
+    "weights not finite": (
+        lambda m: m.referenced_data["weights_AnchorInput"].__setattr__("blob", np.float32("nan").tobytes()),
+        "not finite",
+    ),
+    "groups": (
+        lambda m: (
+            next(one for one in m.graphs[0].nodes if "number_groups" in one.fields)
+            .fields["number_groups"]
+            .__setattr__("i", 3)
+        ),
+        "3 groups",
+    ),
     "batched input": (lambda m: node(m, "Input").fields["shape"].i_list.val.__setitem__(1, 128), "instead of [1, 3"),
     "no output": (lambda m: node(m, "MarkOutput_0").__setattr__("id", "out"), "MarkOutput_0"),
     "same id": (lambda m: first(m, "Conv").__setattr__("id", first(m, "BatchNorm").id), "one id"),

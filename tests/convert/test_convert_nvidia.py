@@ -2,6 +2,7 @@
 
 NVIDIA's own cannot be installed here; what it writes is held against ours in test_convert_uff.
 """
+
 import json
 import os
 import zipfile
@@ -61,12 +62,18 @@ def test_a_wheel_will_do_and_a_difference_is_told(exported, run_stage, tmp_path)
     assert any("NVIDIA's converter differs in 1 places" in event.get("warning", "") for event in ran.events)
 
 
-@pytest.mark.parametrize("text, told", [
-    ("import no_such_module", "NVIDIA's package uff failed: ModuleNotFoundError"),
-    ("def from_tensorflow(*_, **__):\n    raise RuntimeError('no')", "NVIDIA's package uff failed: RuntimeError: no"),
-    ("def from_tensorflow(*_, **__):\n    return 'no bytes'", "returned str instead of a file's bytes"),
-    ("def from_tensorflow(*_, **__):\n    return b'x'", "is no UFF file"),
-])
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        ("import no_such_module", "NVIDIA's package uff failed: ModuleNotFoundError"),
+        (
+            "def from_tensorflow(*_, **__):\n    raise RuntimeError('no')",
+            "NVIDIA's package uff failed: RuntimeError: no",
+        ),
+        ("def from_tensorflow(*_, **__):\n    return 'no bytes'", "returned str instead of a file's bytes"),
+        ("def from_tensorflow(*_, **__):\n    return b'x'", "is no UFF file"),
+    ],
+)
 def test_a_package_that_fails_is_named(exported, run_stage, tmp_path, text, told):
     ran = run_stage("convert", graph=exported.graph, nvidia_uff=package(tmp_path, text=text))
     assert ran.code == 2 and told in ran.log and "Traceback" not in ran.log

@@ -1,4 +1,5 @@
 """Detectors as ONNX: onnxruntime makes of them what TensorFlow makes, and what TensorRT cannot take is found."""
+
 import json
 import os
 
@@ -20,11 +21,15 @@ from stages.convert.onnx_lint import lint
 from stages.convert.transplant import CONFIDENCES, LOCATIONS, PRIORS
 from stages.job import BadInput
 
-ARCHITECTURES = [("v1", True, {}), ("v2", False, {}), ("v1", True, {"early_sigmoid": "true", "converter": "IDENTITY"}),
-                 pytest.param("lite", True, {}, marks=pytest.mark.slow),
-                 pytest.param("inception", False, {}, marks=pytest.mark.slow),
-                 pytest.param("v1", False, {"explicit_padding": "true"}, marks=pytest.mark.slow),
-                 pytest.param("v1", True, {"classes": 90, "size": 300}, marks=pytest.mark.slow)]
+ARCHITECTURES = [
+    ("v1", True, {}),
+    ("v2", False, {}),
+    ("v1", True, {"early_sigmoid": "true", "converter": "IDENTITY"}),
+    pytest.param("lite", True, {}, marks=pytest.mark.slow),
+    pytest.param("inception", False, {}, marks=pytest.mark.slow),
+    pytest.param("v1", False, {"explicit_padding": "true"}, marks=pytest.mark.slow),
+    pytest.param("v1", True, {"classes": 90, "size": 300}, marks=pytest.mark.slow),
+]
 
 
 def written(examination):
@@ -39,8 +44,13 @@ def saved(model, folder):
 
 
 def compare(examination, model, folder, count=2):
-    comparison = parity.Comparison(examination.graph, examination.anatomy, examination.detector, examination.evaluator,
-                                   OnnxEngine(saved(model, folder)))
+    comparison = parity.Comparison(
+        examination.graph,
+        examination.anatomy,
+        examination.detector,
+        examination.evaluator,
+        OnnxEngine(saved(model, folder)),
+    )
     size = examination.detector.input
     for picture in pictures.of_noise(count, size.height, size.width):
         comparison.add(picture)
@@ -83,8 +93,14 @@ def nameless(model):
     """The nodes in order with their attributes; inputs as positions, constants by value."""
     values = {one.name: one.raw_data for one in model.graph.initializer}
     makers = {name: number for number, node in enumerate(model.graph.node) for name in node.output}
-    return [(node.op_type, [values.get(name, makers.get(name)) for name in node.input],
-             [one.SerializeToString() for one in node.attribute]) for node in model.graph.node]
+    return [
+        (
+            node.op_type,
+            [values.get(name, makers.get(name)) for name in node.input],
+            [one.SerializeToString() for one in node.attribute],
+        )
+        for node in model.graph.node
+    ]
 
 
 def test_it_is_what_tensorrt_7_1_reads(model):
@@ -98,13 +114,23 @@ def test_it_is_what_tensorrt_7_1_reads(model):
 
 
 def test_the_artifact_holds_both_models_and_repeats_its_bytes(exported, run_stage):
-    runs = [run_stage("convert", {"to": "onnx"}, hash_seed=seed, name=name, graph=os.path.dirname(exported.graph))
-            for seed, name in (("1", "first"), ("2", "second"))]
+    runs = [
+        run_stage("convert", {"to": "onnx"}, hash_seed=seed, name=name, graph=os.path.dirname(exported.graph))
+        for seed, name in (("1", "first"), ("2", "second"))
+    ]
     assert [ran.code for ran in runs] == [0, 0], runs[0].log
-    first, second = ({name: open(os.path.join(ran.output, name), "rb").read() for name in os.listdir(ran.output)}
-                     for ran in runs)
-    assert sorted(first) == ["labels.txt", "model.json", "model.onnx", "model.uff", "parity.json", "result.json",
-                             "worst.png"]
+    first, second = (
+        {name: open(os.path.join(ran.output, name), "rb").read() for name in os.listdir(ran.output)} for ran in runs
+    )
+    assert sorted(first) == [
+        "labels.txt",
+        "model.json",
+        "model.onnx",
+        "model.uff",
+        "parity.json",
+        "result.json",
+        "worst.png",
+    ]
     assert first == second
     report = json.loads(first["parity.json"].decode())
     assert report["onnx"]["pictures"] == 20 and report["onnx"]["matched"] == report["onnx"]["detections"] > 0
@@ -121,10 +147,19 @@ def test_without_being_asked_for_there_is_none(exported, run_stage):
 def test_a_failed_proof_fails_the_stage(exported, tmp_path, monkeypatch):
     from stages import job as jobs
     from stages.convert import convert, onnx_engine
+
     monkeypatch.setattr(onnx_engine, "_session", lambda model: Halved(model))
     (tmp_path / "out").mkdir()
-    job = jobs.Job({"stage": "convert", "inputs": {"graph": exported.graph}, "output": str(tmp_path / "out"),
-                    "scratch": str(tmp_path), "parameters": {"to": "onnx"}, "cpus": 1})
+    job = jobs.Job(
+        {
+            "stage": "convert",
+            "inputs": {"graph": exported.graph},
+            "output": str(tmp_path / "out"),
+            "scratch": str(tmp_path),
+            "parameters": {"to": "onnx"},
+            "cpus": 1,
+        }
+    )
     with pytest.raises(jobs.StageFailed, match="The .onnx does not compute .* box encodings differ by"):
         convert.main(job)
 
@@ -134,6 +169,7 @@ class Halved:
 
     def __init__(self, model):
         import onnxruntime
+
         self._session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
     def run(self, names, feeds):
@@ -146,6 +182,7 @@ def nudge(suffix):
         values = numpy_helper.to_array(constant).copy()
         values.flat[values.size // 2] += 0.5
         constant.CopyFrom(numpy_helper.from_array(values, constant.name))
+
     return damage
 
 
@@ -159,6 +196,7 @@ def attribute(operation, name, value):
         kept = [one for one in node.attribute if one.name != name]
         del node.attribute[:]
         node.attribute.extend(kept + ([helper.make_attribute(name, value)] if value is not None else []))
+
     return damage
 
 
@@ -169,11 +207,20 @@ def swapped_pads(model):
     pads[:] = pads[2:] + pads[:2]
 
 
-@pytest.mark.parametrize("change, says", [
-    (nudge(":kernel"), "differ by"), (nudge(":bias"), "differ by"), (nudge(":variance"), "differ by"),
-    (nudge(PRIORS), "decoded boxes differ"), (moved_anchors, "anchors differ"), (swapped_pads, "differ by"),
-    (attribute("NMS_TRT", "nmsThreshold", 0.95), "only"), (attribute("NMS_TRT", "confSigmoid", 0), "found"),
-    (attribute("Transpose", "perm", [0, 1, 3, 2]), "differ by")])
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (nudge(":kernel"), "differ by"),
+        (nudge(":bias"), "differ by"),
+        (nudge(":variance"), "differ by"),
+        (nudge(PRIORS), "decoded boxes differ"),
+        (moved_anchors, "anchors differ"),
+        (swapped_pads, "differ by"),
+        (attribute("NMS_TRT", "nmsThreshold", 0.95), "only"),
+        (attribute("NMS_TRT", "confSigmoid", 0), "found"),
+        (attribute("Transpose", "perm", [0, 1, 3, 2]), "differ by"),
+    ],
+)
 def test_every_change_is_found(examined, model, tmp_path, change, says):
     change(model)
     report = compare(examined, model, tmp_path)
@@ -184,6 +231,7 @@ def constant(name, value):
     def damage(model):
         one = next(one for one in model.graph.initializer if one.name.endswith(name))
         one.CopyFrom(numpy_helper.from_array(value(numpy_helper.to_array(one).copy()), one.name))
+
     return damage
 
 
@@ -212,8 +260,9 @@ def open_batch(model):
 
 def average(model):
     node = next(node for node in model.graph.node if node.op_type == "Transpose")
-    made = helper.make_node("AveragePool", [node.input[0]], ["pooled"], name="pooled", kernel_shape=[2, 2],
-                            pads=[0, 0, 1, 1])
+    made = helper.make_node(
+        "AveragePool", [node.input[0]], ["pooled"], name="pooled", kernel_shape=[2, 2], pads=[0, 0, 1, 1]
+    )
     model.graph.node.insert(list(model.graph.node).index(node), made)
     node.input[0] = "pooled"
 
@@ -222,25 +271,31 @@ def without_plugin(model):
     model.graph.node.remove(next(node for node in model.graph.node if node.op_type == "NMS_TRT"))
 
 
-@pytest.mark.parametrize("change, says", [
-    (attribute("NMS_TRT", "scoreBits", None), "scoreBits is missing"),
-    (attribute("NMS_TRT", "nmsThreshold", 1), "nmsThreshold is missing or of another type"),
-    (attribute("NMS_TRT", "numClasses", 7), "numPriors * numClasses"),
-    (attribute("NMS_TRT", "inputOrder", [0, 1, 2]), "priors are"),
-    (attribute("NMS_TRT", "inputOrder", [0, 0, 2]), "inputOrder of 0, 1 and 2"),
-    (attribute("NMS_TRT", "topK", 5000), "topK 5000 is over"),
-    (attribute("NMS_TRT", "keepTopK", 0), "keepTopK 0"),
-    (attribute("NMS_TRT", "backgroundLabelId", 9), "backgroundLabelId is no class"),
-    (attribute("Conv", "auto_pad", b"SAME_UPPER"), "pads"),
-    (constant(PRIORS, lambda values: values[:, :, :-4]), "numPriors * 4"),
-    (constant(PRIORS, lambda values: values[:, :1]), "priors are"),
-    (constant(":kernel", with_nan), "not finite"),
-    (constant(":shape", lambda values: values * 3), "no valid ONNX"),
-    (unknown_to_the_parser, "unsupported operation"), (newer, "opset 13"),
-    (computed_kernel, '"computed" is no constant'),
-    (open_batch, "instead of [1, 3, height, width]"), (average, "uneven pads"),
-    (without_plugin, "not exactly one NMS_TRT"),
-    (lambda model: model.graph.node[0].input.append("lost"), "no valid ONNX")])
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (attribute("NMS_TRT", "scoreBits", None), "scoreBits is missing"),
+        (attribute("NMS_TRT", "nmsThreshold", 1), "nmsThreshold is missing or of another type"),
+        (attribute("NMS_TRT", "numClasses", 7), "numPriors * numClasses"),
+        (attribute("NMS_TRT", "inputOrder", [0, 1, 2]), "priors are"),
+        (attribute("NMS_TRT", "inputOrder", [0, 0, 2]), "inputOrder of 0, 1 and 2"),
+        (attribute("NMS_TRT", "topK", 5000), "topK 5000 is over"),
+        (attribute("NMS_TRT", "keepTopK", 0), "keepTopK 0"),
+        (attribute("NMS_TRT", "backgroundLabelId", 9), "backgroundLabelId is no class"),
+        (attribute("Conv", "auto_pad", b"SAME_UPPER"), "pads"),
+        (constant(PRIORS, lambda values: values[:, :, :-4]), "numPriors * 4"),
+        (constant(PRIORS, lambda values: values[:, :1]), "priors are"),
+        (constant(":kernel", with_nan), "not finite"),
+        (constant(":shape", lambda values: values * 3), "no valid ONNX"),
+        (unknown_to_the_parser, "unsupported operation"),
+        (newer, "opset 13"),
+        (computed_kernel, '"computed" is no constant'),
+        (open_batch, "instead of [1, 3, height, width]"),
+        (average, "uneven pads"),
+        (without_plugin, "not exactly one NMS_TRT"),
+        (lambda model: model.graph.node[0].input.append("lost"), "no valid ONNX"),
+    ],
+)
 def test_the_linter_finds(model, change, says):
     assert lint(model) == []
     change(model)
@@ -257,8 +312,9 @@ def test_same_pads_as_tensorflow_does(size, window, stride):
 
 def conv(tensor, kernel=3, channels=8, seed=1, **options):
     weights = np.random.RandomState(seed).normal(0, 0.5, (kernel, kernel, tensor.shape[3].value, channels))
-    return tf.nn.conv2d(tensor, tf.constant(weights, tf.float32), **dict({"strides": [1, 1, 1, 1], "padding": "SAME"},
-                                                                          **options))
+    return tf.nn.conv2d(
+        tensor, tf.constant(weights, tf.float32), **dict({"strides": [1, 1, 1, 1], "padding": "SAME"}, **options)
+    )
 
 
 def depthwise(tensor, multiplier=2, stride=2):
@@ -268,8 +324,9 @@ def depthwise(tensor, multiplier=2, stride=2):
 
 
 def batch_norm(tensor):
-    scale, offset, mean, variance = [tf.constant(np.random.RandomState(seed).uniform(0.2, 2, 8), tf.float32)
-                                     for seed in range(4)]
+    scale, offset, mean, variance = [
+        tf.constant(np.random.RandomState(seed).uniform(0.2, 2, 8), tf.float32) for seed in range(4)
+    ]
     return tf.nn.fused_batch_norm(conv(tensor), scale, offset, mean, variance, 0.003, is_training=False)[0]
 
 
@@ -290,12 +347,16 @@ OPERATIONS = {
     "padded": lambda x: conv(tf.pad(x, [[0, 0], [2, 0], [0, 1], [0, 0]]), padding="VALID", strides=[1, 2, 2, 1]),
     "dilated": lambda x: conv(x, dilations=[1, 2, 2, 1]),
     "depthwise": depthwise,
-    "bias": biased, "bias beside another reader": read_twice, "normalised": batch_norm,
-    "relu6": lambda x: tf.nn.relu6(conv(x) * 3), "relu": lambda x: tf.nn.relu(conv(x)),
+    "bias": biased,
+    "bias beside another reader": read_twice,
+    "normalised": batch_norm,
+    "relu6": lambda x: tf.nn.relu6(conv(x) * 3),
+    "relu": lambda x: tf.nn.relu(conv(x)),
     "sigmoid": lambda x: tf.sigmoid(conv(x)),
     "largest": lambda x: tf.nn.max_pool(conv(x), [1, 3, 3, 1], [1, 2, 2, 1], "SAME"),
     "mean": lambda x: tf.nn.avg_pool(conv(x), [1, 3, 3, 1], [1, 1, 1, 1], "SAME"),
-    "sum": lambda x: conv(x) + conv(x, 1, seed=7), "difference": lambda x: conv(x) - conv(x, 1, seed=7),
+    "sum": lambda x: conv(x) + conv(x, 1, seed=7),
+    "difference": lambda x: conv(x) - conv(x, 1, seed=7),
     "scaled": lambda x: tf.constant(np.linspace(-2, 2, 8), tf.float32) * conv(x),
     "subtracted from": lambda x: tf.constant(1.5) - conv(x),
     "joined": lambda x: tf.concat([conv(x, channels=3), conv(x, 1, channels=5)], 3),
@@ -311,9 +372,12 @@ def tiny(make, height, width, detector):
         head = Head("reshape", output.op.name, output.op.name)
         other = Head("reshape_1", output.op.name, output.op.name)
     anatomy = Parts(entry="entry", box_heads=[head], class_heads=[other])
-    changed = detector._replace(input=proof.Input(height, width, "RGB", 1.0, 0.0), classes=4,
-                                layers=[proof.Layer(rows, columns, 2, 4)],
-                                anchors=np.zeros((rows * columns * 2, 4), np.float32))
+    changed = detector._replace(
+        input=proof.Input(height, width, "RGB", 1.0, 0.0),
+        classes=4,
+        layers=[proof.Layer(rows, columns, 2, 4)],
+        anchors=np.zeros((rows * columns * 2, 4), np.float32),
+    )
     return graph, output, onnx_writer.write(Graph(graph.as_graph_def()), anatomy, changed)
 
 
@@ -332,8 +396,9 @@ def test_one_operation_computes_the_same(examined, tmp_path, name, height, width
     values = np.random.RandomState(3).normal(0, 1, (1, height, width, 3)).astype(np.float32)
     with tf.Session(graph=graph) as session:
         truth = session.run(output, {"entry:0": values})
-    seen = OnnxEngine(saved(made, tmp_path)).run(np.ascontiguousarray(values.transpose(0, 3, 1, 2)),
-                                                 keep=[LOCATIONS, CONFIDENCES])
+    seen = OnnxEngine(saved(made, tmp_path)).run(
+        np.ascontiguousarray(values.transpose(0, 3, 1, 2)), keep=[LOCATIONS, CONFIDENCES]
+    )
     np.testing.assert_allclose(seen[LOCATIONS].reshape(-1), truth.reshape(-1), atol=1e-5)
     np.testing.assert_array_equal(seen[CONFIDENCES].reshape(-1), seen[LOCATIONS].reshape(-1))
 
@@ -344,17 +409,25 @@ def test_a_bias_becomes_the_convolutions(examined):
     assert "Add" not in {node.op_type for node in made.graph.node}
 
 
-@pytest.mark.parametrize("make, says", [
-    (lambda x: tf.nn.elu(conv(x)), "Elu"),
-    (lambda x: tf.concat([conv(x), conv(x)], 1), "something else than channels"),
-    (lambda x: conv(tf.pad(x, [[0, 0], [0, 0], [0, 0], [0, 2]])), "pads more than the picture"),
-    (lambda x: conv(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])), "pads more than the picture"),
-    (lambda x: tf.nn.relu(tf.pad(conv(x), [[0, 0], [1, 1], [1, 1], [0, 0]])), "cannot"),
-    (lambda x: conv(x) * tf.constant(np.ones((8, 8, 8), np.float32)), "0 or 1 dimensions"),
-    (lambda x: tf.nn.bias_add(conv(x), tf.constant([np.nan] * 8, tf.float32)), "not finite"),
-    (lambda x: tf.nn.conv2d(x, tf.placeholder_with_default(np.ones((1, 1, 3, 8), np.float32), [1, 1, 3, 8]),
-                            [1, 1, 1, 1], "SAME"), "PlaceholderWithDefault"),
-    (lambda x: tf.nn.max_pool(conv(x), [1, 1, 1, 2], [1, 1, 1, 2], "SAME"), "only rows and columns")])
+@pytest.mark.parametrize(
+    "make, says",
+    [
+        (lambda x: tf.nn.elu(conv(x)), "Elu"),
+        (lambda x: tf.concat([conv(x), conv(x)], 1), "something else than channels"),
+        (lambda x: conv(tf.pad(x, [[0, 0], [0, 0], [0, 0], [0, 2]])), "pads more than the picture"),
+        (lambda x: conv(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])), "pads more than the picture"),
+        (lambda x: tf.nn.relu(tf.pad(conv(x), [[0, 0], [1, 1], [1, 1], [0, 0]])), "cannot"),
+        (lambda x: conv(x) * tf.constant(np.ones((8, 8, 8), np.float32)), "0 or 1 dimensions"),
+        (lambda x: tf.nn.bias_add(conv(x), tf.constant([np.nan] * 8, tf.float32)), "not finite"),
+        (
+            lambda x: tf.nn.conv2d(
+                x, tf.placeholder_with_default(np.ones((1, 1, 3, 8), np.float32), [1, 1, 3, 8]), [1, 1, 1, 1], "SAME"
+            ),
+            "PlaceholderWithDefault",
+        ),
+        (lambda x: tf.nn.max_pool(conv(x), [1, 1, 1, 2], [1, 1, 1, 2], "SAME"), "only rows and columns"),
+    ],
+)
 def test_what_cannot_be_written_is_refused(examined, make, says):
     with pytest.raises(BadInput, match=says):
         tiny(make, 8, 8, examined.detector)
@@ -367,8 +440,9 @@ def test_a_network_in_a_circle_is_refused(examined):
     definition.node.add(name="b", op="Relu", input=["a"])
     head = Head("reshape", "a", "a")
     with pytest.raises(BadInput, match="cannot"):
-        onnx_writer.write(Graph(definition), Parts(entry="entry", box_heads=[head], class_heads=[head]),
-                          examined.detector)
+        onnx_writer.write(
+            Graph(definition), Parts(entry="entry", box_heads=[head], class_heads=[head]), examined.detector
+        )
 
 
 def test_files_without_the_plugin_are_no_models_to_prove(model, tmp_path):

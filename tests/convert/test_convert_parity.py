@@ -1,4 +1,5 @@
 """The proof that a .uff computes what its graph does finds every change, and excuses only what is known to differ."""
+
 import json
 
 import convert_helpers as helpers
@@ -15,12 +16,16 @@ from stages.convert.parity import Comparison, Seen
 from stages.job import BadInput
 from stages.reference.engine import Engine
 
-ARCHITECTURES = [("v1", True, {}), ("v2", False, {}), ("v1", True, {"early_sigmoid": "true", "converter": "IDENTITY"}),
-                 ("v1", True, {"resizer": "fixed_shape_resizer { height: 96 width: 160 }"}),
-                 pytest.param("v1", True, {"anchors": "reduce_boxes_in_lowest_layer: false"}, marks=pytest.mark.slow),
-                 pytest.param("lite", True, {}, marks=pytest.mark.slow),
-                 pytest.param("inception", False, {}, marks=pytest.mark.slow),
-                 pytest.param("v1", True, {"explicit_padding": "true"}, marks=pytest.mark.slow)]
+ARCHITECTURES = [
+    ("v1", True, {}),
+    ("v2", False, {}),
+    ("v1", True, {"early_sigmoid": "true", "converter": "IDENTITY"}),
+    ("v1", True, {"resizer": "fixed_shape_resizer { height: 96 width: 160 }"}),
+    pytest.param("v1", True, {"anchors": "reduce_boxes_in_lowest_layer: false"}, marks=pytest.mark.slow),
+    pytest.param("lite", True, {}, marks=pytest.mark.slow),
+    pytest.param("inception", False, {}, marks=pytest.mark.slow),
+    pytest.param("v1", True, {"explicit_padding": "true"}, marks=pytest.mark.slow),
+]
 
 
 def compare(examination, folder, change=None, count=2):
@@ -37,8 +42,9 @@ def comparing(examination, folder, change=None, count=2):
     path = str(folder / "model.uff")
     with open(path, "wb") as stream:
         stream.write(uff_schema.serialize(meta))
-    comparison = Comparison(examination.graph, examination.anatomy, examination.detector, examination.evaluator,
-                            Engine(path))
+    comparison = Comparison(
+        examination.graph, examination.anatomy, examination.detector, examination.evaluator, Engine(path)
+    )
     size = examination.detector.input
     for picture in pictures.of_noise(count, size.height, size.width):
         comparison.add(picture)
@@ -97,7 +103,7 @@ def test_the_worst_case_is_drawn_on_both_sides():
     one, other = seen((1, 0.9, BOX)), seen((1, 0.9, BOX), (2, 0.8, FAR), (1, 0.1, [0.0, 0.9, 0.1, 1.0]))
     view = worst.View(pictures.Picture("a", np.zeros((60, 80, 3), np.uint8), None), one, other)
     drawn = worst.draw(view, FAR, ["background", "cone", "ball"], 0.3)
-    left, right = drawn[:, :drawn.shape[1] // 2], drawn[:, drawn.shape[1] // 2:]
+    left, right = drawn[:, : drawn.shape[1] // 2], drawn[:, drawn.shape[1] // 2 :]
     cone, ball = (np.array(drawing.color_of(number)) for number in (1, 2))
     assert (left == cone).all(axis=-1).any() and (right == cone).all(axis=-1).any()
     assert not (left == ball).all(axis=-1).any() and (right == ball).all(axis=-1).any()
@@ -106,6 +112,7 @@ def test_the_worst_case_is_drawn_on_both_sides():
 def test_the_view_is_that_of_the_worst_case(examined, tmp_path):
     def moved(meta):
         field("NMS", "nmsThreshold_u_float", "d", 0.2)(meta)
+
     comparison = comparing(examined, tmp_path, moved)
     assert comparison.view.picture.name == comparison.report()["worst"]["picture"]
 
@@ -114,6 +121,7 @@ def weights(name, change):
     def damage(meta):
         blob = meta.referenced_data["weights_" + name].blob
         meta.referenced_data["weights_" + name].blob = change(np.frombuffer(blob, np.float32).copy()).tobytes()
+
     return damage
 
 
@@ -129,18 +137,23 @@ def field(node, name, kind, value):
             getattr(data, kind).val[:] = value
         else:
             setattr(data, kind, value)
+
     return damage
 
 
-@pytest.mark.parametrize("change, says", [
-    (lambda meta: weights(earliest(meta, "Conv").inputs[1], nudge)(meta), "differ by"),
-    (lambda meta: weights(earliest(meta, "BatchNorm").inputs[4], nudge)(meta), "differ by"),
-    (field("GridAnchor", "minSize_u_float", "d", 0.21), "anchors differ"),
-    (field("GridAnchor", "variance_u_flist", "d_list", [0.1, 0.1, 0.2, 0.3]), "decoded boxes differ"),
-    (field("NMS", "nmsThreshold_u_float", "d", 0.2), "not found"),
-    (field("NMS", "nmsThreshold_u_float", "d", 0.95), "only"),
-    (field("NMS", "confSigmoid_u_int", "i", 0), "found"),
-    (field("NMS", "backgroundLabelId_u_int", "i", 1), "found")])
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        (lambda meta: weights(earliest(meta, "Conv").inputs[1], nudge)(meta), "differ by"),
+        (lambda meta: weights(earliest(meta, "BatchNorm").inputs[4], nudge)(meta), "differ by"),
+        (field("GridAnchor", "minSize_u_float", "d", 0.21), "anchors differ"),
+        (field("GridAnchor", "variance_u_flist", "d_list", [0.1, 0.1, 0.2, 0.3]), "decoded boxes differ"),
+        (field("NMS", "nmsThreshold_u_float", "d", 0.2), "not found"),
+        (field("NMS", "nmsThreshold_u_float", "d", 0.95), "only"),
+        (field("NMS", "confSigmoid_u_int", "i", 0), "found"),
+        (field("NMS", "backgroundLabelId_u_int", "i", 1), "found"),
+    ],
+)
 def test_every_change_is_found(examined, tmp_path, change, says):
     report = compare(examined, tmp_path, change)
     assert any(says in failure["what"] for failure in report["failures"]), report
@@ -154,10 +167,11 @@ def earliest(meta, operation):
 
 def seen(*rows):
     """Detections from (class, score, box)."""
-    return Seen(np.array([row[2] for row in rows], float).reshape(-1, 4), np.array([row[0] for row in rows], int),
-                np.array([row[1] for row in rows], float))
-
-
+    return Seen(
+        np.array([row[2] for row in rows], float).reshape(-1, 4),
+        np.array([row[0] for row in rows], int),
+        np.array([row[1] for row in rows], float),
+    )
 
 
 def test_each_detection_is_used_once():
@@ -181,26 +195,37 @@ def test_low_scores_are_not_asked_for():
     assert parity.match(seen((1, 0.29, BOX)), seen(), 0.3) == ([], [], [])
 
 
-@pytest.mark.parametrize("having, lacking, expected", [
-    (seen((1, 0.9, [1.0, 0.2, 1.0, 0.4])), seen(), "no area inside the picture"),
-    (seen((1, 0.9, [0.0, 0.3, 2e-4, 0.5])), seen((1, 0.9, [0.0, 0.3, 2.03e-4, 0.5])),
-     "rounding of a box cut to a sliver"),
-    (seen((1, 0.9, [0.0, 0.3, 2e-4, 0.5])), seen((1, 0.9, [0.0, 0.3, 4e-4, 0.5])), None),
-    (seen((1, 0.9, [0.0, 0.3, 2e-4, 0.5])), seen((1, 0.8, [0.0, 0.3, 2.03e-4, 0.5])), None),
-    (seen((1, 0.9, [0.0, 0.0, 1.0, 0.6])), seen((1, 0.95, [0.0, 0.0, 1.0, 1.0])), "overlap at the suppression "
-                                                                                  "threshold"),
-    (seen((1, 0.9, [0.0, 0.0, 1.0, 0.6])), seen((2, 0.95, [0.0, 0.0, 1.0, 1.0])), None),
-    (seen((1, 0.90001, BOX)), seen((1, 0.9, FAR), (2, 0.95, FAR)), "score at the last place"),
-    (seen((1, 0.5, BOX)), seen((1, 0.9, FAR), (2, 0.95, FAR)), "score at the last place"),
-    (seen((1, 0.91, BOX)), seen((1, 0.9, FAR), (2, 0.95, FAR)), None),
-    (seen((1, 0.9, BOX)), seen((1, 0.9, FAR)), None)])
+@pytest.mark.parametrize(
+    "having, lacking, expected",
+    [
+        (seen((1, 0.9, [1.0, 0.2, 1.0, 0.4])), seen(), "no area inside the picture"),
+        (
+            seen((1, 0.9, [0.0, 0.3, 2e-4, 0.5])),
+            seen((1, 0.9, [0.0, 0.3, 2.03e-4, 0.5])),
+            "rounding of a box cut to a sliver",
+        ),
+        (seen((1, 0.9, [0.0, 0.3, 2e-4, 0.5])), seen((1, 0.9, [0.0, 0.3, 4e-4, 0.5])), None),
+        (seen((1, 0.9, [0.0, 0.3, 2e-4, 0.5])), seen((1, 0.8, [0.0, 0.3, 2.03e-4, 0.5])), None),
+        (
+            seen((1, 0.9, [0.0, 0.0, 1.0, 0.6])),
+            seen((1, 0.95, [0.0, 0.0, 1.0, 1.0])),
+            "overlap at the suppression threshold",
+        ),
+        (seen((1, 0.9, [0.0, 0.0, 1.0, 0.6])), seen((2, 0.95, [0.0, 0.0, 1.0, 1.0])), None),
+        (seen((1, 0.90001, BOX)), seen((1, 0.9, FAR), (2, 0.95, FAR)), "score at the last place"),
+        (seen((1, 0.5, BOX)), seen((1, 0.9, FAR), (2, 0.95, FAR)), "score at the last place"),
+        (seen((1, 0.91, BOX)), seen((1, 0.9, FAR), (2, 0.95, FAR)), None),
+        (seen((1, 0.9, BOX)), seen((1, 0.9, FAR)), None),
+    ],
+)
 def test_only_known_differences_are_excused(having, lacking, expected):
     assert parity.excuse(having, lacking, 0, 0.6, 2) == expected
 
 
 coordinate = st.integers(0, 100).map(lambda n: n / 100.0)
 boxes = st.tuples(coordinate, coordinate, coordinate, coordinate).map(
-    lambda box: [min(box[0], box[2]), min(box[1], box[3]), max(box[0], box[2]), max(box[1], box[3])])
+    lambda box: [min(box[0], box[2]), min(box[1], box[3]), max(box[0], box[2]), max(box[1], box[3])]
+)
 
 
 @given(boxes, boxes)
@@ -233,8 +258,17 @@ def write_records(folder):
             example.features.feature["image/encoded"].bytes_list.value.append(pixels.encode_png(picture(seed)))
             data = example.SerializeToString()
             writer.write(data)
-            lines.append({"source_id": "%d.png" % seed, "split": split, "shard": "all.tfrecord", "offset": offset,
-                          "length": len(data) + 16, "boxes": [[0.1, 0.2, 0.3, 0.4]] * seed, "classes": [2] * seed})
+            lines.append(
+                {
+                    "source_id": "%d.png" % seed,
+                    "split": split,
+                    "shard": "all.tfrecord",
+                    "offset": offset,
+                    "length": len(data) + 16,
+                    "boxes": [[0.1, 0.2, 0.3, 0.4]] * seed,
+                    "classes": [2] * seed,
+                }
+            )
             offset += len(data) + 16
     (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
@@ -248,12 +282,17 @@ def test_validation_pictures_of_records_come_first(tmp_path):
     assert found[2].truth.boxes.shape == (0, 4)
 
 
-@pytest.mark.parametrize("damage", [
-    lambda folder: (folder / "index.jsonl").unlink(), lambda folder: (folder / "index.jsonl").write_text("{"),
-    lambda folder: (folder / "all.tfrecord").write_bytes((folder / "all.tfrecord").read_bytes()[:500]),
-    lambda folder: (folder / "all.tfrecord").unlink(),
-    lambda folder: (folder / "index.jsonl").write_text((folder / "index.jsonl").read_text().replace("[2]", "[]")),
-    lambda folder: (folder / "index.jsonl").write_text((folder / "index.jsonl").read_text().replace("0.4", '"x"'))])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "index.jsonl").unlink(),
+        lambda folder: (folder / "index.jsonl").write_text("{"),
+        lambda folder: (folder / "all.tfrecord").write_bytes((folder / "all.tfrecord").read_bytes()[:500]),
+        lambda folder: (folder / "all.tfrecord").unlink(),
+        lambda folder: (folder / "index.jsonl").write_text((folder / "index.jsonl").read_text().replace("[2]", "[]")),
+        lambda folder: (folder / "index.jsonl").write_text((folder / "index.jsonl").read_text().replace("0.4", '"x"')),
+    ],
+)
 def test_damaged_records_are_refused(tmp_path, damage):
     write_records(tmp_path)
     damage(tmp_path)

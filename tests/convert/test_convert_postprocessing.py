@@ -2,6 +2,7 @@
 
 Both sides get the same heads: TensorFlow in the graph's own postprocessor, NMS_TRT in the reference engine.
 """
+
 import collections
 
 import numpy as np
@@ -24,22 +25,28 @@ def examined(exported):
 @pytest.fixture(scope="module")
 def heads(examined):
     detector = examined.detector
-    return proof.Heads(examined.evaluator, examined.graph, examined.anatomy, detector.input,
-                       (len(detector.anchors), detector.classes))
+    return proof.Heads(
+        examined.evaluator, examined.graph, examined.anatomy, detector.input, (len(detector.anchors), detector.classes)
+    )
 
 
 def both(examined, heads, encodings, logits, **fields):
     """Detections of TensorFlow and of NMS_TRT for encodings [P, 4] and class logits [P, C]."""
     detector, outputs = examined.detector, examined.detector.outputs
-    boxes, classes, scores, count = heads.run([outputs.boxes, outputs.classes, outputs.scores, outputs.count],
-                                              encodings, logits)
+    boxes, classes, scores, count = heads.run(
+        [outputs.boxes, outputs.classes, outputs.scores, outputs.count], encodings, logits
+    )
     rows = slice(int(count[0]))
     truth = Seen(boxes[0, rows][:, [1, 0, 3, 2]], classes[0, rows].astype(int), scores[0, rows])
     priors = np.stack([detector.anchors.reshape(-1), np.tile(detector.variances, len(detector.anchors))])
     inputs = [value.astype(np.float32).reshape(1, -1, 1, 1) for value in (encodings, logits)]
-    table, number = plugins.nms(dict(surgery.plugins(detector)["NMS_TRT"], **fields), inputs[0],
-                                priors[np.newaxis, :, :, np.newaxis].astype(np.float32), inputs[1])
-    found = table[0, 0, :int(number.ravel()[0])]
+    table, number = plugins.nms(
+        dict(surgery.plugins(detector)["NMS_TRT"], **fields),
+        inputs[0],
+        priors[np.newaxis, :, :, np.newaxis].astype(np.float32),
+        inputs[1],
+    )
+    found = table[0, 0, : int(number.ravel()[0])]
     return truth, Seen(found[:, 3:], found[:, 1].astype(int), found[:, 2])
 
 
@@ -62,8 +69,9 @@ def test_random_heads_differ_in_known_ways_only_and_rarely(examined, heads, seed
     random = np.random.RandomState(seed)
     encodings, logits = silent(examined)
     shape = encodings.shape[0], examined.detector.classes
-    matched, reasons = differences(examined, *both(
-        examined, heads, random.normal(0, 1, encodings.shape), random.normal(-2, 2, shape)))
+    matched, reasons = differences(
+        examined, *both(examined, heads, random.normal(0, 1, encodings.shape), random.normal(-2, 2, shape))
+    )
     assert matched > 20 and None not in reasons
     assert sum(reasons.values()) <= 0.2 * matched, reasons
 

@@ -1,4 +1,5 @@
 """Graphs of TensorFlow 1.13 to 1.15 become what 1.12 writes, or are refused where that would change the numbers."""
+
 import convert_helpers as helpers
 import pytest
 import tensorflow as tf
@@ -15,14 +16,19 @@ def test_a_graph_of_115_gives_the_same_uff_as_its_112_twin(export, tmp_path):
     assert found.verdict == "repairable" and found.tensorflow == "1.15 or newer"
     assert helpers.nameless(found.meta) == helpers.nameless(twin.meta)
     repaired = {(finding["op"], finding["where"]) for finding in found.findings if finding["severity"] == "repair"}
-    assert {("FusedBatchNormV3", "extractor"), ("Conv2D", "heads"), ("NonMaxSuppressionV5", "postprocessor"),
-            ("AddV2", "anchors")} <= repaired
+    assert {
+        ("FusedBatchNormV3", "extractor"),
+        ("Conv2D", "heads"),
+        ("NonMaxSuppressionV5", "postprocessor"),
+        ("AddV2", "anchors"),
+    } <= repaired
 
 
 def test_repair_undoes_ageing_but_for_the_suppressions_scores(definition):
     repaired, repairs = repair(Graph(helpers.aged(definition, suppression="")))
     assert [node.SerializeToString(deterministic=True) for node in repaired.definition.node] == [
-        node.SerializeToString(deterministic=True) for node in definition.node]
+        node.SerializeToString(deterministic=True) for node in definition.node
+    ]
     assert {one.op for one in repairs} == {"Conv2D", "GatherV2", "FusedBatchNormV3", "AddV2"}
 
 
@@ -50,9 +56,15 @@ def set_batch(node):
     node.attr["batch_dims"].i = 1
 
 
-@pytest.mark.parametrize("op, change, says", [
-    ("Conv2D", set_padding, "explicit_paddings"), ("FusedBatchNormV3", set_half, "not float32"),
-    ("NonMaxSuppressionV5", set_soft, "pads its output"), ("GatherV2", set_batch, "batch_dims")])
+@pytest.mark.parametrize(
+    "op, change, says",
+    [
+        ("Conv2D", set_padding, "explicit_paddings"),
+        ("FusedBatchNormV3", set_half, "not float32"),
+        ("NonMaxSuppressionV5", set_soft, "pads its output"),
+        ("GatherV2", set_batch, "batch_dims"),
+    ],
+)
 def test_settings_that_112_lacks_are_refused(definition, op, change, says):
     old = helpers.aged(definition)
     change(next(node for node in old.node if node.op == op))
@@ -75,8 +87,10 @@ def test_a_repair_that_is_refused_is_a_finding(definition, tmp_path):
     assert found.verdict == "refused" and "explicit_paddings" in found.refusal()
 
 
-@pytest.mark.parametrize("attribute, op, version", [
-    ("explicit_paddings", "Conv2D", "1.14"), ("incompatible_shape_error", "Equal", "1.15 or newer")])
+@pytest.mark.parametrize(
+    "attribute, op, version",
+    [("explicit_paddings", "Conv2D", "1.14"), ("incompatible_shape_error", "Equal", "1.15 or newer")],
+)
 def test_the_writers_version_is_told_by_its_attributes(definition, tmp_path, attribute, op, version):
     old = helpers.copy(definition)
     for node in old.node:

@@ -1,4 +1,5 @@
 """audit and convert as the host runs them: files, events, exit codes."""
+
 import json
 import os
 import shutil
@@ -30,12 +31,16 @@ def test_convert_writes_the_artifact(exported, run_stage, label_map):
     ran = run_stage("convert", graph=exported.graph, pipeline_config=exported.config, label_map=label_map)
     assert ran.code == 0, ran.log
     made = files(ran)
-    assert sorted(made) == ["labels.txt", "model.json", "model.uff", "parity.json", "result.json",
-                            "worst.png"]
+    assert sorted(made) == ["labels.txt", "model.json", "model.uff", "parity.json", "result.json", "worst.png"]
     assert made["labels.txt"] == b"BACKGROUND\ncone\nball\n"
     model = json.loads(made["model.json"].decode())
-    assert model["input"] == {"name": "Input", "shape": [3, 128, 128], "channels": "RGB", "scale": 2 / 255.0,
-                              "offset": -1.0}
+    assert model["input"] == {
+        "name": "Input",
+        "shape": [3, 128, 128],
+        "channels": "RGB",
+        "scale": 2 / 255.0,
+        "offset": -1.0,
+    }
     assert model["outputs"] == {"detections": "NMS", "count": "NMS_1"}
     assert model["classes"] == ["background", "cone", "ball"] and model["anchors"] == 330
     assert model["feature_maps"] == [[side, side] for side in (8, 4, 2, 1, 1, 1)]
@@ -91,8 +96,7 @@ def test_what_is_no_graph_is_bad_input(run_stage, tmp_path, stage):
     assert files(ran) == {}
 
 
-@pytest.mark.parametrize("text, says", [
-    ("item { id: 1 name: 'cone' }", "class ids [1]"), ("item [", "no label map")])
+@pytest.mark.parametrize("text, says", [("item { id: 1 name: 'cone' }", "class ids [1]"), ("item [", "no label map")])
 def test_another_label_map_is_bad_input(exported, run_stage, tmp_path, text, says):
     (tmp_path / "other.pbtxt").write_text(text)
     ran = run_stage("convert", graph=exported.graph, label_map=str(tmp_path / "other.pbtxt"))
@@ -108,9 +112,18 @@ def test_missing_pictures_are_bad_input(exported, run_stage, tmp_path):
 def test_a_failed_proof_fails_the_stage(exported, tmp_path, monkeypatch):
     from stages import job as jobs
     from stages.convert import convert, parity
+
     monkeypatch.setattr(parity, "MOST_HEAD_DIFFERENCE", -1.0)
     (tmp_path / "out").mkdir()
-    job = jobs.Job({"stage": "convert", "inputs": {"graph": exported.graph}, "output": str(tmp_path / "out"),
-                    "scratch": str(tmp_path), "parameters": {}, "cpus": 1})
+    job = jobs.Job(
+        {
+            "stage": "convert",
+            "inputs": {"graph": exported.graph},
+            "output": str(tmp_path / "out"),
+            "scratch": str(tmp_path),
+            "parameters": {},
+            "cpus": 1,
+        }
+    )
     with pytest.raises(jobs.StageFailed, match="box encodings differ by"):
         convert.main(job)

@@ -1,4 +1,5 @@
 """Every architecture is understood by its data flow, and what the plugins cannot express is refused with the reason."""
+
 import re
 
 import convert_helpers as helpers
@@ -15,8 +16,13 @@ from stages.convert.graph import Graph, data_inputs
 from stages.convert.lint import lint
 from stages.job import BadInput
 
-PLAIN = [("v1", True), ("v1", False), ("v2", False), pytest.param("lite", True, marks=pytest.mark.slow),
-         pytest.param("inception", False, marks=pytest.mark.slow)]
+PLAIN = [
+    ("v1", True),
+    ("v1", False),
+    ("v2", False),
+    pytest.param("lite", True, marks=pytest.mark.slow),
+    pytest.param("inception", False, marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +40,9 @@ def test_architectures_convert_with_and_without_config(export, architecture, fix
     assert with_config.tensorflow == "1.12 or older"
 
 
-@pytest.mark.parametrize("architecture, fixed, maps", [
-    ("v1", True, [8, 4, 2, 1, 1, 1]), ("v2", False, [10, 5, 3, 2, 1, 1])])
+@pytest.mark.parametrize(
+    "architecture, fixed, maps", [("v1", True, [8, 4, 2, 1, 1, 1]), ("v2", False, [10, 5, 3, 2, 1, 1])]
+)
 def test_parameters_are_those_of_the_pipeline(export, architecture, fixed, maps):
     detector = Examination(export(architecture, fixed).graph).detector
     assert detector.grid == (0.2, 0.95, [1.0, 2.0, 0.5, 3.0, 0.3333], maps)
@@ -48,7 +55,7 @@ def test_parameters_are_those_of_the_pipeline(export, architecture, fixed, maps)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 10 ** 6))
+@given(seed=st.integers(0, 10**6))
 def test_names_and_order_of_nodes_do_not_count(definition, examined, tmp_path, seed):
     found = helpers.examine(helpers.renamed(definition, seed), tmp_path)
     assert helpers.nameless(found.meta) == helpers.nameless(examined.meta)
@@ -83,7 +90,8 @@ OTHER_ANCHORS = [
     pytest.param({"anchors": "reduce_boxes_in_lowest_layer: false"}, "always makes 3", marks=pytest.mark.slow),
     pytest.param({"anchors": SCALES}, "cannot make", marks=pytest.mark.slow),
     pytest.param({"anchors": "interpolated_scale_aspect_ratio: 0.0"}, "cannot make", marks=pytest.mark.slow),
-    pytest.param({"anchors": "base_anchor_height: 0.5"}, "cannot make", marks=pytest.mark.slow)]
+    pytest.param({"anchors": "base_anchor_height: 0.5"}, "cannot make", marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("options, says", OTHER_ANCHORS)
@@ -94,20 +102,19 @@ def test_anchors_that_the_plugin_cannot_make_become_a_constant(export, options, 
     assert found.verdict == "convertible" and says in note and lint(found.meta) == []
     assert "GridAnchor_TRT" not in surgery.plugins(found.detector)
     priors = next(node for node in found.meta.graphs[0].nodes if node.id == "concat_priorbox")
-    values = uff_schema.array(found.meta.referenced_data["weights_concat_priorbox"], uff_schema.FLOAT32,
-                              priors.fields["shape"].i_list.val)
+    values = uff_schema.array(
+        found.meta.referenced_data["weights_concat_priorbox"], uff_schema.FLOAT32, priors.fields["shape"].i_list.val
+    )
     np.testing.assert_array_equal(values[0].reshape(-1, 4), found.detector.anchors)
     np.testing.assert_allclose(values[1].reshape(-1, 4), [[0.1, 0.1, 0.2, 0.2]] * len(found.detector.anchors))
 
 
-@pytest.mark.parametrize("options, says", [
-    ({"resizer": "keep_aspect_ratio_resizer { min_dimension: 128 max_dimension: 128 pad_to_max_dimension: true }",
-      "fixed": False}, "does not stretch")])
 @pytest.mark.slow
-def test_what_the_plugins_cannot_express_is_refused(export, options, says):
-    found = Examination(export("v1", **options).graph)
+def test_a_resizer_that_pads_is_refused(export):
+    resizer = "keep_aspect_ratio_resizer { min_dimension: 128 max_dimension: 128 pad_to_max_dimension: true }"
+    found = Examination(export("v1", resizer=resizer, fixed=False).graph)
     assert found.verdict == "refused" and found.meta is None
-    assert says in found.refusal()
+    assert "does not stretch" in found.refusal()
 
 
 def test_softmax_scores_are_refused(definition, tmp_path):
@@ -126,10 +133,14 @@ def test_scaled_logits_are_refused(definition, examined, tmp_path):
     assert "logit_scale" in helpers.examine(made, tmp_path).refusal()
 
 
-@pytest.mark.parametrize("options, expected", [
-    ({"early_sigmoid": "true", "converter": "IDENTITY"}, {"confSigmoid": 0}),
-    ({"classes": 1, "min_scale": "0.05", "y_scale": "8.0"}, {"numClasses": 2}),
-    pytest.param({"explicit_padding": "true"}, {"confSigmoid": 1}, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ({"early_sigmoid": "true", "converter": "IDENTITY"}, {"confSigmoid": 0}),
+        ({"classes": 1, "min_scale": "0.05", "y_scale": "8.0"}, {"numClasses": 2}),
+        pytest.param({"explicit_padding": "true"}, {"confSigmoid": 1}, marks=pytest.mark.slow),
+    ],
+)
 def test_unusual_pipelines_convert(export, options, expected):
     made = export("v1", True, **options)
     found = Examination(made.graph, made.config)
@@ -156,17 +167,22 @@ def test_a_limit_per_class_that_the_plugin_lacks_is_noted(export):
     assert [finding["where"] for finding in found.findings if finding["severity"] == "note"] == ["postprocessor"]
 
 
-@pytest.mark.parametrize("old, new, says", [
-    ("min_scale: 0.2", "min_scale: 0.3", "min_scale: 0.3.*anchor 1 "),
-    ("num_classes: 2", "num_classes: 3", "num_classes is 3"),
-    ("y_scale: 10.0", "y_scale: 5.0", "box coder scales"), ("height: 128", "height: 256", "image_resizer"),
-    ("score_converter: SIGMOID", "score_converter: IDENTITY", "score_converter"),
-    ("aspect_ratios: 3.0", "", "makes 307 anchors, the graph has 330"),
-    ("aspect_ratios: 3.0", SCALES, "scales: 0.1.* makes"),
-    ("num_layers: 6", "num_layers: 5", "cannot make its anchors"),
-    ("num_layers: 6", "num_layers: 6 reduce_boxes_in_lowest_layer: false", "in_lowest_layer: false.*makes"),
-    ("ssd_anchor_generator {", "multiscale_anchor_generator { #", "config"),
-    ("model {", "model [", "no pipeline.config")])
+@pytest.mark.parametrize(
+    "old, new, says",
+    [
+        ("min_scale: 0.2", "min_scale: 0.3", "min_scale: 0.3.*anchor 1 "),
+        ("num_classes: 2", "num_classes: 3", "num_classes is 3"),
+        ("y_scale: 10.0", "y_scale: 5.0", "box coder scales"),
+        ("height: 128", "height: 256", "image_resizer"),
+        ("score_converter: SIGMOID", "score_converter: IDENTITY", "score_converter"),
+        ("aspect_ratios: 3.0", "", "makes 307 anchors, the graph has 330"),
+        ("aspect_ratios: 3.0", SCALES, "scales: 0.1.* makes"),
+        ("num_layers: 6", "num_layers: 5", "cannot make its anchors"),
+        ("num_layers: 6", "num_layers: 6 reduce_boxes_in_lowest_layer: false", "in_lowest_layer: false.*makes"),
+        ("ssd_anchor_generator {", "multiscale_anchor_generator { #", "config"),
+        ("model {", "model [", "no pipeline.config"),
+    ],
+)
 def test_a_config_of_another_graph_is_refused(exported, tmp_path, old, new, says):
     with open(exported.config) as stream:
         text = stream.read()
@@ -180,8 +196,11 @@ def test_two_stage_detectors_are_refused(definition, tmp_path):
     made = helpers.copy(definition)
     crop = made.node.add(name="crop", op="CropAndResize", input=["image_tensor", "box", "index", "size"])
     crop.attr["T"].type = tf.uint8.as_datatype_enum
-    for name, value in (("box", np.zeros((1, 4), np.float32)), ("index", np.zeros(1, np.int32)),
-                        ("size", np.ones(2, np.int32))):
+    for name, value in (
+        ("box", np.zeros((1, 4), np.float32)),
+        ("index", np.zeros(1, np.int32)),
+        ("size", np.ones(2, np.int32)),
+    ):
         constant = made.node.add(name=name, op="Const")
         constant.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
         constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
@@ -219,8 +238,11 @@ def test_weights_that_are_no_numbers_are_refused(definition, examined, tmp_path,
 
 def test_an_operation_that_uff_lacks_stops_and_is_named(definition, examined, tmp_path):
     made = helpers.copy(definition)
-    node = next(node for node in made.node if node.op == "Relu6" and node.name in
-                examination.network(examined.graph, examined.anatomy))
+    node = next(
+        node
+        for node in made.node
+        if node.op == "Relu6" and node.name in examination.network(examined.graph, examined.anatomy)
+    )
     node.op = "Softsign"
     found = helpers.examine(made, tmp_path)
     stop = next(finding for finding in found.findings if finding["severity"] == "stop")
@@ -252,8 +274,9 @@ def test_dropping_a_needed_node_is_refused(definition, examined, tmp_path, data)
 def test_swapped_inputs_are_refused_or_make_no_difference_to_the_network(definition, examined, tmp_path, data):
     """What is damaged in front of or behind the network gives the same UFF, a refusal, or other anchors, proven."""
     network = examination.network(examined.graph, examined.anatomy)
-    candidates = [number for number, node in enumerate(definition.node)
-                  if len(data_inputs(node)) > 1 and node.name not in network]
+    candidates = [
+        number for number, node in enumerate(definition.node) if len(data_inputs(node)) > 1 and node.name not in network
+    ]
     made = helpers.copy(definition)
     node = made.node[data.draw(st.sampled_from(candidates))]
     node.input[0], node.input[1] = node.input[1], node.input[0]

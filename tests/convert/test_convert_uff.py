@@ -1,4 +1,5 @@
 """The wire format: schema, bytes, order of nodes and references."""
+
 import os
 import subprocess
 import sys
@@ -16,11 +17,15 @@ from stages.convert.lint import lint
 from stages.job import BadInput
 
 values = st.one_of(
-    st.tuples(st.just("s"), st.text(max_size=20)), st.tuples(st.just("d"), st.floats(allow_nan=False)),
-    st.tuples(st.just("i"), st.integers(-2 ** 63, 2 ** 63 - 1)), st.tuples(st.just("b"), st.booleans()),
-    st.tuples(st.just("blob"), st.binary(max_size=50)), st.tuples(st.just("ref"), st.text(max_size=20)),
-    st.tuples(st.just("i_list"), st.lists(st.integers(-2 ** 63, 2 ** 63 - 1))),
-    st.tuples(st.just("d_list"), st.lists(st.floats(allow_nan=False))))
+    st.tuples(st.just("s"), st.text(max_size=20)),
+    st.tuples(st.just("d"), st.floats(allow_nan=False)),
+    st.tuples(st.just("i"), st.integers(-(2**63), 2**63 - 1)),
+    st.tuples(st.just("b"), st.booleans()),
+    st.tuples(st.just("blob"), st.binary(max_size=50)),
+    st.tuples(st.just("ref"), st.text(max_size=20)),
+    st.tuples(st.just("i_list"), st.lists(st.integers(-(2**63), 2**63 - 1))),
+    st.tuples(st.just("d_list"), st.lists(st.floats(allow_nan=False))),
+)
 
 
 @pytest.fixture(scope="session")
@@ -66,14 +71,21 @@ def test_the_wire_form_is_the_published_one():
     orders = b"\x0a\x11\x08" + b"\xff" * 9 + b"\x01\x12\x04\x0a\x02\x00\x01"  # -1 takes ten bytes
     table = b"\x0a\x01o\x12\x18\xc2\x06\x15\x0a\x13" + orders  # dim_orders_list is field 104
     assert uff_schema.serialize(made) == (
-        b"\x08\x01\x10\x01\x1a\x0a\x0a\x06custom\x10\x01\x22" + bytes([len(graph)]) + graph +
-        b"\x2a" + bytes([len(table)]) + table)
+        b"\x08\x01\x10\x01\x1a\x0a\x0a\x06custom\x10\x01\x22"
+        + bytes([len(graph)])
+        + graph
+        + b"\x2a"
+        + bytes([len(table)])
+        + table
+    )
 
 
 def test_the_file_is_what_nvidias_converter_would_announce(meta):
     assert (meta.version, meta.descriptor_core_version, len(meta.graphs), meta.graphs[0].id) == (1, 1, 1, "main")
     assert [(one.id, one.version, one.optional) for one in meta.descriptors] == [
-        ("tensorflow_extension", 1, False), ("custom", 1, False)]
+        ("tensorflow_extension", 1, False),
+        ("custom", 1, False),
+    ]
     nodes = meta.graphs[0].nodes
     assert nodes[0].id == "NMS" and nodes[-1].id == "MarkOutput_0" and list(nodes[-1].inputs) == ["NMS"]
 
@@ -94,7 +106,11 @@ def test_plugins_are_wired_as_tensorrt_expects(meta):
     assert list(nodes["concat_priorbox"].inputs) == ["GridAnchor"] and nodes["concat_priorbox"].fields["axis"].i == 2
     assert list(nodes["GridAnchor"].inputs) == ["AnchorInput"]
     assert [nodes[name].operation for name in ("NMS", "GridAnchor", "concat_box_loc", "concat_box_conf")] == [
-        "_NMS_TRT", "_GridAnchor_TRT", "_FlattenConcat_TRT", "_FlattenConcat_TRT"]
+        "_NMS_TRT",
+        "_GridAnchor_TRT",
+        "_FlattenConcat_TRT",
+        "_FlattenConcat_TRT",
+    ]
     assert list(nodes["Input"].fields["shape"].i_list.val) == [1, 3, 128, 128]
     assert nodes["NMS"].fields["inputOrder_u_ilist"].i_list.val == [0, 2, 1]
     assert nodes["GridAnchor"].fields["aspectRatios_u_flist"].d_list.val == [1.0, 2.0, 0.5, 3.0, np.float32(0.3333)]
@@ -105,8 +121,12 @@ def test_heads_are_reshaped_to_constants_of_one_form(meta):
     nodes = by_id(meta)
 
     def shapes(concat):
-        return [uff_schema.array(meta.referenced_data[nodes[nodes[name].inputs[1]].fields["values"].ref], 0x10020, [4])
-                .tolist() for name in nodes[concat].inputs]
+        return [
+            uff_schema.array(
+                meta.referenced_data[nodes[nodes[name].inputs[1]].fields["values"].ref], 0x10020, [4]
+            ).tolist()
+            for name in nodes[concat].inputs
+        ]
 
     assert shapes("concat_box_loc") == [[1, count, 1, 4] for count in (192, 96, 24, 6, 6, 6)]
     assert shapes("concat_box_conf") == [[1, count, 1, 3] for count in (192, 96, 24, 6, 6, 6)]
@@ -126,6 +146,7 @@ def test_convolutions_say_how_their_dimensions_lie(meta):
 
 def lenet():
     """LeNet's GraphDef, with the names of NVIDIA's MNIST sample."""
+
     def weights(name, *shape):
         return tf.constant(np.random.RandomState(len(shape)).rand(*shape).astype(np.float32), name=name)
 
@@ -134,8 +155,7 @@ def lenet():
         for layer, (shape, relu) in enumerate([((5, 5, 1, 20), "Relu"), ((5, 5, 20, 50), "Relu_1")], 1):
             x = tf.nn.conv2d(x, weights("wc%d" % layer, *shape), [1, 1, 1, 1], "VALID", name="conv%d" % layer)
             x = tf.nn.bias_add(x, weights("bc%d" % layer, shape[3]), name="conv%d_bias" % layer)
-            x = tf.nn.max_pool(tf.nn.relu(x, name=relu), [1, 2, 2, 1], [1, 2, 2, 1], "VALID",
-                               name="maxpool%d" % layer)
+            x = tf.nn.max_pool(tf.nn.relu(x, name=relu), [1, 2, 2, 1], [1, 2, 2, 1], "VALID", name="maxpool%d" % layer)
         x = tf.matmul(tf.reshape(x, [-1, 800], name="reshape1"), weights("wd1", 800, 500), name="matmul1")
         x = tf.nn.relu(tf.add(x, weights("bd1", 500), name="add1"), name="dense_relu")
         tf.add(tf.matmul(x, weights("wout", 500, 10), name="matmul2"), weights("bout", 10), name="out")
@@ -147,23 +167,38 @@ def lenet():
 
 
 # What a file holds that NVIDIA's own converter wrote of that network, the weights' bytes left out.
-_CONV, _POOL, _DENSE = ({"inputs_orders": "orders_N+C_+CK", "strides": [1, 1]},
-                        {"func": "max", "kernel": [2, 2], "strides": [2, 2], "inputs_orders": "orders_N+C"},
-                        {"inputs_orders": "orders_NC_CK"})
+_CONV, _POOL, _DENSE = (
+    {"inputs_orders": "orders_N+C_+CK", "strides": [1, 1]},
+    {"func": "max", "kernel": [2, 2], "strides": [2, 2], "inputs_orders": "orders_N+C"},
+    {"inputs_orders": "orders_NC_CK"},
+)
 NVIDIAS_LENET = [
-    ("out", "Binary", ["matmul2", "bout"], {"func": "add"}), ("bout", "Const", [], [10]),
-    ("matmul2", "FullyConnected", ["relu", "wout"], _DENSE), ("wout", "Const", [], [500, 10]),
-    ("relu", "Activation", ["add1"], {"func": "relu"}), ("add1", "Binary", ["matmul1", "bd1"], {"func": "add"}),
-    ("bd1", "Const", [], [500]), ("matmul1", "FullyConnected", ["reshape1", "wd1"], _DENSE),
-    ("wd1", "Const", [], [800, 500]), ("reshape1", "Reshape", ["maxpool2", "reshape1/shape"], {}),
-    ("reshape1/shape", "Const", [], [2]), ("maxpool2", "Pool", ["Relu_1"], _POOL),
-    ("Relu_1", "Activation", ["conv2_bias"], {"func": "relu"}), ("bc2", "Const", [], [50]),
-    ("conv2_bias", "Binary", ["conv2", "bc2"], {"func": "add"}), ("conv2", "Conv", ["maxpool1", "wc2"], _CONV),
-    ("wc2", "Const", [], [5, 5, 20, 50]), ("maxpool1", "Pool", ["Relu"], _POOL),
-    ("Relu", "Activation", ["conv1_bias"], {"func": "relu"}), ("bc1", "Const", [], [20]),
-    ("conv1_bias", "Binary", ["conv1", "bc1"], {"func": "add"}), ("conv1", "Conv", ["in", "wc1"], _CONV),
-    ("wc1", "Const", [], [5, 5, 1, 20]), ("in", "Input", [], {"dtype": uff_schema.FLOAT32, "shape": []}),
-    ("MarkOutput_0", "MarkOutput", ["out"], {})]
+    ("out", "Binary", ["matmul2", "bout"], {"func": "add"}),
+    ("bout", "Const", [], [10]),
+    ("matmul2", "FullyConnected", ["relu", "wout"], _DENSE),
+    ("wout", "Const", [], [500, 10]),
+    ("relu", "Activation", ["add1"], {"func": "relu"}),
+    ("add1", "Binary", ["matmul1", "bd1"], {"func": "add"}),
+    ("bd1", "Const", [], [500]),
+    ("matmul1", "FullyConnected", ["reshape1", "wd1"], _DENSE),
+    ("wd1", "Const", [], [800, 500]),
+    ("reshape1", "Reshape", ["maxpool2", "reshape1/shape"], {}),
+    ("reshape1/shape", "Const", [], [2]),
+    ("maxpool2", "Pool", ["Relu_1"], _POOL),
+    ("Relu_1", "Activation", ["conv2_bias"], {"func": "relu"}),
+    ("bc2", "Const", [], [50]),
+    ("conv2_bias", "Binary", ["conv2", "bc2"], {"func": "add"}),
+    ("conv2", "Conv", ["maxpool1", "wc2"], _CONV),
+    ("wc2", "Const", [], [5, 5, 20, 50]),
+    ("maxpool1", "Pool", ["Relu"], _POOL),
+    ("Relu", "Activation", ["conv1_bias"], {"func": "relu"}),
+    ("bc1", "Const", [], [20]),
+    ("conv1_bias", "Binary", ["conv1", "bc1"], {"func": "add"}),
+    ("conv1", "Conv", ["in", "wc1"], _CONV),
+    ("wc1", "Const", [], [5, 5, 1, 20]),
+    ("in", "Input", [], {"dtype": uff_schema.FLOAT32, "shape": []}),
+    ("MarkOutput_0", "MarkOutput", ["out"], {}),
+]
 
 
 def field_values(node):
@@ -181,11 +216,17 @@ def test_of_lenet_is_written_what_nvidias_converter_wrote():
             fields = {"dtype": dtype, "shape": fields, "values": "weights_" + name}
         wanted.append((name, operation, inputs, fields))
     assert [(node.id, node.operation, list(node.inputs), field_values(node)) for node in meta.graphs[0].nodes] == wanted
-    tables = {key: [list(one.orders[-1].val) for one in data.dim_orders_list.val]
-              for key, data in meta.referenced_data.items() if key.startswith("orders_")}
+    tables = {
+        key: [list(one.orders[-1].val) for one in data.dim_orders_list.val]
+        for key, data in meta.referenced_data.items()
+        if key.startswith("orders_")
+    }
     increment = uff_schema.ORDER_INCREMENT
-    assert tables == {"orders_NC_CK": [[0, 1], [1, 0]], "orders_N+C": [[0, 2, increment, 1]],
-                      "orders_N+C_+CK": [[0, 2, increment, 1], [2, increment, 1, 0]]}
+    assert tables == {
+        "orders_NC_CK": [[0, 1], [1, 0]],
+        "orders_N+C": [[0, 2, increment, 1]],
+        "orders_N+C_+CK": [[0, 2, increment, 1], [2, increment, 1, 0]],
+    }
     assert [(one.id, one.version, one.optional) for one in meta.descriptors] == [("tensorflow_extension", 1, False)]
     assert not lint(meta)
 
@@ -200,10 +241,16 @@ def test_explicit_padding_is_fused_into_the_convolution(export):
 
 
 def test_bytes_are_equal_in_every_process(exported):
-    program = ("import sys, hashlib; from stages.convert import uff_schema; from stages.convert.examination import "
-               "Examination; print(hashlib.sha256(uff_schema.serialize(Examination(sys.argv[1]).meta)).hexdigest())")
-    digests = {subprocess.check_output([sys.executable, "-W", "ignore", "-c", program, exported.graph],
-                                       env=dict(os.environ, PYTHONHASHSEED=seed)) for seed in ("1", "2")}
+    program = (
+        "import sys, hashlib; from stages.convert import uff_schema; from stages.convert.examination import "
+        "Examination; print(hashlib.sha256(uff_schema.serialize(Examination(sys.argv[1]).meta)).hexdigest())"
+    )
+    digests = {
+        subprocess.check_output(
+            [sys.executable, "-W", "ignore", "-c", program, exported.graph], env=dict(os.environ, PYTHONHASHSEED=seed)
+        )
+        for seed in ("1", "2")
+    }
     assert len(digests) == 1
 
 

@@ -1,4 +1,5 @@
 """Datasets and jobs for the data room's tests."""
+
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
@@ -21,15 +22,26 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcom
     monkeypatch.setattr(job, "emit", events.append)
     runs = iter(range(1000))
 
-    def start(main: Callable[[job.Job], None], inputs: Dict[str, str], parameters: Dict[str, Any],
-              cpus: int = 1) -> Outcome:
+    def start(
+        main: Callable[[job.Job], None], inputs: Dict[str, str], parameters: Dict[str, Any], cpus: int = 1
+    ) -> Outcome:
         folder = tmp_path / ("run-%d" % next(runs))
         output, scratch = folder / "out", folder / "scratch"
         output.mkdir(parents=True)
         scratch.mkdir()
         before = len(events)
-        main(job.Job({"stage": "test", "inputs": inputs, "output": str(output), "scratch": str(scratch),
-                      "parameters": parameters, "cpus": cpus}))
+        main(
+            job.Job(
+                {
+                    "stage": "test",
+                    "inputs": inputs,
+                    "output": str(output),
+                    "scratch": str(scratch),
+                    "parameters": parameters,
+                    "cpus": cpus,
+                }
+            )
+        )
         return Outcome(output, events[before:])
 
     return start
@@ -38,7 +50,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcom
 @pytest.fixture
 def make_records(dataset: Dataset, run: Callable[..., Outcome]) -> Callable[..., Outcome]:
     """Run the stage records on the test's dataset, with parameters overridden by name."""
+
     def start(cpus: int = 1, **parameters: Any) -> Outcome:
         inputs = {"photos": str(dataset.photos), "annotations": str(dataset.annotations)}
         return run(records.main, inputs, dict(PARAMETERS, **parameters), cpus)
+
     return start

@@ -1,4 +1,5 @@
 """Small VOC datasets made on the spot, and what a stage leaves behind."""
+
 import io
 import json
 import os
@@ -12,8 +13,17 @@ from PIL import Image
 from stages.data import tfrecord, voc_writer
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
-PARAMETERS = {"classes": ["cone", "ball"], "image_size": [64, 96], "encoding": "png", "jpeg_quality": 95,
-              "validation_fraction": 0.25, "seed": 0, "limit": 0, "pictures_per_shard": 1000, "findings": {}}
+PARAMETERS = {
+    "classes": ["cone", "ball"],
+    "image_size": [64, 96],
+    "encoding": "png",
+    "jpeg_quality": 95,
+    "validation_fraction": 0.25,
+    "seed": 0,
+    "limit": 0,
+    "pictures_per_shard": 1000,
+    "findings": {},
+}
 Objects = Sequence[Tuple[str, Tuple[float, float, float, float]]]
 
 
@@ -36,8 +46,13 @@ class Dataset:
         self.photos.mkdir(parents=True)
         self.annotations.mkdir()
 
-    def add(self, name: str, objects: Objects = (("cone", (20, 10, 120, 80)),), size: Tuple[int, int] = (200, 100),
-            data: bytes = b"") -> None:
+    def add(
+        self,
+        name: str,
+        objects: Objects = (("cone", (20, 10, 120, 80)),),
+        size: Tuple[int, int] = (200, 100),
+        data: bytes = b"",
+    ) -> None:
         """A photo ``name`` (a noisy JPEG unless ``data`` is given) and its XML."""
         stem = os.path.splitext(name)[0]
         for path in (self.photos / name, self.annotations / (stem + ".xml")):
@@ -91,5 +106,8 @@ class Outcome:
         return {name: list(getattr(feature[name], feature[name].WhichOneof("kind")).value) for name in feature}
 
     def bytes(self) -> Dict[str, bytes]:
-        return {path.relative_to(self.folder).as_posix(): path.read_bytes()
-                for path in sorted(self.folder.rglob("*")) if path.is_file()}
+        return {
+            path.relative_to(self.folder).as_posix(): path.read_bytes()
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file()
+        }

@@ -1,4 +1,5 @@
 """Boxes under EXIF orientation, scaling and clipping, against what happens to pixels."""
+
 import io
 
 import numpy as np
@@ -61,8 +62,11 @@ def test_scaling_there_and_back(box, old, new):
 
 @given(any_box, sizes, sizes, orientations)
 def test_turning_and_scaling_can_change_places(box, size, target, orientation):
-    turned_first = boxes.scaled(boxes.upright(box, size, orientation), boxes.upright_size(size, orientation),
-                                boxes.upright_size(target, orientation))
+    turned_first = boxes.scaled(
+        boxes.upright(box, size, orientation),
+        boxes.upright_size(size, orientation),
+        boxes.upright_size(target, orientation),
+    )
     scaled_first = boxes.upright(boxes.scaled(box, size, target), target, orientation)
     assert turned_first == pytest.approx(scaled_first, rel=1e-9, abs=1e-6)
 

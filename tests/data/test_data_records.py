@@ -17,10 +17,27 @@ from stages.data import records, tfrecord
 from stages.job import BadInput, StageFailed
 
 ROOT = Path(__file__).resolve().parents[2]
-PASCAL_KEYS = {"image/" + name for name in (
-    "height", "width", "filename", "source_id", "key/sha256", "encoded", "format", "object/bbox/xmin",
-    "object/bbox/xmax", "object/bbox/ymin", "object/bbox/ymax", "object/class/text", "object/class/label",
-    "object/difficult", "object/truncated", "object/view")}
+PASCAL_KEYS = {
+    "image/" + name
+    for name in (
+        "height",
+        "width",
+        "filename",
+        "source_id",
+        "key/sha256",
+        "encoded",
+        "format",
+        "object/bbox/xmin",
+        "object/bbox/xmax",
+        "object/bbox/ymin",
+        "object/bbox/ymax",
+        "object/class/text",
+        "object/class/label",
+        "object/difficult",
+        "object/truncated",
+        "object/view",
+    )
+}
 
 
 def test_a_record_has_the_keys_and_values_of_create_pascal_tf_record(dataset, make_records):
@@ -118,8 +135,9 @@ def test_copies_of_a_photo_are_on_one_side(dataset, make_records):
     assert all(split[name] == split[name.replace("photo", "copy")] for name in split)
 
 
-@pytest.mark.parametrize("fraction, sides", [
-    (0.001, {"train", "validation"}), (0.999, {"train", "validation"}), (0, {"train"})])
+@pytest.mark.parametrize(
+    "fraction, sides", [(0.001, {"train", "validation"}), (0.999, {"train", "validation"}), (0, {"train"})]
+)
 def test_no_side_is_empty_unless_asked_for(dataset, make_records, fraction, sides):
     dataset.fill(4)
     done = make_records(validation_fraction=fraction)
@@ -160,8 +178,13 @@ def colored(kind, orientation):
 @pytest.mark.parametrize("frame", ["stored", "upright"])
 def test_exif_is_applied_once_to_pixels_and_boxes(dataset, make_records, kind, name, orientation, frame):
     """Whichever frame the XML speaks of, the record's box encloses the red and nothing else."""
-    upright = {1: (200, 50, 300, 150), 5: (50, 200, 150, 300), 6: (50, 200, 150, 300), 7: (50, 100, 150, 200),
-               8: (50, 100, 150, 200)}[orientation]
+    upright = {
+        1: (200, 50, 300, 150),
+        5: (50, 200, 150, 300),
+        6: (50, 200, 150, 300),
+        7: (50, 100, 150, 200),
+        8: (50, 100, 150, 200),
+    }[orientation]
     size, box = ((400, 200), (200, 50, 300, 150)) if frame == "stored" else ((200, 400), upright)
     if orientation == 1:
         size, box = (400, 200), upright
@@ -171,8 +194,8 @@ def test_exif_is_applied_once_to_pixels_and_boxes(dataset, make_records, kind, n
     picture = pixels.decode(done.features(name)["image/encoded"][0])
     ymin, xmin, ymax, xmax = [round(edge * 200) for edge in done.line(name)["boxes"][0]]
     red = picture[:, :, 0] > 125
-    assert red[ymin + 3:ymax - 3, xmin + 3:xmax - 3].all()
-    red[max(ymin - 3, 0):ymax + 3, max(xmin - 3, 0):xmax + 3] = False
+    assert red[ymin + 3 : ymax - 3, xmin + 3 : xmax - 3].all()
+    red[max(ymin - 3, 0) : ymax + 3, max(xmin - 3, 0) : xmax + 3] = False
     assert not red.any()
 
 
@@ -210,7 +233,7 @@ def test_a_flaw_is_listed_with_file_object_and_line(dataset, make_records, odd, 
     lines = (dataset.annotations / "a.xml").read_text().splitlines()
     assert (finding["kind"], finding["action"], finding["file"], finding["object"]) == (kind, action, "a.xml", 2)
     assert lines[finding["line"] - 1].strip() == "<object>"
-    assert "<object>" in "".join(lines[:finding["line"] - 1])
+    assert "<object>" in "".join(lines[: finding["line"] - 1])
     assert done.line("a.jpg")["boxes"] == [[0.5, 0.5, 0.95, 0.95]] + ([pytest.approx(box)] if box else [])
     assert done.metrics["dropped"] == (box is None)
     assert any(kind in warning for warning in done.warnings)
@@ -336,13 +359,23 @@ def as_program(tmp_path, dataset, cpus=1, limits=(), **parameters):
     """Run the stage as its own process; returns the process with its output."""
     (tmp_path / "out").mkdir()
     (tmp_path / "scratch").mkdir()
-    task = {"stage": "records", "inputs": {"photos": str(dataset.photos), "annotations": str(dataset.annotations)},
-            "output": str(tmp_path / "out"), "scratch": str(tmp_path / "scratch"), "cpus": cpus,
-            "parameters": dict(PARAMETERS, **parameters)}
+    task = {
+        "stage": "records",
+        "inputs": {"photos": str(dataset.photos), "annotations": str(dataset.annotations)},
+        "output": str(tmp_path / "out"),
+        "scratch": str(tmp_path / "scratch"),
+        "cpus": cpus,
+        "parameters": dict(PARAMETERS, **parameters),
+    }
     (tmp_path / "job.json").write_text(json.dumps(task))
-    return subprocess.Popen([sys.executable, "-m", "stages.data.records", str(tmp_path / "job.json")], cwd=str(ROOT),
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
-                            preexec_fn=lambda: [resource.setrlimit(*limit) for limit in limits])
+    return subprocess.Popen(
+        [sys.executable, "-m", "stages.data.records", str(tmp_path / "job.json")],
+        cwd=str(ROOT),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+        preexec_fn=lambda: [resource.setrlimit(*limit) for limit in limits],
+    )
 
 
 def test_a_full_disk_is_one_sentence(tmp_path, dataset):
@@ -391,8 +424,12 @@ def test_peak_memory_does_not_grow_with_the_dataset(tmp_path, dataset):
 def test_every_record_passes_its_checksums(dataset, make_records):
     dataset.fill(5)
     done = make_records()
-    contents = [content for name, data in done.bytes().items() if name.endswith(".tfrecord")
-                for content in tfrecord.contents(data)]
+    contents = [
+        content
+        for name, data in done.bytes().items()
+        if name.endswith(".tfrecord")
+        for content in tfrecord.contents(data)
+    ]
     assert len(contents) == 5
 
 

@@ -9,9 +9,11 @@ from stages import pixels
 from stages.data import render, voc
 
 # The bytes of the demo are a promise: every machine and Python makes these.
-DIGESTS = {1: "4aa9487ccf6f5881fc2103e28e2aa7f1b779ac9bc8614d072c5c760c23f532a7",
-           2: "a4fd37ce15a22345bde8295530ec17bb21ae946eb0f8d9311d3742eecf084001",
-           3: "1ce12f127f107180899e3fb5646c631677f639fbb081411526b61941add521e3"}
+DIGESTS = {
+    1: "4aa9487ccf6f5881fc2103e28e2aa7f1b779ac9bc8614d072c5c760c23f532a7",
+    2: "a4fd37ce15a22345bde8295530ec17bb21ae946eb0f8d9311d3742eecf084001",
+    3: "1ce12f127f107180899e3fb5646c631677f639fbb081411526b61941add521e3",
+}
 
 
 @pytest.mark.parametrize("number", DIGESTS)
@@ -23,7 +25,7 @@ def test_a_picture_has_the_same_bytes_everywhere(number):
 def test_seed_and_number_decide_alone(run):
     one = run(render.main, {}, {"pictures": 2, "seed": 5}).bytes()
     more = run(render.main, {}, {"pictures": 3, "seed": 5}, cpus=2).bytes()
-    other = run(render.main, {}, {"pictures": 2, "seed": 5 + 2 ** 32}).bytes()
+    other = run(render.main, {}, {"pictures": 2, "seed": 5 + 2**32}).bytes()
     assert one == {name: more[name] for name in one}
     assert len(more) == 6
     assert other["JPEGImages/demo-0001.jpg"] != one["JPEGImages/demo-0001.jpg"]
@@ -58,7 +60,8 @@ def test_the_xml_is_voc_and_names_the_photo(run):
     photo = cv2.imread(str(done.folder / "JPEGImages" / annotation.filename))
     assert annotation.size == (1920, 1080) == (photo.shape[1], photo.shape[0])
     assert [(thing.name, thing.box) for thing in render.picture(0, 1)[1]] == [
-        (one.name, tuple(int(edge) for edge in one.box)) for one in annotation.objects]
+        (one.name, tuple(int(edge) for edge in one.box)) for one in annotation.objects
+    ]
     root = etree.fromstring((done.folder / "Annotations/demo-0001.xml").read_bytes())
     assert [root.findtext("object/" + tag) for tag in ("pose", "truncated", "difficult")] == ["Unspecified", "0", "0"]
     assert done.metrics["boxes"] == len(annotation.objects)

@@ -18,6 +18,7 @@ def make_smaller(dataset, run):
     def start(cpus=1, long_side=100, jpeg_quality=90, limit=0):
         inputs = {"photos": str(dataset.photos), "annotations": str(dataset.annotations)}
         return run(resize.main, inputs, {"long_side": long_side, "jpeg_quality": jpeg_quality, "limit": limit}, cpus)
+
     return start
 
 
@@ -43,8 +44,11 @@ def test_all_else_in_the_xml_stays(dataset, make_smaller):
     dataset.add("a.jpg")
     path = dataset.annotations / "a.xml"
     more = "<part><name>tip</name><bndbox><xmin>20</xmin><ymin>10</ymin><xmax>60</xmax><ymax>30</ymax></bndbox></part>"
-    path.write_text(path.read_text().replace("</object>", more + "<occluded>1</occluded></object><!-- note -->")
-                    .replace("<folder>", "<verified>yes</verified><folder>"))
+    path.write_text(
+        path.read_text()
+        .replace("</object>", more + "<occluded>1</occluded></object><!-- note -->")
+        .replace("<folder>", "<verified>yes</verified><folder>")
+    )
     root = etree.parse(str(make_smaller().folder / "Annotations/a.xml")).getroot()
     assert root.findtext("verified") == "yes"
     assert root.findtext("object/occluded") == "1"
@@ -120,8 +124,10 @@ def test_the_longer_side_is_as_asked_and_the_shape_stays(width, height, long_sid
 
 @given(st.lists(st.floats(0, 200), min_size=4, max_size=4))
 def test_boxes_keep_their_share_of_the_picture(edges):
-    root = etree.fromstring("<annotation><object><bndbox>%s</bndbox></object></annotation>" % "".join(
-        "<%s>%r</%s>" % (name, edge, name) for name, edge in zip(voc.EDGES, edges)))
+    root = etree.fromstring(
+        "<annotation><object><bndbox>%s</bndbox></object></annotation>"
+        % "".join("<%s>%r</%s>" % (name, edge, name) for name, edge in zip(voc.EDGES, edges))
+    )
     resize.rewrite(root, Frame((200, 200), 1, (200, 200)), "a.jpg", (64, 32))
     box = voc.box_of(root.find("object/bndbox"))
     shares = [edge / side for edge, side in zip(box, (64, 32, 64, 32))]
@@ -137,5 +143,9 @@ def test_a_survey_counts_without_reading_pixels(dataset, run):
     (dataset.annotations / "lone.xml").unlink()
     done = run(survey.main, {"photos": str(dataset.photos), "annotations": str(dataset.annotations)}, {})
     assert json.loads((done.folder / "survey.json").read_text()) == {
-        "pictures": 5, "annotations": 4, "classes": {"ball": 2, "cone": 2, "mug": 1},
-        "sizes": {"1920x1080": 1, "200x100": 2}, "problems": {"damaged_xml": 1, "no_xml": 1}}
+        "pictures": 5,
+        "annotations": 4,
+        "classes": {"ball": 2, "cone": 2, "mug": 1},
+        "sizes": {"1920x1080": 1, "200x100": 2},
+        "problems": {"damaged_xml": 1, "no_xml": 1},
+    }

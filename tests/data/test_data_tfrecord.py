@@ -30,15 +30,17 @@ def test_any_changed_byte_is_noticed(content, data):
 def test_any_cut_is_noticed(content, data):
     frame = tfrecord.frame(content)
     with pytest.raises(ValueError):
-        list(tfrecord.contents(frame[:data.draw(st.integers(1, len(frame) - 1))]))
+        list(tfrecord.contents(frame[: data.draw(st.integers(1, len(frame) - 1))]))
 
 
 def test_the_frame_is_tensorflow_s():
     assert tfrecord.frame(b"Nanoforge") == BY_TENSORFLOW
 
 
-PRINT_EXAMPLE = ("from stages.data.tfrecord import example; print(example({'c': [1, -2], 'z': []}, {'b': [0.1]},"
-                 " {'a%d' % n: [b'x'] for n in range(30)}).hex())")
+PRINT_EXAMPLE = (
+    "from stages.data.tfrecord import example; print(example({'c': [1, -2], 'z': []}, {'b': [0.1]},"
+    " {'a%d' % n: [b'x'] for n in range(30)}).hex())"
+)
 
 
 def test_every_process_gives_the_same_bytes():
@@ -51,8 +53,11 @@ def features(kind, *lengths):
     return st.dictionaries(st.text("xyz", min_size=lengths[0], max_size=lengths[1]), st.lists(kind, max_size=4))
 
 
-@given(features(st.integers(-2 ** 63, 2 ** 63 - 1), 1, 5), features(st.floats(width=32, allow_nan=False), 6, 7),
-       features(st.binary(max_size=9), 8, 9))
+@given(
+    features(st.integers(-(2**63), 2**63 - 1), 1, 5),
+    features(st.floats(width=32, allow_nan=False), 6, 7),
+    features(st.binary(max_size=9), 8, 9),
+)
 def test_an_example_holds_what_it_was_given(integers, floats, texts):
     feature = tfrecord.Example.FromString(tfrecord.example(integers, floats, texts)).features.feature
     assert set(feature) == set(integers) | set(floats) | set(texts)
@@ -66,7 +71,8 @@ def test_the_label_map_escapes_quotes_and_keeps_letters():
     text = labels.label_map(['say "hi"', "raton\\laveur", "라쿤"])
     names = [line.split("name: ")[1] for line in text.splitlines() if "name: " in line]
     assert [text_format.Parse("value: " + name, wrappers_pb2.StringValue()).value for name in names] == [
-        'say "hi"', "raton\\laveur", "라쿤"]
+        'say "hi"',
+        "raton\\laveur",
+        "라쿤",
+    ]
     assert text.startswith("item {\n  id: 1\n")
-
-

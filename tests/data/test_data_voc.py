@@ -1,4 +1,5 @@
 """Reading VOC XML, and finding out which XML belongs to which photo."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,29 +18,50 @@ BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3.5</xmax><ymax>4</ymax></bndbo
 
 
 def test_an_object_is_read_with_its_number_and_line():
-    one = ("<object><name> cone </name><pose>Left</pose><truncated>1</truncated><difficult>0</difficult>%s</object>\n"
-           % BOX)
+    one = (
+        "<object><name> cone </name><pose>Left</pose><truncated>1</truncated><difficult>0</difficult>%s</object>\n"
+        % BOX
+    )
     annotation = voc.parse(xml(one + "\n" + one))
     assert annotation.size == (200, 100)
-    assert annotation.objects == [voc.VocObject(1, 2, "cone", (1, 2, 3.5, 4), False, True, "Left"),
-                                  voc.VocObject(2, 4, "cone", (1, 2, 3.5, 4), False, True, "Left")]
+    assert annotation.objects == [
+        voc.VocObject(1, 2, "cone", (1, 2, 3.5, 4), False, True, "Left"),
+        voc.VocObject(2, 4, "cone", (1, 2, 3.5, 4), False, True, "Left"),
+    ]
 
 
-@pytest.mark.parametrize("frame", ["", "<bndbox/>", BOX.replace("3.5", "wide"), BOX.replace("3.5", "nan"),
-                                   BOX.replace("3.5", "inf"), BOX.replace("<ymax>4</ymax>", "")])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "",
+        "<bndbox/>",
+        BOX.replace("3.5", "wide"),
+        BOX.replace("3.5", "nan"),
+        BOX.replace("3.5", "inf"),
+        BOX.replace("<ymax>4</ymax>", ""),
+    ],
+)
 def test_a_box_without_four_numbers_is_none(frame):
     assert voc.parse(xml("<object><name>cone</name>%s</object>" % frame)).objects[0].box is None
 
 
-@pytest.mark.parametrize("head", ["", "<size/>", "<size><width>0</width><height>0</height></size>",
-                                  "<size><width>x</width><height>5</height></size>",
-                                  "<size><width>-3</width><height>5</height></size>"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        "",
+        "<size/>",
+        "<size><width>0</width><height>0</height></size>",
+        "<size><width>x</width><height>5</height></size>",
+        "<size><width>-3</width><height>5</height></size>",
+    ],
+)
 def test_a_useless_size_is_none(head):
     assert voc.parse(xml(head=head)).size is None
 
 
-@pytest.mark.parametrize("data", [b"", b"not xml", b"<annotation>", b"<html></html>", b"\xff\xfe\x00",
-                                  b"<annotation/><x/>"])
+@pytest.mark.parametrize(
+    "data", [b"", b"not xml", b"<annotation>", b"<html></html>", b"\xff\xfe\x00", b"<annotation/><x/>"]
+)
 def test_what_is_no_annotation_is_damaged(data):
     with pytest.raises(voc.Damaged):
         voc.parse(data)
@@ -74,8 +96,10 @@ def test_no_bytes_crash_the_reader(data):
         assert str(error)
 
 
-@given(st.text(st.characters(min_codepoint=32, blacklist_categories=["Cs", "Cn", "Co"]), min_size=1, max_size=20),
-       st.lists(st.integers(-5, 5000), min_size=4, max_size=4))
+@given(
+    st.text(st.characters(min_codepoint=32, blacklist_categories=["Cs", "Cn", "Co"]), min_size=1, max_size=20),
+    st.lists(st.integers(-5, 5000), min_size=4, max_size=4),
+)
 def test_what_is_written_is_read(name, box):
     if name != name.strip():
         return
@@ -87,6 +111,7 @@ def test_what_is_written_is_read(name, box):
 @pytest.fixture
 def paired(tmp_path):
     """Make photos (empty files) and XML files (name -> its <filename>), and pair them."""
+
     def start(photos, annotations, **policy):
         for name in photos:
             path = tmp_path / "photos" / name
@@ -99,6 +124,7 @@ def paired(tmp_path):
         findings = Findings(policies(policy))
         found = pairs(Folders(str(tmp_path / "photos"), str(tmp_path / "xml")), findings)
         return [tuple(pair) for pair in found], [(one.kind, one.file, one.action) for one in findings.found]
+
     return start
 
 
@@ -110,7 +136,9 @@ def test_names_pair_whatever_the_xml_says(paired):
 
 def test_the_same_place_wins_over_the_same_name(paired):
     assert paired(["one/a.jpg", "two/a.jpg"], {"one/a.xml": "", "two/a.xml": ""}) == (
-        [("one/a.jpg", "one/a.xml"), ("two/a.jpg", "two/a.xml")], [])
+        [("one/a.jpg", "one/a.xml"), ("two/a.jpg", "two/a.xml")],
+        [],
+    )
 
 
 def test_a_name_that_is_there_once_pairs_across_folders(paired):
@@ -131,8 +159,10 @@ def test_two_xml_files_that_want_one_photo_get_none(paired):
 
 def test_the_lonely_are_found_and_a_photo_may_be_background(paired):
     photos, annotations = ["a.jpg", "lone.jpg"], {"a.xml": "", "lost.xml": ""}
-    assert paired(photos, annotations) == ([("a.jpg", "a.xml")], [
-        ("no_image", "lost.xml", "drop"), ("no_xml", "lone.jpg", "drop")])
+    assert paired(photos, annotations) == (
+        [("a.jpg", "a.xml")],
+        [("no_image", "lost.xml", "drop"), ("no_xml", "lone.jpg", "drop")],
+    )
     assert paired(photos, annotations, no_xml="fix")[0] == [("a.jpg", "a.xml"), ("lone.jpg", None)]
     with pytest.raises(BadInput, match="lost.xml.*no_image"):
         paired(photos, annotations, no_image="fail")
@@ -166,7 +196,7 @@ def test_missing_and_empty_folders_are_bad_input(tmp_path, paired):
 names = st.lists(st.text("abcdefgh", min_size=1, max_size=6), unique=True, min_size=1, max_size=30)
 
 
-@given(names, st.integers(0, 2 ** 70), st.data())
+@given(names, st.integers(0, 2**70), st.data())
 def test_a_new_photo_changes_no_two_others_order(photos, seed, data):
     items = [Pair(name + ".jpg", None) for name in photos]
     fewer = data.draw(st.lists(st.sampled_from(items), unique=True))

@@ -149,7 +149,7 @@ SAID = {
     "write /x: no space left on device": "disk is full",
     'could not select device driver "" with capabilities: [[gpu]]': "nvidia-container-toolkit",
     "Unknown runtime specified nvidia": "nvidia-container-runtime",
-    'standard_init_linux.go:228: exec user process caused: exec format error': "qemu-user-static",
+    "standard_init_linux.go:228: exec user process caused: exec format error": "qemu-user-static",
     "Minimum memory limit allowed is 6MB": "at least 200",
     "pull access denied for nanoforge-x, repository does not exist": "images --load",
     "Get https://x/v2/: dial tcp: lookup x: no such host": "images --load",

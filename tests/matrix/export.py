@@ -5,6 +5,7 @@ and ``out``. Makes a folder for each case that has none yet: ``frozen_inference_
 ``golden.npz`` with ``pixels`` (uint8 [n, h, w, 3]), ``boxes`` (float32 [n, P, 4]) and ``classes`` (float32 [n, P, C]),
 the heads that this TensorFlow computes.
 """
+
 import json
 import os
 import sys
@@ -60,7 +61,8 @@ def golden(definition: Any, pictures: np.ndarray) -> Dict[str, np.ndarray]:
     """The heads of the graph as it was exported, picture by picture, on one thread and without rewrites."""
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(definition, name="")
-    boxes, classes = [], []  # type: List[np.ndarray], List[np.ndarray]
+    boxes: List[np.ndarray] = []
+    classes: List[np.ndarray] = []
     with tf.Session(graph=graph, config=ssd_graphs.one_thread()) as session:
         for picture in pictures:
             found = session.run([BOXES, CLASSES], {"image_tensor:0": picture[np.newaxis]})

@@ -3,6 +3,7 @@
 ``python judge.py JOB.json``; the job holds ``cases`` (one detector by all TensorFlows, 1.12 first), ``exports`` (their
 folder), ``pictures`` (a folder), ``scratch`` and ``rows`` (the JSON file to write: one object per case).
 """
+
 import hashlib
 import json
 import os
@@ -51,13 +52,21 @@ def judge(case: cases.Case, job: Dict[str, Any], twin: Optional[Dict[str, Any]])
 
 
 def _job(output: str, job: Dict[str, Any]) -> jobs.Job:
-    return jobs.Job({"stage": "convert", "inputs": {"graph": output, "pictures": job["pictures"]}, "output": output,
-                     "scratch": job["scratch"], "parameters": {}, "cpus": 1})
+    return jobs.Job(
+        {
+            "stage": "convert",
+            "inputs": {"graph": output, "pictures": job["pictures"]},
+            "output": output,
+            "scratch": job["scratch"],
+            "parameters": {},
+            "cpus": 1,
+        }
+    )
 
 
 def _repaired(examination: Examination) -> Dict[str, int]:
     """Operation -> how many of its nodes were repaired."""
-    found = {}  # type: Dict[str, int]
+    found: Dict[str, int] = {}
     for finding in examination.findings:
         if finding["severity"] == REPAIR:
             found[finding["op"]] = found.get(finding["op"], 0) + finding["count"]
@@ -71,8 +80,10 @@ def _heads(examination: Examination, folder: str, twin: str) -> Dict[str, Any]:
     anatomy, classes = examination.anatomy, examination.detector.classes
     bits, difference, largest = True, 0.0, 0.0
     for number, picture in enumerate(golden["pixels"]):
-        found = examination.evaluator.run([anatomy.box_encodings, anatomy.class_predictions], {
-            anatomy.image: proof.as_fed(picture, examination.graph, anatomy)})
+        found = examination.evaluator.run(
+            [anatomy.box_encodings, anatomy.class_predictions],
+            {anatomy.image: proof.as_fed(picture, examination.graph, anatomy)},
+        )
         for part, value in (("boxes", found[0].reshape(-1, 4)), ("classes", found[1].reshape(-1, classes))):
             bits = bits and bool((value == own[part][number]).all())
             difference = max(difference, float(np.abs(value - golden[part][number]).max()))
@@ -93,8 +104,8 @@ def _survives_renaming(examination: Examination, folder: str, scratch: str) -> b
 
 def judge_all(job: Dict[str, Any]) -> List[Dict[str, Any]]:
     """The rows of all cases, each held against the export of TensorFlow 1.12 that came before it."""
-    rows = []  # type: List[Dict[str, Any]]
-    twin = None  # type: Optional[Dict[str, Any]]
+    rows: List[Dict[str, Any]] = []
+    twin: Optional[Dict[str, Any]] = None
     for case in (cases.Case(*one) for one in job["cases"]):
         rows.append(judge(case, job, twin))
         if case.tensorflow == cases.TENSORFLOWS[0] and "uff" in rows[-1]:

@@ -1,4 +1,5 @@
 """Artifacts to report on, and the report made of them in this process."""
+
 import os
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,8 +18,8 @@ class Page(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.html = html
-        self.elements = []  # type: List[Tuple[str, Dict[str, Any]]]
-        self.words = []  # type: List[str]
+        self.elements: List[Tuple[str, Dict[str, Any]]] = []
+        self.words: List[str] = []
         self.raw = {"script": "", "style": ""}
         self._inside = ""
         self.feed(html)
@@ -64,8 +65,18 @@ def report(tmp_path: Path) -> Callable[..., Page]:
     def make(inputs: Dict[str, str], **parameters: Any) -> Page:
         output = tmp_path / "output"
         output.mkdir(exist_ok=True)
-        main(Job({"stage": "report", "inputs": inputs, "output": str(output), "scratch": str(tmp_path),
-                  "parameters": parameters, "cpus": 1}))
+        main(
+            Job(
+                {
+                    "stage": "report",
+                    "inputs": inputs,
+                    "output": str(output),
+                    "scratch": str(tmp_path),
+                    "parameters": parameters,
+                    "cpus": 1,
+                }
+            )
+        )
         assert os.listdir(str(output)) == ["report.html"]
         return Page((output / "report.html").read_text(encoding="utf-8"))
 

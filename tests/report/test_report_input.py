@@ -1,4 +1,5 @@
 """What the report says of artifacts it cannot use: one sentence, exit code 2, no page."""
+
 import json
 import os
 import subprocess
@@ -17,24 +18,35 @@ def write(folder: str, name: str, text: str) -> None:
         stream.write(text)
 
 
-@pytest.mark.parametrize("stage, name, text, sentence", [
-    ("records", "dataset.json", "{", "dataset.json of the records artifact is not JSON"),
-    ("records", "index.jsonl", '{"boxes": []}\noops\n', "line 2 is not JSON"),
-    ("train", "history.json", "[]", "holds no JSON object"),
-    ("train", "history.json", '{"training": []}', "history.json of the train artifact lacks evaluation"),
-    ("evaluate", "evaluation.json", "{}", "lacks step, mAP, mAP@0.5, per_class: make it again with ./run evaluate"),
-    ("convert", "parity.json", "\x00", "is not JSON"),
-    ("audit", "record.json", "{}", "record.json of the audit artifact lacks stage"),
-])
-def test_unusable_file_is_named_with_its_remedy(artifacts: Dict[str, str], report: Callable, stage: str, name: str,
-                                                text: str, sentence: str) -> None:
+@pytest.mark.parametrize(
+    "stage, name, text, sentence",
+    [
+        ("records", "dataset.json", "{", "dataset.json of the records artifact is not JSON"),
+        ("records", "index.jsonl", '{"boxes": []}\noops\n', "line 2 is not JSON"),
+        ("train", "history.json", "[]", "holds no JSON object"),
+        ("train", "history.json", '{"training": []}', "history.json of the train artifact lacks evaluation"),
+        ("evaluate", "evaluation.json", "{}", "lacks step, mAP, mAP@0.5, per_class: make it again with ./run evaluate"),
+        ("convert", "parity.json", "\x00", "is not JSON"),
+        ("audit", "record.json", "{}", "record.json of the audit artifact lacks stage"),
+    ],
+)
+def test_unusable_file_is_named_with_its_remedy(
+    artifacts: Dict[str, str], report: Callable, stage: str, name: str, text: str, sentence: str
+) -> None:
     write(artifacts[stage], name, text)
     with pytest.raises(BadInput, match=sentence):
         report(artifacts)
 
 
-@pytest.mark.parametrize("stage, name", [("convert", "model.uff"), ("export", "frozen_inference_graph.pb"),
-                                         ("train", "checkpoints.json"), ("detect", "pictures/IMG_0162.jpg")])
+@pytest.mark.parametrize(
+    "stage, name",
+    [
+        ("convert", "model.uff"),
+        ("export", "frozen_inference_graph.pb"),
+        ("train", "checkpoints.json"),
+        ("detect", "pictures/IMG_0162.jpg"),
+    ],
+)
 def test_missing_file_is_named(artifacts: Dict[str, str], report: Callable, stage: str, name: str) -> None:
     os.remove(os.path.join(artifacts[stage], name))
     with pytest.raises(BadInput, match="The %s artifact has no file %s" % (stage, name)):
@@ -55,11 +67,14 @@ def test_drawing_outside_its_artifact_is_not_read(artifacts: Dict[str, str], rep
         report(artifacts)
 
 
-@pytest.mark.parametrize("inputs, sentence", [
-    ({}, "at least one artifact"),
-    ({"engine": "."}, "knows nothing of engine"),
-    ({"train": "/nowhere"}, "The train artifact is no folder"),
-])
+@pytest.mark.parametrize(
+    "inputs, sentence",
+    [
+        ({}, "at least one artifact"),
+        ({"engine": "."}, "knows nothing of engine"),
+        ({"train": "/nowhere"}, "The train artifact is no folder"),
+    ],
+)
 def test_inputs_that_are_no_artifacts(report: Callable, inputs: Dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
         report(inputs)
@@ -68,9 +83,13 @@ def test_inputs_that_are_no_artifacts(report: Callable, inputs: Dict[str, Any], 
 def test_stage_ends_with_the_code_of_bad_input_and_no_page(artifacts: Dict[str, str], tmp_path: Path) -> None:
     write(artifacts["audit"], "audit.json", "nothing")
     job = report_artifacts.write_job(str(tmp_path), artifacts)
-    done = subprocess.run([sys.executable, "-m", "stages.report.report", job], stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, universal_newlines=True)
-    events = [json.loads(line[len(EVENT_MARK):]) for line in done.stdout.splitlines()]
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.report.report", job],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        universal_newlines=True,
+    )
+    events = [json.loads(line[len(EVENT_MARK) :]) for line in done.stdout.splitlines()]
     assert done.returncode == EXIT_BAD_INPUT and not done.stderr
     assert "audit.json of the audit artifact is not JSON" in events[-1]["error"]
     assert os.listdir(str(tmp_path / "output")) == []

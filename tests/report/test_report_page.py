@@ -1,4 +1,5 @@
 """The page as a whole: what it shows, what it never does."""
+
 import base64
 import hashlib
 import json
@@ -14,8 +15,15 @@ import report_artifacts
 
 from stages import pixels
 
-SECTION_OF = {"records": "data", "train": "training", "evaluate": "evaluation", "export": "export", "audit": "audit",
-              "convert": "conversion", "detect": "detection"}
+SECTION_OF = {
+    "records": "data",
+    "train": "training",
+    "evaluate": "evaluation",
+    "export": "export",
+    "audit": "audit",
+    "convert": "conversion",
+    "detect": "detection",
+}
 
 
 def change(folder: str, name: str, **values: Any) -> None:
@@ -41,7 +49,7 @@ def test_sections_appear_for_what_exists(tmp_path: Path, report: Callable, stage
 
 def test_the_worst_case_of_the_proof_is_shown(artifacts: Dict[str, str], report: Callable) -> None:
     page = report(artifacts)
-    shown, = [image["src"] for image in page.all("img") if "TensorFlow" in image["alt"]]
+    (shown,) = [image["src"] for image in page.all("img") if "TensorFlow" in image["alt"]]
     height, width = pixels.decode(base64.b64decode(shown.split(",")[1])).shape[:2]
     assert width == 720 and height < width
     assert "picture IMG_0171.jpg: IoU 0.999910" in page.text
@@ -60,7 +68,7 @@ def test_page_asks_nothing_of_any_network(artifacts: Dict[str, str], report: Cal
     addresses = page.attribute("src") + page.attribute("href") + page.attribute("xlink:href")
     assert all(address.startswith(("data:", "#")) for address in addresses)
     assert "@import" not in page.html and "url(http" not in page.html
-    policy, = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+    (policy,) = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
     digest = base64.b64encode(hashlib.sha256(page.raw["script"].encode("utf-8")).digest()).decode("ascii")
     assert policy.startswith("default-src 'none'") and "script-src 'sha256-%s'" % digest in policy
 
@@ -68,8 +76,12 @@ def test_page_asks_nothing_of_any_network(artifacts: Dict[str, str], report: Cal
 def test_what_the_user_named_is_escaped(tmp_path: Path, report: Callable) -> None:
     evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
     inputs = report_artifacts.build(str(tmp_path), classes=(evil, "고깔", "a&b"))
-    change(inputs["records"], "dataset.json", finding_counts={evil: 1}, findings=[
-        {"kind": evil, "file": evil, "object": 1, "line": 2, "message": evil, "action": evil}])
+    change(
+        inputs["records"],
+        "dataset.json",
+        finding_counts={evil: 1},
+        findings=[{"kind": evil, "file": evil, "object": 1, "line": 2, "message": evil, "action": evil}],
+    )
     change(inputs["train"], "record.json", warnings=[evil])
     page = report(inputs, title=evil)
     assert len(page.all("script")) == 1 and "alert" not in page.raw["script"]
@@ -84,8 +96,12 @@ def test_same_inputs_give_same_bytes_in_every_process(tmp_path: Path) -> None:
         root = tmp_path / seed
         root.mkdir()
         job = report_artifacts.write_job(str(root), report_artifacts.build(str(root)), title="Cones")
-        subprocess.run([sys.executable, "-m", "stages.report.report", job], check=True, stdout=subprocess.DEVNULL,
-                       env=dict(os.environ, PYTHONHASHSEED=seed))
+        subprocess.run(
+            [sys.executable, "-m", "stages.report.report", job],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            env=dict(os.environ, PYTHONHASHSEED=seed),
+        )
         pages.append((root / "output" / "report.html").read_bytes())
     assert pages[0] == pages[1]
 
@@ -94,8 +110,17 @@ def test_page_of_many_large_noisy_pictures_stays_under_8_mb(tmp_path: Path, repo
     os.makedirs(str(tmp_path / "detect" / "pictures"))
     noise = np.random.RandomState(1).randint(0, 256, (1080, 1920, 3), dtype=np.uint8)
     (tmp_path / "detect" / "pictures" / "noise.jpg").write_bytes(pixels.encode_jpeg(noise))
-    entries = [{"file": "%d.jpg" % number, "width": 1920, "height": 1080, "detections": [], "truth": None,
-                "drawing": "pictures/noise.jpg"} for number in range(100)]
+    entries = [
+        {
+            "file": "%d.jpg" % number,
+            "width": 1920,
+            "height": 1080,
+            "detections": [],
+            "truth": None,
+            "drawing": "pictures/noise.jpg",
+        }
+        for number in range(100)
+    ]
     document = {"score_threshold": 0.3, "pictures": entries}
     report_artifacts.write_json(str(tmp_path / "detect"), "detections.json", document)
     page = report({"detect": str(tmp_path / "detect")})

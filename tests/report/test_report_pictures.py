@@ -1,4 +1,5 @@
 """Judging detections against truth, and choosing which pictures to show."""
+
 from typing import Any, Dict, List
 
 import numpy as np
@@ -17,7 +18,7 @@ def boxes(draw: Any) -> List[int]:
 
 def cells(box: List[int]) -> np.ndarray:
     mask = np.zeros((20, 20), bool)
-    mask[box[1]:box[3], box[0]:box[2]] = True
+    mask[box[1] : box[3], box[0] : box[2]] = True
     return mask
 
 
@@ -33,15 +34,19 @@ def test_iou_of_empty_boxes_is_zero() -> None:
 
 
 def entry(truth: Any, detections: List[Any], name: str = "a.jpg") -> Dict[str, Any]:
-    return {"file": name, "truth": None if truth is None else [{"class": kind, "box": box} for kind, box in truth],
-            "detections": [{"class": kind, "score": score, "box": box} for kind, score, box in detections]}
+    return {
+        "file": name,
+        "truth": None if truth is None else [{"class": kind, "box": box} for kind, box in truth],
+        "detections": [{"class": kind, "score": score, "box": box} for kind, score, box in detections],
+    }
 
 
 kinds = st.sampled_from(["cone", "mug"])
 
 
-@given(st.lists(st.tuples(kinds, boxes()), max_size=6),
-       st.lists(st.tuples(kinds, st.floats(0, 1), boxes()), max_size=6))
+@given(
+    st.lists(st.tuples(kinds, boxes()), max_size=6), st.lists(st.tuples(kinds, st.floats(0, 1), boxes()), max_size=6)
+)
 def test_every_right_detection_finds_one_box_of_its_own(truth: List[Any], detections: List[Any]) -> None:
     judged = judge(entry(truth, detections))
     right = [one for one in judged["detections"] if one["right"]]
@@ -74,5 +79,5 @@ def test_choice_holds_the_worst_and_no_picture_twice(mistakes: List[int], most: 
     chosen = choose(entries, most)
     files = [one["file"] for one in chosen]
     assert len(files) == min(most, len(entries)) == len(set(files))
-    worst = sorted(mistakes, reverse=True)[:most // 2]
-    assert [one["mistakes"] for one in chosen][:len(worst)] == worst
+    worst = sorted(mistakes, reverse=True)[: most // 2]
+    assert [one["mistakes"] for one in chosen][: len(worst)] == worst

@@ -1,4 +1,5 @@
 """One tiny dataset, and one tiny detector trained on it, for the whole session."""
+
 import pytest
 from train_helpers import Stage, draw, parameters, write_records
 
@@ -21,5 +22,4 @@ def records_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, records_folder):
     """A training of six steps, evaluated at step 4 and at the end."""
-    return Stage(str(tmp_path_factory.mktemp("trained"))).run(
-        train.main, {"records": records_folder}, parameters())
+    return Stage(str(tmp_path_factory.mktemp("trained"))).run(train.main, {"records": records_folder}, parameters())

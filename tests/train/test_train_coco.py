@@ -1,4 +1,5 @@
 """COCO's metrics of known detections."""
+
 import contextlib
 import io
 
@@ -18,8 +19,11 @@ def result(detections=(), truth=()):
     """From lists of (box, class id, score) and (box, class id)."""
     return coco.Result(
         np.array([one[0] for one in detections], np.float32).reshape(-1, 4),
-        np.array([one[2] for one in detections], np.float32), np.array([one[1] for one in detections], np.int64),
-        np.array([one[0] for one in truth], np.float32).reshape(-1, 4), np.array([one[1] for one in truth], np.int64))
+        np.array([one[2] for one in detections], np.float32),
+        np.array([one[1] for one in detections], np.int64),
+        np.array([one[0] for one in truth], np.float32).reshape(-1, 4),
+        np.array([one[1] for one in truth], np.int64),
+    )
 
 
 def test_a_perfect_detection_scores_one():
@@ -53,13 +57,26 @@ def test_a_rather_loose_box_counts_at_half_overlap_only():
 
 
 edge = st.integers(0, 15)
-boxes = st.builds(lambda top, left, height, width: [top / 32, left / 32, (top + height) / 32, (left + width) / 32],
-                  edge, edge, st.integers(1, 16), st.integers(1, 16))
-pictures = st.lists(st.builds(
-    result,
-    st.lists(st.tuples(boxes, st.integers(1, 2), st.integers(1, 1000).map(lambda score: score / 1001)),
-             max_size=4, unique_by=lambda one: one[2]),
-    st.lists(st.tuples(boxes, st.integers(1, 2)), min_size=1, max_size=3)), min_size=1, max_size=4)
+boxes = st.builds(
+    lambda top, left, height, width: [top / 32, left / 32, (top + height) / 32, (left + width) / 32],
+    edge,
+    edge,
+    st.integers(1, 16),
+    st.integers(1, 16),
+)
+pictures = st.lists(
+    st.builds(
+        result,
+        st.lists(
+            st.tuples(boxes, st.integers(1, 2), st.integers(1, 1000).map(lambda score: score / 1001)),
+            max_size=4,
+            unique_by=lambda one: one[2],
+        ),
+        st.lists(st.tuples(boxes, st.integers(1, 2)), min_size=1, max_size=3),
+    ),
+    min_size=1,
+    max_size=4,
+)
 
 
 @settings(max_examples=30, deadline=None)
@@ -68,11 +85,17 @@ def test_the_figures_are_those_of_object_detections_own_evaluator(results):
     truth, found = standard_fields.InputDataFields, standard_fields.DetectionResultFields
     theirs = coco_evaluation.CocoDetectionEvaluator([{"id": 1, "name": "cone"}, {"id": 2, "name": "mug"}])
     for number, one in enumerate(results):
-        theirs.add_single_ground_truth_image_info(str(number), {
-            truth.groundtruth_boxes: 320 * one.truth_boxes, truth.groundtruth_classes: one.truth_classes})
-        theirs.add_single_detected_image_info(str(number), {
-            found.detection_boxes: 320 * one.boxes, found.detection_scores: one.scores,
-            found.detection_classes: one.classes})
+        theirs.add_single_ground_truth_image_info(
+            str(number), {truth.groundtruth_boxes: 320 * one.truth_boxes, truth.groundtruth_classes: one.truth_classes}
+        )
+        theirs.add_single_detected_image_info(
+            str(number),
+            {
+                found.detection_boxes: 320 * one.boxes,
+                found.detection_scores: one.scores,
+                found.detection_classes: one.classes,
+            },
+        )
     ours = coco.metrics(results, ["cone", "mug"])
     if not sum(len(one.scores) for one in results):
         assert ours["mAP"] == 0  # their evaluator cannot read an empty list of detections

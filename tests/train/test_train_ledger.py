@@ -1,4 +1,5 @@
 """What a training remembers: the curve, the checkpoints it keeps, and where a killed one goes on."""
+
 import json
 import os
 
@@ -96,8 +97,13 @@ def test_best_last_and_steps_name_checkpoints(folder, which, step):
     assert checkpoints.choose(folder, which) == step
 
 
-@pytest.mark.parametrize("which, words", [("30", "no checkpoint of step 30; there are those of 10, 20, 25"),
-                                          ("newest", "best, last or a step, not 'newest'")])
+@pytest.mark.parametrize(
+    "which, words",
+    [
+        ("30", "no checkpoint of step 30; there are those of 10, 20, 25"),
+        ("newest", "best, last or a step, not 'newest'"),
+    ],
+)
 def test_what_names_no_checkpoint_is_bad_input(folder, which, words):
     with pytest.raises(BadInput, match=words):
         checkpoints.choose(folder, which)

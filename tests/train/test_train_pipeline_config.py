@@ -1,4 +1,5 @@
 """Generated pipeline configs, and users' own."""
+
 import os
 
 import pytest
@@ -43,7 +44,8 @@ def test_ssdlite_predicts_with_depthwise_convolutions(records):
 
 def test_a_generated_config_says_what_was_asked_for(records):
     pipeline = pipeline_config.generate(
-        parameters(input_size=[64, 128], batch_size=5, learning_rate=0.01, augmentation=["ssd_random_crop"]), records)
+        parameters(input_size=[64, 128], batch_size=5, learning_rate=0.01, augmentation=["ssd_random_crop"]), records
+    )
     assert pipeline_config.input_size(pipeline) == (64, 128)
     assert pipeline.model.ssd.num_classes == 2
     assert pipeline.train_config.batch_size == 5
@@ -66,22 +68,25 @@ def test_a_config_holds_no_path_until_it_is_located(records, tmp_path):
     assert again == pipeline
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"architecture": "ssd_mobilenet_v3"}, "did you mean ssd_mobilenet_v"),
-    ({"augmentation": ["random_horizontal_flop"]}, "did you mean random_horizontal_flip"),
-    ({"architecture": "yolo"}, "known are ssd_inception_v2, ssd_mobilenet_v1"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"architecture": "ssd_mobilenet_v3"}, "did you mean ssd_mobilenet_v"),
+        ({"augmentation": ["random_horizontal_flop"]}, "did you mean random_horizontal_flip"),
+        ({"architecture": "yolo"}, "known are ssd_inception_v2, ssd_mobilenet_v1"),
+    ],
+)
 def test_an_unknown_name_is_refused_with_the_nearest(records, change, words):
     with pytest.raises(BadInput, match=words):
         pipeline_config.generate(parameters(**change), records)
 
 
-@given(st.integers(1, 10 ** 6), st.integers(1, 10 ** 6))
+@given(st.integers(1, 10**6), st.integers(1, 10**6))
 def test_moving_averages_forget_their_initial_value_before_the_first_evaluation(steps, evaluate_every):
     decay = pipeline_config.batch_norm_decay(steps, evaluate_every)
     first = min(steps, evaluate_every)
     assert 0.9 <= decay <= 0.9997
-    assert decay == 0.9997 or decay ** first <= 5e-5 or first < 100
+    assert decay == 0.9997 or decay**first <= 5e-5 or first < 100
 
 
 def own_config(tmp_path, records, *changes):
@@ -107,13 +112,25 @@ def test_a_users_own_config_reads_the_records_and_keeps_the_rest(records, tmp_pa
     assert pipeline.train_input_reader.label_map_path == "label_map.pbtxt"
 
 
-@pytest.mark.parametrize("changes, words", [
-    ([("num_classes: 2", "num_classes: 90")], "num_classes: 90 but the records have 2 .red, blue.: set num_classes: 2"),
-    ([("fixed_shape_resizer", "keep_aspect_ratio_resizer"), ("height: 96", "min_dimension: 96"),
-      ("width: 96", "max_dimension: 96")], "fixed_shape_resizer"),
-    ([("num_classes", "number_of_classes")], "number_of_classes"),
-    ([("\ntrain_config", "\ngraph_rewriter { quantization { delay: 1 } }\ntrain_config")], "quantised"),
-])
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        (
+            [("num_classes: 2", "num_classes: 90")],
+            "num_classes: 90 but the records have 2 .red, blue.: set num_classes: 2",
+        ),
+        (
+            [
+                ("fixed_shape_resizer", "keep_aspect_ratio_resizer"),
+                ("height: 96", "min_dimension: 96"),
+                ("width: 96", "max_dimension: 96"),
+            ],
+            "fixed_shape_resizer",
+        ),
+        ([("num_classes", "number_of_classes")], "number_of_classes"),
+        ([("\ntrain_config", "\ngraph_rewriter { quantization { delay: 1 } }\ntrain_config")], "quantised"),
+    ],
+)
 def test_a_users_own_config_that_cannot_reach_the_jetson_is_refused(records, tmp_path, changes, words):
     with pytest.raises(BadInput, match=words):
         pipeline_config.adopt(own_config(tmp_path, records, *changes), parameters(), records)

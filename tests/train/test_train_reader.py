@@ -1,4 +1,5 @@
 """Batches whose order and augmentation only the seed decides."""
+
 from collections import Counter
 
 import numpy as np

@@ -1,4 +1,5 @@
 """A records artifact as training sees it: its damage, and what TensorFlow reads out of real ones."""
+
 import json
 import os
 import shutil
@@ -61,8 +62,9 @@ def test_an_empty_split_is_bad_input(copy):
         Records(copy)
 
 
-@pytest.mark.parametrize("name, content", [
-    ("dataset.json", "{"), ("dataset.json", '{"classes": []}'), ("index.jsonl", "x")])
+@pytest.mark.parametrize(
+    "name, content", [("dataset.json", "{"), ("dataset.json", '{"classes": []}'), ("index.jsonl", "x")]
+)
 def test_what_is_no_records_artifact_is_bad_input(copy, name, content):
     with open(os.path.join(copy, name), "w") as stream:
         stream.write(content)
@@ -87,13 +89,31 @@ def made_by_the_data_room(tmp_path):
         (tmp_path / name).with_suffix(".xml").write_text(XML % {"file": name})
     (tmp_path / "out").mkdir()
     (tmp_path / "scratch").mkdir()
-    (tmp_path / "job.json").write_text(json.dumps({
-        "stage": "records", "inputs": {"photos": str(tmp_path), "annotations": str(tmp_path)},
-        "output": str(tmp_path / "out"), "scratch": str(tmp_path / "scratch"), "cpus": 1,
-        "parameters": {"classes": ["red", "blue"], "image_size": [40, 60], "encoding": "png", "jpeg_quality": 95,
-                       "validation_fraction": 0.3, "seed": 1, "limit": 0, "pictures_per_shard": 100, "findings": {}}}))
-    subprocess.run([os.environ["NANOFORGE_DATA_PYTHON"], "-m", "stages.data.records", str(tmp_path / "job.json")],
-                   check=True)
+    (tmp_path / "job.json").write_text(
+        json.dumps(
+            {
+                "stage": "records",
+                "inputs": {"photos": str(tmp_path), "annotations": str(tmp_path)},
+                "output": str(tmp_path / "out"),
+                "scratch": str(tmp_path / "scratch"),
+                "cpus": 1,
+                "parameters": {
+                    "classes": ["red", "blue"],
+                    "image_size": [40, 60],
+                    "encoding": "png",
+                    "jpeg_quality": 95,
+                    "validation_fraction": 0.3,
+                    "seed": 1,
+                    "limit": 0,
+                    "pictures_per_shard": 100,
+                    "findings": {},
+                },
+            }
+        )
+    )
+    subprocess.run(
+        [os.environ["NANOFORGE_DATA_PYTHON"], "-m", "stages.data.records", str(tmp_path / "job.json")], check=True
+    )
     return tmp_path
 
 
@@ -115,19 +135,35 @@ def test_tensorflow_reads_what_the_data_room_wrote(made_by_the_data_room):
             photo = pixels.decode((made_by_the_data_room / example["filename"].decode()).read_bytes())
             np.testing.assert_array_equal(example["image"], pixels.resize(photo, 40, 60))
             np.testing.assert_allclose(example["groundtruth_boxes"], line["boxes"], atol=1e-7)
-            np.testing.assert_allclose(example["groundtruth_boxes"],
-                                       [[9 / 80, 13 / 120, 48 / 80, 60 / 120], [5 / 80, 61 / 120, 78 / 80, 118 / 120]],
-                                       atol=1.01 / 80)  # VOC counts pixels from 1: half-open or closed, within one
+            np.testing.assert_allclose(
+                example["groundtruth_boxes"],
+                [[9 / 80, 13 / 120, 48 / 80, 60 / 120], [5 / 80, 61 / 120, 78 / 80, 118 / 120]],
+                atol=1.01 / 80,
+            )  # VOC counts pixels from 1: half-open or closed, within one
             assert example["groundtruth_classes"].tolist() == line["classes"] == [1, 2]
             assert example["groundtruth_difficult"].tolist() == [False, True]
             assert example["source_id"].decode() == name
     assert len(seen) == len(set(seen)) == 4
 
 
-KEYS = {"image/height", "image/width", "image/filename", "image/source_id", "image/key/sha256", "image/encoded",
-        "image/format", "image/object/bbox/xmin", "image/object/bbox/xmax", "image/object/bbox/ymin",
-        "image/object/bbox/ymax", "image/object/class/text", "image/object/class/label", "image/object/difficult",
-        "image/object/truncated", "image/object/view"}
+KEYS = {
+    "image/height",
+    "image/width",
+    "image/filename",
+    "image/source_id",
+    "image/key/sha256",
+    "image/encoded",
+    "image/format",
+    "image/object/bbox/xmin",
+    "image/object/bbox/xmax",
+    "image/object/bbox/ymin",
+    "image/object/bbox/ymax",
+    "image/object/class/text",
+    "image/object/class/label",
+    "image/object/difficult",
+    "image/object/truncated",
+    "image/object/view",
+}
 
 
 def test_the_data_rooms_records_have_the_keys_of_create_pascal_tf_record(made_by_the_data_room):

@@ -1,4 +1,5 @@
 """evaluate, preview and export on a trained detector."""
+
 import os
 import shutil
 
@@ -76,8 +77,11 @@ def test_preview_draws_truth_and_detections(inputs, stage):
 
 
 def test_preview_reads_the_scratch_folder_of_a_running_training(trained, records_folder, stage):
-    job = stage().run(preview.main, {"records": records_folder, "train": trained.scratch},
-                      {"checkpoint": "last", "pictures": 1, "score_threshold": 0.5})
+    job = stage().run(
+        preview.main,
+        {"records": records_folder, "train": trained.scratch},
+        {"checkpoint": "last", "pictures": 1, "score_threshold": 0.5},
+    )
     assert job.document("detections.json")["model"] == "checkpoints/model.ckpt-6"
 
 

@@ -1,4 +1,5 @@
 """Starting from a checkpoint: of another class count, of another architecture, damaged."""
+
 import os
 import shutil
 
@@ -15,8 +16,11 @@ START = {"start_checkpoint": "model.ckpt-6", "learning_rate": 1e-12, "steps": 1,
 
 def weights(prefix):
     reader = tf.train.NewCheckpointReader(prefix)
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
-            if "Adam" not in name and "moving" not in name}
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if "Adam" not in name and "moving" not in name
+    }
 
 
 def before_and_after(trained, job):
@@ -30,16 +34,20 @@ def started_from(trained):
 def test_training_goes_on_from_the_checkpoints_weights_heads_included(trained, records_folder, stage):
     job = stage().run(train.main, {"records": records_folder, "start": started_from(trained)}, parameters(**START))
     before, after = before_and_after(trained, job)
-    for name in ("FeatureExtractor/MobilenetV1/Conv2d_0/weights", "BoxPredictor_0/ClassPredictor/weights",
-                 "BoxPredictor_5/BoxEncodingPredictor/weights"):
+    for name in (
+        "FeatureExtractor/MobilenetV1/Conv2d_0/weights",
+        "BoxPredictor_0/ClassPredictor/weights",
+        "BoxPredictor_5/BoxEncodingPredictor/weights",
+    ):
         np.testing.assert_allclose(after[name], before[name], atol=1e-9)
     assert after["global_step"] == 1
     assert not job.warnings()
 
 
 def test_another_class_count_starts_the_class_heads_anew_and_says_so(trained, tmp_path, stage):
-    folder = write_records(str(tmp_path / "three"), {"train": [draw(1)] * 4, "validation": [draw(2)]},
-                           CLASSES + ("green",))
+    folder = write_records(
+        str(tmp_path / "three"), {"train": [draw(1)] * 4, "validation": [draw(2)]}, CLASSES + ("green",)
+    )
     job = stage().run(train.main, {"records": folder, "start": started_from(trained)}, parameters(**START))
     assert any("2 classes apart and the records have 3" in warning for warning in job.warnings())
     before, after = before_and_after(trained, job)
@@ -55,8 +63,11 @@ def test_a_classification_checkpoint_gives_the_extractors_weights(trained, recor
         variable = tf.get_variable(name, initializer=value)
         session.run(variable.initializer)
         tf.train.Saver().save(session, str(tmp_path / "model.ckpt"))
-    job = stage().run(train.main, {"records": records_folder, "start": str(tmp_path)},
-                      parameters(**dict(START, start_checkpoint="model.ckpt")))
+    job = stage().run(
+        train.main,
+        {"records": records_folder, "start": str(tmp_path)},
+        parameters(**dict(START, start_checkpoint="model.ckpt")),
+    )
     after = weights(job.path("checkpoints", "model.ckpt-1"))["FeatureExtractor/" + name]
     np.testing.assert_allclose(after, value, atol=1e-9)
     assert any("fits 1 of the feature extractor's" in warning for warning in job.warnings())
@@ -64,8 +75,11 @@ def test_a_classification_checkpoint_gives_the_extractors_weights(trained, recor
 
 def test_a_checkpoint_of_another_architecture_is_refused(trained, records_folder, stage):
     with pytest.raises(BadInput, match=r"model.ckpt-6 \(2 classes\) fits no weight of this model \(2 classes\)"):
-        stage().run(train.main, {"records": records_folder, "start": started_from(trained)},
-                    parameters(architecture="ssd_mobilenet_v2", **START))
+        stage().run(
+            train.main,
+            {"records": records_folder, "start": started_from(trained)},
+            parameters(architecture="ssd_mobilenet_v2", **START),
+        )
 
 
 def test_a_missing_checkpoint_is_refused(records_folder, tmp_path, stage):
@@ -83,7 +97,9 @@ def test_a_damaged_checkpoint_is_refused(trained, records_folder, tmp_path, stag
 
 @pytest.mark.parametrize("classes, anchors", [(90, 3), (1, 6)])
 def test_the_class_count_is_read_off_the_heads(classes, anchors):
-    heads = {"BoxPredictor_0/BoxEncodingPredictor/biases": [4 * anchors],
-             "BoxPredictor_0/ClassPredictor/biases": [(classes + 1) * anchors]}
+    heads = {
+        "BoxPredictor_0/BoxEncodingPredictor/biases": [4 * anchors],
+        "BoxPredictor_0/ClassPredictor/biases": [(classes + 1) * anchors],
+    }
     assert start.classes_of(heads) == classes
     assert start.classes_of({"MobilenetV1/Conv2d_0/weights": [3, 3, 3, 32]}) is None

@@ -1,4 +1,5 @@
 """A training from its start to its artifact, and what can go wrong on the way."""
+
 import glob
 import hashlib
 import json
@@ -33,7 +34,8 @@ def test_the_history_holds_every_step_and_evaluation(trained):
     assert [point["step"] for point in history["training"]] == [1, 2, 3, 4, 5, 6]
     assert all(np.isfinite(point["loss"]) and 0 <= point["learning_rate"] <= 0.0021 for point in history["training"])
     assert [(point["step"], set(point)) for point in history["evaluation"]] == [
-        (step, {"step", "loss", "mAP", "mAP@0.5"}) for step in (4, 6)]
+        (step, {"step", "loss", "mAP", "mAP@0.5"}) for step in (4, 6)
+    ]
 
 
 def test_the_pipeline_config_holds_no_absolute_path(trained, records_folder):
@@ -44,9 +46,12 @@ def test_the_pipeline_config_holds_no_absolute_path(trained, records_folder):
 
 
 def test_tensorboard_finds_loss_and_map(trained):
-    tags = {os.path.basename(os.path.dirname(path)): {value.tag for event in tf.train.summary_iterator(path)
-                                                      for value in event.summary.value}
-            for path in glob.glob(trained.path("events", "*", "*tfevents*"))}
+    tags = {
+        os.path.basename(os.path.dirname(path)): {
+            value.tag for event in tf.train.summary_iterator(path) for value in event.summary.value
+        }
+        for path in glob.glob(trained.path("events", "*", "*tfevents*"))
+    }
     assert {"mAP", "mAP@0.5", "loss"} <= tags["validation"]
     assert "train" in tags
 
@@ -109,8 +114,9 @@ def test_a_diverging_training_stops_with_cause_and_pictures(records_folder, stag
 def test_boxes_too_small_are_the_likelier_cause(tmp_path, stage, monkeypatch):
     picture, boxes, classes = draw(3)
     speck = [0.5, 0.5, 0.5 + 0.2 / SIZE, 0.9]
-    folder = write_records(str(tmp_path / "specks"), {"train": [(picture, boxes + [speck], classes + [1])] * 4,
-                                                      "validation": [draw(5)]})
+    folder = write_records(
+        str(tmp_path / "specks"), {"train": [(picture, boxes + [speck], classes + [1])] * 4, "validation": [draw(5)]}
+    )
     with pytest.raises(StageFailed) as failure:
         stage().run(train.main, {"records": folder}, parameters(learning_rate=1e25, warmup_steps=0, steps=12))
     assert "too small at the network's size" in str(failure.value)
@@ -143,8 +149,10 @@ def test_evaluating_leaves_the_results_in_the_order_of_the_records(trained, reco
 
 
 def digests(folder):
-    return {name: hashlib.sha256(open(os.path.join(folder, "checkpoints", name), "rb").read()).hexdigest()
-            for name in os.listdir(os.path.join(folder, "checkpoints"))}
+    return {
+        name: hashlib.sha256(open(os.path.join(folder, "checkpoints", name), "rb").read()).hexdigest()
+        for name in os.listdir(os.path.join(folder, "checkpoints"))
+    }
 
 
 @pytest.mark.slow

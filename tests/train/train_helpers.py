@@ -1,4 +1,5 @@
 """A tiny dataset written with TensorFlow itself, and ways to run a stage on it."""
+
 import hashlib
 import json
 import os
@@ -29,8 +30,18 @@ class Stage:
         for path in (self.output, self.scratch):
             os.makedirs(path, exist_ok=True)
         try:
-            main(Job({"stage": "test", "inputs": inputs, "output": self.output, "scratch": self.scratch,
-                      "parameters": parameters, "cpus": 2}))
+            main(
+                Job(
+                    {
+                        "stage": "test",
+                        "inputs": inputs,
+                        "output": self.output,
+                        "scratch": self.scratch,
+                        "parameters": parameters,
+                        "cpus": 2,
+                    }
+                )
+            )
         finally:
             if self._capfd:
                 self.events = events(self._capfd.readouterr().out)
@@ -56,10 +67,23 @@ def events(text):
 
 def parameters(**changes):
     """Parameters of a training that takes seconds."""
-    return dict({"architecture": "ssd_mobilenet_v1", "depth_multiplier": 0.1, "input_size": [SIZE, SIZE], "steps": 6,
-                 "batch_size": 4, "learning_rate": 0.002, "warmup_steps": 1, "evaluate_every": 4,
-                 "keep_checkpoints": 2, "seed": 7, "augmentation": ["random_horizontal_flip"],
-                 "start_checkpoint": None}, **changes)
+    return dict(
+        {
+            "architecture": "ssd_mobilenet_v1",
+            "depth_multiplier": 0.1,
+            "input_size": [SIZE, SIZE],
+            "steps": 6,
+            "batch_size": 4,
+            "learning_rate": 0.002,
+            "warmup_steps": 1,
+            "evaluate_every": 4,
+            "keep_checkpoints": 2,
+            "seed": 7,
+            "augmentation": ["random_horizontal_flip"],
+            "start_checkpoint": None,
+        },
+        **changes,
+    )
 
 
 def draw(number):
@@ -72,7 +96,7 @@ def draw(number):
         top, left = dice.randint(0, SIZE - height), 48 * half + dice.randint(0, 48 - min(width, 46))
         right = min(left + width, 48 * (half + 1) if number % 2 else SIZE)
         class_id = 1 + dice.randint(2)
-        picture[top:top + height, left:right] = COLORS[class_id]
+        picture[top : top + height, left:right] = COLORS[class_id]
         boxes.append([top / SIZE, left / SIZE, (top + height) / SIZE, right / SIZE])
         classes.append(int(class_id))
     return picture, boxes, classes
@@ -81,19 +105,33 @@ def draw(number):
 def example(name, picture, boxes, classes):
     """The tf.Example of docs/architecture.md's records, with the keys that object_detection's decoder reads."""
     encoded = pixels.encode_png(picture)
-    text, whole, real = (lambda *values: tf.train.Feature(bytes_list=tf.train.BytesList(value=values)),
-                         lambda *values: tf.train.Feature(int64_list=tf.train.Int64List(value=values)),
-                         lambda *values: tf.train.Feature(float_list=tf.train.FloatList(value=values)))
-    edges = {"image/object/bbox/" + edge: real(*(box[index] for box in boxes))
-             for index, edge in enumerate(("ymin", "xmin", "ymax", "xmax"))}
-    return tf.train.Example(features=tf.train.Features(feature=dict(edges, **{
-        "image/height": whole(picture.shape[0]), "image/width": whole(picture.shape[1]),
-        "image/filename": text(name.encode()), "image/source_id": text(name.encode()),
-        "image/key/sha256": text(hashlib.sha256(encoded).hexdigest().encode()),
-        "image/encoded": text(encoded), "image/format": text(b"png"),
-        "image/object/class/label": whole(*classes),
-        "image/object/class/text": text(*(CLASSES[class_id - 1].encode() for class_id in classes)),
-    })))
+    text, whole, real = (
+        lambda *values: tf.train.Feature(bytes_list=tf.train.BytesList(value=values)),
+        lambda *values: tf.train.Feature(int64_list=tf.train.Int64List(value=values)),
+        lambda *values: tf.train.Feature(float_list=tf.train.FloatList(value=values)),
+    )
+    edges = {
+        "image/object/bbox/" + edge: real(*(box[index] for box in boxes))
+        for index, edge in enumerate(("ymin", "xmin", "ymax", "xmax"))
+    }
+    return tf.train.Example(
+        features=tf.train.Features(
+            feature=dict(
+                edges,
+                **{
+                    "image/height": whole(picture.shape[0]),
+                    "image/width": whole(picture.shape[1]),
+                    "image/filename": text(name.encode()),
+                    "image/source_id": text(name.encode()),
+                    "image/key/sha256": text(hashlib.sha256(encoded).hexdigest().encode()),
+                    "image/encoded": text(encoded),
+                    "image/format": text(b"png"),
+                    "image/object/class/label": whole(*classes),
+                    "image/object/class/text": text(*(CLASSES[class_id - 1].encode() for class_id in classes)),
+                },
+            )
+        )
+    )
 
 
 def write_records(folder, splits, classes=CLASSES):
@@ -108,9 +146,19 @@ def write_records(folder, splits, classes=CLASSES):
                 name = "picture-%02d.png" % number
                 data = example(name, picture, boxes, labels).SerializeToString()
                 writer.write(data)
-                lines.append({"source_id": name, "split": split, "shard": shard, "offset": offset,
-                              "length": len(data) + 16, "width": 2 * picture.shape[1], "height": 2 * picture.shape[0],
-                              "boxes": boxes, "classes": labels})
+                lines.append(
+                    {
+                        "source_id": name,
+                        "split": split,
+                        "shard": shard,
+                        "offset": offset,
+                        "length": len(data) + 16,
+                        "width": 2 * picture.shape[1],
+                        "height": 2 * picture.shape[0],
+                        "boxes": boxes,
+                        "classes": labels,
+                    }
+                )
                 offset += len(data) + 16
     with open(os.path.join(folder, "index.jsonl"), "w") as stream:
         stream.writelines(json.dumps(line) + "\n" for line in lines)
@@ -127,7 +175,21 @@ def start_process(folder, inputs, wanted, **environment):
         os.makedirs(os.path.join(folder, name), exist_ok=True)
     job = os.path.join(folder, "job.json")
     with open(job, "w") as stream:
-        json.dump({"stage": "train", "inputs": inputs, "output": os.path.join(folder, "output"),
-                   "scratch": os.path.join(folder, "scratch"), "parameters": wanted, "cpus": 2}, stream)
-    return subprocess.Popen([sys.executable, "-m", "stages.train.train", job], stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, universal_newlines=True, env=dict(os.environ, **environment))
+        json.dump(
+            {
+                "stage": "train",
+                "inputs": inputs,
+                "output": os.path.join(folder, "output"),
+                "scratch": os.path.join(folder, "scratch"),
+                "parameters": wanted,
+                "cpus": 2,
+            },
+            stream,
+        )
+    return subprocess.Popen(
+        [sys.executable, "-m", "stages.train.train", job],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        universal_newlines=True,
+        env=dict(os.environ, **environment),
+    )
