@@ -2,11 +2,12 @@
 
 from invoke import Exit
 
-from nanoforge import commands, development, housekeeping, image_tasks, newcomer, servers
-from nanoforge import doctor as doctor_checks
-from nanoforge import matrix as measured
 from nanoforge.cli import command
-from nanoforge.commands import Asked
+from nanoforge.commands import cleanup, images, serve, stages, start
+from nanoforge.commands.stages import Asked
+from nanoforge.dev import matrix as measured
+from nanoforge.dev import tests
+from nanoforge.doctor import run as doctor_checks
 
 
 @command(
@@ -22,7 +23,7 @@ def init(_c, photos, folder="", force=False, runner=""):
 
     Example: ./run init ~/photos
     """
-    newcomer.init(photos, folder, force, Asked(runner=runner))
+    start.init(photos, folder, force, Asked(runner=runner))
 
 
 @command(iterable=["set_"])
@@ -31,7 +32,7 @@ def demo(_c, set_=None, dry_run=False, runner=""):
 
     Example: ./run demo
     """
-    newcomer.demo(Asked("", set_, dry_run, runner))
+    start.demo(Asked("", set_, dry_run, runner))
 
 
 @command(iterable=["set_"])
@@ -40,7 +41,7 @@ def resize(_c, config="", set_=None, dry_run=False, runner="", host=""):
 
     Example: ./run resize --set resize.long_side=960
     """
-    commands.run_stage("resize", Asked(config, set_, dry_run, runner, host))
+    stages.run_stage("resize", Asked(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"], help={"limit": "Use only so many photos, for a trial."})
@@ -50,7 +51,7 @@ def records(_c, config="", limit=0, set_=None, dry_run=False, runner="", host=""
     Example: ./run records --limit 100
     """
     asked = Asked(config, set_, dry_run, runner, host)
-    commands.run_stage("records", asked.also(f"records.limit={limit}") if limit else asked)
+    stages.run_stage("records", asked.also(f"records.limit={limit}") if limit else asked)
 
 
 @command(iterable=["set_"])
@@ -59,7 +60,7 @@ def train(_c, config="", set_=None, dry_run=False, runner="", host=""):
 
     Example: ./run train --set train.steps=4000
     """
-    commands.run_stage("train", Asked(config, set_, dry_run, runner, host))
+    stages.run_stage("train", Asked(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"], help={"checkpoint": "best, last or a step."})
@@ -69,7 +70,7 @@ def evaluate(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", 
     Example: ./run evaluate --checkpoint last
     """
     asked = Asked(config, set_, dry_run, runner, host)
-    commands.run_stage("evaluate", commands.with_checkpoint("evaluate", checkpoint, asked))
+    stages.run_stage("evaluate", stages.with_checkpoint("evaluate", checkpoint, asked))
 
 
 @command(
@@ -82,11 +83,11 @@ def preview(_c, config="", checkpoint="", running=False, set_=None, dry_run=Fals
     Example: ./run preview --checkpoint 2000
     Example: ./run preview --running
     """
-    asked = commands.with_checkpoint("preview", checkpoint, Asked(config, set_, dry_run, runner, host))
+    asked = stages.with_checkpoint("preview", checkpoint, Asked(config, set_, dry_run, runner, host))
     if running:
-        print(commands.preview_running(asked))
+        print(stages.preview_running(asked))
     else:
-        commands.run_stage("preview", asked)
+        stages.run_stage("preview", asked)
 
 
 @command(help={"port": "Port on 127.0.0.1."})
@@ -95,7 +96,7 @@ def tensorboard(_c, config="", port=6006, runner=""):
 
     Example: ./run tensorboard --port 6007
     """
-    servers.tensorboard(Asked(config, runner=runner), port)
+    serve.tensorboard(Asked(config, runner=runner), port)
 
 
 @command(help={"port": "Port on 127.0.0.1."})
@@ -104,7 +105,7 @@ def viewer(_c, config="", port=8000, runner=""):
 
     Example: ./run viewer --port 8080
     """
-    servers.viewer(Asked(config, runner=runner), port)
+    serve.viewer(Asked(config, runner=runner), port)
 
 
 @command(iterable=["set_"], help={"checkpoint": "best, last or a step."})
@@ -114,7 +115,7 @@ def export(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", ho
     Example: ./run export --checkpoint best
     """
     asked = Asked(config, set_, dry_run, runner, host)
-    commands.run_stage("export", commands.with_checkpoint("export", checkpoint, asked))
+    stages.run_stage("export", stages.with_checkpoint("export", checkpoint, asked))
 
 
 @command(iterable=["set_"], help={"graph": "A frozen graph that belongs to no project."})
@@ -126,9 +127,9 @@ def audit(_c, graph="", config="", json_=False, set_=None, dry_run=False, runner
     """
     asked = Asked(config, set_, dry_run, runner, host)
     if graph:
-        commands.audit_graph(graph, json_, asked)
+        stages.audit_graph(graph, json_, asked)
     else:
-        commands.audit_project(asked, json_)
+        stages.audit_project(asked, json_)
 
 
 @command(
@@ -144,7 +145,7 @@ def inspect(_c, file, against="", json_=False, runner=""):
     Example: ./run inspect build/convert/model.uff
     Example: ./run inspect ours.uff --against theirs.uff
     """
-    commands.inspect_file(file, against, json_, Asked(runner=runner))
+    stages.inspect_file(file, against, json_, Asked(runner=runner))
 
 
 @command(
@@ -162,7 +163,7 @@ def run_uff(_c, file, input=None, output="", fp16_decode=False, runner=""):
 
     Example: ./run run-uff build/convert/model.uff --input x.npy --output y.npz
     """
-    commands.run_uff(file, input, output, fp16_decode, Asked(runner=runner))
+    stages.run_uff(file, input, output, fp16_decode, Asked(runner=runner))
 
 
 @command(
@@ -202,9 +203,9 @@ def convert(
     asked = Asked(config, set_, dry_run, runner, host)
     if graph:
         inputs = {"graph": graph, "pipeline_config": pipeline_config, "label_map": label_map, "pictures": pictures}
-        commands.convert_graph({**inputs, "nvidia_uff": nvidia_uff}, to, out, json_, asked)
+        stages.convert_graph({**inputs, "nvidia_uff": nvidia_uff}, to, out, json_, asked)
     else:
-        commands.run_stage("convert", commands.with_nvidia(nvidia_uff, commands.with_format(to, asked)))
+        stages.run_stage("convert", stages.with_nvidia(nvidia_uff, stages.with_format(to, asked)))
 
 
 @command(
@@ -216,7 +217,7 @@ def detect(_c, media="", config="", set_=None, dry_run=False, runner="", host=""
 
     Example: ./run detect --media holiday.mp4
     """
-    commands.detect(media, Asked(config, set_, dry_run, runner, host))
+    stages.detect(media, Asked(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"])
@@ -225,7 +226,7 @@ def report(_c, config="", set_=None, dry_run=False, runner="", host=""):
 
     Example: ./run report
     """
-    commands.run_stage("report", Asked(config, set_, dry_run, runner, host))
+    stages.run_stage("report", Asked(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"])
@@ -234,7 +235,7 @@ def build(_c, config="", set_=None, dry_run=False, runner=""):
 
     Example: ./run build --set train.steps=4000 --dry-run
     """
-    commands.run_stage("report", Asked(config, set_, dry_run, runner))
+    stages.run_stage("report", Asked(config, set_, dry_run, runner))
 
 
 @command(iterable=["set_"])
@@ -243,7 +244,7 @@ def status(_c, config="", json_=False, set_=None, runner=""):
 
     Example: ./run status --json
     """
-    commands.show_status(Asked(config, set_, runner=runner), json_)
+    stages.show_status(Asked(config, set_, runner=runner), json_)
 
 
 @command(positional=["stage"], iterable=["set_"], help={"stage": "Name of a stage, as `status` lists them."})
@@ -252,7 +253,7 @@ def explain(_c, stage, config="", set_=None, runner="", host=""):
 
     Example: ./run explain train
     """
-    if commands.explain(Asked(config, set_, runner=runner, host=host).project(stage), stage):
+    if stages.explain(Asked(config, set_, runner=runner, host=host).project(stage), stage):
         raise Exit(code=1)
 
 
@@ -274,17 +275,17 @@ def images(_c, environments="", host="", config="", save="", bases=False, load="
     Example: ./run images --environments train --save ~/archive --bases
     Example: ./run images --check
     """
-    yard = image_tasks.Yard([name for name in environments.split(",") if name], host, config)
+    yard = images.Yard([name for name in environments.split(",") if name], host, config)
     if pin:
-        image_tasks.pin(yard)
+        images.pin(yard)
     if load:
-        image_tasks.load(yard, load)
+        images.load(yard, load)
     if check:
-        image_tasks.check(yard, json_)
+        images.check(yard, json_)
     elif save:
-        image_tasks.save(yard, save, bases)
+        images.save(yard, save, bases)
     elif not load and not pin:
-        image_tasks.build(yard)
+        images.build(yard)
 
 
 @command(positional=["environment"], help={"environment": "data, train, train-gpu or jetson."})
@@ -293,7 +294,7 @@ def shell(_c, environment, runner=""):
 
     Example: ./run shell train
     """
-    code = servers.shell(environment, Asked(runner=runner))
+    code = serve.shell(environment, Asked(runner=runner))
     if code:
         raise Exit(code=code)
 
@@ -314,7 +315,7 @@ def clean(_c, config="", stage="", yes=False):
 
     Example: ./run clean --stage records
     """
-    housekeeping.clean(config, stage, yes)
+    cleanup.clean(config, stage, yes)
 
 
 @command(help={"host": "Remove what is kept of this project on that host instead."})
@@ -324,7 +325,7 @@ def gc(_c, config="", dry_run=False, host=""):
     Example: ./run gc --dry-run
     Example: ./run gc --host nano
     """
-    housekeeping.gc(config, dry_run, host)
+    cleanup.gc(config, dry_run, host)
 
 
 @command(
@@ -339,7 +340,7 @@ def test(_c, room="", all_=False):
     Example: ./run test
     Example: ./run test --room train --all
     """
-    development.test(room, all_)
+    tests.test(room, all_)
 
 
 @command(help={"full": "Every combination, not only the chosen ones: hours instead of minutes."})
@@ -357,4 +358,4 @@ def docs(_c):
 
     Example: ./run docs
     """
-    development.write_docs()
+    tests.write_docs()

@@ -17,14 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from nanoforge import compose
 from nanoforge.console import Console
-from nanoforge.digests import ALL_FILES
-from nanoforge.docker_runner import DockerRunner
-from nanoforge.engine import volumes
-from nanoforge.engine.client import connect
-from nanoforge.engine.containers import Container, Folder, create, remove
-from nanoforge.runner import Call, Limits, Stop, Talk
+from nanoforge.containers import compose, volumes
+from nanoforge.containers.connection import connect
+from nanoforge.containers.container import Container, Folder, create, remove
+from nanoforge.files.digests import ALL_FILES
+from nanoforge.runners.contract import Call, Limits, Stop, Talk
+from nanoforge.runners.docker import DockerRunner
 
 ROUNDS = 15
 NOTHING = Talk(lambda *_: None, print)

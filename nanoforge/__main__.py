@@ -10,7 +10,7 @@ from invoke.program import Program
 
 from nanoforge import __version__
 from nanoforge.errors import BadInput
-from nanoforge.folders import HOME
+from nanoforge.files.paths import HOME
 
 
 class _Program(Program):

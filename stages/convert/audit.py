@@ -6,7 +6,7 @@ import textwrap
 from typing import Any, Dict, List, Tuple
 
 from stages import job as jobs
-from stages.convert.examination import CUT, FOLD, NOTE, REFUSED, REPAIR, STOP, Examination
+from stages.convert.graph.analysis import CUT, FOLD, NOTE, REFUSED, REPAIR, STOP, Examination
 
 _HEADINGS = {
     STOP: "Stops the conversion",

@@ -7,13 +7,15 @@ import tensorflow as tf
 
 from stages import job as jobs
 from stages import pixels
-from stages.convert import nvidia, parity, pictures, surgery, transplant, uff_schema, worst
-from stages.convert.examination import REFUSED, Examination, beside
-from stages.convert.lint import lint
-from stages.convert.settings import class_names
+from stages.convert.graph import detector_parameters
+from stages.convert.graph.analysis import REFUSED, Examination, beside
+from stages.convert.graph.settings import class_names
+from stages.convert.parity import pictures, verdict, worst
+from stages.convert.uff import nvidia, plugin_graph, schema
+from stages.convert.uff.lint import lint
 
 LEAST_PICTURES = 20
-Drawing = Callable[[parity.Comparison, Dict[str, Any]], None]
+Drawing = Callable[[verdict.Comparison, Dict[str, Any]], None]
 
 
 def main(job: jobs.Job) -> None:
@@ -40,14 +42,14 @@ def convert(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
         BadInput: the label map or the pictures are not this graph's.
         StageFailed: a model does not compute what the graph does.
     """
-    from stages.reference.engine import Engine
+    from stages.reference.interpreter import Engine
 
     to_onnx = job.parameters.get("to", "uff") == "onnx"
     label_map = job.inputs.get("label_map") or beside(job.inputs["graph"], "label_map.pbtxt")
     names = class_names(label_map, examination.detector.classes)
     _refuse_broken("UFF", lint(examination.meta))
     with open(job.out("model.uff"), "wb") as stream:
-        stream.write(uff_schema.serialize(examination.meta))
+        stream.write(schema.serialize(examination.meta))
     if to_onnx:
         write_onnx(examination, job.out("model.onnx"))
     _write_json(job.out("model.json"), model(examination.detector, names))
@@ -77,17 +79,17 @@ def write_onnx(examination: Examination, path: str) -> None:
     Raises:
         StageFailed: TensorRT's ONNX parser would refuse it.
     """
-    from stages.convert import onnx_lint, onnx_writer
+    from stages.convert.onnx import lint, writer
 
-    model = onnx_writer.write(examination.graph, examination.anatomy, examination.detector)
-    _refuse_broken("ONNX", onnx_lint.lint(model))
+    model = writer.write(examination.graph, examination.anatomy, examination.detector)
+    _refuse_broken("ONNX", lint.lint(model))
     with open(path, "wb") as stream:
         stream.write(model.SerializeToString(deterministic=True))
 
 
 def compare_onnx(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
     """:func:`compare` for ``model.onnx``, which onnxruntime runs up to its plugin."""
-    from stages.convert.onnx_engine import OnnxEngine
+    from stages.convert.onnx.runtime import OnnxEngine
 
     return compare(job, examination, OnnxEngine(job.out("model.onnx")), ".onnx")
 
@@ -95,7 +97,7 @@ def compare_onnx(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
 def compare_nvidia(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
     """What NVIDIA's converter, the input ``nvidia_uff``, makes otherwise; it warns where that is something."""
     opinion = nvidia.second_opinion(
-        examination.transplant, [transplant.NMS], examination.meta, job.inputs["nvidia_uff"], job.out("nvidia.uff")
+        examination.transplant, [plugin_graph.NMS], examination.meta, job.inputs["nvidia_uff"], job.out("nvidia.uff")
     )
     if opinion["differences"]:
         job.warn(
@@ -108,8 +110,8 @@ def compare_nvidia(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
 def _drawing(job: jobs.Job, names: List[str]) -> Drawing:
     """What draws the worst case of a comparison into ``worst.png``."""
 
-    def draw(comparison: parity.Comparison, report: Dict[str, Any]) -> None:
-        drawn = worst.draw(comparison.view, report["worst"].get("box"), names, parity.LEAST_SCORE)
+    def draw(comparison: verdict.Comparison, report: Dict[str, Any]) -> None:
+        drawn = worst.draw(comparison.view, report["worst"].get("box"), names, verdict.LEAST_SCORE)
         with open(job.out("worst.png"), "wb") as stream:
             stream.write(pixels.encode_png(drawn))
 
@@ -124,7 +126,7 @@ def compare(
     Raises:
         StageFailed: they differ; ``name`` says which model it is.
     """
-    comparison = parity.Comparison(
+    comparison = verdict.Comparison(
         examination.graph, examination.anatomy, examination.detector, examination.evaluator, engine
     )
     chosen = choose_pictures(job, examination.detector.input)
@@ -144,7 +146,7 @@ def compare(
     if not report["detections"]:
         job.warn(
             "TensorFlow detects nothing with score over %g on the %d pictures: parity rests on heads and "
-            "boxes alone" % (parity.LEAST_SCORE, report["pictures"])
+            "boxes alone" % (verdict.LEAST_SCORE, report["pictures"])
         )
     return report
 
@@ -170,22 +172,22 @@ def describe(case: Dict[str, Any]) -> str:
     )
 
 
-def model(detector: surgery.Detector, names: List[str]) -> Dict[str, Any]:
+def model(detector: detector_parameters.Detector, names: List[str]) -> Dict[str, Any]:
     """Everything that a runtime needs, as model.json holds it."""
     size = detector.input
     return {
         "format": 1,
         "classes": names,
         "anchors": len(detector.anchors),
-        "plugin": surgery.plugins(detector),
+        "plugin": detector_parameters.plugins(detector),
         "input": {
-            "name": transplant.INPUT,
+            "name": plugin_graph.INPUT,
             "shape": [3, size.height, size.width],
             "channels": size.channels,
             "scale": size.scale,
             "offset": size.offset,
         },
-        "outputs": {"detections": transplant.NMS, "count": transplant.NMS + "_1"},
+        "outputs": {"detections": plugin_graph.NMS, "count": plugin_graph.NMS + "_1"},
         "feature_maps": [[layer.height, layer.width] for layer in detector.layers],
         "tensorflow": tf.__version__,
     }
@@ -196,7 +198,7 @@ def result(examination: Examination, report: Optional[Dict[str, Any]]) -> Dict[s
     return {
         "verdict": examination.verdict,
         "findings": examination.findings,
-        "plugin": surgery.plugins(examination.detector) if examination.detector else {},
+        "plugin": detector_parameters.plugins(examination.detector) if examination.detector else {},
         "parity": report,
         "uff": "model.uff" if report else None,
         "onnx": "model.onnx" if report and "onnx" in report else None,

@@ -1,1 +1,1 @@
-"""Environment data: rendered demo photos, smaller VOC datasets, TFRecords. Python 3.8 to current, no TensorFlow."""
+"""Environment data: smaller VOC datasets and TFRecords. Python 3.8 to current, no TensorFlow."""

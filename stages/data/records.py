@@ -12,6 +12,7 @@ from typing import Dict, Iterable, List, NamedTuple
 
 from stages import job
 from stages.data import disk, workers
+from stages.data.dataset_summary import SPLITS, Tally
 from stages.data.findings import FIX, Findings, did_you_mean, policies, summary
 from stages.data.labels import label_map
 from stages.data.objects import folded
@@ -19,7 +20,6 @@ from stages.data.pairing import Folders, Pair, pairs, shuffled
 from stages.data.picture_record import PictureRecord, Settings, make
 from stages.data.shards import Split
 from stages.data.survey import survey
-from stages.data.tally import SPLITS, Tally
 
 SHARES = 2**64  # a picture's share is a whole number below this, evenly distributed
 

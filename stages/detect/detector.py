@@ -8,7 +8,7 @@ import numpy as np
 
 from stages import pixels
 from stages.job import BadInput
-from stages.reference.engine import Engine
+from stages.reference.interpreter import Engine
 
 Detection = Dict[str, Any]
 

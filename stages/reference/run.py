@@ -8,7 +8,7 @@ import numpy as np
 
 from stages import job as jobs
 from stages.job import BadInput
-from stages.reference.engine import Engine
+from stages.reference.interpreter import Engine
 
 
 def main(job: jobs.Job) -> None:

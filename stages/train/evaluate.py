@@ -6,7 +6,7 @@ from stages import job as stage
 from stages.job import Job
 from stages.train import coco, detections
 from stages.train.records import VALIDATION
-from stages.train.trained import Trained
+from stages.train.trained_model import Trained
 
 SCORE_THRESHOLD = 0.05  # of the detections that are written down; the metrics count all
 

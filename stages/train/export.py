@@ -14,7 +14,7 @@ from stages.job import BadInput, Job
 from stages.train import checkpoints, pipeline_config
 from stages.train.pipeline_config import Pipeline
 from stages.train.records import LABEL_MAP
-from stages.train.trained import CONFIG, Trained
+from stages.train.trained_model import CONFIG, Trained
 
 GRAPH = "frozen_inference_graph.pb"
 

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from stages.train import checkpoints
-from stages.train.ledger import Ledger
 from stages.train.model import LEARNING_RATE, PICTURES, TOTAL_LOSS
+from stages.train.training_state import Ledger
 
 SUMMARY_EVERY = 20
 SAVE_SECONDS = 60.0  # so that a kill costs a minute

@@ -11,7 +11,7 @@ from stages import job as stage
 from stages.job import Job
 from stages.train import detections
 from stages.train.records import VALIDATION, Records
-from stages.train.trained import Trained
+from stages.train.trained_model import Trained
 
 LONG_SIDE = 640  # of a drawing at most, in pixels
 FRAME_HEAD, FRAME_TAIL = 12, 4  # bytes of a TFRecord before and after its data

@@ -10,9 +10,9 @@ from stages.job import BadInput, Job, StageFailed
 from stages.train import coco, diagnosis, model, pipeline_config, start
 from stages.train.evaluator import Evaluator
 from stages.train.hook import Diverged, TrainingHook
-from stages.train.ledger import Ledger
 from stages.train.pipeline_config import Pipeline
 from stages.train.records import TRAINING, VALIDATION, Records
+from stages.train.training_state import Ledger
 
 CONFIG = "pipeline.config"
 CHECKED_PICTURES = 32

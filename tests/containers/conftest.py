@@ -14,12 +14,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from nanoforge import compose, near_work
 from nanoforge.console import Console
-from nanoforge.docker_runner import DockerRunner
-from nanoforge.engine import images as engine_images
-from nanoforge.engine.client import connect
-from nanoforge.runner import Call, Limits, StageInput, Stop, Talk
+from nanoforge.containers import compose
+from nanoforge.containers import images as engine_images
+from nanoforge.containers.connection import connect
+from nanoforge.runners import bind_mounts
+from nanoforge.runners.contract import Call, Limits, StageInput, Stop, Talk
+from nanoforge.runners.docker import DockerRunner
 
 CLONE = Path(__file__).resolve().parents[2]
 
@@ -122,7 +123,7 @@ def probe(tmp_path, monkeypatch):
     shutil.copy(CLONE / "stages" / "job.py", clone / "stages" / "job.py")
     (clone / "stages" / "__init__.py").touch()
     (clone / "stages" / "probe.py").write_text(PROBE)
-    for module in (compose, near_work, engine_images):
+    for module in (compose, bind_mounts, engine_images):
         monkeypatch.setattr(module, "HOME", clone)
     return clone
 

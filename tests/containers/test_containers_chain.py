@@ -12,11 +12,11 @@ import pytest
 from conftest import CLONE, eventually, run
 
 from nanoforge.console import Console
-from nanoforge.digests import listing_digest, sha256_file, walk
-from nanoforge.local_runner import LocalRunner
-from nanoforge.pipeline import STAGES, Artifact
-from nanoforge.project import Project
-from nanoforge.runner import Call, Limits, StageInput, Stop, Talk
+from nanoforge.files.digests import listing_digest, sha256_file, walk
+from nanoforge.pipeline.project import Project
+from nanoforge.pipeline.stages import STAGES, Artifact
+from nanoforge.runners.contract import Call, Limits, StageInput, Stop, Talk
+from nanoforge.runners.local import LocalRunner
 
 CONFIG = re.search(r'CONFIG = """\n(.*?)"""', (CLONE / "tests/chain/test_chain.py").read_text(), re.DOTALL).group(1)
 CHAIN = ["render", "records", "train", "evaluate", "export", "audit", "convert", "detect", "report"]

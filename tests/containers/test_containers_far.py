@@ -9,12 +9,11 @@ import time
 import pytest
 from conftest import CLONE, Stage, eventually, left_over, run
 
-from nanoforge import compose
 from nanoforge.console import Console
-from nanoforge.docker_runner import DockerRunner
-from nanoforge.engine import volumes
-from nanoforge.engine.client import connect
+from nanoforge.containers import compose, volumes
+from nanoforge.containers.connection import connect
 from nanoforge.errors import BadInput, EngineLost, EnvironmentNotReady, Interrupted, StageFailed
+from nanoforge.runners.docker import DockerRunner
 
 
 def volumes_of(spare):
@@ -63,7 +62,7 @@ def test_a_caller_of_another_user_id_can_work_there_too(spare, probe, tmp_path, 
 
 def test_the_connection_ends_with_its_command(spare, probe):
     """Also after `kill -9`: ssh must not stay behind."""
-    connecting = f"from nanoforge.engine.client import connect; connect('nano', '{spare.url}')"
+    connecting = f"from nanoforge.containers.connection import connect; connect('nano', '{spare.url}')"
     program = f"import os; {connecting}; os.kill(os.getpid(), 9)"
     path = os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")])
     before = connections(spare)

@@ -10,11 +10,12 @@ import subprocess
 import pytest
 from conftest import CLONE, eventually, run
 
-from nanoforge import compose, image_tasks
+from nanoforge.commands import images
 from nanoforge.console import Console
-from nanoforge.engine import images as engine_images
-from nanoforge.engine.client import connect
-from nanoforge.engine.images import pins
+from nanoforge.containers import compose
+from nanoforge.containers import images as engine_images
+from nanoforge.containers.connection import connect
+from nanoforge.containers.images import pins
 from nanoforge.errors import EnvironmentNotReady
 
 
@@ -60,13 +61,13 @@ def clone(tmp_path, monkeypatch):
     for name in ("compose.yml", ".env"):
         shutil.copy(CLONE / name, tmp_path / name)
     shutil.copytree(CLONE / "docker", tmp_path / "docker")
-    for module in (compose, engine_images, image_tasks):
+    for module in (compose, engine_images, images):
         monkeypatch.setattr(module, "HOME", tmp_path)
     return tmp_path
 
 
 def disagreements():
-    return [found.problem for found in image_tasks._disagreements(image_tasks.Yard(["data"], "", ""), "data")]
+    return [found.problem for found in images._disagreements(images.Yard(["data"], "", ""), "data")]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_bases_are_pinned_to_the_digests_of_the_registry(clone, registry, monkey
         monkeypatch.delenv(name, raising=False)
     path = clone / ".env"
     path.write_text(re.sub(r"^(?!JETSON)(\w+_BASE)=.*$", rf"\1={registry}", path.read_text(), flags=re.MULTILINE))
-    image_tasks.pin(image_tasks.Yard([], "", ""))
+    images.pin(images.Yard([], "", ""))
     digest = run("docker", "inspect", "--format", "{{index .RepoDigests 0}}", registry).stdout.strip().split("@")[1]
     lines = (clone / ".env").read_text().splitlines()
     assert f"DATA_BASE_DIGEST={digest}" in lines and f"CUDA_BASE_DIGEST={digest}" in lines

@@ -6,9 +6,9 @@ import pytest
 from conftest import Stage, eventually, left_over
 
 from nanoforge.console import Console
-from nanoforge.docker_runner import DockerRunner
-from nanoforge.engine.client import connect
+from nanoforge.containers.connection import connect
 from nanoforge.errors import EngineLost, EnvironmentNotReady
+from nanoforge.runners.docker import DockerRunner
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from conftest import CLONE, Stage, eventually, left_over, run
 
-from nanoforge import compose
 from nanoforge.console import Console
-from nanoforge.docker_runner import DockerRunner
-from nanoforge.engine.client import connect
+from nanoforge.containers import compose
+from nanoforge.containers.connection import connect
 from nanoforge.errors import BadInput, EnvironmentNotReady, Interrupted, StageFailed
-from nanoforge.runner import Talk
+from nanoforge.runners.contract import Talk
+from nanoforge.runners.docker import DockerRunner
 
 PLACES = [
     "/nanoforge/inputs/files/a.txt",

@@ -5,7 +5,7 @@ from typing import Any, Dict, List
 
 import tensorflow as tf
 
-from stages.convert.examination import Examination
+from stages.convert.graph.analysis import Examination
 
 
 def examine(definition: Any, folder: Any, config: str = "") -> Examination:

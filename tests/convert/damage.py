@@ -7,7 +7,7 @@ import convert_helpers as helpers
 import numpy as np
 import tensorflow as tf
 
-from stages.convert.graph import data_inputs
+from stages.convert.graph.frozen_graph import data_inputs
 
 OPS = (
     "Relu",

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from test_convert_parity import compare
 
-from stages.convert.examination import REFUSED, Examination
+from stages.convert.graph.analysis import REFUSED, Examination
 from stages.job import BadInput
 
 SECONDS = 240  # for one graph; more is a hang

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow.core.protobuf import saved_model_pb2
 
-from stages.convert import graph as graphs
+from stages.convert.graph import frozen_graph as graphs
 from stages.job import BadInput
 
 

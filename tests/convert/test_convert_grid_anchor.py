@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.convert import grid_anchor
-from stages.convert.grid_anchor import GridAnchor
+from stages.convert.graph import grid_anchor
+from stages.convert.graph.grid_anchor import GridAnchor
 from stages.job import BadInput
 
 USUAL = GridAnchor(0.2, 0.95, [1.0, 2.0, 0.5, 3.0, 1 / 3.0], [19, 10, 5, 3, 2, 1])

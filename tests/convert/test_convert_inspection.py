@@ -6,31 +6,32 @@ import numpy as np
 import pytest
 
 from stages import job as jobs
-from stages.convert import inspection, uff_schema
-from stages.convert.examination import Examination
+from stages.convert import inspect
+from stages.convert.graph.analysis import Examination
+from stages.convert.uff import schema
 from stages.job import BadInput
 
 
 @pytest.fixture(scope="session")
 def uff(exported, tmp_path_factory):
     path = tmp_path_factory.mktemp("inspect") / "model.uff"
-    path.write_bytes(uff_schema.serialize(Examination(exported.graph).meta))
+    path.write_bytes(schema.serialize(Examination(exported.graph).meta))
     return path
 
 
 def changed(uff, tmp_path, change):
     """A copy of the .uff with its message changed."""
-    meta = uff_schema.parse(uff.read_bytes())
+    meta = schema.parse(uff.read_bytes())
     change(meta, {node.id: node for node in meta.graphs[0].nodes})
     path = tmp_path / "other.uff"
-    path.write_bytes(uff_schema.serialize(meta))
+    path.write_bytes(schema.serialize(meta))
     return path
 
 
 def run(tmp_path, **inputs):
     out = tmp_path / "out"
     out.mkdir()
-    inspection.main(
+    inspect.main(
         jobs.Job(
             {
                 "stage": "inspect",
@@ -57,7 +58,7 @@ def test_a_uff_is_listed_with_its_fields_orders_and_weights(uff, tmp_path):
     assert nodes["NMS"]["fields"]["inputOrder_u_ilist"] == [0, 2, 1]
     convolution = next(node for node in listing["nodes"] if node["operation"] == "Conv")
     assert convolution["fields"]["inputs_orders"] == ["N+C", "+CK"]
-    weights = uff_schema.parse(uff.read_bytes()).referenced_data["weights_" + convolution["inputs"][1]].blob
+    weights = schema.parse(uff.read_bytes()).referenced_data["weights_" + convolution["inputs"][1]].blob
     values = np.frombuffer(weights, "<f4")
     kernel = nodes[convolution["inputs"][1]]
     assert kernel["fields"]["dtype"] == "float32"
@@ -89,7 +90,7 @@ def test_equal_files_have_no_differences(uff, tmp_path):
 
 
 def _swap_nodes(meta, nodes):
-    first = uff_schema.meta_graph().graphs.add().nodes.add()
+    first = schema.meta_graph().graphs.add().nodes.add()
     first.CopyFrom(meta.graphs[0].nodes[1])
     meta.graphs[0].nodes[1].CopyFrom(meta.graphs[0].nodes[2])
     meta.graphs[0].nodes[2].CopyFrom(first)
@@ -146,7 +147,7 @@ def test_what_is_neither_is_refused(tmp_path, content, told):
     path = tmp_path / "file.bin"
     path.write_bytes(content)
     with pytest.raises(BadInput, match=told):
-        inspection.inspect(str(path))
+        inspect.inspect(str(path))
 
 
 def test_two_kinds_are_not_compared(uff, exported, tmp_path):

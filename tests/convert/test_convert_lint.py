@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from stages.convert import uff_schema
-from stages.convert.examination import Examination
-from stages.convert.lint import lint
+from stages.convert.graph.analysis import Examination
+from stages.convert.uff import schema
+from stages.convert.uff.lint import lint
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def written(exported):
 
 @pytest.fixture
 def meta(written):
-    made = uff_schema.meta_graph()
+    made = schema.meta_graph()
     made.CopyFrom(written)
     return made
 
@@ -51,9 +51,9 @@ def put_list(meta, name, field, value):
 @pytest.mark.parametrize("architecture, fixed", [("v1", True), ("v1", False), ("v2", False)])
 def test_what_the_converter_writes_is_clean(export, architecture, fixed):
     meta = Examination(export(architecture, fixed).graph).meta
-    before = uff_schema.serialize(meta)
+    before = schema.serialize(meta)
     assert lint(meta) == []
-    assert uff_schema.serialize(meta) == before
+    assert schema.serialize(meta) == before
 
 
 BREAKS = {

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from stages.convert import onnx_writer, parity, pictures, proof
-from stages.convert.anatomy import Head
-from stages.convert.examination import Examination
-from stages.convert.graph import Graph
-from stages.convert.onnx_engine import OnnxEngine
-from stages.convert.onnx_lint import lint
-from stages.convert.transplant import CONFIDENCES, LOCATIONS, PRIORS
+from stages.convert.graph.analysis import Examination
+from stages.convert.graph.frozen_graph import Graph
+from stages.convert.graph.ssd_structure import Head
+from stages.convert.onnx import writer
+from stages.convert.onnx.lint import lint
+from stages.convert.onnx.runtime import OnnxEngine
+from stages.convert.parity import measure, pictures, verdict
+from stages.convert.uff.plugin_graph import CONFIDENCES, LOCATIONS, PRIORS
 from stages.job import BadInput
 
 ARCHITECTURES = [
@@ -33,7 +34,7 @@ ARCHITECTURES = [
 
 
 def written(examination):
-    return onnx_writer.write(examination.graph, examination.anatomy, examination.detector)
+    return writer.write(examination.graph, examination.anatomy, examination.detector)
 
 
 def saved(model, folder):
@@ -44,7 +45,7 @@ def saved(model, folder):
 
 
 def compare(examination, model, folder, count=2):
-    comparison = parity.Comparison(
+    comparison = verdict.Comparison(
         examination.graph,
         examination.anatomy,
         examination.detector,
@@ -146,9 +147,10 @@ def test_without_being_asked_for_there_is_none(exported, run_stage):
 
 def test_a_failed_proof_fails_the_stage(exported, tmp_path, monkeypatch):
     from stages import job as jobs
-    from stages.convert import convert, onnx_engine
+    from stages.convert import convert
+    from stages.convert.onnx import runtime
 
-    monkeypatch.setattr(onnx_engine, "_session", lambda model: Halved(model))
+    monkeypatch.setattr(runtime, "_session", lambda model: Halved(model))
     (tmp_path / "out").mkdir()
     job = jobs.Job(
         {
@@ -304,7 +306,7 @@ def test_the_linter_finds(model, change, says):
 
 @given(st.integers(1, 400), st.integers(1, 9), st.integers(1, 4))
 def test_same_pads_as_tensorflow_does(size, window, stride):
-    before, after = onnx_writer.same_pads(size, window, stride)
+    before, after = writer.same_pads(size, window, stride)
     assert 0 <= before <= after <= before + 1
     assert max(size + before + after - window, 0) // stride + 1 == -(-size // stride)
     assert before + after == 0 or (size + before + after - window) % stride == 0  # no pixel more than is needed
@@ -373,12 +375,12 @@ def tiny(make, height, width, detector):
         other = Head("reshape_1", output.op.name, output.op.name)
     anatomy = Parts(entry="entry", box_heads=[head], class_heads=[other])
     changed = detector._replace(
-        input=proof.Input(height, width, "RGB", 1.0, 0.0),
+        input=measure.Input(height, width, "RGB", 1.0, 0.0),
         classes=4,
-        layers=[proof.Layer(rows, columns, 2, 4)],
+        layers=[measure.Layer(rows, columns, 2, 4)],
         anchors=np.zeros((rows * columns * 2, 4), np.float32),
     )
-    return graph, output, onnx_writer.write(Graph(graph.as_graph_def()), anatomy, changed)
+    return graph, output, writer.write(Graph(graph.as_graph_def()), anatomy, changed)
 
 
 class Parts:
@@ -440,9 +442,7 @@ def test_a_network_in_a_circle_is_refused(examined):
     definition.node.add(name="b", op="Relu", input=["a"])
     head = Head("reshape", "a", "a")
     with pytest.raises(BadInput, match="cannot"):
-        onnx_writer.write(
-            Graph(definition), Parts(entry="entry", box_heads=[head], class_heads=[head]), examined.detector
-        )
+        writer.write(Graph(definition), Parts(entry="entry", box_heads=[head], class_heads=[head]), examined.detector)
 
 
 def test_files_without_the_plugin_are_no_models_to_prove(model, tmp_path):

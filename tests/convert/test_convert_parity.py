@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages import drawing, pixels
-from stages.convert import parity, pictures, uff_schema, worst
-from stages.convert.examination import Examination
-from stages.convert.parity import Comparison, Seen
+from stages.convert.graph.analysis import Examination
+from stages.convert.parity import pictures, verdict, worst
+from stages.convert.parity.verdict import Comparison, Seen
+from stages.convert.uff import schema
 from stages.job import BadInput
-from stages.reference.engine import Engine
+from stages.reference.interpreter import Engine
 
 ARCHITECTURES = [
     ("v1", True, {}),
@@ -35,13 +36,13 @@ def compare(examination, folder, change=None, count=2):
 
 def comparing(examination, folder, change=None, count=2):
     """The comparison on ``count`` pictures of noise, after ``change`` to a copy of the message."""
-    meta = uff_schema.meta_graph()
+    meta = schema.meta_graph()
     meta.CopyFrom(examination.meta)
     if change:
         change(meta)
     path = str(folder / "model.uff")
     with open(path, "wb") as stream:
-        stream.write(uff_schema.serialize(meta))
+        stream.write(schema.serialize(meta))
     comparison = Comparison(
         examination.graph, examination.anatomy, examination.detector, examination.evaluator, Engine(path)
     )
@@ -80,7 +81,7 @@ def test_both_sides_are_measured_where_the_truth_is_known(examined, tmp_path):
     first, second = pictures.of_noise(2, size.height, size.width)
     path = str(tmp_path / "model.uff")
     with open(path, "wb") as stream:
-        stream.write(uff_schema.serialize(examined.meta))
+        stream.write(schema.serialize(examined.meta))
 
     def measured(*shown):
         comparison = Comparison(examined.graph, examined.anatomy, examined.detector, examined.evaluator, Engine(path))
@@ -175,24 +176,24 @@ def seen(*rows):
 
 
 def test_each_detection_is_used_once():
-    pairs, missing, extra = parity.match(seen((1, 0.9, BOX), (1, 0.9, BOX)), seen((1, 0.9, BOX)), 0.3)
+    pairs, missing, extra = verdict.match(seen((1, 0.9, BOX), (1, 0.9, BOX)), seen((1, 0.9, BOX)), 0.3)
     assert len(pairs) == 1 and missing == [1] and extra == []
 
 
 @pytest.mark.parametrize("other", [(2, 0.9, BOX), (1, 0.89, BOX), (1, 0.9, FAR)])
 def test_class_score_and_place_must_agree(other):
-    pairs, missing, extra = parity.match(seen((1, 0.9, BOX)), seen(other), 0.3)
+    pairs, missing, extra = verdict.match(seen((1, 0.9, BOX)), seen(other), 0.3)
     assert (pairs, missing, extra) == ([], [0], [0])
 
 
 def test_places_may_be_swapped():
     first, second = (1, 0.9, BOX), (1, 0.8999999, FAR)
-    pairs, missing, extra = parity.match(seen(first, second), seen(second, first), 0.3)
+    pairs, missing, extra = verdict.match(seen(first, second), seen(second, first), 0.3)
     assert len(pairs) == 2 and not missing and not extra
 
 
 def test_low_scores_are_not_asked_for():
-    assert parity.match(seen((1, 0.29, BOX)), seen(), 0.3) == ([], [], [])
+    assert verdict.match(seen((1, 0.29, BOX)), seen(), 0.3) == ([], [], [])
 
 
 @pytest.mark.parametrize(
@@ -219,7 +220,7 @@ def test_low_scores_are_not_asked_for():
     ],
 )
 def test_only_known_differences_are_excused(having, lacking, expected):
-    assert parity.excuse(having, lacking, 0, 0.6, 2) == expected
+    assert verdict.excuse(having, lacking, 0, 0.6, 2) == expected
 
 
 coordinate = st.integers(0, 100).map(lambda n: n / 100.0)
@@ -231,10 +232,10 @@ boxes = st.tuples(coordinate, coordinate, coordinate, coordinate).map(
 @given(boxes, boxes)
 def test_iou_is_symmetric_and_bounded(first, second):
     one, other = np.array([first]), np.array([second])
-    overlap = parity.iou(one, other)[0, 0]
-    assert 0 <= overlap <= 1 + 1e-12 and overlap == parity.iou(other, one)[0, 0]
+    overlap = verdict.iou(one, other)[0, 0]
+    assert 0 <= overlap <= 1 + 1e-12 and overlap == verdict.iou(other, one)[0, 0]
     area = (first[2] - first[0]) * (first[3] - first[1])
-    assert parity.iou(one, one)[0, 0] == pytest.approx(1.0 if area > 0 else 0.0)
+    assert verdict.iou(one, one)[0, 0] == pytest.approx(1.0 if area > 0 else 0.0)
 
 
 def picture(seed, height=90, width=120):

@@ -8,10 +8,11 @@ import collections
 import numpy as np
 import pytest
 
-from stages.convert import parity, proof, surgery
-from stages.convert.examination import Examination
-from stages.convert.grid_anchor import decode
-from stages.convert.parity import Seen
+from stages.convert.graph import detector_parameters
+from stages.convert.graph.analysis import Examination
+from stages.convert.graph.grid_anchor import decode
+from stages.convert.parity import measure, verdict
+from stages.convert.parity.verdict import Seen
 from stages.reference import plugins
 
 LEAST = 0.3
@@ -25,7 +26,7 @@ def examined(exported):
 @pytest.fixture(scope="module")
 def heads(examined):
     detector = examined.detector
-    return proof.Heads(
+    return measure.Heads(
         examined.evaluator, examined.graph, examined.anatomy, detector.input, (len(detector.anchors), detector.classes)
     )
 
@@ -41,7 +42,7 @@ def both(examined, heads, encodings, logits, **fields):
     priors = np.stack([detector.anchors.reshape(-1), np.tile(detector.variances, len(detector.anchors))])
     inputs = [value.astype(np.float32).reshape(1, -1, 1, 1) for value in (encodings, logits)]
     table, number = plugins.nms(
-        dict(surgery.plugins(detector)["NMS_TRT"], **fields),
+        dict(detector_parameters.plugins(detector)["NMS_TRT"], **fields),
         inputs[0],
         priors[np.newaxis, :, :, np.newaxis].astype(np.float32),
         inputs[1],
@@ -52,10 +53,10 @@ def both(examined, heads, encodings, logits, **fields):
 
 def differences(examined, truth, seen):
     """How many detections match, and for each one that does not its excuse."""
-    nms = surgery.plugins(examined.detector)["NMS_TRT"]
-    pairs, missing, extra = parity.match(truth, seen, LEAST)
-    reasons = [parity.excuse(truth, seen, index, nms["nmsThreshold"], nms["keepTopK"]) for index in missing]
-    reasons += [parity.excuse(seen, truth, index, nms["nmsThreshold"], nms["keepTopK"]) for index in extra]
+    nms = detector_parameters.plugins(examined.detector)["NMS_TRT"]
+    pairs, missing, extra = verdict.match(truth, seen, LEAST)
+    reasons = [verdict.excuse(truth, seen, index, nms["nmsThreshold"], nms["keepTopK"]) for index in missing]
+    reasons += [verdict.excuse(seen, truth, index, nms["nmsThreshold"], nms["keepTopK"]) for index in extra]
     return len(pairs), collections.Counter(reasons)
 
 
@@ -89,18 +90,18 @@ def test_a_box_outside_the_picture_is_kept_by_the_plugin_only(examined, heads):
 def test_top_k_limits_candidates_before_suppression(examined, heads):
     """With topK 2 the plugin loses the third box, which TensorFlow finds: why the converter makes topK large."""
     encodings, logits = silent(examined)
-    places = proof._apart(examined.detector.anchors, 12)[:3]
+    places = measure._apart(examined.detector.anchors, 12)[:3]
     logits[places, 1] = [3.0, 2.0, 1.0]
     assert differences(examined, *both(examined, heads, encodings, logits)) == (3, {})
     matched, reasons = differences(examined, *both(examined, heads, encodings, logits, topK=2, keepTopK=2))
     assert (matched, reasons) == (2, {None: 1})
-    assert surgery.plugins(examined.detector)["NMS_TRT"]["topK"] == len(encodings)
+    assert detector_parameters.plugins(examined.detector)["NMS_TRT"]["topK"] == len(encodings)
 
 
 def test_logits_beyond_float32s_exponential_are_lost_by_the_plugin(examined, heads):
     encodings, logits = silent(examined)
     for logit, found in ((88.0, 1), (89.0, 0)):
-        logits[proof._apart(examined.detector.anchors, 12)[0], 1] = logit
+        logits[measure._apart(examined.detector.anchors, 12)[0], 1] = logit
         truth, seen = both(examined, heads, encodings, logits)
         assert ((truth.scores > LEAST).sum(), (seen.scores > LEAST).sum()) == (1, found)
         assert differences(examined, truth, seen)[1] == ({} if found else {None: 1})

@@ -4,9 +4,9 @@ import convert_helpers as helpers
 import pytest
 import tensorflow as tf
 
-from stages.convert.examination import Examination
-from stages.convert.graph import Graph
-from stages.convert.repair import repair
+from stages.convert.graph.analysis import Examination
+from stages.convert.graph.frozen_graph import Graph
+from stages.convert.graph.repair import repair
 from stages.job import BadInput
 
 

@@ -47,11 +47,11 @@ def test_convert_writes_the_artifact(exported, run_stage, label_map):
     assert set(model["plugin"]) == {"GridAnchor_TRT", "FlattenConcat_TRT", "NMS_TRT"} and model["format"] == 1
     height, width = pixels.decode(made["worst.png"]).shape[:2]
     assert width > 2 * height * 0.9  # two panels of the square input, side by side
-    parity = json.loads(made["parity.json"].decode())
-    assert parity["pictures"] == 20 and parity["detections"] == parity["matched"] > 0
-    assert metric(ran, "parity") == {key: parity[key] for key in PARITY_KEYS}
+    verdict = json.loads(made["parity.json"].decode())
+    assert verdict["pictures"] == 20 and verdict["detections"] == verdict["matched"] > 0
+    assert metric(ran, "parity") == {key: verdict[key] for key in PARITY_KEYS}
     result = json.loads(made["result.json"].decode())
-    assert (result["verdict"], result["uff"], result["parity"]) == ("convertible", "model.uff", parity)
+    assert (result["verdict"], result["uff"], result["parity"]) == ("convertible", "model.uff", verdict)
     assert result["plugin"] == model["plugin"]
 
 
@@ -111,9 +111,10 @@ def test_missing_pictures_are_bad_input(exported, run_stage, tmp_path):
 
 def test_a_failed_proof_fails_the_stage(exported, tmp_path, monkeypatch):
     from stages import job as jobs
-    from stages.convert import convert, parity
+    from stages.convert import convert
+    from stages.convert.parity import verdict
 
-    monkeypatch.setattr(parity, "MOST_HEAD_DIFFERENCE", -1.0)
+    monkeypatch.setattr(verdict, "MOST_HEAD_DIFFERENCE", -1.0)
     (tmp_path / "out").mkdir()
     job = jobs.Job(
         {

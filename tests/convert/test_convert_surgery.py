@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_convert_parity import compare
 
-from stages.convert import examination, surgery, uff_schema
-from stages.convert.examination import Examination
-from stages.convert.graph import Graph, data_inputs
-from stages.convert.lint import lint
+from stages.convert.graph import analysis, detector_parameters
+from stages.convert.graph.analysis import Examination
+from stages.convert.graph.frozen_graph import Graph, data_inputs
+from stages.convert.uff import schema
+from stages.convert.uff.lint import lint
 from stages.job import BadInput
 
 PLAIN = [
@@ -35,8 +36,8 @@ def test_architectures_convert_with_and_without_config(export, architecture, fix
     made = export(architecture, fixed)
     with_config, without = Examination(made.graph, made.config), Examination(made.graph)
     assert with_config.verdict == without.verdict == "convertible", with_config.findings
-    assert surgery.plugins(with_config.detector) == surgery.plugins(without.detector)
-    assert uff_schema.serialize(with_config.meta) == uff_schema.serialize(without.meta)
+    assert detector_parameters.plugins(with_config.detector) == detector_parameters.plugins(without.detector)
+    assert schema.serialize(with_config.meta) == schema.serialize(without.meta)
     assert with_config.tensorflow == "1.12 or older"
 
 
@@ -50,7 +51,7 @@ def test_parameters_are_those_of_the_pipeline(export, architecture, fixed, maps)
     assert detector.input[2:] == ("RGB", 2 / 255.0, -1.0)
     assert (detector.classes, detector.sigmoid, detector.outputs.most) == (3, True, 50)
     assert (detector.score_threshold, detector.iou_threshold, detector.per_class) == (0.05, 0.6, 50)
-    nms = surgery.plugins(detector)["NMS_TRT"]
+    nms = detector_parameters.plugins(detector)["NMS_TRT"]
     assert nms["topK"] == len(detector.anchors) and nms["keepTopK"] == 50 and nms["numClasses"] == 3
 
 
@@ -59,7 +60,7 @@ def test_parameters_are_those_of_the_pipeline(export, architecture, fixed, maps)
 def test_names_and_order_of_nodes_do_not_count(definition, examined, tmp_path, seed):
     found = helpers.examine(helpers.renamed(definition, seed), tmp_path)
     assert helpers.nameless(found.meta) == helpers.nameless(examined.meta)
-    assert surgery.plugins(found.detector) == surgery.plugins(examined.detector)
+    assert detector_parameters.plugins(found.detector) == detector_parameters.plugins(examined.detector)
 
 
 def test_names_of_loops_do_not_count_either(export, tmp_path):
@@ -71,7 +72,7 @@ def test_names_of_loops_do_not_count_either(export, tmp_path):
 def test_nodes_called_like_the_plugins_do_not_clash(definition, examined, tmp_path):
     made = helpers.copy(definition)
     taken = iter(["NMS", "GridAnchor", "Input", "concat_box_loc"])
-    kept = examination.network(examined.graph, examined.anatomy)
+    kept = analysis.network(examined.graph, examined.anatomy)
     for node in [node for node in made.node if node.op == "Relu6" and node.name in kept][:4]:
         new, old = next(taken), node.name
         node.name = new
@@ -100,10 +101,10 @@ def test_anchors_that_the_plugin_cannot_make_become_a_constant(export, options, 
     found = Examination(made.graph, made.config)
     note = next(finding["advice"] for finding in found.findings if finding["severity"] == "note")
     assert found.verdict == "convertible" and says in note and lint(found.meta) == []
-    assert "GridAnchor_TRT" not in surgery.plugins(found.detector)
+    assert "GridAnchor_TRT" not in detector_parameters.plugins(found.detector)
     priors = next(node for node in found.meta.graphs[0].nodes if node.id == "concat_priorbox")
-    values = uff_schema.array(
-        found.meta.referenced_data["weights_concat_priorbox"], uff_schema.FLOAT32, priors.fields["shape"].i_list.val
+    values = schema.array(
+        found.meta.referenced_data["weights_concat_priorbox"], schema.FLOAT32, priors.fields["shape"].i_list.val
     )
     np.testing.assert_array_equal(values[0].reshape(-1, 4), found.detector.anchors)
     np.testing.assert_allclose(values[1].reshape(-1, 4), [[0.1, 0.1, 0.2, 0.2]] * len(found.detector.anchors))
@@ -145,7 +146,7 @@ def test_unusual_pipelines_convert(export, options, expected):
     made = export("v1", True, **options)
     found = Examination(made.graph, made.config)
     assert found.verdict == "convertible", found.findings
-    fields = surgery.plugins(found.detector)
+    fields = detector_parameters.plugins(found.detector)
     assert {key: fields["NMS_TRT"][key] for key in expected} == expected
     assert fields["GridAnchor_TRT"]["minSize"] == float(options.get("min_scale", 0.2))
     assert fields["GridAnchor_TRT"]["variance"][1] == 1 / float(options.get("y_scale", 10))
@@ -241,7 +242,7 @@ def test_an_operation_that_uff_lacks_stops_and_is_named(definition, examined, tm
     node = next(
         node
         for node in made.node
-        if node.op == "Relu6" and node.name in examination.network(examined.graph, examined.anatomy)
+        if node.op == "Relu6" and node.name in analysis.network(examined.graph, examined.anatomy)
     )
     node.op = "Softsign"
     found = helpers.examine(made, tmp_path)
@@ -252,7 +253,7 @@ def test_an_operation_that_uff_lacks_stops_and_is_named(definition, examined, tm
 
 def test_cycle_is_refused(definition, examined, tmp_path):
     made = helpers.copy(definition)
-    network = examination.network(examined.graph, examined.anatomy)
+    network = analysis.network(examined.graph, examined.anatomy)
     relus = [node for node in made.node if node.op == "Relu6" and node.name in network]
     relus[0].input[0] = relus[1].name
     assert helpers.examine(made, tmp_path).verdict == "refused"
@@ -273,7 +274,7 @@ def test_dropping_a_needed_node_is_refused(definition, examined, tmp_path, data)
 @given(data=st.data())
 def test_swapped_inputs_are_refused_or_make_no_difference_to_the_network(definition, examined, tmp_path, data):
     """What is damaged in front of or behind the network gives the same UFF, a refusal, or other anchors, proven."""
-    network = examination.network(examined.graph, examined.anatomy)
+    network = analysis.network(examined.graph, examined.anatomy)
     candidates = [
         number for number, node in enumerate(definition.node) if len(data_inputs(node)) > 1 and node.name not in network
     ]

@@ -10,10 +10,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.convert import uff_schema, uff_writer
-from stages.convert.examination import Examination
-from stages.convert.graph import Graph
-from stages.convert.lint import lint
+from stages.convert.graph.analysis import Examination
+from stages.convert.graph.frozen_graph import Graph
+from stages.convert.uff import schema, writer
+from stages.convert.uff.lint import lint
 from stages.job import BadInput
 
 values = st.one_of(
@@ -46,23 +46,23 @@ def put(data, kind, value):
 
 @given(st.dictionaries(st.text(min_size=1, max_size=8), values, max_size=5))
 def test_messages_survive_bytes(fields):
-    made = uff_schema.meta_graph()
+    made = schema.meta_graph()
     made.version = 1
     node = made.graphs.add(id="main").nodes.add(id="a", operation="Const", inputs=["b"])
     for name, (kind, value) in fields.items():
         put(node.fields[name], kind, value)
-    assert uff_schema.parse(uff_schema.serialize(made)) == made
+    assert schema.parse(schema.serialize(made)) == made
 
 
 def test_the_wire_form_is_the_published_one():
     """Field numbers, wire types and the ten-byte key -1, spelt out by hand from the schema."""
-    made = uff_schema.meta_graph()
+    made = schema.meta_graph()
     made.version = made.descriptor_core_version = 1
     made.descriptors.add(id="custom", version=1)
     node = made.graphs.add(id="main").nodes.add(id="c", operation="Conv", inputs=["x"])
     node.fields["strides"].i_list.val.extend([2, 2])
-    node.fields["dtype"].dtype = uff_schema.FLOAT32
-    made.referenced_data["o"].dim_orders_list.val.add().orders[uff_schema.ORDER_SPECIAL].val.extend([0, 1])
+    node.fields["dtype"].dtype = schema.FLOAT32
+    made.referenced_data["o"].dim_orders_list.val.add().orders[schema.ORDER_SPECIAL].val.extend([0, 1])
     strides = b"\x0a\x07strides\x12\x06\x42\x04\x0a\x02\x02\x02"  # i_list is field 8, its integers packed
     dtype = b"\x0a\x05dtype\x12\x05\xa8\x06\xa0\x80\x08"  # dtype is field 101, FLOAT32 is 0x20020
     fields = b"\x22" + bytes([len(dtype)]) + dtype + b"\x22" + bytes([len(strides)]) + strides
@@ -70,7 +70,7 @@ def test_the_wire_form_is_the_published_one():
     graph = b"\x0a\x04main\x12" + bytes([len(node_bytes)]) + node_bytes
     orders = b"\x0a\x11\x08" + b"\xff" * 9 + b"\x01\x12\x04\x0a\x02\x00\x01"  # -1 takes ten bytes
     table = b"\x0a\x01o\x12\x18\xc2\x06\x15\x0a\x13" + orders  # dim_orders_list is field 104
-    assert uff_schema.serialize(made) == (
+    assert schema.serialize(made) == (
         b"\x08\x01\x10\x01\x1a\x0a\x0a\x06custom\x10\x01\x22"
         + bytes([len(graph)])
         + graph
@@ -122,9 +122,7 @@ def test_heads_are_reshaped_to_constants_of_one_form(meta):
 
     def shapes(concat):
         return [
-            uff_schema.array(
-                meta.referenced_data[nodes[nodes[name].inputs[1]].fields["values"].ref], 0x10020, [4]
-            ).tolist()
+            schema.array(meta.referenced_data[nodes[nodes[name].inputs[1]].fields["values"].ref], 0x10020, [4]).tolist()
             for name in nodes[concat].inputs
         ]
 
@@ -196,7 +194,7 @@ NVIDIAS_LENET = [
     ("conv1_bias", "Binary", ["conv1", "bc1"], {"func": "add"}),
     ("conv1", "Conv", ["in", "wc1"], _CONV),
     ("wc1", "Const", [], [5, 5, 1, 20]),
-    ("in", "Input", [], {"dtype": uff_schema.FLOAT32, "shape": []}),
+    ("in", "Input", [], {"dtype": schema.FLOAT32, "shape": []}),
     ("MarkOutput_0", "MarkOutput", ["out"], {}),
 ]
 
@@ -208,11 +206,11 @@ def field_values(node):
 
 
 def test_of_lenet_is_written_what_nvidias_converter_wrote():
-    meta = uff_writer.write(Graph(lenet()), ["out"])
+    meta = writer.write(Graph(lenet()), ["out"])
     wanted = []
     for name, operation, inputs, fields in NVIDIAS_LENET:
         if operation == "Const":
-            dtype = 0x10020 if name == "reshape1/shape" else uff_schema.FLOAT32
+            dtype = 0x10020 if name == "reshape1/shape" else schema.FLOAT32
             fields = {"dtype": dtype, "shape": fields, "values": "weights_" + name}
         wanted.append((name, operation, inputs, fields))
     assert [(node.id, node.operation, list(node.inputs), field_values(node)) for node in meta.graphs[0].nodes] == wanted
@@ -221,7 +219,7 @@ def test_of_lenet_is_written_what_nvidias_converter_wrote():
         for key, data in meta.referenced_data.items()
         if key.startswith("orders_")
     }
-    increment = uff_schema.ORDER_INCREMENT
+    increment = schema.ORDER_INCREMENT
     assert tables == {
         "orders_NC_CK": [[0, 1], [1, 0]],
         "orders_N+C": [[0, 2, increment, 1]],
@@ -242,7 +240,7 @@ def test_explicit_padding_is_fused_into_the_convolution(export):
 
 def test_bytes_are_equal_in_every_process(exported):
     program = (
-        "import sys, hashlib; from stages.convert import uff_schema; from stages.convert.examination import "
+        "import sys, hashlib; from stages.convert import uff_schema; from stages.convert.graph.analysis import "
         "Examination; print(hashlib.sha256(uff_schema.serialize(Examination(sys.argv[1]).meta)).hexdigest())"
     )
     digests = {
@@ -257,17 +255,17 @@ def test_bytes_are_equal_in_every_process(exported):
 @pytest.mark.parametrize("data", [b"", b"\x08", b"\x08\x02\x22\x06\x0a\x04main", b"not a uff file", b"\xff" * 30])
 def test_what_is_no_uff_is_refused(data):
     with pytest.raises(BadInput, match="no UFF file"):
-        uff_schema.parse(data, "x.uff")
+        schema.parse(data, "x.uff")
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from(sorted(uff_schema.DTYPES.items(), key=str)), st.lists(st.integers(0, 4), max_size=4))
+@given(st.sampled_from(sorted(schema.DTYPES.items(), key=str)), st.lists(st.integers(0, 4), max_size=4))
 def test_constants_are_read_back(kind, shape):
     dtype, code = kind
     array = np.arange(int(np.prod(shape, dtype=int))).astype(dtype).reshape(shape)
-    data = uff_schema.no_data()
+    data = schema.no_data()
     data.blob = array.tobytes()
-    np.testing.assert_array_equal(uff_schema.array(data, code, shape), array)
+    np.testing.assert_array_equal(schema.array(data, code, shape), array)
     data.blob += b"\x00"
     with pytest.raises(BadInput):
-        uff_schema.array(data, code, shape)
+        schema.array(data, code, shape)

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from stages.data import tfrecord, voc_writer
+from stages.data import tfrecord
+from stages.demo import voc_writer
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 PARAMETERS = {

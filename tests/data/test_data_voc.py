@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.data import voc, voc_writer
+from stages.data import voc
 from stages.data.findings import KINDS, Findings, policies
 from stages.data.pairing import Folders, Pair, pairs, shuffled
+from stages.demo import voc_writer
 from stages.job import BadInput
 
 

@@ -9,7 +9,7 @@ from detect_data import photo, write_model
 from stages import pixels
 from stages.detect.detector import Detector
 from stages.job import BadInput
-from stages.reference.engine import Engine
+from stages.reference.interpreter import Engine
 
 
 def test_boxes_are_in_pixels_of_the_picture(model):

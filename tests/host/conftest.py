@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from nanoforge import environments, fingerprint, local_runner, pipeline, places
 from nanoforge.console import Console
-from nanoforge.project import Project
+from nanoforge.pipeline import fingerprint, stages
+from nanoforge.pipeline.project import Project
+from nanoforge.runners import local, placement, virtual_environments
 
 CLONE = Path(__file__).resolve().parents[2]
 
@@ -79,7 +80,7 @@ class Home:
         (folder / "stages").mkdir(parents=True)
         (folder / "stages" / "__init__.py").touch()
         shutil.copy(CLONE / "stages" / "job.py", folder / "stages" / "job.py")
-        for stage in pipeline.TABLE:
+        for stage in stages.TABLE:
             module = folder.joinpath(*stage.module.split(".")).with_suffix(".py")
             module.parent.mkdir(exist_ok=True)
             module.write_text(STAND_IN)
@@ -99,18 +100,18 @@ class Home:
         return names
 
     def module(self, stage: str) -> Path:
-        return self.folder.joinpath(*pipeline.STAGES[stage].module.split(".")).with_suffix(".py")
+        return self.folder.joinpath(*stages.STAGES[stage].module.split(".")).with_suffix(".py")
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     fake = Home(tmp_path / "clone")
-    for module in (local_runner, fingerprint, environments):
+    for module in (local, fingerprint, virtual_environments):
         monkeypatch.setattr(module, "HOME", fake.folder)
-    monkeypatch.setattr(environments, "ensure", lambda *_args: Path(sys.executable))
-    monkeypatch.setattr(environments, "describe", lambda _python: {"python": "3"})
+    monkeypatch.setattr(virtual_environments, "ensure", lambda *_args: Path(sys.executable))
+    monkeypatch.setattr(virtual_environments, "describe", lambda _python: {"python": "3"})
     # An engine that happens to answer on this machine must not change what the tests see.
-    monkeypatch.setattr(places, "answers", lambda: None)
+    monkeypatch.setattr(placement, "answers", lambda: None)
     return fake
 
 

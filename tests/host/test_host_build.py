@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-from nanoforge.build import build
-from nanoforge.commands import all_statuses, status_json
+from nanoforge.commands.cleanup import _unused
+from nanoforge.commands.stages import all_statuses, status_json
 from nanoforge.errors import BadInput, StageFailed
-from nanoforge.housekeeping import _unused
-from nanoforge.pipeline import TABLE, upstream
-from nanoforge.plan import plan
-from nanoforge.project import Project
-from nanoforge.runner import Outcome
+from nanoforge.pipeline.build import build
+from nanoforge.pipeline.plan import plan
+from nanoforge.pipeline.project import Project
+from nanoforge.pipeline.stages import TABLE, upstream
+from nanoforge.runners.contract import Outcome
 
 EVERYTHING = ["records", "train", "evaluate", "export", "audit", "convert", "detect", "report"]
 

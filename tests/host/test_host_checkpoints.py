@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from nanoforge import checkpoints
-from nanoforge.config import Model
+from nanoforge.config import checkpoints
+from nanoforge.config.schema import Model
 from nanoforge.errors import BadInput, EnvironmentNotReady
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from nanoforge import commands, newcomer
-from nanoforge.commands import Asked
-from nanoforge.config import load
-from nanoforge.dataset import find_voc_folders
+from nanoforge.commands import stages, start
+from nanoforge.commands.stages import Asked
+from nanoforge.config.dataset import find_voc_folders
+from nanoforge.config.schema import load
 from nanoforge.errors import BadInput
-from nanoforge.runner import Outcome
+from nanoforge.runners.contract import Outcome
 
 CLONE = Path(__file__).resolve().parents[2]
 
@@ -109,16 +109,16 @@ def test_a_missing_python36_ends_with_3_and_says_how_to_get_one(tmp_path):
 
 def test_explain_of_an_unknown_stage_lists_the_stages(photos):
     with pytest.raises(BadInput, match="records, train"):
-        commands.explain(photos.project(), "trian")
+        stages.explain(photos.project(), "trian")
 
 
 def test_explain_prints_every_reason_and_says_whether_it_would_run(home, photos, capsys):
-    assert commands.explain(photos.project(), "records") is True
+    assert stages.explain(photos.project(), "records") is True
     assert "it was never made" in capsys.readouterr().out
-    commands.build(photos.project(), "records")
-    assert commands.explain(photos.project(), "records") is False
+    stages.build(photos.project(), "records")
+    assert stages.explain(photos.project(), "records") is False
     capsys.readouterr()
-    assert commands.explain(photos.project("records.seed=1", "records.limit=2"), "records") is True
+    assert stages.explain(photos.project("records.seed=1", "records.limit=2"), "records") is True
     said = capsys.readouterr().out
     assert "seed changed from 0 to 1" in said and "limit changed from 0 to 2" in said
 
@@ -178,11 +178,11 @@ def survey(monkeypatch):
         (out / "survey.json").write_text(json.dumps(SURVEY))
         return Outcome()
 
-    monkeypatch.setattr(newcomer, "run_once", run_once)
+    monkeypatch.setattr(start, "run_once", run_once)
 
 
 def test_init_writes_a_config_that_loads(survey, photos, tmp_path):
-    target = newcomer.init(str(photos.folder / "photos"), str(tmp_path / "mine"), force=False, asked=Asked())
+    target = start.init(str(photos.folder / "photos"), str(tmp_path / "mine"), force=False, asked=Asked())
     found = load(target)
     assert found.dataset.classes == ["cat", "dog"]
     assert Path(found.dataset.photos) == photos.folder / "photos" / "JPEGImages"
@@ -190,14 +190,14 @@ def test_init_writes_a_config_that_loads(survey, photos, tmp_path):
 
 
 def test_init_writes_relative_paths_inside_the_project(survey, photos):
-    target = newcomer.init(str(photos.folder / "photos"), str(photos.folder), force=True, asked=Asked())
+    target = start.init(str(photos.folder / "photos"), str(photos.folder), force=True, asked=Asked())
     assert load(target).dataset.photos == "photos/JPEGImages"
 
 
 def test_init_overwrites_only_when_told(survey, photos):
     before = (photos.folder / "detector.toml").read_text()
     with pytest.raises(BadInput, match="--force"):
-        newcomer.init(str(photos.folder / "photos"), str(photos.folder), force=False, asked=Asked())
+        start.init(str(photos.folder / "photos"), str(photos.folder), force=False, asked=Asked())
     assert (photos.folder / "detector.toml").read_text() == before
 
 

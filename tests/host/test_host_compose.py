@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nanoforge import compose
+from nanoforge.containers import compose
 from nanoforge.errors import BadInput
 
 CLONE = Path(__file__).resolve().parents[2]

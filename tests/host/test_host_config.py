@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanoforge import config
+from nanoforge.config import schema
+from nanoforge.config.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
 from nanoforge.errors import BadInput
-from nanoforge.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
 
 BASE = '[dataset]\nclasses = ["cat"]\n'
 
 
-def load(tmp_path: Path, text: str, *overrides: str) -> config.Config:
+def load(tmp_path: Path, text: str, *overrides: str) -> schema.Config:
     file = tmp_path / "detector.toml"
     file.write_text(text, encoding="utf-8")
-    return config.load(file, overrides)
+    return schema.load(file, overrides)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_broken_toml_is_one_sentence(tmp_path):
 
 def test_a_missing_file_says_how_to_make_one(tmp_path):
     with pytest.raises(BadInput, match="init PHOTOS"):
-        config.load(tmp_path / "detector.toml")
+        schema.load(tmp_path / "detector.toml")
 
 
 @pytest.mark.parametrize("settings", [CPU_SETTINGS, GPU_SETTINGS])
@@ -98,11 +98,11 @@ def test_no_text_makes_a_traceback(tmp_path_factory, text):
     file = tmp_path_factory.mktemp("config") / "detector.toml"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        config.load(file)
+        schema.load(file)
     except BadInput as error:
         assert str(error)
 
 
 def test_every_key_is_documented():
-    assert all(key.meaning for key in config.keys())
-    assert len({(key.section, key.name) for key in config.keys()}) == len(list(config.keys())) > 30
+    assert all(key.meaning for key in schema.keys())
+    assert len({(key.section, key.name) for key in schema.keys()}) == len(list(schema.keys())) > 30

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanoforge import digests
-from nanoforge.digests import DigestCache, Selection, listing_digest, walk
+from nanoforge.files import digests
+from nanoforge.files.digests import DigestCache, Selection, listing_digest, walk
 
 OLD = 1_500_000_000
 

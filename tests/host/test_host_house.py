@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nanoforge import environments
-from nanoforge.development import generated_docs
+from nanoforge.dev.tests import generated_docs
 from nanoforge.errors import EnvironmentNotReady
-from nanoforge.fingerprint import code_files
-from nanoforge.pipeline import TABLE
+from nanoforge.pipeline.fingerprint import code_files
+from nanoforge.pipeline.stages import TABLE
+from nanoforge.runners import virtual_environments
 
 CLONE = Path(__file__).resolve().parents[2]
 STAGE_FILES = sorted((CLONE / "stages").rglob("*.py"))
@@ -58,7 +58,7 @@ def test_detection_needs_numpy_and_opencv_only():
 
 
 def test_python_36_can_read_what_it_has_to():
-    python36 = environments.find_interpreter("train").path
+    python36 = virtual_environments.find_interpreter("train").path
     rooms = ("stages", "train", "convert", "detect", "reference")
     wanted = [str(CLONE / "docker" / "health.py"), *(str(path) for path in STAGE_FILES if path.parent.name in rooms)]
     program = "import sys\nfor path in sys.argv[1:]:\n    compile(open(path, encoding='utf-8').read(), path, 'exec')"
@@ -69,7 +69,7 @@ def test_python_36_can_read_what_it_has_to():
 def test_every_stage_has_a_program_a_lock_and_a_page():
     for stage in TABLE:
         assert code_files(stage.module), stage.name
-        assert environments.lock_files(stage.environment), stage.name
+        assert virtual_environments.lock_files(stage.environment), stage.name
         assert (CLONE / "docs" / "stages" / f"{stage.name}.md").is_file(), stage.name
 
 
@@ -103,4 +103,4 @@ def test_lock_files_are_hashed_and_name_no_index():
 
 def test_an_interpreter_that_is_no_python36_is_refused(monkeypatch):
     with pytest.raises(EnvironmentNotReady, match="is no Python 3.6"):
-        environments.find_interpreter("train", "/bin/true")
+        virtual_environments.find_interpreter("train", "/bin/true")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanoforge import jetpack
+from nanoforge.containers import jetpack
 from nanoforge.errors import BadInput
 
 LINE = "# R32 (release), REVISION: {}, GCID: 29818004, BOARD: t210ref, EABI: aarch64, DATE: Sat Feb 19 17:05:08 2022"

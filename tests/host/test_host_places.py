@@ -9,20 +9,22 @@ from docker.errors import APIError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanoforge import config, engine_checks, gpu, places
-from nanoforge.commands import Asked, preview_running
+from nanoforge.commands.stages import Asked, preview_running
+from nanoforge.config import schema
 from nanoforge.console import Console
-from nanoforge.engine import sentences, volumes
-from nanoforge.engine.client import Facts, connect
-from nanoforge.engine.containers import seconds_of
+from nanoforge.containers import error_messages, volumes
+from nanoforge.containers.connection import Facts, connect
+from nanoforge.containers.container import seconds_of
+from nanoforge.doctor import docker, gpu
+from nanoforge.doctor.finding import ERROR, NOTE, OK, WARNING
 from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
-from nanoforge.findings import ERROR, NOTE, OK, WARNING
-from nanoforge.places import Places, Where
+from nanoforge.runners import placement
+from nanoforge.runners.placement import Places, Where
 
 
 def configured(**runner):
-    hosts = {"nano": config.Host(docker="ssh://me@nano", environment="jetson", l4t="32.7.1")}
-    return config.Config(runner=config.Runner(**runner), hosts=hosts)
+    hosts = {"nano": schema.Host(docker="ssh://me@nano", environment="jetson", l4t="32.7.1")}
+    return schema.Config(runner=schema.Runner(**runner), hosts=hosts)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,7 @@ def configured(**runner):
     ],
 )
 def test_who_says_where_a_stage_runs(monkeypatch, runner, where, answers, place):
-    monkeypatch.setattr(places, "answers", lambda: object() if answers else None)
+    monkeypatch.setattr(placement, "answers", lambda: object() if answers else None)
     assert Places(configured(**runner), Console(), where).place("detect") == place
 
 
@@ -134,13 +136,13 @@ def test_a_usable_gpu_needs_the_engines_runtime(tmp_path, monkeypatch):
 
 
 def test_an_engine_that_maps_users_cannot_be_used():
-    assert engine_checks._confinement(facts(security=("name=seccomp", "name=rootless"))).severity == ERROR
-    assert engine_checks._confinement(facts(security=("name=userns",))).severity == ERROR
-    assert engine_checks._confinement(facts(security=("name=seccomp,profile=default",))).severity == OK
+    assert docker._confinement(facts(security=("name=seccomp", "name=rootless"))).severity == ERROR
+    assert docker._confinement(facts(security=("name=userns",))).severity == ERROR
+    assert docker._confinement(facts(security=("name=seccomp,profile=default",))).severity == OK
 
 
 def test_a_clock_that_is_off_is_told():
-    found = engine_checks._clock(facts())
+    found = docker._clock(facts())
     assert found.severity == WARNING and "timedatectl" in found.remedy
 
 
@@ -162,7 +164,7 @@ def test_an_engines_words_come_with_their_remedy(said, remedy):
     response = requests.Response()
     response.status_code = 500
     error = APIError("500 Server Error", response=response, explanation=said)
-    sentence = sentences.engine_error("Docker engine", "doing that", error)
+    sentence = error_messages.engine_error("Docker engine", "doing that", error)
     assert remedy in sentence and said in sentence
 
 

@@ -11,18 +11,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nanoforge import runner
-from nanoforge.build import build
 from nanoforge.errors import BadInput, StageFailed
+from nanoforge.pipeline.build import build
+from nanoforge.runners import contract
 
 CLONE = Path(__file__).resolve().parents[2]
 
 
 def test_the_event_mark_is_the_stages():
     """Host code does not import stage code, so the two must be held against each other."""
-    assert f'EVENT_MARK = "{runner.EVENT_MARK}"' in (CLONE / "stages" / "job.py").read_text()
+    assert f'EVENT_MARK = "{contract.EVENT_MARK}"' in (CLONE / "stages" / "job.py").read_text()
     assert (
-        f"EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, {runner.EXIT_BAD_INPUT}"
+        f"EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, {contract.EXIT_BAD_INPUT}"
         in (CLONE / "stages" / "job.py").read_text()
     )
 

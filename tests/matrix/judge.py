@@ -17,8 +17,9 @@ import convert_helpers as helpers
 import numpy as np
 
 from stages import job as jobs
-from stages.convert import convert, proof
-from stages.convert.examination import REFUSED, REPAIR, Examination
+from stages.convert import convert
+from stages.convert.graph.analysis import REFUSED, REPAIR, Examination
+from stages.convert.parity import measure
 
 
 def judge(case: cases.Case, job: Dict[str, Any], twin: Optional[Dict[str, Any]]) -> Dict[str, Any]:
@@ -82,7 +83,7 @@ def _heads(examination: Examination, folder: str, twin: str) -> Dict[str, Any]:
     for number, picture in enumerate(golden["pixels"]):
         found = examination.evaluator.run(
             [anatomy.box_encodings, anatomy.class_predictions],
-            {anatomy.image: proof.as_fed(picture, examination.graph, anatomy)},
+            {anatomy.image: measure.as_fed(picture, examination.graph, anatomy)},
         )
         for part, value in (("boxes", found[0].reshape(-1, 4)), ("classes", found[1].reshape(-1, classes))):
             bits = bits and bool((value == own[part][number]).all())

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from nanoforge import matrix
 from nanoforge.console import Console
+from nanoforge.dev import matrix
 
 pytestmark = pytest.mark.slow
 

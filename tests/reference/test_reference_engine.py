@@ -6,7 +6,7 @@ from ssd_graph import ssd
 from uff_bytes import Graph
 
 from stages.job import BadInput
-from stages.reference.engine import Engine
+from stages.reference.interpreter import Engine
 
 
 def run_file(path, x):

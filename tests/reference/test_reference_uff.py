@@ -12,7 +12,7 @@ from uff_bytes import INCREMENT, Graph, Ref, chunk, data, entry, number, orders,
 
 from stages.job import BadInput
 from stages.reference import uff, wire
-from stages.reference.engine import Engine
+from stages.reference.interpreter import Engine
 
 
 def graph_of(node_fields, referenced=b""):

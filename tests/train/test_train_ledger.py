@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stages.job import BadInput
 from stages.train import checkpoints
-from stages.train.ledger import POINTS, Ledger
+from stages.train.training_state import POINTS, Ledger
 
 
 def save(folder, step):

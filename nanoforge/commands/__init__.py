@@ -1,0 +1,1 @@
+"""What each task does; `tasks.py` holds the tasks' names and help."""

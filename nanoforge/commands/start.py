@@ -1,0 +1,130 @@
+"""The first minutes: ``init`` for one's own photos, ``demo`` for rendered ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict
+
+from nanoforge.commands.stages import Asked, run_stage
+from nanoforge.config.dataset import VocFolders, find_voc_folders
+from nanoforge.config.schema import FILE_NAME
+from nanoforge.config.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
+from nanoforge.console import Console
+from nanoforge.containers.connection import answers
+from nanoforge.doctor import gpu
+from nanoforge.errors import BadInput
+from nanoforge.pipeline.adhoc import Once, run_once
+from nanoforge.pipeline.project import Project
+from nanoforge.store.store import Store
+
+DEMO_FOLDER = "demo"
+DEMO_CONFIG = Path(__file__).with_name("demo.toml")
+
+
+def init(photos: str, folder: str, force: bool, asked: Asked) -> Path:
+    """Write a commented detector.toml for a folder of photos into ``folder``; returns the file.
+
+    Raises:
+        BadInput: no photos or no XML there, no class in the XML, or a detector.toml exists already.
+    """
+    console = Console()
+    target = Path(folder or ".").expanduser().absolute() / FILE_NAME
+    if target.exists() and not force:
+        raise BadInput(f"{target} exists already: edit it, or overwrite it with --force.")
+    voc = find_voc_folders(Path(photos).expanduser().absolute())
+    survey = _survey(voc, console, asked)
+    classes: Dict[str, int] = survey["classes"]
+    if not classes:
+        raise BadInput(f"No XML in {voc.annotations} names an object: label the photos first.")
+    console.say(f"{survey['pictures']} photos in {voc.photos}, {survey['annotations']} XML files in {voc.annotations}")
+    for name, boxes in sorted(classes.items(), key=lambda item: -item[1]):
+        console.say(f"  {name}: {boxes} boxes")
+    settings = GPU_SETTINGS if _can_train_on_gpu(console) else CPU_SETTINGS
+    values = {
+        ("dataset", "photos"): _relative(voc.photos, target.parent),
+        ("dataset", "annotations"): _relative(voc.annotations, target.parent),
+        ("dataset", "classes"): sorted(classes),
+        **settings,
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(detector_toml(values, _notes(bool(settings is GPU_SETTINGS))), encoding="utf-8")
+    console.good(f"wrote {target}")
+    console.say("Next: `./run build` in that folder trains, converts and proves it; `./run build --dry-run` says how.")
+    return target
+
+
+def _can_train_on_gpu(console: Console) -> bool:
+    """Whether there is a GPU that CUDA 9.0 drives, and an engine that gives it to containers; says why not."""
+    found = gpu.gpus()
+    engine = answers() if any(each.usable for each in found) else None
+    if engine and "nvidia" in engine.facts().runtimes:
+        return True
+    if found:
+        console.warn(f"{found[0].name} will not be used for training; `./run doctor` says why.")
+    return False
+
+
+def _notes(on_gpu: bool) -> str:
+    size = (
+        "The sizes below suit a GPU of the GTX 10 kind or better; training runs on it in a container."
+        if on_gpu
+        else "Training runs on the processor, so the sizes below suit one: a narrow network, about half an hour.\n"
+        "The Nano's usual one is ssd_mobilenet_v2, depth_multiplier 1.0, input_size 300, steps 20000 (with a GPU)."
+    )
+    return f"A detector for the Jetson Nano, made by Nanoforge. Keys with a # stand at their defaults.\n{size}"
+
+
+def _survey(voc: VocFolders, console: Console, asked: Asked) -> Dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
+        out = Path(folder) / "survey"
+        inputs = {"photos": voc.photos, "annotations": voc.annotations}
+        run_once(Once("survey", "data", "stages.data.survey", inputs, {}), console, out, asked.places())
+        survey: Dict[str, Any] = json.loads((out / "survey.json").read_text(encoding="utf-8"))
+    return survey
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """The path as it stands in the file: relative where it is inside, so that the folder can move."""
+    return str(path.relative_to(folder)) if folder in path.parents else str(path)
+
+
+def demo(asked: Asked) -> None:
+    """Run the whole chain on pictures that the project renders itself, in ``demo/`` of the current folder."""
+    folder = Path.cwd() / DEMO_FOLDER
+    config = folder / FILE_NAME
+    if not config.exists():
+        folder.mkdir(exist_ok=True)
+        shutil.copyfile(DEMO_CONFIG, config)
+    here = replace(asked, config=str(config))
+    if run_stage("report", here):
+        _show_results(here.project())
+
+
+def _show_results(project: Project) -> None:
+    metrics = {stage: _metrics(project.store, stage) for stage in ("evaluate", "convert", "detect")}
+    parity = metrics["convert"]["parity"]
+    evaluation = metrics["evaluate"]
+    say = project.console.say
+    say("")
+    project.console.good(
+        f"The demo's detector is ready: mAP {evaluation['mAP']:.2f}, mAP@0.5 {evaluation['mAP@0.5']:.2f}"
+        " on pictures it never saw."
+    )
+    say(f"  proof     TensorFlow and the reference engine agree on {parity['matched']} of {parity['detections']}")
+    say(f"  report    {project.build / 'report' / 'report.html'}")
+    say(f"  pictures  {project.build / 'detect' / 'pictures'}")
+    say(f"  model     {project.build / 'convert' / 'model.uff'}")
+    say("")
+    say("Next, with your own photos (JPEG or PNG, with PASCAL VOC XML beside them or under Annotations):")
+    say("  ./run init PHOTOS     writes a commented detector.toml for them")
+    say("  ./run build           does for them what you just saw")
+
+
+def _metrics(store: Store, stage: str) -> Dict[str, Any]:
+    artifact = store.latest(stage)
+    assert artifact is not None
+    return artifact.metrics

@@ -1,0 +1,194 @@
+"""compose.yml: the environments, declared once. The runner honours what stands there, or says what it cannot.
+
+The schema below is what the runner can honour; any other key of a service is an error that names it.
+"""
+
+from __future__ import annotations
+
+import os
+import string
+from pathlib import Path
+from typing import Any, Dict, List, Mapping
+
+import msgspec
+import yaml
+from dotenv import dotenv_values
+from msgspec import Meta, Struct
+from typing_extensions import Annotated
+
+from nanoforge.errors import BadInput
+from nanoforge.files.digests import sha256_file, sha256_text
+from nanoforge.files.paths import HOME
+
+FILE = "compose.yml"
+VARIABLES_FILE = ".env"
+# The user that every Dockerfile makes; where volumes stand in for folders, they are this user's.
+IMAGE_USER = {"NANOFORGE_UID": "1000", "NANOFORGE_GID": "1000"}
+# Lock files that only one target of their Dockerfile installs.
+TARGETS = {"train/gpu.lock": "gpu", "jetson/requirements.lock": "device"}
+# No stage is root.
+User = Annotated[str, Meta(pattern=r"^[1-9][0-9]*:[0-9]+$")]
+Seconds = Annotated[str, Meta(pattern=r"^[0-9]+s$")]
+Memory = Annotated[str, Meta(pattern=r"^[0-9]+[kmg]$")]
+
+
+class Build(Struct, frozen=True, forbid_unknown_fields=True):
+    """How an image is built: ``context`` relative to compose.yml, ``dockerfile`` relative to the context."""
+
+    context: str
+    dockerfile: str
+    target: str = ""
+    args: Dict[str, str] = {}
+
+
+class Device(Struct, frozen=True, forbid_unknown_fields=True):
+    """A request for ``count`` devices of a driver, such as nvidia's GPUs."""
+
+    driver: str
+    capabilities: List[str]
+    count: int = 1
+
+
+class Reservations(Struct, frozen=True, forbid_unknown_fields=True):
+    devices: List[Device] = []
+
+
+class Resources(Struct, frozen=True, forbid_unknown_fields=True):
+    reservations: Reservations = Reservations()
+
+
+class Deploy(Struct, frozen=True, forbid_unknown_fields=True):
+    resources: Resources = Resources()
+
+
+class Service(Struct, frozen=True, forbid_unknown_fields=True):
+    """One environment: its image, and how its containers are confined; keys as the Compose specification has them."""
+
+    image: str
+    build: Build = Build(context="", dockerfile="")
+    command: List[str] = []
+    user: User = "1000:1000"
+    working_dir: str = ""
+    init: bool = False
+    read_only: bool = False
+    network_mode: str = "bridge"
+    cap_drop: List[str] = []
+    security_opt: List[str] = []
+    tmpfs: List[str] = []
+    pids_limit: int = 0
+    mem_limit: Memory = "0k"
+    stop_grace_period: Seconds = "10s"
+    volumes: List[str] = []
+    ports: List[str] = []
+    runtime: str = ""
+    platform: str = ""
+    deploy: Deploy = Deploy()
+    profiles: List[str] = []
+
+    @property
+    def memory(self) -> int:
+        """The memory limit in bytes; 0: none."""
+        return int(self.mem_limit[:-1]) << {"k": 10, "m": 20, "g": 30}[self.mem_limit[-1]]
+
+    @property
+    def grace(self) -> int:
+        """Seconds that a container may take to end."""
+        return int(self.stop_grace_period[:-1])
+
+    @property
+    def devices(self) -> List[Device]:
+        return self.deploy.resources.reservations.devices
+
+
+def variables(more: Mapping[str, str] = {}) -> Dict[str, str]:
+    """What compose.yml's ``${NAME}`` stand for: .env, then the shell, then the caller's ids, then ``more``."""
+    defaults = file_variables()
+    return {**defaults, **{name: os.environ[name] for name in defaults if name in os.environ}, **_caller(), **more}
+
+
+def file_variables() -> Dict[str, str]:
+    """The variables of .env as they stand there."""
+    return {name: value or "" for name, value in dotenv_values(HOME / VARIABLES_FILE, interpolate=False).items()}
+
+
+def _caller() -> Dict[str, str]:
+    """The caller's ids, so that files are his. No stage is root: for root, .env's ids stand, and files change hands."""
+    if os.getuid() == 0:
+        return {}
+    return {"NANOFORGE_UID": str(os.getuid()), "NANOFORGE_GID": str(os.getgid())}
+
+
+def service(name: str, more: Mapping[str, str] = {}) -> Service:
+    """The service ``name`` with its variables filled in.
+
+    Raises:
+        BadInput: compose.yml cannot be read, or says something that the runner cannot honour.
+    """
+    services = _document()
+    if name not in services:
+        raise BadInput(f"{FILE} declares no service {name}; services are {', '.join(sorted(services))}.")
+    filled = _filled(services[name], variables(more), name)
+    try:
+        return msgspec.convert(filled, Service)
+    except msgspec.ValidationError as error:
+        raise BadInput(
+            f"{FILE}: service {name}: {str(error).replace('`', '')}; the runner cannot honour that, so take it out."
+        ) from None
+
+
+def names() -> List[str]:
+    """The names of all services."""
+    return list(_document())
+
+
+def _document() -> Dict[str, Any]:
+    path = HOME / FILE
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"There is no {path}: it declares the environments; restore it from the repository.") from None
+    except yaml.YAMLError as error:
+        raise BadInput(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    services = document.get("services") if isinstance(document, dict) else None
+    if not isinstance(services, dict):
+        raise BadInput(f"{path} has no services.")
+    return services
+
+
+def _filled(value: Any, known: Mapping[str, str], where: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(entry, known, f"{where}.{name}") for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_filled(entry, known, where) for entry in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        return string.Template(value).substitute(known)
+    except KeyError as error:
+        raise BadInput(
+            f"{FILE}: {where}: the variable {error.args[0]} is not set; give it a value in {VARIABLES_FILE}."
+        ) from None
+    except ValueError:
+        raise BadInput(
+            f"{FILE}: {where}: {value!r}: only ${{NAME}} is understood, with defaults in {VARIABLES_FILE}."
+        ) from None
+
+
+def lock_files(build: Build) -> List[Path]:
+    """The lock files that go into an image."""
+    context = HOME / build.context
+    found = sorted((context / build.dockerfile).parent.glob("*.lock"))
+    return [lock for lock in found if TARGETS.get(str(lock.relative_to(context)), build.target) == build.target]
+
+
+def image_files(build: Build) -> List[Path]:
+    """The files that go into an image: its Dockerfile, its lock files, and the scripts that all images have."""
+    context = HOME / build.context
+    return [context / build.dockerfile, *lock_files(build), *sorted(context.glob("*.py"))]
+
+
+def image_recipe(of: Service) -> str:
+    """The digest of all that an image is made from, as 64 hex digits; an image bears it as a label."""
+    files = "".join(f"{sha256_file(path)} {path.relative_to(HOME)}\n" for path in image_files(of.build))
+    arguments = "".join(f"{name}={value}\n" for name, value in sorted(of.build.args.items()))
+    return sha256_text(f"{files}{arguments}target={of.build.target}\n")

@@ -1,0 +1,279 @@
+"""Folders in named volumes, for engines that do not see this machine's files: sent, proven by digest, fetched back.
+
+A volume of an input is named by the digest of its contents and holds a hidden mark once every file in it was proven, so
+what is there already is not sent again, and a broken transfer goes on with the files that are missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import IO, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+
+import docker
+
+from nanoforge.containers.connection import Engine
+from nanoforge.containers.container import LABEL, Container, run
+from nanoforge.errors import EnvironmentNotReady, StageFailed
+from nanoforge.files.digests import CHUNK, Selection, sha256_file, walk
+from nanoforge.runners.contract import Stop
+
+MARK = ".nanoforge-complete"
+LISTING = "/opt/nanoforge/listing.py"
+# One archive carries about this much, so that a broken connection costs little that was sent already.
+BATCH_BYTES = 64 << 20
+CONFLICT = 409
+
+Sent = Callable[[int], None]
+"""Called with the number of bytes that went out or came in since the last call."""
+
+
+class FarFile(NamedTuple):
+    """A file at the far end: bytes, and SHA-256 as 64 hex digits."""
+
+    size: int
+    sha256: str
+
+
+class Content(NamedTuple):
+    """What a volume is to hold: a file, or the selected files of a folder, under their relative paths."""
+
+    path: Path
+    selection: Selection
+
+    def files(self) -> Dict[str, Path]:
+        """Relative path -> the file here, in order."""
+        folder = self.path.parent if self.path.is_file() else self.path
+        return {stat.path: folder / stat.path for stat in walk(self.path, self.selection)}
+
+
+def ensure(engine: Engine, name: str, labels: Mapping[str, str]) -> bool:
+    """Make the volume if it is not there; returns whether it is new."""
+    if exists(engine, name):
+        return False
+    with engine.speaking("making a volume"):
+        engine.api.create_volume(name, labels={LABEL: "1", **labels})
+    return True
+
+
+def exists(engine: Engine, name: str) -> bool:
+    """Whether there is such a volume."""
+    with engine.speaking("looking for a volume"):
+        try:
+            engine.api.inspect_volume(name)
+        except docker.errors.NotFound:
+            return False
+    return True
+
+
+def discard(engine: Engine, name: str) -> None:
+    """Remove the volume if it is there and no container uses it."""
+    with engine.speaking("removing a volume"):
+        try:
+            engine.api.remove_volume(name)
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if error.status_code != CONFLICT:
+                raise
+
+
+def having(engine: Engine, labels: Mapping[str, str]) -> List[str]:
+    """The names of the volumes with these labels."""
+    with engine.speaking("looking for volumes"):
+        wanted = [f"{name}={value}" for name, value in labels.items()]
+        found = engine.api.volumes(filters={"label": wanted})["Volumes"]
+    return [str(volume["Name"]) for volume in found or []]
+
+
+def marked(engine: Engine, carrier: str, target: str) -> bool:
+    """Whether the volume at ``target`` of the carrier (a container that is not started) bears its mark."""
+    return read(engine, carrier, f"{target}/{MARK}") is not None
+
+
+def read(engine: Engine, carrier: str, path: str) -> Optional[bytes]:
+    """A small file at the far end, or None."""
+    with engine.speaking(f"reading {path}"):
+        try:
+            chunks, _ = engine.api.get_archive(carrier, path)
+        except docker.errors.NotFound:
+            return None
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+            stream = archive.extractfile(archive.getmembers()[0])
+            return stream.read() if stream else None
+
+
+def write(engine: Engine, carrier: str, folder: str, files: Mapping[str, bytes], owner: int) -> None:
+    """Write small files into a folder at the far end."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            archive.addfile(_entry(name, len(content), owner), io.BytesIO(content))
+    with engine.speaking(f"writing to {folder}"):
+        engine.api.put_archive(carrier, folder, buffer.getvalue())
+
+
+def send(
+    engine: Engine,
+    carrier: str,
+    target: str,
+    content: Content,
+    there: Mapping[str, FarFile],
+    owner: int,
+    on_sent: Sent,
+) -> Dict[str, FarFile]:
+    """Send what is missing or different at ``target``; returns what must be there afterwards."""
+    expected: Dict[str, FarFile] = {}
+    batch: Dict[str, Path] = {}
+    size = 0
+    for name, path in content.files().items():
+        far = there.get(name)
+        if far and far.size == path.stat().st_size and far.sha256 == sha256_file(path):
+            expected[name] = far
+            on_sent(far.size)
+            continue
+        batch[name] = path
+        size += path.stat().st_size
+        if size >= BATCH_BYTES:
+            expected.update(_send_batch(engine, carrier, target, batch, owner, on_sent))
+            batch, size = {}, 0
+    if batch:
+        expected.update(_send_batch(engine, carrier, target, batch, owner, on_sent))
+    return expected
+
+
+def _send_batch(
+    engine: Engine, carrier: str, target: str, files: Mapping[str, Path], owner: int, on_sent: Sent
+) -> Dict[str, FarFile]:
+    tar = _TarStream(files, owner, on_sent)
+    with engine.speaking(f"sending to {target}"):
+        engine.api.put_archive(carrier, target, tar.blocks())
+    return tar.sent
+
+
+class _TarStream:
+    """Files as the blocks of a tar archive, made while they are sent; notes the digest of what really went out."""
+
+    def __init__(self, files: Mapping[str, Path], owner: int, on_sent: Sent) -> None:
+        self.sent: Dict[str, FarFile] = {}
+        self._files = files
+        self._owner = owner
+        self._on_sent = on_sent
+
+    def blocks(self) -> Iterator[bytes]:
+        for name, path in self._files.items():
+            with open(path, "rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                yield _entry(name, size, self._owner).tobuf(tarfile.PAX_FORMAT)
+                hasher, left = hashlib.sha256(), size
+                while left:
+                    chunk = stream.read(min(CHUNK, left))
+                    if not chunk:
+                        raise StageFailed(f"{path} became shorter while it was sent: run again when it stays as it is.")
+                    hasher.update(chunk)
+                    left -= len(chunk)
+                    self._on_sent(len(chunk))
+                    yield chunk
+            yield b"\0" * (-size % tarfile.BLOCKSIZE)
+            self.sent[name] = FarFile(size, hasher.hexdigest())
+        yield b"\0" * (2 * tarfile.BLOCKSIZE)
+
+
+def _entry(name: str, size: int, owner: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.uid, entry.gid = size, 0o644, owner, owner
+    return entry
+
+
+def listing(engine: Engine, container: Container, folders: Iterable[str]) -> Dict[str, Dict[str, FarFile]]:
+    """The files below each of the folders, hashed at the far end in a container like ``container``."""
+    found: Dict[str, Dict[str, FarFile]] = {folder: {} for folder in folders}
+    lines: List[str] = []
+    command = ["python3", LISTING, *found]
+    asking = Container(
+        container.service, container.image, command, container.folders, container.environment, container.labels
+    )
+    ending = run(engine, asking, lines.append, Stop(), "comparing digests")
+    if ending.code:
+        raise EnvironmentNotReady(f"The digests of what was copied could not be taken: {' '.join(lines[-3:])}")
+    for line in lines:
+        row = json.loads(line)
+        found[row["folder"]][row["path"]] = FarFile(row["size"], row["sha256"])
+    return found
+
+
+def check(what: str, expected: Mapping[str, FarFile], found: Mapping[str, FarFile]) -> None:
+    """Both ends must have the same files.
+
+    Raises:
+        StageFailed: naming the first that differs.
+    """
+    for name in sorted({*expected, *found}):
+        if expected.get(name) != found.get(name):
+            raise StageFailed(
+                f"{what}: {name} did not arrive as it was sent (or there is one too many); run the same command again,"
+                " which sends it anew."
+            )
+
+
+def fetch(engine: Engine, carrier: str, folder: str, into: Path, expected: Mapping[str, FarFile], on_got: Sent) -> None:
+    """Fetch the files below ``folder`` at the far end into the empty folder ``into``.
+
+    Raises:
+        StageFailed: something else came than ``expected``, or a path that leads out of ``into``.
+    """
+    with engine.speaking(f"fetching {folder}"):
+        chunks, _ = engine.api.get_archive(carrier, f"{folder}/.", chunk_size=CHUNK)
+        with tarfile.open(fileobj=_Reader(chunks), mode="r|", bufsize=CHUNK) as archive:
+            got = dict(_unpacked(archive, into, on_got))
+    check(folder, expected, got)
+
+
+def _unpacked(archive: tarfile.TarFile, into: Path, on_got: Sent) -> Iterator[Tuple[str, FarFile]]:
+    for member in archive:
+        parts = PurePosixPath(member.name).parts
+        if ".." in parts or member.name.startswith("/") or not (member.isfile() or member.isdir()):
+            raise StageFailed(f"{member.name} in what came back is no plain file inside the output; it was not kept.")
+        if member.isdir() or any(part.startswith(".") and part != "." for part in parts):
+            continue
+        name = str(PurePosixPath(*parts))
+        target = into / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = archive.extractfile(member)
+        assert source is not None
+        with open(target, "wb") as stream:
+            yield name, FarFile(member.size, _copy(source, stream, on_got))
+
+
+def _copy(source: IO[bytes], target: IO[bytes], on_got: Sent) -> str:
+    """Copy to the end; returns the SHA-256 of what was copied."""
+    hasher = hashlib.sha256()
+    for chunk in iter(lambda: source.read(CHUNK), b""):
+        hasher.update(chunk)
+        target.write(chunk)
+        on_got(len(chunk))
+    return hasher.hexdigest()
+
+
+class _Reader(io.RawIOBase):
+    """An iterator of chunks as a stream that can be read."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        parts, missing = [self._rest], size - len(self._rest)
+        while missing > 0:
+            chunk = next(self._chunks, b"")
+            if not chunk:
+                break
+            parts.append(chunk)
+            missing -= len(chunk)
+        whole = b"".join(parts)
+        self._rest = whole[size:]
+        return whole[:size]

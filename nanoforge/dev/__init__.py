@@ -1,0 +1,1 @@
+"""For those who work on Nanoforge itself: its tests, generated docs and the matrix."""

@@ -1,0 +1,264 @@
+"""The matrix: SSD graphs of TensorFlow 1.9 to 1.15, exported with the real things, taken through the converter.
+
+Exports run in virtual environments of their own (tests/matrix/), everything else in environment train. The results are
+the rows of docs/matrix.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
+
+from filelock import FileLock, Timeout
+
+from nanoforge.console import Console
+from nanoforge.errors import StageFailed
+from nanoforge.files.digests import sha256_file, sha256_text
+from nanoforge.files.paths import HOME, cache_folder
+from nanoforge.runners import virtual_environments
+
+PROGRAMS = HOME / "tests" / "matrix"
+PAGE = HOME / "docs" / "matrix.md"
+Row = Dict[str, Any]
+Case = List[Any]  # as tests/matrix/cases.py has it: TensorFlow, object_detection, detector, fixed
+
+
+def write_page(full: bool) -> List[Row]:
+    """Measure, and write docs/matrix.md; returns the rows.
+
+    Raises:
+        StageFailed: an export or a program of the matrix failed, or a graph does not pass.
+    """
+    console = Console()
+    rows = measure(full, console)
+    PAGE.write_text(page(rows), encoding="utf-8")
+    failed = [f"{title(row)}: {', '.join(shortcomings(row))}" for row in rows if shortcomings(row)]
+    if failed:
+        raise StageFailed(f"{len(failed)} of {len(rows)} graphs do not pass: {'; '.join(failed)}.")
+    console.good(f"All {len(rows)} graphs pass; the table is {PAGE}.")
+    return rows
+
+
+def measure(full: bool, console: Console) -> List[Row]:
+    """Export and judge all cases, as many at a time as there are processors; rows in the order of the cases.
+
+    Raises:
+        EnvironmentNotReady: an environment cannot be made.
+        StageFailed: a program failed.
+    """
+    train = virtual_environments.ensure("train", console)
+    kept = _kept_exports()
+    with FileLock(f"{kept}.lock"), tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+        work = Path(scratch)
+        pictures = kept / "pictures"
+        if not pictures.is_dir():
+            os.rename(_render(work, console), pictures)
+        cases = json.loads(_output(train, ["-c", _LIST_CASES, "full" if full else ""], [PROGRAMS]))
+        exports = [_Export(key, group, work, kept, console) for key, group in _grouped(cases, (0, 1))]
+        _all("exporting", [one.run for one in exports], console)
+        judges = [_Judge(group, work, kept, train) for _, group in _grouped(cases, (1, 2, 3))]
+        _all("judging", [one.run for one in judges], console)
+        found = {tuple(_case(row)): row for one in judges for row in one.rows()}
+        return [found[tuple(case)] for case in cases]
+
+
+def _kept_exports() -> Path:
+    """The folder of what was exported already, by what an export depends on; other such folders are removed."""
+    sources = [*PROGRAMS.rglob("*.lock"), PROGRAMS / "export.py", PROGRAMS / "cases.py"]
+    sources += [HOME / "tests" / "convert" / "ssd_graphs.py", *virtual_environments.lock_files("train")]
+    sources += [HOME / "stages" / "pixels.py", *(HOME / "stages" / "data").glob("*.py")]  # make the pictures
+    key = sha256_text(" ".join(sha256_file(path) for path in sorted(sources)))[:16]
+    folder = cache_folder() / "matrix" / f"exports-{key}"
+    for other in folder.parent.glob("exports-*"):
+        if other.is_dir() and other != folder:
+            _remove_unused(other)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _remove_unused(exports: Path) -> None:
+    """Remove kept exports unless a run of another clone is at work with them."""
+    with contextlib.suppress(Timeout), FileLock(f"{exports}.lock", timeout=0):
+        shutil.rmtree(exports, ignore_errors=True)
+
+
+_LIST_CASES = "import sys, json, cases; print(json.dumps(cases.cases(bool(sys.argv[1]))))"
+
+
+def _grouped(cases: Iterable[Case], places: Sequence[int]) -> List[Tuple[List[Any], List[Case]]]:
+    """The cases that agree in ``places``, with what they agree in."""
+    groups: Dict[Tuple[Any, ...], List[Case]] = {}
+    for case in cases:
+        groups.setdefault(tuple(case[place] for place in places), []).append(case)
+    return [(list(key), group) for key, group in groups.items()]
+
+
+def _all(what: str, tasks: Sequence[Any], console: Console) -> None:
+    with console.bar(what) as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, _ in enumerate(pool.map(lambda task: task(), tasks), 1):
+            bar.update(done, len(tasks), "")
+
+
+def _render(work: Path, console: Console) -> Path:
+    output = work / "render"
+    output.mkdir()
+    job: Dict[str, Any] = {"stage": "render", "inputs": {}, "output": str(output), "scratch": str(work)}
+    more = {"parameters": {"pictures": 20, "seed": 1}, "cpus": os.cpu_count()}
+    path = _job(work / "render.json", {**job, **more})
+    _output(virtual_environments.ensure("data", console), ["-m", "stages.demo.render", str(path)], [])
+    return output / "JPEGImages"
+
+
+class _Export:
+    """One process: a TensorFlow with one generation of object_detection makes all its cases."""
+
+    def __init__(self, key: List[Any], group: List[Case], work: Path, kept: Path, console: Console) -> None:
+        version, api = key
+        train = virtual_environments.ensure("train", console)
+        # TensorFlow 1.12 is what trains; the others have environments of their own.
+        name = f"tensorflow{version.replace('.', '')}"
+        self._python = train if version == "1.12" else virtual_environments.ensure(name, console)
+        generations = [virtual_environments.ensure_overlay("train", lock, train, console) for lock in _locks(api)]
+        self._paths = [PROGRAMS, HOME / "tests" / "convert", *generations]
+        asked = {"cases": group, "pictures": str(kept / "pictures"), "out": str(kept)}
+        self._path = _job(work / f"export-{version}-{api}.json", asked)
+
+    def run(self) -> None:
+        _output(self._python, [str(PROGRAMS / "export.py"), str(self._path)], self._paths)
+
+
+def _locks(api: str) -> List[Path]:
+    """The lock files of one generation; the older package leaves out the networks, which the newer one brings."""
+    return [PROGRAMS / f"object_detection-{one}.lock" for one in ("2019-05", "2019-09") if one >= api]
+
+
+class _Judge:
+    """One process of environment train: one detector by all TensorFlows."""
+
+    def __init__(self, group: List[Case], work: Path, kept: Path, python: Path) -> None:
+        self._python = python
+        scratch = Path(tempfile.mkdtemp(dir=work))
+        self._rows = scratch / "rows.json"
+        asked = {"cases": group, "exports": str(kept), "pictures": str(kept / "pictures"), "scratch": str(scratch)}
+        self._path = _job(scratch / "judge.json", {**asked, "rows": str(self._rows)})
+
+    def run(self) -> None:
+        _output(self._python, [str(PROGRAMS / "judge.py"), str(self._path)], [PROGRAMS, HOME / "tests" / "convert"])
+
+    def rows(self) -> List[Row]:
+        found: List[Row] = json.loads(self._rows.read_text(encoding="utf-8"))
+        return found
+
+
+def _job(path: Path, content: Mapping[str, Any]) -> Path:
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def _output(python: Path, arguments: Sequence[str], paths: Sequence[Path]) -> str:
+    more = {"PYTHONPATH": os.pathsep.join(map(str, [HOME, *paths])), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [str(python), "-W", "ignore", *arguments],
+        env={**os.environ, **more},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+        raise StageFailed(f"{Path(arguments[0]).name} of the matrix failed in {python.parent.parent.name}: {last}")
+    return done.stdout
+
+
+def _case(row: Row) -> Case:
+    return [row["tensorflow"], row["api"], row["detector"], row["fixed"]]
+
+
+def title(row: Row) -> str:
+    """What a row is about, in words."""
+    return f"{row['detector']} by TensorFlow {row['tensorflow']}, object_detection of {row['api']}"
+
+
+# Between two TensorFlows' heads, whose kernels alone make 3e-4 on values of 9; in proportion on larger values.
+LARGEST_DIFFERENCE, USUAL_HEAD = 5e-4, 10.0
+
+
+def shortcomings(row: Row) -> List[str]:
+    """What keeps a graph from passing; [] if nothing does."""
+    if "error" in row:
+        return [row["error"]]
+    told = {"1.9": "1.12 or older", "1.12": "1.12 or older", "1.15": "1.15 or newer"}
+    written_by = told.get(row["tensorflow"], row["tensorflow"])
+    verdict = "repairable" if row["tensorflow"] in ("1.14", "1.15") else "convertible"
+    wanted = {
+        f"is said to be written by TensorFlow {row['written_by']}": row["written_by"] == written_by,
+        f"is {row['verdict']}": row["verdict"] == verdict,
+        "heads are not TensorFlow 1.12's own, bit by bit": row["bits_as_112"],
+        f"heads differ by {row['head_difference']:.1e}": row["head_difference"]
+        <= LARGEST_DIFFERENCE * max(1.0, row["largest_head"] / USUAL_HEAD),
+        "the .uff is not that of TensorFlow 1.12's export": row["uff_as_112"],
+        "names of nodes change the .uff": row["renamed_equal"],
+        "detections do not match": row["parity"]["matched"] + sum(row["parity"]["excused"].values())
+        >= row["parity"]["detections"]
+        > 0,
+    }
+    return [complaint for complaint, holds in wanted.items() if not holds]
+
+
+_HEAD = """# Matrix
+
+Graphs that TensorFlow 1.9 to 1.15 exported, all taken through audit, repair, convert, lint, reference engine and
+parity. `./run matrix` makes this page ({count} graphs here; `--full` makes all combinations);
+`./run test --room matrix --all` measures the same.
+
+Each detector has seeded random weights, the same for all TensorFlows and both generations of object_detection's code:
+2019-05 is `tensorflow-object-detection-api` 0.1.1, 2019-09 is `tf-object-detection` 0.0.3. Pictures are the 20 first
+that `render` makes.
+
+* *batch*: `1` where the export fixed batch and size (`--input_shape 1,H,W,3`), `any` where it did not.
+* *repaired*: nodes that are rewritten before TensorFlow 1.12 loads the graph; `-` where it loads as it is.
+* *as 1.12*: the repaired graph's heads in TensorFlow 1.12 have the bits of 1.12's own export of the same weights, on
+  the first four pictures.
+* *heads*: how far they are from what the exporting TensorFlow computed: at most {limit:g} on values up to 10, and in
+  proportion on larger ones, which random weights make; *largest* is the largest value.
+* *uff*: nodes and weights are those of 1.12's export, and stay so under random names for all nodes.
+* *parity*: worst difference of the heads of the `.uff`, in the reference engine, from TensorFlow 1.12.
+* *detections*: those with a score over 0.3 that the reference engine finds, of TensorFlow's; *excused*: differences on
+  either side that [convert](stages/convert.md) lists as known. Random weights put boxes outside of the picture.
+
+| detector | size | classes | TensorFlow | code | batch | repaired | as 1.12 | heads | largest | uff | parity \
+| detections | excused |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def page(rows: Sequence[Row]) -> str:
+    """docs/matrix.md."""
+    return _HEAD.format(count=len(rows), limit=LARGEST_DIFFERENCE) + "".join(map(_line, rows))
+
+
+def _line(row: Row) -> str:
+    options = row["options"]
+    first = [row["detector"], options["size"], options["classes"], row["tensorflow"], row["api"]]
+    first.append("1" if row["fixed"] else "any")
+    if "error" in row:
+        return f"| {' | '.join(map(str, first))} | refused: {row['error']} | | | | | | | |\n"
+    parity = row["parity"]
+    more = [
+        sum(row["repaired"].values()) or "-",
+        "equal" if row["bits_as_112"] else "**differ**",
+        f"{row['head_difference']:.1e}",
+        f"{row['largest_head']:.1f}",
+        "equal" if row["uff_as_112"] and row["renamed_equal"] else "**differs**",
+        f"{max(parity['heads'].values()):.1e}",
+        f"{parity['matched']} of {parity['detections']}",
+        ", ".join(f"{count} {reason}" for reason, count in sorted(parity["excused"].items())) or "-",
+    ]
+    return f"| {' | '.join(map(str, first + more))} |\n"

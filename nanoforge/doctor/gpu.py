@@ -1,0 +1,84 @@
+"""The GPU of this machine, and whether CUDA 9.0, which TensorFlow 1.12 is built for, can drive it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from typing import Iterator, List, NamedTuple, Optional, Tuple
+
+from nanoforge.containers.connection import Facts
+from nanoforge.doctor.finding import NOTE, OK, WARNING, Finding
+
+# CUDA 9.0 knows devices up to Volta; TensorFlow 1.12's wheel holds code from Kepler's 3.5 on. Newer ones need CUDA 10.
+LOWEST, HIGHEST = (3, 5), (7, 0)
+
+
+class Gpu(NamedTuple):
+    """A GPU as nvidia-smi tells of it."""
+
+    name: str
+    capability: Tuple[int, int]
+    memory_mib: int
+
+    @property
+    def usable(self) -> bool:
+        return LOWEST <= self.capability <= HIGHEST
+
+
+def gpus() -> List[Gpu]:
+    """The NVIDIA GPUs of this machine; none where there is no driver, or one that is too old to tell."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    query = ["nvidia-smi", "--query-gpu=name,compute_cap,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [gpu for gpu in map(_parsed, answer.splitlines()) if gpu]
+
+
+def _parsed(line: str) -> Optional[Gpu]:
+    try:
+        name, capability, memory = (part.strip() for part in line.split(","))
+        major, minor = capability.split(".")
+        return Gpu(name, (int(major), int(minor)), int(memory))
+    except ValueError:
+        return None
+
+
+def findings(facts: Optional[Facts]) -> Iterator[Finding]:
+    """What doctor says of the GPUs; ``facts`` are the engine's, where one answers."""
+    found = gpus()
+    if not found:
+        yield Finding("gpu", NOTE, "no NVIDIA GPU; training runs on the processor", "")
+    for gpu in found:
+        yield _finding(gpu)
+    if any(gpu.usable for gpu in found):
+        yield _runtime(facts)
+
+
+def _finding(gpu: Gpu) -> Finding:
+    version = ".".join(map(str, gpu.capability))
+    message = f"{gpu.name}, compute capability {version}, {gpu.memory_mib} MiB"
+    if gpu.usable:
+        return Finding("gpu", OK, message, "")
+    if gpu.capability > HIGHEST:
+        return Finding(
+            "gpu",
+            WARNING,
+            f"{message}: CUDA 9.0 cannot drive it, it ends at 7.0 (Volta)",
+            "train on the processor (runner.gpu = false), or on a machine with a GPU from Kepler 3.5 to Volta 7.0;"
+            " a newer TensorFlow is no way out, since UFF cannot read its graphs",
+        )
+    return Finding("gpu", WARNING, f"{message}: TensorFlow 1.12 needs at least 3.5", "train on the processor")
+
+
+def _runtime(facts: Optional[Facts]) -> Finding:
+    if facts and "nvidia" in facts.runtimes:
+        return Finding("gpu runtime", OK, "the engine can give it to containers", "train on it with runner.gpu = true")
+    return Finding(
+        "gpu runtime",
+        WARNING,
+        "no container can use the GPU",
+        "install nvidia-container-toolkit and restart Docker; only containers hold CUDA 9.0",
+    )

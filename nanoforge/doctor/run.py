@@ -1,0 +1,139 @@
+"""`doctor`: is this machine ready, and the machines that stages are to run on? Every finding comes with its remedy."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from typing import Iterator, Optional, Tuple
+
+import psutil
+from invoke.exceptions import Exit
+
+from nanoforge.commands.stages import print_json
+from nanoforge.config.schema import load
+from nanoforge.containers.connection import Engine, connect
+from nanoforge.doctor import docker, gpu
+from nanoforge.doctor.finding import ERROR, EXIT_CODES, NOTE, OK, WARNING, Finding
+from nanoforge.errors import BadInput, EnvironmentNotReady
+from nanoforge.files.paths import cache_folder
+from nanoforge.pipeline.project import find_config
+from nanoforge.runners import virtual_environments
+
+DISK_NEEDED_GB = 4
+MEMORY_NEEDED_GB = 3
+
+
+def run(as_json: bool, host: str, config: str) -> None:
+    """Print all findings; the exit code is that of the worst: 0 ready, 1 a warning, 3 a stage could not run."""
+    findings = list(_on_host(host, config) if host else _here())
+    if as_json:
+        print_json({"findings": [finding._asdict() for finding in findings]})
+    else:
+        for finding in findings:
+            remedy = f" -> {finding.remedy}" if finding.remedy else ""
+            print(f"{finding.severity:8} {finding.name:12} {finding.message}{remedy}")
+    code = max(EXIT_CODES[finding.severity] for finding in findings)
+    if code:
+        raise Exit(code=code)
+
+
+def _here() -> Iterator[Finding]:
+    engine, silence = _engine()
+    in_containers = engine is not None
+    yield from (_machine(in_containers), _python36(in_containers), _compiler(in_containers))
+    yield from (_processors(), _memory(), _disk())
+    yield from (_environment("data"), _environment("train"))
+    if engine is None:
+        yield Finding("engine", NOTE, "none answers, so stages run in virtual environments", silence)
+    else:
+        yield from docker.findings(engine, docker.USUAL)
+    yield from gpu.findings(engine.facts() if engine else None)
+    yield docker.emulation()
+
+
+def _engine() -> Tuple[Optional[Engine], str]:
+    """The usual engine, or why there is none."""
+    try:
+        return connect(), ""
+    except EnvironmentNotReady as error:
+        return None, str(error)
+
+
+def _on_host(host: str, config: str) -> Iterator[Finding]:
+    hosts = load(find_config(config)).hosts
+    if host not in hosts:
+        raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}]; hosts are {', '.join(hosts) or 'none'}.")
+    try:
+        engine = connect(host, hosts[host].docker)
+    except EnvironmentNotReady as error:
+        yield Finding("ssh", ERROR, f"{host} cannot be used", str(error))
+        return
+    yield Finding("ssh", OK, f"{host} answers at {hosts[host].docker}", "")
+    yield from docker.findings(engine, [hosts[host].environment or "data"], hosts[host].l4t)
+    engine.close()
+
+
+def _python36(optional: bool) -> Finding:
+    try:
+        found = virtual_environments.find_interpreter("train")
+    except EnvironmentNotReady as error:
+        if optional:
+            return Finding("python3.6", NOTE, "not found; the train environment runs in containers only", "")
+        return Finding("python3.6", ERROR, "not found", str(error))
+    return Finding("python3.6", OK, f"{found.version} at {found.path}", "")
+
+
+def _machine(optional: bool) -> Finding:
+    machine = platform.machine()
+    if platform.system() == "Linux" and machine == "x86_64":
+        return Finding("machine", OK, f"Linux {machine}", "")
+    remedy = "train, evaluate, export, audit and convert on a Linux x86_64 machine; TensorFlow 1.12 exists for no other"
+    return Finding("machine", WARNING if optional else ERROR, f"{platform.system()} {machine}", remedy)
+
+
+def _compiler(optional: bool) -> Finding:
+    if shutil.which("gcc") or shutil.which("cc"):
+        return Finding("compiler", OK, "found", "")
+    if optional or _ready("train"):
+        return Finding("compiler", OK, "no C compiler, and none is needed", "")
+    return Finding(
+        "compiler",
+        ERROR,
+        "no C compiler",
+        "apt install gcc libc6-dev (pycocotools is compiled once, for the train environment)",
+    )
+
+
+def _disk() -> Finding:
+    folder = cache_folder()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 2**30
+    enough = free >= DISK_NEEDED_GB
+    remedy = "" if enough else f"free {DISK_NEEDED_GB} GiB, or set NANOFORGE_CACHE to a folder on another disk"
+    return Finding("disk", OK if enough else WARNING, f"{free:.1f} GiB free at {folder}", remedy)
+
+
+def _memory() -> Finding:
+    total = psutil.virtual_memory().total / 2**30
+    enough = total >= MEMORY_NEEDED_GB
+    return Finding(
+        "memory", OK if enough else WARNING, f"{total:.1f} GiB", "" if enough else "lower train.batch_size to 4"
+    )
+
+
+def _processors() -> Finding:
+    return Finding("processors", OK, str(len(os.sched_getaffinity(0))), "")
+
+
+def _environment(name: str) -> Finding:
+    message = "ready" if _ready(name) else "not made yet; the first stage that needs it makes it"
+    return Finding(f"env {name}", OK, message, "")
+
+
+def _ready(name: str) -> bool:
+    try:
+        return virtual_environments.is_ready(name)
+    except EnvironmentNotReady:
+        return False

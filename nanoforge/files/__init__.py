@@ -1,0 +1,1 @@
+"""What a folder holds: which files count, their digests, and where Nanoforge's own folders are."""

@@ -1,0 +1,75 @@
+"""A stage run once on files named on the command line, outside of any project's store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Mapping, NamedTuple, Optional
+
+from nanoforge.console import Console
+from nanoforge.errors import BadInput
+from nanoforge.runners.contract import Call, Limits, Outcome, StageInput, Stop, Talk
+from nanoforge.runners.placement import Places, owner_of
+
+
+class Once(NamedTuple):
+    """What to run: a stage's name, environment and program, its inputs and parameters."""
+
+    name: str
+    environment: str
+    module: str
+    inputs: Mapping[str, Path]
+    parameters: Mapping[str, Any]
+
+
+def run_once(work: Once, console: Console, out: Path, places: Places) -> Outcome:
+    """Run the stage and make ``out`` its output folder; nothing is left behind when it fails.
+
+    Raises:
+        BadInput: an input is not there, or ``out`` holds something already.
+    """
+    for name, path in work.inputs.items():
+        if not path.exists():
+            raise BadInput(f"{work.name}: there is no {path} (given as {name.replace('_', ' ')}).")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"{out} exists already and is not empty: name a new folder, or remove it.")
+    runner = places.runner(work.name, work.environment)
+    runner.prepare()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{work.name}-", dir=out.parent))
+    log = Path(tempfile.gettempdir()) / f"nanoforge-{work.name}-{os.getpid()}.log"
+    call = Call(
+        stage=work.name,
+        module=work.module,
+        inputs={name: StageInput(path.resolve()) for name, path in work.inputs.items()},
+        parameters=work.parameters,
+        output=scratch / "output",
+        scratch=scratch / "scratch",
+        log=log,
+        limits=Limits(0, 0),
+        work=str(scratch),
+        owner=owner_of(out),
+    )
+    stop = Stop()
+    try:
+        with ThreadPoolExecutor(1) as pool, console.bar(work.name) as bar:
+            running = pool.submit(runner.run, call, Talk(bar.update, console.warn), stop)
+            try:
+                outcome = running.result()
+            except KeyboardInterrupt:
+                stop.ask()
+                raise
+        os.rename(call.output, out)
+        log.unlink()
+        log.with_suffix(".json").unlink() if log.with_suffix(".json").exists() else None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return outcome
+
+
+def optional_inputs(**paths: Optional[str]) -> Mapping[str, Path]:
+    """The inputs that were named, as paths."""
+    return {name: Path(path).expanduser() for name, path in paths.items() if path}

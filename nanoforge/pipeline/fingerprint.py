@@ -1,0 +1,75 @@
+"""The recipe of an artifact, and its fingerprint: what has to be equal for the artifact to be the same.
+
+A recipe names the stage's code, its environment's lock files, its parameters and its inputs' digests. Times, paths of
+checkouts and comments in the config are not in it, so they make nothing stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Set
+
+from nanoforge.files.digests import sha256_file, sha256_text
+from nanoforge.files.paths import HOME
+from nanoforge.pipeline.stages import Stage
+from nanoforge.runners.virtual_environments import lock_files
+
+# Raise when the meaning of a recipe changes, so that no older artifact is taken for a new one.
+RECIPE_VERSION = 1
+
+
+def recipe(
+    stage: Stage, parameters: Mapping[str, Any], inputs: Mapping[str, str], image: Optional[str]
+) -> Dict[str, Any]:
+    """The recipe of ``stage``; ``inputs`` are name -> content digest, ``image`` the id of the container's image."""
+    return {
+        **({"image": image} if image else {}),
+        "version": RECIPE_VERSION,
+        "stage": stage.name,
+        "code": {str(path.relative_to(HOME)): sha256_file(path) for path in code_files(stage.module)},
+        "locks": {str(path.relative_to(HOME)): sha256_file(path) for path in lock_files(stage.environment)},
+        "parameters": dict(parameters),
+        "inputs": dict(inputs),
+    }
+
+
+def fingerprint(of: Mapping[str, Any]) -> str:
+    """SHA-256 of the recipe's canonical JSON, as 64 hex digits."""
+    return sha256_text(json.dumps(of, sort_keys=True, separators=(",", ":")))
+
+
+def code_files(module: str) -> List[Path]:
+    """The files of ``module`` and of every module under ``stages`` that it imports, directly or not, and templates."""
+    found: Set[Path] = set()
+    waiting = [module]
+    while waiting:
+        path = _module_file(waiting.pop())
+        if path is None or path in found:
+            continue
+        found.add(path)
+        waiting.extend(_imports(path))
+    # stages/ itself holds shared modules only; what is below it are other stages' rooms.
+    rooms = {path.parent for path in found} - {HOME / "stages"}
+    templates = {file for room in rooms for file in room.rglob("*.j2")}
+    return sorted(found | templates)
+
+
+def _module_file(module: str) -> Path | None:
+    if module.split(".")[0] != "stages":
+        return None
+    path = HOME.joinpath(*module.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _imports(path: Path) -> List[str]:
+    modules: List[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules.extend(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            modules.append(node.module)
+            modules.extend(f"{node.module}.{alias.name}" for alias in node.names)
+    return modules

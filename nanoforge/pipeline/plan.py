@@ -1,0 +1,182 @@
+"""The plan: for every stage, whether its artifact is there already, and if not, because of what."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
+
+from nanoforge.errors import BadInput
+from nanoforge.files.listings import changed_files, load_listing, save_listing
+from nanoforge.pipeline import fingerprint as fingerprints
+from nanoforge.pipeline.project import Project
+from nanoforge.pipeline.stages import STAGES, Artifact, Files, Source, Stage, upstream
+from nanoforge.store.store import ArtifactFolder
+
+FRESH, STALE, MISSING, FAILED, RUNNING = "fresh", "stale", "missing", "failed", "running"
+
+
+@dataclass
+class Status:
+    """What is known of one stage before it runs.
+
+    Attributes:
+        recipe: None where an input is not made yet, so that nobody can know.
+        artifact: the fresh artifact, or the one that the stage made last.
+        reasons: why it would run; empty when fresh.
+    """
+
+    stage: Stage
+    state: str
+    reasons: List[str] = field(default_factory=list)
+    recipe: Optional[Dict[str, Any]] = None
+    artifact: Optional[ArtifactFolder] = None
+
+    @property
+    def fingerprint(self) -> str:
+        assert self.recipe is not None
+        return fingerprints.fingerprint(self.recipe)
+
+
+Known = Dict[str, Status]
+
+
+def plan(project: Project, target: str) -> List[Status]:
+    """The status of ``target`` and of every stage before it, in the order in which they run."""
+    return statuses(project, upstream(target, project.setting))
+
+
+def statuses(project: Project, names: Iterable[str]) -> List[Status]:
+    """The statuses of stages that come in the order in which they run."""
+    known: Known = {}
+    with project.digests.snapshot():
+        for name in names:
+            known[name] = status_of(project, STAGES[name], known)
+    return list(known.values())
+
+
+def status_of(project: Project, stage: Stage, known: Known, thorough: bool = False) -> Status:
+    """The status of ``stage``, given that of the stages before it; ``thorough`` reads its artifact's files again.
+
+    Raises:
+        BadInput: an input that the user gives is not there.
+    """
+    latest = project.store.latest(stage.name)
+    inputs = stage.inputs(project.setting)
+    unmade = sorted(
+        {
+            source.stage
+            for source in inputs.values()
+            if isinstance(source, Artifact) and known[source.stage].state != FRESH
+        }
+    )
+    if unmade:
+        reasons = [f"it needs {name}, which is {known[name].state}" for name in unmade]
+        return Status(stage, STALE if latest else MISSING, reasons, None, latest)
+    image = project.runner(stage).image
+    if image == "":
+        reasons = [f"the image of environment {stage.environment} is not built yet, or older than docker/"]
+        return Status(stage, STALE if latest else MISSING, reasons, None, latest)
+    digests = {name: input_digest(project, source, known, name) for name, source in inputs.items()}
+    recipe = fingerprints.recipe(stage, stage.parameters(project.setting), digests, image)
+    return _status_of_recipe(project, stage, recipe, latest, thorough)
+
+
+def _status_of_recipe(
+    project: Project, stage: Stage, recipe: Dict[str, Any], latest: Optional[ArtifactFolder], thorough: bool
+) -> Status:
+    fingerprint = fingerprints.fingerprint(recipe)
+    found = project.store.find(stage.name, fingerprint)
+    damage = project.store.damage(found, thorough) if found else None
+    if found and not damage:
+        return Status(stage, FRESH, [], recipe, found)
+    if found:
+        return Status(stage, STALE, [f"its artifact {found.folder} is damaged: {damage}"], recipe, found)
+    failure = project.failure(stage.name, fingerprint)
+    if failure:
+        return Status(stage, FAILED, [f"its last run failed: {failure}"], recipe, latest)
+    reasons = ["it was never made"]
+    if latest:
+        note_listings(project, stage)
+        reasons = list(differences(project, latest.recipe, recipe)) or ["its artifact is no longer there"]
+    return Status(stage, STALE if latest else MISSING, reasons, recipe, latest)
+
+
+def made(status: Status) -> ArtifactFolder:
+    """The artifact of a fresh stage."""
+    assert status.state == FRESH and status.artifact is not None
+    return status.artifact
+
+
+def input_path(source: Source, known: Known) -> Path:
+    """Where an input is; only for stages whose inputs are all there."""
+    if isinstance(source, Files):
+        return source.path
+    folder = made(known[source.stage]).folder
+    return folder / source.part if source.part else folder
+
+
+def input_digest(project: Project, source: Source, known: Known, name: str) -> str:
+    """The digest of an input's contents.
+
+    Raises:
+        BadInput: a file or folder that the user names is not there.
+    """
+    if isinstance(source, Artifact):
+        return made(known[source.stage]).digest
+    if source.digest:
+        return source.digest
+    if not os.path.exists(source.path):
+        raise BadInput(
+            f"The {name} are not there: {source.path} does not exist (see [dataset] and [model] in detector.toml)."
+        )
+    return project.digests.folder_digest(source.path, source.selection)
+
+
+def note_listings(project: Project, stage: Stage) -> None:
+    """Remember which files the user's inputs of the stage are made of, to name those that change."""
+    for source in stage.inputs(project.setting).values():
+        if isinstance(source, Files) and not source.digest:
+            listing = project.digests.listing(source.path, source.selection)
+            save_listing(project.build, listing.digest, listing.files)
+
+
+def differences(project: Project, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Every way in which two recipes of a stage differ, as sentences."""
+    for name, before, after in _changes(old["parameters"], new["parameters"]):
+        yield f"parameter {name} changed from {before} to {after}"
+    for name in sorted({*old["inputs"], *new["inputs"]}):
+        yield from _input_difference(project, name, old["inputs"].get(name), new["inputs"].get(name))
+    for name, before, after in _changes(old["code"], new["code"]):
+        yield f"code {name} was {_verb(before, after)}"
+    if old.get("image") != new.get("image"):
+        yield f"it was made {_image_words(old.get('image'))}, and would be made {_image_words(new.get('image'))}"
+    for name, before, after in _changes(old["locks"], new["locks"]):
+        yield f"environment lock {name} was {_verb(before, after)}"
+    if old["version"] != new["version"]:
+        yield "a newer Nanoforge takes more into account"
+
+
+def _image_words(image: Optional[str]) -> str:
+    return f"in image {image.split(':')[-1][:12]}" if image else "in a virtual environment"
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Any]:
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            yield name, old.get(name), new.get(name)
+
+
+def _verb(before: Any, after: Any) -> str:
+    return "added" if before is None else "removed" if after is None else "changed"
+
+
+def _input_difference(project: Project, name: str, before: Optional[str], after: Optional[str]) -> Iterator[str]:
+    if before == after:
+        return
+    old, new = load_listing(project.build, before), load_listing(project.build, after)
+    if old is None or new is None:
+        yield f"input {name} was {_verb(before, after)}"
+    else:
+        yield f"input {name} changed: {changed_files(old, new)}"

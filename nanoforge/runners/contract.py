@@ -1,0 +1,241 @@
+"""What all runners share: a stage's call and outcome, the stream of its lines, and how its end becomes one sentence.
+
+A stage sees a job file, read-only inputs and an empty output folder, and talks back through its standard output (see
+stages/job.py). Where it runs is a runner's business: `local_runner` or `docker_runner`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
+
+from nanoforge.errors import BadInput, Interrupted, StageFailed
+from nanoforge.files.digests import ALL_FILES, Selection
+
+EVENT_MARK = "::nanoforge:: "
+EXIT_BAD_INPUT = 2
+
+
+class StageInput(NamedTuple):
+    """A file or folder that a stage reads; ``digest`` of its contents where known, ``selection`` which files count."""
+
+    path: Path
+    digest: str = ""
+    selection: Selection = ALL_FILES
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a stage may use: processors (0: all), and memory in MiB (0: the environment's own limit)."""
+
+    cpus: int
+    memory_mb: int
+
+
+@dataclass
+class Outcome:
+    """What a stage said: figures of its artifact, warnings, and its own sentence about a failure."""
+
+    metrics: Dict[str, Any] = field(default_factory=dict)
+    warnings: List[str] = field(default_factory=list)
+    error: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One run of a stage: its program, and what it is to do.
+
+    Attributes:
+        work: tells this work apart from any other, and is the same when it is tried again.
+        owner: the project, so that what a crash left of it can be found.
+    """
+
+    stage: str
+    module: str
+    inputs: Mapping[str, StageInput]
+    parameters: Mapping[str, Any]
+    output: Path
+    scratch: Path
+    log: Path
+    limits: Limits
+    work: str
+    owner: str
+
+    def job(self, inputs: Mapping[str, str], output: str, scratch: str, cpus: int) -> str:
+        """The text of the job file; paths as the stage sees them."""
+        job = {
+            "stage": self.stage,
+            "inputs": dict(inputs),
+            "output": output,
+            "scratch": scratch,
+            "parameters": dict(self.parameters),
+            "cpus": cpus,
+        }
+        return json.dumps(job, indent=1, sort_keys=True)
+
+
+class Talk(NamedTuple):
+    """Where a stage's progress (done, total, a few words) and warnings go."""
+
+    on_progress: Callable[[float, float, str], None]
+    on_warning: Callable[[str], None]
+
+
+class Stop:
+    """A request to end, which may come from another thread at any time, also before there is anything to end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._how: Optional[Callable[[], None]] = None
+        self.asked = False
+
+    def ask(self) -> None:
+        with self._lock:
+            self.asked = True
+            how = self._how
+        if how:
+            how()
+
+    def by(self, how: Callable[[], None]) -> None:
+        """From now on, ``how`` ends it; done at once where it was asked for already."""
+        with self._lock:
+            self._how = how
+            asked = self.asked
+        if asked:
+            how()
+
+
+class Runner(Protocol):
+    """One environment, ready to run stages in.
+
+    Attributes:
+        name: for people, such as `local` or `docker`.
+        environment: what it is an environment of, as in the name of a lock file's folder or of a service.
+        machine: whose memory stages take here; equal for runners that share it.
+        image: the id of the image, which belongs to a stage's recipe; empty while it is not built, None where the
+            environment is no image.
+        reserves: bytes of memory that a stage may take at most; None where nothing bounds it.
+        capacity: bytes of memory of the machine that it runs on.
+    """
+
+    name: str
+    environment: str
+    machine: str
+
+    @property
+    def image(self) -> Optional[str]: ...
+
+    @property
+    def reserves(self) -> Optional[int]: ...
+
+    @property
+    def capacity(self) -> int: ...
+
+    def prepare(self) -> None:
+        """Make the environment if it is not there."""
+
+    def tools(self) -> Dict[str, str]:
+        """Name -> version of what is in the environment, for the artifact's record."""
+
+    def run(self, call: Call, talk: Talk, stop: Stop) -> Outcome:
+        """Run the stage to its end.
+
+        Raises:
+            BadInput, StageFailed: with the stage's own sentence, and where its log is.
+            Interrupted: ``stop`` was asked; the stage and its children have ended.
+        """
+
+
+class Listener:
+    """Keeps a stage's lines in its log, and sorts out the events among them.
+
+    Args:
+        places: path as the stage sees it -> path as the user knows it; sentences for him name the latter.
+    """
+
+    def __init__(self, log: IO[str], talk: Talk, places: Mapping[str, str] = {}) -> None:
+        self.outcome = Outcome()
+        self._log = log
+        self._talk = talk
+        self._places = sorted(places.items(), key=lambda place: -len(place[0]))
+
+    def line(self, text: str) -> None:
+        """Take one line, without its end."""
+        self._log.write(text + "\n")
+        self._log.flush()
+        _, mark, event_text = text.partition(EVENT_MARK)
+        if mark:
+            self._note(_event(event_text))
+
+    def _note(self, event: Dict[str, Any]) -> None:
+        if "progress" in event:
+            progress = event["progress"]
+            self._talk.on_progress(progress["done"], progress["total"], progress["message"])
+        elif "metrics" in event:
+            self.outcome.metrics.update(event["metrics"])
+        elif "warning" in event:
+            self.outcome.warnings.append(self._as_known(event["warning"]))
+            self._talk.on_warning(self.outcome.warnings[-1])
+        elif "error" in event:
+            self.outcome.error = self._as_known(event["error"])
+
+    def _as_known(self, sentence: str) -> str:
+        for inside, known in self._places:
+            sentence = sentence.replace(inside, known)
+        return sentence
+
+
+def _event(text: str) -> Dict[str, Any]:
+    """The event of a line; empty where another process's output got into it."""
+    try:
+        event = json.loads(text)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+class Ending(NamedTuple):
+    """How a stage ended: exit code (negative or over 128: by a signal), and the memory limit that it broke, in MiB."""
+
+    code: int
+    broken_memory_mb: int = 0
+
+    @property
+    def killed(self) -> bool:
+        return self.code in (-9, 137)
+
+
+def settle(call: Call, ending: Ending, outcome: Outcome, stop: Stop) -> Outcome:
+    """The outcome of a stage that ended well.
+
+    Raises:
+        NanoforgeError: it did not; of the kind that fits.
+    """
+    if stop.asked:
+        raise Interrupted(f"{call.stage} was interrupted.")
+    if not ending.code and not ending.broken_memory_mb:
+        return outcome
+    kind = BadInput if outcome.error and ending.code == EXIT_BAD_INPUT else StageFailed
+    raise kind(f"{_failure_sentence(call, ending, outcome)} Log: {call.log}", outcome.metrics)
+
+
+def _failure_sentence(call: Call, ending: Ending, outcome: Outcome) -> str:
+    if ending.broken_memory_mb:
+        return (
+            f"{call.stage} used more than its {ending.broken_memory_mb} MiB of memory, so it was ended: make the work"
+            " smaller (train.batch_size, model.input_size) or raise the limit (runner.memory_mb; in containers also"
+            " mem_limit in compose.yml)."
+        )
+    if outcome.error:
+        return f"{call.stage}: {outcome.error}"
+    if ending.killed:
+        return f"{call.stage} was killed; most often the machine ran out of memory (see runner.memory_mb)."
+    return f"{call.stage} ended with exit code {ending.code} and said:\n{_tail(call.log)}\n"
+
+
+def _tail(log: Path, lines: int = 10) -> str:
+    text = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(f"    {line}" for line in text[-lines:])

@@ -1,0 +1,180 @@
+"""The stage environments as virtual environments: one per lock file, made on first use, shared by all projects.
+
+The embedded default. An environment's folder is named by the digest of what is in it, and holds the file ``ready``
+from the moment it is whole; a half-made one is made anew.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
+
+from filelock import FileLock
+
+from nanoforge.console import Console
+from nanoforge.errors import EnvironmentNotReady
+from nanoforge.files.digests import sha256_file, sha256_text
+from nanoforge.files.paths import HOME, cache_folder
+
+READY = "ready"
+MATRIX = "tensorflow"  # how the names of the matrix's environments begin: tensorflow113 and so on, for tests only
+PYTHON36_ADVICE = (
+    "Install it with pyenv (`pyenv install 3.6.15`) or conda (`conda create -n py36 python=3.6`), or name it with"
+    " runner.python36 in detector.toml or NANOFORGE_PYTHON36."
+)
+
+
+class Interpreter(NamedTuple):
+    path: Path
+    version: str
+
+
+def lock_files(environment: str) -> List[Path]:
+    """What an environment is made from, in the order of installation."""
+    folder = HOME / "docker" / environment
+    if environment.startswith(MATRIX):
+        return [HOME / "docker" / "train" / "build.lock", HOME / "tests" / "matrix" / environment / "requirements.lock"]
+    return [path for path in (folder / "build.lock", folder / "requirements.lock") if path.is_file()]
+
+
+def ensure(environment: str, console: Console, python36: str = "") -> Path:
+    """The Python of the environment, made first if need be.
+
+    Raises:
+        EnvironmentNotReady: no fitting interpreter, or the installation failed.
+    """
+    interpreter = find_interpreter(environment, python36)
+    folder = _folder(environment, interpreter, lock_files(environment))
+    if not (folder / READY).is_file():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(folder) + ".lock"):
+            if not (folder / READY).is_file():
+                _make(environment, interpreter, folder, console)
+    return folder / "bin" / "python"
+
+
+def ensure_overlay(environment: str, lock: Path, python: Path, console: Console) -> Path:
+    """A folder with the packages of ``lock``, to stand in PYTHONPATH beside ``environment``; used for tests."""
+    folder = python.parent.parent.with_name(f"{python.parent.parent.name}-{lock.stem}-{sha256_file(lock)[:12]}")
+    with FileLock(str(folder) + ".lock"):
+        if not (folder / READY).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            log = folder.with_suffix(".log")
+            with console.status(f"installing the test packages of environment {environment}"):
+                _run_logged([*_pip(python), "--target", str(folder), "-r", str(lock)], log, environment)
+            (folder / READY).touch()
+    return folder
+
+
+def describe(python: Path) -> Dict[str, str]:
+    """What an artifact's record says of its environment: interpreter, platform and installed packages."""
+    frozen = (python.parent.parent / READY).read_text(encoding="utf-8").splitlines()
+    packages = dict(line.split("==") for line in frozen if line.count("==") == 1)
+    return {"platform": f"{platform.system()} {platform.machine()}", **packages}
+
+
+def is_ready(environment: str, python36: str = "") -> bool:
+    """Whether the environment is there already."""
+    interpreter = find_interpreter(environment, python36)
+    return (_folder(environment, interpreter, lock_files(environment)) / READY).is_file()
+
+
+def find_interpreter(environment: str, python36: str = "") -> Interpreter:
+    """The Python from which the environment is made: 3.6 where TensorFlow 1 is in it, the host's own for the others.
+
+    Raises:
+        EnvironmentNotReady: there is no Python 3.6.
+    """
+    if environment != "train" and not environment.startswith(MATRIX):
+        # The interpreter behind the host's virtual environment, so that a new host lock does not remake the others.
+        return Interpreter(Path(getattr(sys, "_base_executable", sys.executable)), platform.python_version())
+    stated = python36 or os.environ.get("NANOFORGE_PYTHON36", "")
+    for candidate in [Path(stated).expanduser()] if stated else _python36_candidates():
+        version = _version_of(candidate)
+        if version and version.startswith("3.6."):
+            return Interpreter(candidate, version)
+    where = f"{stated} is no Python 3.6" if stated else "Python 3.6, which TensorFlow 1.12 needs, was not found"
+    raise EnvironmentNotReady(f"{where}. {PYTHON36_ADVICE}")
+
+
+def _python36_candidates() -> Iterator[Path]:
+    on_path = shutil.which("python3.6")
+    if on_path:
+        yield Path(on_path)
+    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    yield from sorted(pyenv.glob("versions/3.6*/bin/python"), reverse=True)
+    for conda in ("~/miniconda3", "~/anaconda3", "~/miniforge3", "~/mambaforge", "/opt/conda"):
+        yield from sorted(Path(conda).expanduser().glob("envs/*/bin/python3.6"))
+
+
+def _version_of(python: Path) -> Optional[str]:
+    try:
+        answer = subprocess.run(
+            [str(python), "-c", "import platform, ssl, venv; print(platform.python_version())"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _folder(environment: str, interpreter: Interpreter, locks: Sequence[Path]) -> Path:
+    parts = [interpreter.version, str(interpreter.path), platform.machine(), *(sha256_file(lock) for lock in locks)]
+    return cache_folder() / "environments" / f"{environment}-{sha256_text(' '.join(parts))[:16]}"
+
+
+def _make(environment: str, interpreter: Interpreter, folder: Path, console: Console) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    log = folder.with_suffix(".log")
+    with console.status(
+        f"making environment {environment} (Python {interpreter.version}; once, about a minute at most)"
+    ):
+        _run_logged([str(interpreter.path), "-m", "venv", str(folder)], log, environment)
+        python = folder / "bin" / "python"
+        for lock in lock_files(environment):
+            _run_logged([*_pip(python), "-r", str(lock)], log, environment)
+    frozen = subprocess.run([str(python), "-m", "pip", "freeze"], capture_output=True, text=True, check=True).stdout
+    (folder / READY).write_text(f"python=={interpreter.version}\n{frozen}", encoding="utf-8")
+
+
+def _pip(python: Path) -> List[str]:
+    # Packages without a wheel are built with the locked build tools, not with ones that pip would fetch unchecked.
+    return [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--require-hashes",
+        "--disable-pip-version-check",
+        "--no-warn-script-location",
+    ]
+
+
+def _run_logged(command: Sequence[str], log: Path, environment: str) -> None:
+    with open(log, "a", encoding="utf-8") as stream:
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise EnvironmentNotReady(f"Environment {environment} could not be made{_reason(log)}; the whole log is {log}.")
+
+
+def _reason(log: Path) -> str:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    text = "\n".join(lines[-40:])
+    if "gcc" in text and ("No such file" in text or "not found" in text or "unable to execute" in text):
+        return ": pycocotools needs a C compiler (on Debian and Ubuntu: `apt install gcc libc6-dev`)"
+    if "No module named venv" in text or "ensurepip" in text:
+        return ": Python's venv module is missing (on Debian and Ubuntu: `apt install python3-venv`)"
+    if "Temporary failure in name resolution" in text or "NewConnectionError" in text:
+        return ": the Python package index cannot be reached; connect to a network once"
+    return f": {lines[-1].strip()}" if lines else ""

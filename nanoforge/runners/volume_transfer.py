@@ -1,0 +1,211 @@
+"""A stage's folders at the far end of a connection, where the engine does not see this machine's files: as volumes.
+
+Inputs are sent into volumes named by their contents' digest, so what the far end has is not sent again; the output is
+sent back once the stage has ended. Every file is compared by digest, taken at both ends.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple
+
+from nanoforge.containers import volumes
+from nanoforge.containers.connection import Engine
+from nanoforge.containers.container import Container, Folder, create, remove
+from nanoforge.containers.volumes import Content, FarFile
+from nanoforge.files.digests import Selection, listing_digest, sha256_file, sha256_text
+from nanoforge.runners.bind_mounts import INPUTS, OUTPUT, SCRATCH, declared_folders, job_inputs
+from nanoforge.runners.contract import Call, Listener, StageInput, Talk
+
+JOB = f"{SCRATCH}/job.json"
+ROLE, OWNER = "nanoforge.role", "nanoforge.owner"
+INPUT, OUTPUT_ROLE, SCRATCH_ROLE = "input", "output", "scratch"
+
+
+class Shipment(NamedTuple):
+    """A volume that is filled from here: its name, place in the container, and contents."""
+
+    volume: str
+    target: str
+    content: Content
+
+
+class FarWork:
+    """The volumes of one call; entering it sends what the far end lacks.
+
+    Attributes:
+        done_before: whether an earlier try came to its end there, so that only its output has to be fetched.
+        job_path: the job file in the container.
+        folders: what to mount.
+    """
+
+    job_path = JOB
+
+    def __init__(self, call: Call, carrier: Container, cpus: int, engine: Engine, talk: Talk) -> None:
+        self.carrier = carrier
+        self._call = call
+        self._cpus = cpus
+        self._engine = engine
+        self._talk = talk
+        self._shipments = [*_code(call, carrier), *_inputs(call)]
+        self._outcome_file = call.scratch / "outcome.json"
+        work = sha256_text(call.work)[:20]
+        self._output, self._scratch = f"nanoforge-{work}-output", f"nanoforge-{work}-scratch"
+        self.folders = self._folders(inputs_read_only=True)
+        self._porter = ""
+
+    def _folders(self, inputs_read_only: bool) -> List[Folder]:
+        return [
+            *(Folder(shipment.volume, shipment.target, inputs_read_only) for shipment in self._shipments),
+            Folder(self._output, OUTPUT, read_only=False),
+            Folder(self._scratch, SCRATCH, read_only=False),
+        ]
+
+    @property
+    def done_before(self) -> bool:
+        return self._outcome_file.is_file()
+
+    def __enter__(self) -> FarWork:
+        if not (self.done_before and volumes.exists(self._engine, self._output)):
+            self._outcome_file.unlink() if self.done_before else None
+            volumes.discard(self._engine, self._output)
+        new = {shipment.volume: self._ensure(shipment.volume, INPUT) for shipment in self._shipments}
+        self._ensure(self._scratch, SCRATCH_ROLE)
+        self._ensure(self._output, OUTPUT_ROLE)
+        # A container that is never started gives access to its volumes, and needs no process over there.
+        with self._engine.speaking("preparing the transfer"):
+            self._porter = create(self._engine, replace(self.carrier, folders=self._folders(False), command=["true"]))
+        try:
+            self._send(new)
+            if not self.done_before:
+                job = self._call.job(job_inputs(self._call), OUTPUT, SCRATCH, self._cpus)
+                self._write(SCRATCH, {"job.json": job.encode("utf-8")})
+        except BaseException:
+            remove(self._engine, self._porter)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        remove(self._engine, self._porter)
+
+    def _ensure(self, volume: str, role: str) -> bool:
+        return volumes.ensure(self._engine, volume, {ROLE: role, OWNER: self._call.owner})
+
+    def _write(self, folder: str, files: Mapping[str, bytes]) -> None:
+        volumes.write(self._engine, self._porter, folder, files, self._user)
+
+    @property
+    def _user(self) -> int:
+        return int(self.carrier.service.user.split(":")[0])
+
+    def _send(self, new: Mapping[str, bool]) -> None:
+        """Fill the volumes that are not whole, and prove them."""
+        lacking = [
+            shipment
+            for shipment in self._shipments
+            if new[shipment.volume] or not volumes.marked(self._engine, self._porter, shipment.target)
+        ]
+        if not lacking:
+            return
+        begun = [shipment.target for shipment in lacking if not new[shipment.volume]]
+        there = self._listing(begun) if begun else {}
+        on_sent = _Progress(self._talk, "sending", sum(_size(shipment.content) for shipment in lacking))
+        expected: Dict[str, Dict[str, FarFile]] = {}
+        for shipment in lacking:
+            target, content = shipment.target, shipment.content
+            expected[target] = volumes.send(
+                self._engine, self._porter, target, content, there.get(target, {}), self._user, on_sent
+            )
+        arrived = self._listing(expected)
+        for target, files in expected.items():
+            volumes.check(f"The copy at {target}", files, arrived[target])
+            self._write(target, {volumes.MARK: b"proven\n"})
+
+    def _listing(self, targets: Iterable[str]) -> Dict[str, Dict[str, FarFile]]:
+        return volumes.listing(self._engine, replace(self.carrier, folders=self.folders), targets)
+
+    def head(self, _service: str, _container: Container) -> List[str]:
+        """The log's first line: where this ran."""
+        return [f"# On {self._engine.name}, in volumes {self._output} and {self._scratch}."]
+
+    def bring_back(self, listener: Listener) -> None:
+        """Fetch the output, compare it, and remove the volumes of this work and inputs that it did not use."""
+        if not self.done_before:
+            self._note_outcome(listener)
+        outcome: Dict[str, Any] = json.loads(self._outcome_file.read_text(encoding="utf-8"))
+        listener.outcome.metrics.update(outcome["metrics"])
+        listener.outcome.warnings[:] = outcome["warnings"]
+        expected = {name: FarFile(*file) for name, file in outcome["files"].items()}
+        on_got = _Progress(self._talk, "fetching", sum(file.size for file in expected.values()))
+        volumes.fetch(self._engine, self._porter, OUTPUT, self._call.output, expected, on_got)
+        remove(self._engine, self._porter)
+        self._tidy()
+
+    def _note_outcome(self, listener: Listener) -> None:
+        """Keep what the stage said, so that a connection lost while fetching costs another fetch, not another run."""
+        outcome = {
+            "metrics": listener.outcome.metrics,
+            "warnings": listener.outcome.warnings,
+            "files": self._listing([OUTPUT])[OUTPUT],
+        }
+        part = self._outcome_file.with_suffix(".part")
+        part.write_text(json.dumps(outcome), encoding="utf-8")
+        part.replace(self._outcome_file)
+
+    def _tidy(self) -> None:
+        mine = volumes.having(self._engine, {OWNER: self._call.owner, ROLE: INPUT})
+        used = {shipment.volume for shipment in self._shipments}
+        for volume in [self._output, self._scratch, *(name for name in mine if name not in used)]:
+            volumes.discard(self._engine, volume)
+
+
+def _code(call: Call, carrier: Container) -> List[Shipment]:
+    """compose.yml mounts the stages' code from the clone; over there it is a volume like an input."""
+    shipments = []
+    for folder in declared_folders(carrier.service):
+        content = Content(Path(folder.source), Selection((".py", ".j2")))
+        shipments.append(Shipment(_volume_name(call, _digest(content)), folder.target, content))
+    return shipments
+
+
+def _inputs(call: Call) -> List[Shipment]:
+    return [
+        Shipment(
+            _volume_name(call, f"{source.digest or _digest(_content(source))} {source.path.name}"),
+            f"{INPUTS}/{name}",
+            _content(source),
+        )
+        for name, source in call.inputs.items()
+    ]
+
+
+def _content(source: StageInput) -> Content:
+    return Content(source.path, source.selection)
+
+
+def _digest(content: Content) -> str:
+    return listing_digest({name: sha256_file(path) for name, path in content.files().items()})
+
+
+def _volume_name(call: Call, contents: str) -> str:
+    return f"nanoforge-input-{sha256_text(f'{call.owner} {contents}')[:24]}"
+
+
+def _size(content: Content) -> int:
+    return sum(path.stat().st_size for path in content.files().values())
+
+
+class _Progress:
+    """Adds up bytes and tells how far a transfer is, in MiB."""
+
+    def __init__(self, talk: Talk, verb: str, total: int) -> None:
+        self._talk = talk
+        self._verb = verb
+        self._total = total
+        self._done = 0
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        self._talk.on_progress(round(self._done / 2**20, 1), round(self._total / 2**20, 1), f"MiB {self._verb}")

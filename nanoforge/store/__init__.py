@@ -1,0 +1,1 @@
+"""Immutable artifacts, and how each came to be."""

@@ -1,0 +1,1 @@
+"""A frozen SSD graph: read, repaired, its parts found, its parameters derived, and judged."""

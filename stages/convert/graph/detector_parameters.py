@@ -1,0 +1,146 @@
+"""Every parameter a runtime needs, derived from the graph itself and held against pipeline.config and label map."""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from stages.convert.graph import grid_anchor
+from stages.convert.graph.frozen_graph import Graph
+from stages.convert.graph.settings import Settings
+from stages.convert.graph.ssd_structure import Anatomy
+from stages.convert.parity import measure
+from stages.convert.parity.session import Evaluator
+from stages.job import BadInput
+
+# Limits of NMS_TRT: its sort holds 8 * 512 candidates a class. The second bounds the work of many classes on a Nano.
+LARGEST_TOP_K = 4096
+MOST_CANDIDATES = 40000
+
+Detector = NamedTuple(
+    "Detector",
+    [
+        ("input", measure.Input),
+        ("layers", List[measure.Layer]),
+        ("classes", int),
+        ("anchors", np.ndarray),
+        ("grid", Optional[grid_anchor.GridAnchor]),
+        ("no_grid", str),
+        ("variances", List[float]),
+        ("sigmoid", bool),
+        ("outputs", measure.Outputs),
+        ("score_threshold", float),
+        ("iou_threshold", float),
+        ("per_class", int),
+    ],
+)
+"""What a graph detects and how: ``classes`` counts the background; ``anchors`` are the graph's own, float32 [P, 4],
+xmin, ymin, xmax, ymax; without ``grid`` they become a constant of the .uff, because of ``no_grid``; ``per_class`` is
+the most results of one class."""
+
+
+def examine(graph: Graph, anatomy: Anatomy, evaluator: Evaluator, settings: Optional[Settings]) -> Detector:
+    """Measure ``graph`` (as TensorFlow 1.12 loads it), prove what is measured, and hold it against ``settings``.
+
+    Raises:
+        BadInput: the graph computes something that UFF and TensorRT's plugins cannot, or the settings are another's.
+    """
+    size = measure.measure_input(evaluator, graph, anatomy)
+    layers = measure.measure_layers(evaluator, graph, anatomy, size)
+    anchors = measure.measure_anchors(evaluator, graph, anatomy, size)
+    classes = _classes(layers, anchors)
+    heads = measure.Heads(evaluator, graph, anatomy, size, (len(anchors), classes))
+    variances = measure.measure_variances(heads, anatomy, anchors)
+    sigmoid = measure.measure_sigmoid(heads, anatomy)
+    told = measure.thresholds(graph, anatomy, classes)
+    outputs = measure.find_outputs(heads, graph, anatomy, anchors, sigmoid)
+    if settings:
+        settings.hold_against(size, classes, variances, sigmoid)
+        maps = [(layer.height, layer.width) for layer in layers]
+        settings.hold_against_anchors(anchors, maps, size.height, size.width)
+    grid, reason = _grid(anchors, layers)
+    return Detector(
+        size,
+        layers,
+        classes,
+        anchors,
+        grid,
+        reason,
+        variances,
+        sigmoid,
+        outputs,
+        _score_threshold(told, settings),
+        told["iou"],
+        int(told.get("per_class", outputs.most)),
+    )
+
+
+def _classes(layers: List[measure.Layer], anchors: np.ndarray) -> int:
+    counts = sorted({layer.classes for layer in layers})
+    if len(counts) != 1 or counts[0] < 2:
+        raise BadInput(
+            "The class heads predict %s values a box, background included; they must all predict the same "
+            "number of at least 2" % ", ".join(map(str, counts))
+        )
+    priors = sum(layer.height * layer.width * layer.boxes for layer in layers)
+    if priors != len(anchors):
+        raise BadInput(
+            "The heads predict %d boxes but the graph has %d anchors; export it again" % (priors, len(anchors))
+        )
+    return counts[0]
+
+
+def _grid(anchors: np.ndarray, layers: List[measure.Layer]) -> Tuple[Optional[grid_anchor.GridAnchor], str]:
+    """GridAnchor_TRT's parameters, or None and the reason why it cannot make the graph's anchors."""
+    if any(layer.height != layer.width for layer in layers):
+        return None, "the feature maps are not square, and GridAnchor_TRT places anchors right on square ones only"
+    try:
+        return grid_anchor.solve(anchors, [layer.height for layer in layers], [layer.boxes for layer in layers]), ""
+    except BadInput as error:
+        return None, str(error)
+
+
+def _score_threshold(told: Dict[str, float], settings: Optional[Settings]) -> float:
+    if "score" in told:
+        return float(told["score"])
+    if settings is None:
+        raise BadInput(
+            "The graph (of an old TensorFlow) does not tell its score threshold; give its pipeline.config too"
+        )
+    return settings.score_threshold
+
+
+def plugins(detector: Detector) -> Dict[str, Dict[str, Any]]:
+    """The fields of the plugins used, by plugin and field name; floats are floats, integers integers.
+
+    ``topK`` limits the candidates of a class before suppression, TensorFlow's limit counts results after it. So it is
+    as large as the plugin and the work allow: all anchors, if there are few classes.
+    """
+    candidates = max(detector.per_class, MOST_CANDIDATES // detector.classes)
+    top_k = min(len(detector.anchors), candidates, LARGEST_TOP_K)
+    fields: Dict[str, Dict[str, Any]] = {
+        "FlattenConcat_TRT": {"axis": 1, "ignoreBatch": 0},
+        "NMS_TRT": {
+            "shareLocation": 1,
+            "varianceEncodedInTarget": 0,
+            "backgroundLabelId": 0,
+            "confidenceThreshold": float(detector.score_threshold),
+            "nmsThreshold": float(detector.iou_threshold),
+            "topK": top_k,
+            "keepTopK": min(detector.outputs.most, top_k),
+            "numClasses": detector.classes,
+            "inputOrder": [0, 2, 1],
+            "confSigmoid": int(detector.sigmoid),
+            "isNormalized": 1,
+            "codeType": 3,
+        },
+    }
+    if detector.grid:
+        fields["GridAnchor_TRT"] = {
+            "minSize": float(detector.grid.min_size),
+            "maxSize": float(detector.grid.max_size),
+            "aspectRatios": [float(ratio) for ratio in detector.grid.aspect_ratios],
+            "variance": [float(variance) for variance in detector.variances],
+            "featureMapShapes": [int(side) for side in detector.grid.maps],
+            "numLayers": len(detector.grid.maps),
+        }
+    return fields

@@ -1,0 +1,173 @@
+"""pipeline.config and label map: what they say of a detector, and whether it is the graph at hand."""
+
+import os
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf import text_format
+
+from stages.convert.graph import grid_anchor
+from stages.convert.parity import measure
+from stages.convert.parity.session import first_line, one_thread
+from stages.job import BadInput
+
+
+class Settings:
+    """What a pipeline.config says.
+
+    Args:
+        path: the file.
+
+    Raises:
+        BadInput: it is no pipeline.config of an SSD.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._name = os.path.basename(path)
+        self._ssd = _read(path).model.ssd
+        self.score_threshold = self._ssd.post_processing.batch_non_max_suppression.score_threshold
+
+    def hold_against_anchors(self, anchors: np.ndarray, maps: List[Tuple[int, int]], height: int, width: int) -> None:
+        """Refuse a file whose anchors are not all the graph's own, to 1e-5.
+
+        Args:
+            anchors: the graph's, float32 [P, 4], rows xmin, ymin, xmax, ymax, normalised.
+            maps: height and width of the feature maps.
+            height, width: of the network's input.
+
+        Raises:
+            BadInput: naming the first anchor that differs; or object_detection cannot make the file's anchors.
+        """
+        made = self._anchors(maps, height, width)
+        if made.shape != anchors.shape:
+            what = "%d anchors, the graph has %d" % (len(made), len(anchors))
+        else:
+            distance = np.abs(made.astype(np.float64) - anchors).max(axis=1)
+            first = int((distance > grid_anchor.TOLERANCE).argmax())
+            if not distance[first] > grid_anchor.TOLERANCE:
+                return
+            what = "anchor %d %s, the graph has %s" % (
+                first,
+                grid_anchor.row(made[first]),
+                grid_anchor.row(anchors[first]),
+            )
+        raise BadInput("pipeline.config is not this graph's: with %s it makes %s" % (self._generator(), what))
+
+    def _anchors(self, maps: List[Tuple[int, int]], height: int, width: int) -> np.ndarray:
+        """What object_detection's own generator makes of the file: float32 [P, 4], xmin, ymin, xmax, ymax."""
+        from object_detection.builders import anchor_generator_builder
+
+        with tf.Graph().as_default(), tf.Session(config=one_thread()) as session:
+            try:
+                generator = anchor_generator_builder.build(self._ssd.anchor_generator)
+                boxes = generator.generate(maps, im_height=height, im_width=width)
+                layers = session.run([layer.get() for layer in boxes])
+            except (ValueError, ZeroDivisionError, tf.errors.OpError) as error:
+                raise BadInput(
+                    "pipeline.config is not this graph's: object_detection cannot make its anchors for %d "
+                    "feature maps (%s)" % (len(maps), first_line(error))
+                ) from error
+        return np.concatenate(layers)[:, [1, 0, 3, 2]]
+
+    def _generator(self) -> str:
+        kind = self._ssd.anchor_generator.WhichOneof("anchor_generator_oneof") or "no anchor generator"
+        values = getattr(self._ssd.anchor_generator, kind, None)
+        return "%s { %s }" % (
+            kind,
+            text_format.MessageToString(values, as_one_line=True, float_format=".6g") if values is not None else "",
+        )
+
+    def hold_against(self, size: measure.Input, classes: int, variances: List[float], sigmoid: bool) -> None:
+        """Refuse a file that says something else than the graph does.
+
+        Raises:
+            BadInput: every difference, in one sentence.
+        """
+        told, seen = (
+            self._told(),
+            {
+                "image_resizer": "%d x %d" % (size.height, size.width),
+                "num_classes": classes - 1,
+                "box coder scales (x, y, width, height)": [
+                    grid_anchor.shortest(1 / variance) for variance in variances
+                ],
+                "score_converter": "SIGMOID" if sigmoid else "IDENTITY",
+            },
+        )
+        differences = [
+            "%s is %s in the file, %s in the graph" % (name, told[name], seen[name])
+            for name in seen
+            if told[name] != seen[name]
+        ]
+        if differences:
+            raise BadInput("%s is not this graph's: %s" % (self._name, "; ".join(differences)))
+
+    def _told(self) -> Dict[str, Any]:
+        resizer = self._ssd.image_resizer.fixed_shape_resizer
+        coder = self._ssd.box_coder.faster_rcnn_box_coder
+        converter = self._ssd.post_processing.score_converter
+        return {
+            "image_resizer": "%d x %d" % (resizer.height, resizer.width),
+            "num_classes": self._ssd.num_classes,
+            "box coder scales (x, y, width, height)": [
+                coder.x_scale,
+                coder.y_scale,
+                coder.width_scale,
+                coder.height_scale,
+            ],
+            "score_converter": type(self._ssd.post_processing).ScoreConverter.Name(converter),
+        }
+
+
+def _read(path: str) -> Any:
+    from object_detection.protos import pipeline_pb2
+
+    message = pipeline_pb2.TrainEvalPipelineConfig()
+    name = os.path.basename(path)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            text_format.Parse(stream.read(), message, allow_unknown_field=True)
+    except OSError:
+        raise BadInput("There is no pipeline.config at %s" % path) from None
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise BadInput("%s is no pipeline.config: %s" % (name, str(error).split("\n")[0])) from error
+    if not message.model.HasField("ssd"):
+        raise BadInput("%s describes no SSD model (model { ssd { … } }); only ssd_* models can be converted" % name)
+    return message
+
+
+def class_names(path: str, classes: int) -> List[str]:
+    """The names of a label map by class id, ``background`` first.
+
+    Args:
+        path: the label map, or "" where there is none: then the names are ``class 1``, ``class 2`` …
+        classes: how many the graph predicts, background included.
+
+    Raises:
+        BadInput: the file is no label map, or has other ids than 1 to classes - 1.
+    """
+    if not path:
+        return ["background"] + ["class %d" % number for number in range(1, classes)]
+    names = {item.id: (item.display_name or item.name) for item in _label_map(path).item}
+    wanted = list(range(1, classes))
+    if sorted(names) != wanted:
+        raise BadInput(
+            "%s has the class ids %s, but the graph predicts ids 1 to %d; give the label map it was trained "
+            "with" % (os.path.basename(path), sorted(names), classes - 1)
+        )
+    return ["background"] + [names[number] for number in wanted]
+
+
+def _label_map(path: str) -> Any:
+    from object_detection.protos import string_int_label_map_pb2
+
+    message = string_int_label_map_pb2.StringIntLabelMap()
+    try:
+        with open(path, encoding="utf-8") as stream:
+            text_format.Parse(stream.read(), message, allow_unknown_field=True)
+    except OSError:
+        raise BadInput("There is no label map at %s" % path) from None
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise BadInput("%s is no label map: %s" % (os.path.basename(path), str(error).split("\n")[0])) from error
+    return message

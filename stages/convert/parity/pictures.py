@@ -1,0 +1,102 @@
+"""Pictures to compare two engines on: from records, from a folder, or of seeded noise."""
+
+import json
+import os
+from typing import Any, List, NamedTuple, Optional
+
+import numpy as np
+from google.protobuf import message
+from tensorflow.core.example import example_pb2
+
+from stages import pixels
+from stages.convert.parity.measure import noise
+from stages.job import BadInput
+
+INDEX = "index.jsonl"
+_FRAME_HEAD, _FRAME_TAIL = 12, 4  # a TFRecord frame: length and its checksum before the data, the data's after it
+
+Truth = NamedTuple("Truth", [("boxes", np.ndarray), ("classes", np.ndarray)])
+"""What is on a picture: float [n, 4], (ymin, xmin, ymax, xmax) as shares of it, and int [n], class ids from 1."""
+
+Picture = NamedTuple("Picture", [("name", str), ("pixels", np.ndarray), ("truth", Optional[Truth])])
+"""A picture at the network's input size: uint8 RGB [height, width, 3], and what is on it, if that is known."""
+
+
+def from_records(folder: str, count: int, height: int, width: int) -> List[Picture]:
+    """The first ``count`` validation pictures of a records artifact, filled up with training pictures.
+
+    Raises:
+        BadInput: the folder is no records artifact, or a record is damaged.
+    """
+    lines = _index(folder)
+    lines.sort(key=lambda line: line["split"] != "validation")  # stable: file order within each split
+    return [
+        Picture(line["source_id"], pixels.resize(_record(folder, line), height, width), _truth(folder, line))
+        for line in lines[:count]
+    ]
+
+
+def _index(folder: str) -> List[Any]:
+    try:
+        with open(os.path.join(folder, INDEX), encoding="utf-8") as stream:
+            return [json.loads(line) for line in stream]
+    except (OSError, ValueError) as error:
+        raise BadInput("%s is no records artifact (%s); run records again" % (folder, error)) from error
+
+
+def _truth(folder: str, line: Any) -> Truth:
+    try:
+        boxes, classes = np.array(line["boxes"], float).reshape(-1, 4), np.array(line["classes"], int)
+        if len(boxes) != len(classes):
+            raise ValueError("%d boxes have %d classes" % (len(boxes), len(classes)))
+        return Truth(boxes, classes)
+    except (LookupError, TypeError, ValueError) as error:
+        raise BadInput("%s in %s is damaged (%s); run records again" % (INDEX, folder, error)) from error
+
+
+def _record(folder: str, line: Any) -> np.ndarray:
+    try:
+        with open(os.path.join(folder, line["shard"]), "rb") as stream:
+            stream.seek(line["offset"])
+            frame = stream.read(line["length"])
+        if len(frame) != line["length"]:
+            raise ValueError("the file ends early")
+        example = example_pb2.Example.FromString(frame[_FRAME_HEAD:-_FRAME_TAIL])
+        return pixels.decode(example.features.feature["image/encoded"].bytes_list.value[0])
+    except (OSError, ValueError, LookupError, TypeError, message.DecodeError) as error:
+        raise BadInput(
+            "Record %s in %s cannot be read (%s); run records again" % (line.get("source_id"), line.get("shard"), error)
+        ) from error
+
+
+def from_folder(folder: str, count: int, height: int, width: int) -> List[Picture]:
+    """The first ``count`` pictures of a folder, by name, shrunk to the input size.
+
+    Raises:
+        BadInput: the folder holds no picture, or one that cannot be read.
+    """
+    if not os.path.isdir(folder):
+        raise BadInput("There is no folder of pictures at %s" % folder)
+    names = sorted(name for name in os.listdir(folder) if name.lower().endswith(pixels.PICTURE_SUFFIXES))[:count]
+    if not names:
+        raise BadInput("The folder %s holds no picture (%s)" % (folder, ", ".join(pixels.PICTURE_SUFFIXES)))
+    return [Picture(name, pixels.resize(_read(os.path.join(folder, name)), height, width), None) for name in names]
+
+
+def _read(path: str) -> np.ndarray:
+    with open(path, "rb") as stream:
+        data = stream.read()
+    try:
+        return pixels.decode(data)
+    except ValueError as error:
+        raise BadInput("%s cannot be used: %s" % (path, error)) from error
+
+
+def of_noise(count: int, height: int, width: int) -> List[Picture]:
+    """``count`` seeded pictures with large and small structure: coarse noise enlarged, fine noise on top."""
+    made = []
+    for seed in range(count):
+        coarse = pixels.resize(noise((2 + seed % 9, 2 + seed % 7, 3), seed), height, width).astype(np.int16)
+        fine = noise((height, width, 3), seed + 1000).astype(np.int16) // 4 - 32
+        made.append(Picture("noise %d" % seed, np.clip(coarse + fine, 0, 255).astype(np.uint8), None))
+    return made

@@ -1,0 +1,1 @@
+"""The graph with TensorRT's plugins, as UFF: written, linted, listed, compared."""

@@ -1,0 +1,310 @@
+"""What TensorRT's UFF parser and plugins would choke on, found in a .uff file before it leaves for the Jetson.
+
+Sources of the rules: NVIDIA's UFF operator page, the asserts in NVIDIA/TensorRT's plugin sources, and failures that
+users reported (a second -1 in a reshape, integer lists where floats are asserted, GridAnchor without input …).
+"""
+
+from typing import Any, Dict, Iterator, List, Optional
+
+import numpy as np
+
+from stages.convert.uff import schema
+from stages.job import BadInput
+
+OPERATIONS = {
+    "Input",
+    "Identity",
+    "Const",
+    "Conv",
+    "ConvTranspose",
+    "Pool",
+    "FullyConnected",
+    "LRN",
+    "Binary",
+    "Unary",
+    "Activation",
+    "LeakyRelu",
+    "Softmax",
+    "BatchNorm",
+    "Reshape",
+    "Flatten",
+    "Squeeze",
+    "ExpandDims",
+    "ArgMax",
+    "ArgMin",
+    "Transpose",
+    "Concat",
+    "Stack",
+    "Shape",
+    "StridedSlice",
+    "Reduce",
+    "Pad",
+    "Gather",
+    "MarkOutput",
+}
+FUNCTIONS = {
+    "Activation": {"relu", "relu6", "sigmoid", "tanh", "elu", "selu", "softsign", "softplus"},
+    "Binary": {"min", "max", "mul", "sub", "div", "add", "pow"},
+    "Pool": {"max", "avg"},
+}
+# plugin -> field -> the kind of Data that its creator asserts
+PLUGIN_FIELDS = {
+    "_GridAnchor_TRT": {
+        "minSize": "d",
+        "maxSize": "d",
+        "aspectRatios": "d_list",
+        "variance": "d_list",
+        "featureMapShapes": "i_list",
+        "numLayers": "i",
+    },
+    "_FlattenConcat_TRT": {"axis": "i", "ignoreBatch": "i"},
+    "_NMS_TRT": {
+        "shareLocation": "i",
+        "varianceEncodedInTarget": "i",
+        "backgroundLabelId": "i",
+        "numClasses": "i",
+        "topK": "i",
+        "keepTopK": "i",
+        "confSigmoid": "i",
+        "isNormalized": "i",
+        "codeType": "i",
+        "inputOrder": "i_list",
+        "confidenceThreshold": "d",
+        "nmsThreshold": "d",
+    },
+}
+NMS_TOP_K = 4096
+
+
+def _field(node: Any, name: str) -> Any:
+    """The field ``name`` or an empty one; plain indexing would add it to the message."""
+    return node.fields[name] if name in node.fields else schema.no_data()
+
+
+def lint(meta: Any) -> List[str]:
+    """Every rule that the UFF message breaks, one sentence each with the node's id; [] if there is none."""
+    if len(meta.graphs) != 1 or meta.graphs[0].id != "main":
+        return ['the file holds %d graphs; the parser takes exactly one, called "main"' % len(meta.graphs)]
+    return list(_Lint(meta).findings())
+
+
+class _Lint:
+    def __init__(self, meta: Any) -> None:
+        self._reference = meta.referenced_data
+        self._list = meta.graphs[0].nodes
+        self._nodes = {node.id: node for node in self._list}
+
+    def findings(self) -> Iterator[str]:
+        for finding in self._structure():
+            yield finding
+        for node in self._list:
+            for finding in self._operation(node):
+                yield 'node "%s" (%s): %s' % (node.id, node.operation, finding)
+
+    def _structure(self) -> Iterator[str]:
+        if len(self._nodes) != len(self._list):
+            yield "two nodes have one id"
+        inputs = [node for node in self._list if node.operation == "Input"]
+        if len(inputs) != 1:
+            yield "there are %d Input nodes instead of one" % len(inputs)
+        if "MarkOutput_0" not in self._nodes:
+            yield "there is no MarkOutput_0, the only output that jetson-inference registers"
+        if self._is_cyclic():
+            yield "the nodes form a cycle"
+
+    def _is_cyclic(self) -> bool:
+        waiting = {
+            name: {source for source in node.inputs if source in self._nodes} for name, node in self._nodes.items()
+        }
+        while waiting:
+            ready = {name for name, sources in waiting.items() if not sources}
+            if not ready:
+                return True
+            waiting = {name: sources - ready for name, sources in waiting.items() if name not in ready}
+        return False
+
+    def _operation(self, node: Any) -> Iterator[str]:
+        for name in node.inputs:
+            if name not in self._nodes:
+                yield 'reads "%s", which is no node' % name
+        if node.operation not in OPERATIONS and node.operation not in PLUGIN_FIELDS:
+            yield "unsupported operation"
+        function = _field(node, "func").s
+        if function not in FUNCTIONS.get(node.operation, {function}):
+            yield 'unknown function "%s"' % function
+        for field, data in sorted(node.fields.items()):
+            if data.WhichOneof("data_oneof") == "ref" and data.ref not in self._reference:
+                yield 'field %s refers to "%s", which is not in the file' % (field, data.ref)
+        rule = _RULES.get(node.operation)
+        for finding in rule(self, node) if rule else ():
+            yield finding
+
+    def constant(self, name: str) -> Optional[np.ndarray]:
+        """The value of the Const node ``name``, or None."""
+        node = self._nodes.get(name)
+        if node is None or node.operation != "Const" or _field(node, "values").ref not in self._reference:
+            return None
+        try:
+            return schema.array(
+                self._reference[_field(node, "values").ref],
+                _field(node, "dtype").dtype,
+                _field(node, "shape").i_list.val,
+            )
+        except BadInput:
+            return None
+
+    def input(self, node: Any) -> Iterator[str]:
+        """A detector's; another network's Input may leave its shape to the program that registers it."""
+        shape = list(_field(node, "shape").i_list.val)
+        if not any(one.operation == "_NMS_TRT" for one in self._list):
+            return
+        if len(shape) != 4 or shape[0] != 1 or shape[1] != 3 or min(shape) < 1:
+            yield "its shape is %s instead of [1, 3, height, width]" % shape
+
+    def const(self, node: Any) -> Iterator[str]:
+        value = self.constant(node.id)
+        if value is None:
+            yield "its data does not fit its type and shape"
+        elif not np.isfinite(value).all():
+            yield "its data is not finite"
+
+    def convolution(self, node: Any) -> Iterator[str]:
+        kernel = self.constant(node.inputs[1]) if len(node.inputs) == 2 else None
+        if kernel is None or kernel.ndim != 4:
+            yield "its kernel is no constant of four dimensions"
+        elif _field(node, "number_groups").i not in (0, kernel.shape[2]):
+            yield "it has %d groups for %d input channels" % (_field(node, "number_groups").i, kernel.shape[2])
+        yield from self.window(node)
+
+    def window(self, node: Any) -> Iterator[str]:
+        for field in ("strides", "padding", "dilation", "kernel"):
+            if field in node.fields and len(node.fields[field].i_list.val) != 2:
+                yield "%s needs a height and a width" % field
+        if "strides" not in node.fields or "inputs_orders" not in node.fields:
+            yield "strides or inputs_orders is missing"
+        if "implicit_padding" in node.fields and "padding" in node.fields:
+            yield "both padding and implicit_padding are given"
+
+    def batch_norm(self, node: Any) -> Iterator[str]:
+        if len(node.inputs) != 5 or any(self.constant(name) is None for name in list(node.inputs)[1:]):
+            yield "gamma, beta, mean and variance are not four constants"
+
+    def reshape(self, node: Any) -> Iterator[str]:
+        shape = self.constant(node.inputs[1]) if len(node.inputs) == 2 else None
+        if shape is None:
+            yield "its shape is no constant"
+        elif (shape == -1).sum() > 1:
+            yield "-1 is given %d times, the parser takes it once" % (shape == -1).sum()
+        elif shape.size > 4 or shape.size < 2 or (shape[1:] == 0).any():
+            yield "its shape %s is not one of two to four dimensions with the batch first" % shape.tolist()
+
+    def fields(self, node: Any) -> Dict[str, Any]:
+        """The values of a plugin's fields by their name without type suffix."""
+        values = {}
+        for key, data in node.fields.items():
+            kind = data.WhichOneof("data_oneof")
+            value = getattr(data, kind) if kind else None
+            values[key.split("_u_")[0]] = list(value.val) if kind and kind.endswith("_list") else value
+        return values
+
+    def plugin(self, node: Any) -> Iterator[str]:
+        kinds = {key.split("_u_")[0]: data.WhichOneof("data_oneof") for key, data in node.fields.items()}
+        for name, kind in PLUGIN_FIELDS[node.operation].items():
+            if kinds.get(name) != kind:
+                yield "field %s is %s, the plugin asserts %s" % (name, kinds.get(name, "missing"), kind)
+        if kinds.get("dtype") != "dtype":
+            yield "field dtype is missing"
+        if not node.inputs:
+            yield "it has no input, which crashes some parsers"
+
+    def grid_anchor(self, node: Any) -> Iterator[str]:
+        broken = list(self.plugin(node))
+        yield from broken
+        if broken:
+            return
+        values = self.fields(node)
+        if values["numLayers"] < 2 or len(values["featureMapShapes"]) != values["numLayers"]:
+            yield "numLayers is %d for %d featureMapShapes" % (values["numLayers"], len(values["featureMapShapes"]))
+        if len(values["aspectRatios"]) < 3 or min(values["aspectRatios"]) <= 0:
+            yield "it needs three or more aspectRatios over 0"
+        if len(values["variance"]) != 4:
+            yield "it needs four variances"
+
+    def flatten_concat(self, node: Any) -> Iterator[str]:
+        yield from self.plugin(node)
+        if self.fields(node).get("axis") not in (1, 2, 3):
+            yield "axis must be 1, 2 or 3"
+
+    def nms(self, node: Any) -> Iterator[str]:
+        broken = list(self.plugin(node))
+        yield from broken
+        values = self.fields(node)
+        if broken:
+            return
+        if len(node.inputs) != 3 or sorted(values["inputOrder"]) != [0, 1, 2]:
+            yield "it needs three inputs (loc, conf, priors) and an inputOrder of 0, 1 and 2"
+            return
+        yield from self._heads(node, values)
+        if not 0 < values["keepTopK"] <= values["topK"]:
+            yield "keepTopK %d is not between 1 and topK %d" % (values["keepTopK"], values["topK"])
+        if not 0 <= values["backgroundLabelId"] < values["numClasses"]:
+            yield "backgroundLabelId is no class"
+        if not (0 <= values["confidenceThreshold"] < 1 and 0 < values["nmsThreshold"] <= 1):
+            yield "a threshold is not between 0 and 1"
+
+    def _heads(self, node: Any, values: Dict[str, Any]) -> Iterator[str]:
+        loc, conf, prior = [self._nodes.get(node.inputs[index]) for index in values["inputOrder"]]
+        numbers, scores, priors = self._flattened(loc), self._flattened(conf), self._priors(prior)
+        if None in (numbers, scores, priors):
+            yield (
+                "its inputs are not two FlattenConcat_TRT of constant reshapes and a Concat of GridAnchor_TRT "
+                "or a Const [2, 4 * priors, 1]"
+            )
+            return
+        if numbers != priors * 4:
+            yield "the plugin asserts numPriors * 4 = %d box numbers, there are %d" % (priors * 4, numbers)
+        if scores != priors * values["numClasses"]:
+            yield "the plugin asserts numPriors * numClasses = %d scores, there are %d" % (
+                priors * values["numClasses"],
+                scores,
+            )
+        if values["topK"] > min(NMS_TOP_K, priors):
+            yield "topK %d is over %d, the smaller of 4096 and the priors" % (values["topK"], min(NMS_TOP_K, priors))
+
+    def _flattened(self, node: Any) -> Optional[int]:
+        if node is None or node.operation != "_FlattenConcat_TRT":
+            return None
+        shapes = [self._reshaped(self._nodes.get(name)) for name in node.inputs]
+        if any(shape is None or shape.size < 2 or shape.min() < 1 for shape in shapes):
+            return None
+        return sum(int(shape[1:].prod()) for shape in shapes if shape is not None)
+
+    def _reshaped(self, node: Any) -> Optional[np.ndarray]:
+        is_reshape = node is not None and node.operation == "Reshape" and len(node.inputs) == 2
+        return self.constant(node.inputs[1]) if is_reshape else None
+
+    def _priors(self, node: Any) -> Optional[int]:
+        if node is not None and node.operation == "Const":  # a Const has no batch dimension, says the operator page
+            value = self.constant(node.id)
+            return value.shape[1] // 4 if value is not None and value.shape == (2, value.size // 2, 1) else None
+        grid = self._nodes.get(node.inputs[0]) if node is not None and len(node.inputs) == 1 else None
+        if node is None or node.operation != "Concat" or _field(node, "axis").i != 2 or grid is None:
+            return None
+        if grid.operation != "_GridAnchor_TRT" or list(self.grid_anchor(grid)):
+            return None
+        values = self.fields(grid)
+        first, *rest = [side * side for side in values["featureMapShapes"]]
+        return 3 * first + (len(values["aspectRatios"]) + 1) * sum(rest)
+
+
+_RULES = {
+    "Input": _Lint.input,
+    "Const": _Lint.const,
+    "Conv": _Lint.convolution,
+    "Pool": _Lint.window,
+    "BatchNorm": _Lint.batch_norm,
+    "Reshape": _Lint.reshape,
+    "_GridAnchor_TRT": _Lint.grid_anchor,
+    "_FlattenConcat_TRT": _Lint.flatten_concat,
+    "_NMS_TRT": _Lint.nms,
+}
