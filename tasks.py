@@ -3,8 +3,9 @@
 from invoke import Exit
 
 from nanoforge.cli import command
-from nanoforge.commands import cleanup, images, serve, stages, start
-from nanoforge.commands.stages import Asked
+from nanoforge.commands import cleanup, serve, stages, start
+from nanoforge.commands import images as image_commands
+from nanoforge.commands.stages import StageOptions
 from nanoforge.dev import matrix as measured
 from nanoforge.dev import tests
 from nanoforge.doctor import run as doctor_checks
@@ -23,7 +24,7 @@ def init(_c, photos, folder="", force=False, runner=""):
 
     Example: ./run init ~/photos
     """
-    start.init(photos, folder, force, Asked(runner=runner))
+    start.init(photos, folder, force, StageOptions(runner=runner))
 
 
 @command(iterable=["set_"])
@@ -32,7 +33,7 @@ def demo(_c, set_=None, dry_run=False, runner=""):
 
     Example: ./run demo
     """
-    start.demo(Asked("", set_, dry_run, runner))
+    start.demo(StageOptions("", set_, dry_run, runner))
 
 
 @command(iterable=["set_"])
@@ -41,7 +42,7 @@ def resize(_c, config="", set_=None, dry_run=False, runner="", host=""):
 
     Example: ./run resize --set resize.long_side=960
     """
-    stages.run_stage("resize", Asked(config, set_, dry_run, runner, host))
+    stages.run_stage("resize", StageOptions(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"], help={"limit": "Use only so many photos, for a trial."})
@@ -50,7 +51,7 @@ def records(_c, config="", limit=0, set_=None, dry_run=False, runner="", host=""
 
     Example: ./run records --limit 100
     """
-    asked = Asked(config, set_, dry_run, runner, host)
+    asked = StageOptions(config, set_, dry_run, runner, host)
     stages.run_stage("records", asked.also(f"records.limit={limit}") if limit else asked)
 
 
@@ -60,7 +61,7 @@ def train(_c, config="", set_=None, dry_run=False, runner="", host=""):
 
     Example: ./run train --set train.steps=4000
     """
-    stages.run_stage("train", Asked(config, set_, dry_run, runner, host))
+    stages.run_stage("train", StageOptions(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"], help={"checkpoint": "best, last or a step."})
@@ -69,7 +70,7 @@ def evaluate(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", 
 
     Example: ./run evaluate --checkpoint last
     """
-    asked = Asked(config, set_, dry_run, runner, host)
+    asked = StageOptions(config, set_, dry_run, runner, host)
     stages.run_stage("evaluate", stages.with_checkpoint("evaluate", checkpoint, asked))
 
 
@@ -83,7 +84,7 @@ def preview(_c, config="", checkpoint="", running=False, set_=None, dry_run=Fals
     Example: ./run preview --checkpoint 2000
     Example: ./run preview --running
     """
-    asked = stages.with_checkpoint("preview", checkpoint, Asked(config, set_, dry_run, runner, host))
+    asked = stages.with_checkpoint("preview", checkpoint, StageOptions(config, set_, dry_run, runner, host))
     if running:
         print(stages.preview_running(asked))
     else:
@@ -96,7 +97,7 @@ def tensorboard(_c, config="", port=6006, runner=""):
 
     Example: ./run tensorboard --port 6007
     """
-    serve.tensorboard(Asked(config, runner=runner), port)
+    serve.tensorboard(StageOptions(config, runner=runner), port)
 
 
 @command(help={"port": "Port on 127.0.0.1."})
@@ -105,7 +106,7 @@ def viewer(_c, config="", port=8000, runner=""):
 
     Example: ./run viewer --port 8080
     """
-    serve.viewer(Asked(config, runner=runner), port)
+    serve.viewer(StageOptions(config, runner=runner), port)
 
 
 @command(iterable=["set_"], help={"checkpoint": "best, last or a step."})
@@ -114,7 +115,7 @@ def export(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", ho
 
     Example: ./run export --checkpoint best
     """
-    asked = Asked(config, set_, dry_run, runner, host)
+    asked = StageOptions(config, set_, dry_run, runner, host)
     stages.run_stage("export", stages.with_checkpoint("export", checkpoint, asked))
 
 
@@ -125,7 +126,7 @@ def audit(_c, graph="", config="", json_=False, set_=None, dry_run=False, runner
     Example: ./run audit
     Example: ./run audit --graph frozen_inference_graph.pb --json
     """
-    asked = Asked(config, set_, dry_run, runner, host)
+    asked = StageOptions(config, set_, dry_run, runner, host)
     if graph:
         stages.audit_graph(graph, json_, asked)
     else:
@@ -145,7 +146,7 @@ def inspect(_c, file, against="", json_=False, runner=""):
     Example: ./run inspect build/convert/model.uff
     Example: ./run inspect ours.uff --against theirs.uff
     """
-    stages.inspect_file(file, against, json_, Asked(runner=runner))
+    stages.inspect_file(file, against, json_, StageOptions(runner=runner))
 
 
 @command(
@@ -163,7 +164,7 @@ def run_uff(_c, file, input=None, output="", fp16_decode=False, runner=""):
 
     Example: ./run run-uff build/convert/model.uff --input x.npy --output y.npz
     """
-    stages.run_uff(file, input, output, fp16_decode, Asked(runner=runner))
+    stages.run_uff(file, input, output, fp16_decode, StageOptions(runner=runner))
 
 
 @command(
@@ -200,7 +201,7 @@ def convert(
     Example: ./run convert --to onnx
     Example: ./run convert --graph frozen_inference_graph.pb --pipeline-config pipeline.config --out model
     """
-    asked = Asked(config, set_, dry_run, runner, host)
+    asked = StageOptions(config, set_, dry_run, runner, host)
     if graph:
         inputs = {"graph": graph, "pipeline_config": pipeline_config, "label_map": label_map, "pictures": pictures}
         stages.convert_graph({**inputs, "nvidia_uff": nvidia_uff}, to, out, json_, asked)
@@ -217,7 +218,7 @@ def detect(_c, media="", config="", set_=None, dry_run=False, runner="", host=""
 
     Example: ./run detect --media holiday.mp4
     """
-    stages.detect(media, Asked(config, set_, dry_run, runner, host))
+    stages.detect(media, StageOptions(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"])
@@ -226,7 +227,7 @@ def report(_c, config="", set_=None, dry_run=False, runner="", host=""):
 
     Example: ./run report
     """
-    stages.run_stage("report", Asked(config, set_, dry_run, runner, host))
+    stages.run_stage("report", StageOptions(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"])
@@ -235,7 +236,7 @@ def build(_c, config="", set_=None, dry_run=False, runner=""):
 
     Example: ./run build --set train.steps=4000 --dry-run
     """
-    stages.run_stage("report", Asked(config, set_, dry_run, runner))
+    stages.run_stage("report", StageOptions(config, set_, dry_run, runner))
 
 
 @command(iterable=["set_"])
@@ -244,7 +245,7 @@ def status(_c, config="", json_=False, set_=None, runner=""):
 
     Example: ./run status --json
     """
-    stages.show_status(Asked(config, set_, runner=runner), json_)
+    stages.show_status(StageOptions(config, set_, runner=runner), json_)
 
 
 @command(positional=["stage"], iterable=["set_"], help={"stage": "Name of a stage, as `status` lists them."})
@@ -253,7 +254,7 @@ def explain(_c, stage, config="", set_=None, runner="", host=""):
 
     Example: ./run explain train
     """
-    if stages.explain(Asked(config, set_, runner=runner, host=host).project(stage), stage):
+    if stages.explain(StageOptions(config, set_, runner=runner, host=host).project(stage), stage):
         raise Exit(code=1)
 
 
@@ -275,17 +276,17 @@ def images(_c, environments="", host="", config="", save="", bases=False, load="
     Example: ./run images --environments train --save ~/archive --bases
     Example: ./run images --check
     """
-    yard = images.Yard([name for name in environments.split(",") if name], host, config)
+    chosen = image_commands.ImageSet([name for name in environments.split(",") if name], host, config)
     if pin:
-        images.pin(yard)
+        image_commands.pin(chosen)
     if load:
-        images.load(yard, load)
+        image_commands.load(chosen, load)
     if check:
-        images.check(yard, json_)
+        image_commands.check(chosen, json_)
     elif save:
-        images.save(yard, save, bases)
+        image_commands.save(chosen, save, bases)
     elif not load and not pin:
-        images.build(yard)
+        image_commands.build(chosen)
 
 
 @command(positional=["environment"], help={"environment": "data, train, train-gpu or jetson."})
@@ -294,7 +295,7 @@ def shell(_c, environment, runner=""):
 
     Example: ./run shell train
     """
-    code = serve.shell(environment, Asked(runner=runner))
+    code = serve.shell(environment, StageOptions(runner=runner))
     if code:
         raise Exit(code=code)
 

@@ -21,12 +21,13 @@ from nanoforge.console import Console
 from nanoforge.containers import compose, volumes
 from nanoforge.containers.connection import connect
 from nanoforge.containers.container import Container, Folder, create, remove
-from nanoforge.files.digests import ALL_FILES
-from nanoforge.runners.contract import Call, Limits, Stop, Talk
+from nanoforge.files.selection import ALL_FILES
+from nanoforge.runners.contract import EventSink, Limits, StageRun
 from nanoforge.runners.docker import DockerRunner
+from nanoforge.stop import Stop
 
 ROUNDS = 15
-NOTHING = Talk(lambda *_: None, print)
+NOTHING = EventSink(lambda *_: None, print)
 
 
 def timed(work):
@@ -41,7 +42,7 @@ def overhead():
     runner.prepare()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        call = Call("noop", "stages.job", {}, {}, folder / "output", folder / "scratch", folder / "log.txt",
+        call = StageRun("noop", "stages.job", {}, {}, folder / "output", folder / "scratch", folder / "log.txt",
                     Limits(0, 0), "noop", "benchmark")  # fmt: skip
         service = runner.service
         bare = ["docker", "run", "--rm", "--init", "--network", "none", "--read-only", "--cap-drop", "ALL",

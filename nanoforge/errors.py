@@ -24,7 +24,7 @@ class StageFailed(NanoforgeError):
     exit_code = 1
 
 
-class EngineLost(StageFailed):
+class DaemonLost(StageFailed):
     """A Docker engine or the connection to it went away; the same command goes on once it is back."""
 
 

@@ -8,7 +8,7 @@ from typing import List
 
 from rich.prompt import Confirm
 
-from nanoforge.commands.stages import Asked, all_statuses
+from nanoforge.commands.stages import StageOptions, all_statuses
 from nanoforge.containers import volumes
 from nanoforge.errors import BadInput
 from nanoforge.pipeline.project import Project
@@ -21,7 +21,7 @@ def clean(config: str, stage: str, yes: bool) -> None:
     """Remove a stage's artifacts, or everything that was built; asks first unless ``yes``."""
     if stage and stage not in STAGES:
         raise BadInput(f"{stage} is no stage; stages are {', '.join(STAGES)}.")
-    project = Asked(config).project()
+    project = StageOptions(config).project()
     with project.locked():
         folders = [project.store.stage_folder(name) for name in ([stage] if stage else STAGES)]
         found = [folder for folder in folders if folder.is_dir()]
@@ -39,7 +39,7 @@ def gc(config: str, dry_run: bool, host: str) -> None:
 
     On a host: the volumes that keep this project's inputs there.
     """
-    project = Asked(config).project()
+    project = StageOptions(config).project()
     if host:
         _gc_far(project, host, dry_run)
         return
@@ -57,7 +57,7 @@ def _gc_far(project: Project, host: str, dry_run: bool) -> None:
     if host not in project.config.hosts:
         raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}].")
     with project.locked():
-        engine = project.places.engine(host)
+        engine = project.placement.engine(host)
         kept = volumes.having(engine, {OWNER: project.owner})
         for volume in kept:
             project.console.say(f"{'would remove' if dry_run else 'removing'} {volume} on {host}")

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from nanoforge.commands.stages import print_json
+from nanoforge.config.reader import load as load_config
 from nanoforge.config.schema import Config
-from nanoforge.config.schema import load as load_config
 from nanoforge.console import Console
 from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
-from nanoforge.containers.connection import Engine
+from nanoforge.containers.connection import Daemon
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
 from nanoforge.files.paths import HOME
 from nanoforge.pipeline.project import find_config
 from nanoforge.runners import virtual_environments
-from nanoforge.runners.placement import DOCKER, Places, Where, base_variables
+from nanoforge.runners.placement import DOCKER, Placement, PlacementOverride, base_variables
 
 # What `images` means where nobody names one: the GPU's CUDA libraries and the device's L4T are not for every machine.
 USUAL = ("data", "train")
@@ -26,20 +26,20 @@ TAKEN_OUT = {"train": ("pip", "wheel", "cython"), "train-gpu": ("pip", "wheel", 
 ENVIRONMENTS = ("data", "train", "train-gpu", "jetson")
 
 
-class Yard:
+class ImageSet:
     """The images of some environments on one engine."""
 
     def __init__(self, names: Sequence[str], host: str, config: str) -> None:
         self.console = Console()
         loaded = _config(host, config)
-        self._places = Places(loaded, self.console, Where())
+        self._places = Placement(loaded, self.console, PlacementOverride())
         self._l4t = loaded.hosts[host].l4t if host else ""
         if host and host not in loaded.hosts:
             raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}].")
         unknown = [name for name in names if name not in ENVIRONMENTS]
         if unknown:
             raise BadInput(f"{unknown[0]} is no environment; environments are {', '.join(ENVIRONMENTS)}.")
-        self.engine: Engine = self._places.engine(host or DOCKER)
+        self.engine: Daemon = self._places.engine(host or DOCKER)
         self.names = list(names or USUAL)
 
     def service(self, name: str) -> Service:
@@ -50,31 +50,31 @@ def _config(host: str, config: str) -> Config:
     return load_config(find_config(config)) if host or config else Config()
 
 
-def build(yard: Yard) -> None:
+def build(chosen: ImageSet) -> None:
     """Build what is missing or old."""
-    for name in yard.names:
-        service = yard.service(name)
-        image = images.ensure(yard.engine, name, service, yard.console)
-        found = images.packages(yard.engine, service, image)
-        yard.console.good(
+    for name in chosen.names:
+        service = chosen.service(name)
+        image = images.ensure(chosen.engine, name, service, chosen.console)
+        found = images.packages(chosen.engine, service, image)
+        chosen.console.good(
             f"{service.image}: {image.id.split(':')[-1][:12]}, {image.architecture}, {image.size >> 20} MiB,"
             f" Python {found['python']}"
         )
 
 
-def save(yard: Yard, folder: str, bases: bool) -> None:
+def save(chosen: ImageSet, folder: str, bases: bool) -> None:
     """Write the images, and on demand the bases they are built on, as archives into a folder."""
-    services = [yard.service(name) for name in yard.names]
+    services = [chosen.service(name) for name in chosen.names]
     for service in services:
-        why = images.state(yard.engine, service).why
+        why = images.state(chosen.engine, service).why
         if why:
             raise BadInput(f"Nothing was saved: {why}. Build it first with `./run images`.")
     found = {base for service in services for base in _bases(service)} if bases else set()
     for base, digest in found:
-        images.keep_tag(yard.engine, base, digest)
+        images.keep_tag(chosen.engine, base, digest)
     wanted = [*(service.image for service in services), *sorted({base for base, _ in found})]
-    for file in images.save(yard.engine, wanted, Path(folder).expanduser(), yard.console):
-        yard.console.good(f"{file}: {file.stat().st_size >> 20} MiB")
+    for file in images.save(chosen.engine, wanted, Path(folder).expanduser(), chosen.console):
+        chosen.console.good(f"{file}: {file.stat().st_size >> 20} MiB")
 
 
 def _bases(service: Service) -> List[Tuple[str, str]]:
@@ -84,10 +84,10 @@ def _bases(service: Service) -> List[Tuple[str, str]]:
     return [(arguments[f"{name}_IMAGE"], arguments.get(f"{name}_DIGEST", "")) for name in names]
 
 
-def load(yard: Yard, source: str) -> None:
+def load(chosen: ImageSet, source: str) -> None:
     """Load archives that `save` wrote."""
-    for line in images.load(yard.engine, Path(source).expanduser(), yard.console):
-        yard.console.say(line)
+    for line in images.load(chosen.engine, Path(source).expanduser(), chosen.console):
+        chosen.console.say(line)
 
 
 class Disagreement(NamedTuple):
@@ -98,24 +98,24 @@ class Disagreement(NamedTuple):
     remedy: str
 
 
-def check(yard: Yard, as_json: bool) -> None:
+def check(chosen: ImageSet, as_json: bool) -> None:
     """Say where lock files, Dockerfiles and images do not agree.
 
     Raises:
         StageFailed: somewhere they do not.
     """
-    found = [problem for name in yard.names for problem in _disagreements(yard, name)]
+    found = [problem for name in chosen.names for problem in _disagreements(chosen, name)]
     if as_json:
-        print_json({"environments": yard.names, "disagreements": [problem._asdict() for problem in found]})
+        print_json({"environments": chosen.names, "disagreements": [problem._asdict() for problem in found]})
     for problem in () if as_json else found:
         print(f"{problem.environment:10} {problem.problem} -> {problem.remedy}")
     if found:
         raise StageFailed(f"{len(found)} disagreements between lock files, Dockerfiles and images.")
-    yard.console.good(f"Lock files, Dockerfiles and images agree: {', '.join(yard.names)}.")
+    chosen.console.good(f"Lock files, Dockerfiles and images agree: {', '.join(chosen.names)}.")
 
 
-def _disagreements(yard: Yard, name: str) -> Iterator[Disagreement]:
-    service = yard.service(name)
+def _disagreements(chosen: ImageSet, name: str) -> Iterator[Disagreement]:
+    service = chosen.service(name)
     dockerfile = HOME / service.build.context / service.build.dockerfile
     copied = dockerfile.read_text(encoding="utf-8")
     for lock in {*compose.lock_files(service.build), *virtual_environments.lock_files(name)}:
@@ -124,12 +124,12 @@ def _disagreements(yard: Yard, name: str) -> Iterator[Disagreement]:
             yield Disagreement(name, f"{where} does not install {lock.name}", "COPY and install it there")
     for lock in compose.lock_files(service.build):
         yield from _lock_disagreements(name, lock)
-    state = images.state(yard.engine, service)
+    state = images.state(chosen.engine, service)
     if state.why or state.image is None:
         yield Disagreement(name, state.why, f"./run images --environments {name}")
         return
     try:
-        packages = images.packages(yard.engine, service, state.image)
+        packages = images.packages(chosen.engine, service, state.image)
     except NanoforgeError as error:
         yield Disagreement(name, str(error), f"docker rmi {service.image}, then ./run images")
         return
@@ -159,16 +159,16 @@ def _package_disagreements(name: str, service: Service, packages: Dict[str, str]
             yield Disagreement(name, f"the image has {package} {inside}, its lock says {version}", remedy)
 
 
-def pin(yard: Yard) -> None:
+def pin(chosen: ImageSet) -> None:
     """Write the digests that the registry has for the bases' tags into .env."""
     path = HOME / compose.VARIABLES_FILE
     text = path.read_text(encoding="utf-8")
     known = compose.file_variables()
     for name in re.findall(r"^(\w+_BASE)=", text, flags=re.MULTILINE):
         if known[name]:
-            digest = images.registry_digest(yard.engine, known[name])
+            digest = images.registry_digest(chosen.engine, known[name])
             text = re.sub(rf"^{name}_DIGEST=.*$", f"{name}_DIGEST={digest}", text, flags=re.MULTILINE)
-            yard.console.say(f"{known[name]}: {digest}")
+            chosen.console.say(f"{known[name]}: {digest}")
     part = path.with_name(".env.part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)

@@ -11,7 +11,7 @@ from typing import List, Mapping, Sequence, Tuple
 
 import msgspec
 
-from nanoforge.commands.stages import Asked, shown
+from nanoforge.commands.stages import StageOptions, shown
 from nanoforge.console import Console
 from nanoforge.containers import compose
 from nanoforge.containers.connection import environment_of
@@ -21,16 +21,17 @@ from nanoforge.pipeline.plan import plan
 from nanoforge.pipeline.project import Project
 from nanoforge.runners import virtual_environments
 from nanoforge.runners.bind_mounts import INPUTS, OUTPUT, SCRATCH, declared_folders, give
-from nanoforge.runners.contract import Limits, Stop
+from nanoforge.runners.contract import Limits
 from nanoforge.runners.docker import DockerRunner, thread_variables
 from nanoforge.runners.local import child_environment, processors
 from nanoforge.runners.placement import LOCAL
+from nanoforge.stop import Stop
 
 IMAGE_ONLY = ("train-gpu", "jetson")  # what they need beside Python packages is in their bases
 SHELL_ENVIRONMENTS = ("data", "train", *IMAGE_ONLY)
 
 
-def tensorboard(asked: Asked, port: int) -> None:
+def tensorboard(asked: StageOptions, port: int) -> None:
     """Serve the training's TensorBoard on loopback until Ctrl-C."""
     project = asked.project()
     events = _events(project)
@@ -51,7 +52,7 @@ def _events(project: Project) -> Path:
     return events
 
 
-def viewer(asked: Asked, port: int) -> None:
+def viewer(asked: StageOptions, port: int) -> None:
     """Serve the build folder (report, pictures, models) read-only on loopback until Ctrl-C."""
     project = asked.project()
     if not (project.build / "report").exists():
@@ -65,7 +66,7 @@ def _serve(
     project: Project, service: str, environment: str, inside: Mapping[str, str], command: Sequence[str], port: int
 ) -> None:
     """Run a server: in its service, or with the environment's own Python and ``command``."""
-    if project.places.place(service) == LOCAL:
+    if project.placement.place(service) == LOCAL:
         python = virtual_environments.ensure(environment, project.console, project.config.runner.python36)
         code = subprocess.run([str(python), *command]).returncode
         words = ""
@@ -78,7 +79,7 @@ def _serve(
 def _serve_in_container(
     project: Project, service: str, environment: str, inside: Mapping[str, str], port: int
 ) -> Tuple[int, str]:
-    engine = project.places.engine(project.places.place(service))
+    engine = project.placement.engine(project.placement.place(service))
     if not engine.shares_files:
         raise BadInput(f"{service} shows files of this machine, which {engine.name} does not see: use --runner local.")
     runner = DockerRunner(engine, environment, {}, project.console)
@@ -100,7 +101,7 @@ def _serve_in_container(
     return ended.code, " ".join(lines[-3:])
 
 
-def shell(environment: str, asked: Asked) -> int:
+def shell(environment: str, asked: StageOptions) -> int:
     """Open a shell in an environment as a stage would see it: its packages, code, limits, read-only inputs, no network.
 
     The current folder is the input ``here``; what is written to output and scratch is gone afterwards.
@@ -110,10 +111,10 @@ def shell(environment: str, asked: Asked) -> int:
     """
     if environment not in SHELL_ENVIRONMENTS:
         raise BadInput(f"{environment} is no environment; environments are {', '.join(SHELL_ENVIRONMENTS)}.")
-    places = asked.places()
-    if environment in IMAGE_ONLY and places.place("shell") == LOCAL:
+    placement = asked.placement()
+    if environment in IMAGE_ONLY and placement.place("shell") == LOCAL:
         raise BadInput(f"{environment} is an image only: use --runner docker, where a Docker engine answers.")
-    runner = places.runner("shell", environment)
+    runner = placement.runner("shell", environment)
     runner.prepare()
     with tempfile.TemporaryDirectory(prefix="nanoforge-shell-") as folder:
         for name in ("output", "scratch"):
@@ -123,7 +124,7 @@ def shell(environment: str, asked: Asked) -> int:
         return _shell_in_process(environment, Path(folder), asked)
 
 
-def _shell_in_process(environment: str, folder: Path, asked: Asked) -> int:
+def _shell_in_process(environment: str, folder: Path, asked: StageOptions) -> int:
     python = virtual_environments.ensure(environment, Console())
     cpus = processors(Limits(0, 0))
     variables = child_environment(cpus)

@@ -11,20 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from nanoforge.config.schema import FORMATS, Config, Convert
+from nanoforge.config.schema import FORMATS, Config, ConvertSection
 from nanoforge.config.template import toml_text
 from nanoforge.console import Console
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
-from nanoforge.pipeline.adhoc import Once, optional_inputs, run_once
+from nanoforge.pipeline.adhoc import AdhocStage, optional_inputs, run_adhoc
 from nanoforge.pipeline.build import build, metric_words
-from nanoforge.pipeline.plan import FRESH, RUNNING, Known, Status, plan, statuses
+from nanoforge.pipeline.plan import FRESH, RUNNING, Status, Statuses, plan, statuses
 from nanoforge.pipeline.project import Project, find_config
 from nanoforge.pipeline.stages import STAGES, TABLE
-from nanoforge.runners.placement import Places, Where
+from nanoforge.runners.placement import Placement, PlacementOverride
 
 
 @dataclass(frozen=True)
-class Asked:
+class StageOptions:
     """What the options that all stage commands have in common say; ``host`` is for the command's own stage."""
 
     config: str = ""
@@ -35,10 +35,10 @@ class Asked:
 
     def project(self, stage: str = "") -> Project:
         """The project that ``--config`` names, or that of the current folder."""
-        where = Where(self.runner, {stage: self.host} if self.host and stage else {})
+        where = PlacementOverride(self.runner, {stage: self.host} if self.host and stage else {})
         return Project(find_config(self.config), self.overrides, Console(), where)
 
-    def places(self) -> Places:
+    def placement(self) -> Placement:
         """Where a stage runs that belongs to no project.
 
         Raises:
@@ -46,14 +46,14 @@ class Asked:
         """
         if self.host:
             raise BadInput("--host is for stages of a project: leave it out together with --graph.")
-        return Places(Config(), Console(), Where(self.runner))
+        return Placement(Config(), Console(), PlacementOverride(self.runner))
 
-    def also(self, *overrides: str) -> Asked:
+    def also(self, *overrides: str) -> StageOptions:
         """The same, with more overrides."""
         return replace(self, overrides=[*self.overrides, *overrides])
 
 
-def run_stage(stage: str, asked: Asked) -> Optional[Path]:
+def run_stage(stage: str, asked: StageOptions) -> Optional[Path]:
     """Make a stage's artifact with all that it needs, or say what would run; returns its folder."""
     project = asked.project(stage)
     if asked.dry_run:
@@ -62,7 +62,7 @@ def run_stage(stage: str, asked: Asked) -> Optional[Path]:
     try:
         folder = build(project, stage).folder
     finally:
-        project.places.close()
+        project.placement.close()
     project.console.say(f"{stage}: {shown(project.build / stage)}")
     return folder
 
@@ -139,7 +139,7 @@ BLANK_RESULT: Dict[str, Any] = {
 }
 
 
-def audit_graph(graph: str, as_json: bool, asked: Asked) -> None:
+def audit_graph(graph: str, as_json: bool, asked: StageOptions) -> None:
     """Audit a frozen graph that belongs to no project.
 
     Raises:
@@ -154,7 +154,7 @@ def audit_graph(graph: str, as_json: bool, asked: Asked) -> None:
             print((out / "audit.txt").read_text(encoding="utf-8"), end="")
 
 
-def inspect_file(file: str, against: str, as_json: bool, asked: Asked) -> None:
+def inspect_file(file: str, against: str, as_json: bool, asked: StageOptions) -> None:
     """Print what a .uff, a frozen graph or an engine holds, and how it differs from another.
 
     Raises:
@@ -164,7 +164,9 @@ def inspect_file(file: str, against: str, as_json: bool, asked: Asked) -> None:
     with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
         out = Path(folder) / "inspect"
         inputs = optional_inputs(file=file, against=against)
-        run_once(Once("inspect", "train", "stages.convert.inspect", inputs, {}), Console(), out, asked.places())
+        run_adhoc(
+            AdhocStage("inspect", "train", "stages.convert.inspect", inputs, {}), Console(), out, asked.placement()
+        )
         found = _read_json(out / "inspect.json")
         if as_json:
             print_json(found)
@@ -176,7 +178,7 @@ def inspect_file(file: str, against: str, as_json: bool, asked: Asked) -> None:
         raise StageFailed(f"The two differ in {len(found['differences'])} places.")
 
 
-def run_uff(file: str, feeds: Sequence[str], output: str, fp16_decode: bool, asked: Asked) -> None:
+def run_uff(file: str, feeds: Sequence[str], output: str, fp16_decode: bool, asked: StageOptions) -> None:
     """Run a .uff by the reference engine; every output goes by its name into ``output``, an .npz that appears whole.
 
     Raises:
@@ -195,13 +197,13 @@ def run_uff(file: str, feeds: Sequence[str], output: str, fp16_decode: bool, ask
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".run-uff-", dir=path.parent) as folder:
         out = Path(folder) / "run"
-        work = Once("run-uff", "data", "stages.reference.run", optional_inputs(**inputs), parameters)
-        run_once(work, Console(), out, asked.places())
+        work = AdhocStage("run-uff", "data", "stages.reference.run", optional_inputs(**inputs), parameters)
+        run_adhoc(work, Console(), out, asked.placement())
         print((out / "outputs.txt").read_text(encoding="utf-8"), end="")
         os.replace(out / "outputs.npz", path)
 
 
-def convert_graph(inputs: Dict[str, str], to: str, out: str, as_json: bool, asked: Asked) -> None:
+def convert_graph(inputs: Dict[str, str], to: str, out: str, as_json: bool, asked: StageOptions) -> None:
     """Convert a frozen graph that belongs to no project.
 
     Raises:
@@ -213,7 +215,7 @@ def convert_graph(inputs: Dict[str, str], to: str, out: str, as_json: bool, aske
     if to and to not in FORMATS:
         raise BadInput(f"convert --to takes {' or '.join(FORMATS)}, not {to}.")
     folder = Path(out).expanduser().absolute()
-    parameters = {"to": to or Convert().to, "parity_pictures": Convert().parity_pictures}
+    parameters = {"to": to or ConvertSection().to, "parity_pictures": ConvertSection().parity_pictures}
     _run_on_graph("convert", optional_inputs(**inputs), parameters, folder, as_json, asked)
     result = _read_json(folder / "result.json")
     models = {name: str(folder / result[name]) for name in FORMATS if result[name]}
@@ -224,12 +226,12 @@ def convert_graph(inputs: Dict[str, str], to: str, out: str, as_json: bool, aske
 
 
 def _run_on_graph(
-    stage: str, inputs: Mapping[str, Path], parameters: Dict[str, Any], out: Path, as_json: bool, asked: Asked
+    stage: str, inputs: Mapping[str, Path], parameters: Dict[str, Any], out: Path, as_json: bool, asked: StageOptions
 ) -> None:
     """Run a stage once; with ``as_json``, a refusal is printed as JSON too."""
     row = STAGES[stage]
     try:
-        run_once(Once(stage, row.environment, row.module, inputs, parameters), Console(), out, asked.places())
+        run_adhoc(AdhocStage(stage, row.environment, row.module, inputs, parameters), Console(), out, asked.placement())
     except NanoforgeError as error:
         if as_json:
             print_json({**BLANK_RESULT, **error.metrics.get("result", {}), "error": str(error)})
@@ -241,14 +243,14 @@ def _read_json(path: Path) -> Dict[str, Any]:
     return value
 
 
-def audit_project(asked: Asked, as_json: bool) -> None:
+def audit_project(asked: StageOptions, as_json: bool) -> None:
     """Audit the project's own graph, made first if need be."""
     folder = run_stage("audit", asked)
     if folder:
         print((folder / ("audit.json" if as_json else "audit.txt")).read_text(encoding="utf-8"), end="")
 
 
-def detect(media: str, asked: Asked) -> None:
+def detect(media: str, asked: StageOptions) -> None:
     """Detect on the media that the user named, relative to where he is, or on the validation pictures."""
     path = Path(media).expanduser().absolute()
     if media and not path.exists():
@@ -256,17 +258,17 @@ def detect(media: str, asked: Asked) -> None:
     run_stage("detect", asked.also(f"detect.media={toml_text(str(path))}") if media else asked)
 
 
-def with_checkpoint(section: str, checkpoint: str, asked: Asked) -> Asked:
+def with_checkpoint(section: str, checkpoint: str, asked: StageOptions) -> StageOptions:
     """What `--checkpoint` adds."""
     return asked.also(f"{section}.checkpoint={toml_text(checkpoint)}") if checkpoint else asked
 
 
-def with_format(to: str, asked: Asked) -> Asked:
+def with_format(to: str, asked: StageOptions) -> StageOptions:
     """What `--to` adds."""
     return asked.also(f"convert.to={toml_text(to)}") if to else asked
 
 
-def with_nvidia(package: str, asked: Asked) -> Asked:
+def with_nvidia(package: str, asked: StageOptions) -> StageOptions:
     """What `--nvidia-uff` adds; the path is relative to where the user is."""
     path = Path(package).expanduser().absolute()
     if package and not path.exists():
@@ -274,7 +276,7 @@ def with_nvidia(package: str, asked: Asked) -> Asked:
     return asked.also(f"convert.nvidia_uff={toml_text(str(path))}") if package else asked
 
 
-def show_status(asked: Asked, as_json: bool) -> None:
+def show_status(asked: StageOptions, as_json: bool) -> None:
     """Print the status of every stage, as a table or as JSON."""
     project = asked.project()
     found = all_statuses(project)
@@ -293,7 +295,7 @@ def show_status(asked: Asked, as_json: bool) -> None:
         print(f"{status.stage.name:10} {status.state:8} {reason}{more}".rstrip())
 
 
-def preview_running(asked: Asked) -> Path:
+def preview_running(asked: StageOptions) -> Path:
     """Pictures from a training that has not ended; its checkpoints so far are read beside it.
 
     Raises:
@@ -302,7 +304,7 @@ def preview_running(asked: Asked) -> Path:
     if asked.host:
         raise BadInput("preview --running reads the checkpoints here, beside the training: leave out --host.")
     project = asked.project()
-    known: Known = {status.stage.name: status for status in plan(project, "train")}
+    known: Statuses = {status.stage.name: status for status in plan(project, "train")}
     if known["train"].recipe is None:
         raise StageFailed("There is no training with this configuration: its records are not made yet.")
     scratch = project.store.work_folder("train", known["train"].fingerprint) / "scratch"
@@ -316,11 +318,11 @@ def preview_running(asked: Asked) -> Path:
     out = project.build / "running-preview"
     shutil.rmtree(out, ignore_errors=True)
     inputs = {"records": records.folder, "train": scratch}
-    run_once(
-        Once("preview", row.environment, row.module, inputs, row.parameters(project.setting)),
+    run_adhoc(
+        AdhocStage("preview", row.environment, row.module, inputs, row.parameters(project.setting)),
         project.console,
         out,
-        project.places,
+        project.placement,
     )
     return out
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict
 
-from nanoforge.commands.stages import Asked, run_stage
+from nanoforge.commands.stages import StageOptions, run_stage
 from nanoforge.config.dataset import VocFolders, find_voc_folders
 from nanoforge.config.schema import FILE_NAME
 from nanoforge.config.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
@@ -17,7 +17,7 @@ from nanoforge.console import Console
 from nanoforge.containers.connection import answers
 from nanoforge.doctor import gpu
 from nanoforge.errors import BadInput
-from nanoforge.pipeline.adhoc import Once, run_once
+from nanoforge.pipeline.adhoc import AdhocStage, run_adhoc
 from nanoforge.pipeline.project import Project
 from nanoforge.store.store import Store
 
@@ -25,7 +25,7 @@ DEMO_FOLDER = "demo"
 DEMO_CONFIG = Path(__file__).with_name("demo.toml")
 
 
-def init(photos: str, folder: str, force: bool, asked: Asked) -> Path:
+def init(photos: str, folder: str, force: bool, asked: StageOptions) -> Path:
     """Write a commented detector.toml for a folder of photos into ``folder``; returns the file.
 
     Raises:
@@ -78,11 +78,11 @@ def _notes(on_gpu: bool) -> str:
     return f"A detector for the Jetson Nano, made by Nanoforge. Keys with a # stand at their defaults.\n{size}"
 
 
-def _survey(voc: VocFolders, console: Console, asked: Asked) -> Dict[str, Any]:
+def _survey(voc: VocFolders, console: Console, asked: StageOptions) -> Dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
         out = Path(folder) / "survey"
         inputs = {"photos": voc.photos, "annotations": voc.annotations}
-        run_once(Once("survey", "data", "stages.data.survey", inputs, {}), console, out, asked.places())
+        run_adhoc(AdhocStage("survey", "data", "stages.data.survey", inputs, {}), console, out, asked.placement())
         survey: Dict[str, Any] = json.loads((out / "survey.json").read_text(encoding="utf-8"))
     return survey
 
@@ -92,7 +92,7 @@ def _relative(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder)) if folder in path.parents else str(path)
 
 
-def demo(asked: Asked) -> None:
+def demo(asked: StageOptions) -> None:
     """Run the whole chain on pictures that the project renders itself, in ``demo/`` of the current folder."""
     folder = Path.cwd() / DEMO_FOLDER
     config = folder / FILE_NAME

@@ -11,7 +11,7 @@ from typing import Optional
 
 import pooch
 
-from nanoforge.config.schema import Model
+from nanoforge.config.schema import ModelSection
 from nanoforge.errors import BadInput, EnvironmentNotReady
 from nanoforge.files.paths import cache_folder
 
@@ -44,7 +44,7 @@ class StartCheckpoint:
     archive: Optional[Archive] = None
 
 
-def resolve(model: Model, project: Path) -> Optional[StartCheckpoint]:
+def resolve(model: ModelSection, project: Path) -> Optional[StartCheckpoint]:
     """The checkpoint that ``model.checkpoint`` names; nothing is downloaded yet. None: random weights.
 
     Raises:

@@ -14,7 +14,7 @@ from docker.errors import DockerException
 
 from nanoforge.containers.error_messages import engine_error, is_loss
 from nanoforge.containers.tunnel import Tunnel
-from nanoforge.errors import EngineLost, EnvironmentNotReady
+from nanoforge.errors import DaemonLost, EnvironmentNotReady
 
 # Calls may pause this long where a disk or a link is slow.
 PATIENCE_S = 300
@@ -31,7 +31,7 @@ class Image(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Facts:
+class DaemonFacts:
     """What an engine says of itself; memory in bytes, time as ISO 8601."""
 
     version: str
@@ -46,7 +46,7 @@ class Facts:
     system: str
 
 
-class Engine:
+class Daemon:
     """One engine.
 
     Attributes:
@@ -69,10 +69,10 @@ class Engine:
         if self._tunnel:
             self._tunnel.close()
 
-    def facts(self) -> Facts:
+    def facts(self) -> DaemonFacts:
         with self.speaking("asking what it can do"):
             info = self.api.info()
-        return Facts(
+        return DaemonFacts(
             version=info.get("ServerVersion", "unknown"),
             architecture=info.get("Architecture", "unknown"),
             cpus=int(info.get("NCPU", 1)),
@@ -107,7 +107,7 @@ class Engine:
             yield
         except (DockerException, requests.RequestException, OSError) as error:
             if is_loss(error):
-                raise EngineLost(self.loss(doing)) from error
+                raise DaemonLost(self.loss(doing)) from error
             if isinstance(error, OSError) and not isinstance(error, (DockerException, requests.RequestException)):
                 raise
             raise EnvironmentNotReady(engine_error(self.name, doing, error)) from error
@@ -125,7 +125,7 @@ class Engine:
         )
 
 
-def connect(host: str = "", url: str = "") -> Engine:
+def connect(host: str = "", url: str = "") -> Daemon:
     """Connect to the host of that name at ``url``, or without one to the engine that Docker's own tools would use.
 
     Raises:
@@ -143,10 +143,10 @@ def connect(host: str = "", url: str = "") -> Engine:
         if tunnel:
             tunnel.close()
         raise EnvironmentNotReady(_unreachable(name, address, error)) from None
-    return Engine(api, name, reached, tunnel)
+    return Daemon(api, name, reached, tunnel)
 
 
-def answers() -> Optional[Engine]:
+def answers() -> Optional[Daemon]:
     """The usual engine where one answers, or None."""
     try:
         return connect()
@@ -189,6 +189,6 @@ def _unreachable(name: str, address: str, error: Exception) -> str:
     )
 
 
-def environment_of(engine: Engine) -> Mapping[str, str]:
+def environment_of(engine: Daemon) -> Mapping[str, str]:
     """The variables that make Docker's own command-line tools speak to this engine."""
     return {**os.environ, "DOCKER_HOST": engine.address}

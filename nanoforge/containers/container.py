@@ -14,9 +14,9 @@ from docker.utils.ports import build_port_bindings
 from docker.utils.socket import frames_iter
 
 from nanoforge.containers.compose import Service
-from nanoforge.containers.connection import Engine
-from nanoforge.errors import EngineLost, Interrupted, NanoforgeError
-from nanoforge.runners.contract import Stop
+from nanoforge.containers.connection import Daemon
+from nanoforge.errors import DaemonLost, Interrupted, NanoforgeError
+from nanoforge.stop import Stop
 
 LABEL = "nanoforge"
 # An SD card takes its time to remove a container's files.
@@ -63,7 +63,7 @@ class Exit(NamedTuple):
     out_of_memory: bool
 
 
-def create(engine: Engine, container: Container) -> str:
+def create(engine: Daemon, container: Container) -> str:
     """Create the container without starting it; returns its id."""
     service = container.service
     devices = [
@@ -110,7 +110,7 @@ def _container_port(port: str) -> int:
     return int(port.rsplit(":", 1)[-1])
 
 
-def run(engine: Engine, container: Container, on_line: Callable[[str], None], stop: Stop, doing: str) -> Exit:
+def run(engine: Daemon, container: Container, on_line: Callable[[str], None], stop: Stop, doing: str) -> Exit:
     """Run the container to its end.
 
     Args:
@@ -152,23 +152,23 @@ def _lines(frames: Iterator[Any]) -> Iterator[str]:
             yield rest.decode("utf-8", "replace")
 
 
-def _ending(engine: Engine, identity: str, doing: str) -> Exit:
+def _ending(engine: Daemon, identity: str, doing: str) -> Exit:
     """How a container ended that removes itself: the engine's newest events tell, once it is gone."""
     deadline = time.monotonic() + REMOVAL_S
     while _exists(engine, identity):
         if time.monotonic() > deadline:
             # Its output has ended but it has not: the engine was restarted under it.
-            raise EngineLost(engine.loss(doing))
+            raise DaemonLost(engine.loss(doing))
         time.sleep(0.01)
     # Up to the engine's own now: a later time would make it wait for what may still come.
     events = engine.api.events(since="1", until=_engine_now(engine), filters={"container": identity}, decode=True)
     seen = {event["Action"]: event["Actor"]["Attributes"] for event in events}
     if "die" not in seen:
-        raise EngineLost(engine.loss(doing))
+        raise DaemonLost(engine.loss(doing))
     return Exit(int(seen["die"]["exitCode"]), "oom" in seen)
 
 
-def _engine_now(engine: Engine) -> str:
+def _engine_now(engine: Daemon) -> str:
     """The engine's clock, as seconds since 1970 with nanoseconds."""
     time_text = engine.facts().time
     fraction = re.search(r"\.(\d+)", time_text)
@@ -181,7 +181,7 @@ def seconds_of(time_text: str) -> float:
     return datetime.fromisoformat(time_text[:19] + (offset.group() if offset else "+00:00")).timestamp()
 
 
-def _exists(engine: Engine, identity: str) -> bool:
+def _exists(engine: Daemon, identity: str) -> bool:
     try:
         engine.api.inspect_container(identity)
     except docker.errors.NotFound:
@@ -189,7 +189,7 @@ def _exists(engine: Engine, identity: str) -> bool:
     return True
 
 
-def end(engine: Engine, identity: str, grace: int) -> None:
+def end(engine: Daemon, identity: str, grace: int) -> None:
     """End a container: politely first, then for good. One that is gone already is fine."""
     try:
         with engine.speaking("ending a container"):
@@ -199,7 +199,7 @@ def end(engine: Engine, identity: str, grace: int) -> None:
         return
 
 
-def remove(engine: Engine, identity: str) -> None:
+def remove(engine: Daemon, identity: str) -> None:
     """Remove a container, running or not, if it is still there."""
     try:
         engine.api.remove_container(identity, force=True)
@@ -208,7 +208,7 @@ def remove(engine: Engine, identity: str) -> None:
         return
 
 
-def sweep(engine: Engine, labels: Mapping[str, str]) -> List[str]:
+def sweep(engine: Daemon, labels: Mapping[str, str]) -> List[str]:
     """Remove every container with these labels, as a crash may have left them; returns their ids."""
     with engine.speaking("looking for left-over containers"):
         wanted = [f"{name}={value}" for name, value in labels.items()]

@@ -20,13 +20,13 @@ from nanoforge import __version__
 from nanoforge.console import Console
 from nanoforge.containers import compose
 from nanoforge.containers.compose import Service
-from nanoforge.containers.connection import Engine, Image
+from nanoforge.containers.connection import Daemon, Image
 from nanoforge.containers.container import Container, run
 from nanoforge.containers.error_messages import meaning_of
 from nanoforge.errors import BadInput, EnvironmentNotReady
 from nanoforge.files.digests import sha256_file
 from nanoforge.files.paths import HOME, cache_folder
-from nanoforge.runners.contract import Stop
+from nanoforge.stop import Stop
 
 RECIPE = "nanoforge.recipe"
 PACKAGES = "nanoforge.packages"
@@ -44,7 +44,7 @@ class State(NamedTuple):
     why: str
 
 
-def state(engine: Engine, service: Service) -> State:
+def state(engine: Daemon, service: Service) -> State:
     """What is known of the image of a service."""
     image = engine.image(service.image)
     if image is None:
@@ -65,7 +65,7 @@ def _files(service: Service) -> Dict[str, str]:
     return {str(path.relative_to(HOME)): sha256_file(path) for path in compose.image_files(service.build)}
 
 
-def ensure(engine: Engine, name: str, service: Service, console: Console) -> Image:
+def ensure(engine: Daemon, name: str, service: Service, console: Console) -> Image:
     """The image of service ``name``, built if it is missing or old.
 
     Raises:
@@ -84,7 +84,7 @@ def ensure(engine: Engine, name: str, service: Service, console: Console) -> Ima
         return build(engine, name, service, console)
 
 
-def build(engine: Engine, name: str, service: Service, console: Console) -> Image:
+def build(engine: Daemon, name: str, service: Service, console: Console) -> Image:
     """Build the image; layers that are there already are used."""
     empty = [key for key, value in service.build.args.items() if key.endswith("_IMAGE") and not value]
     if empty:
@@ -171,7 +171,7 @@ def pins(lock: Path, python: str) -> Dict[str, str]:
     return found
 
 
-def health(engine: Engine, service: Service, image: Image) -> Dict[str, Any]:
+def health(engine: Daemon, service: Service, image: Image) -> Dict[str, Any]:
     """What the image's own health check says of it: ``python``, ``machine``, ``modules``, ``packages``.
 
     No check needs a GPU, and images are also made where there is none.
@@ -191,7 +191,7 @@ def health(engine: Engine, service: Service, image: Image) -> Dict[str, Any]:
     return found
 
 
-def packages(engine: Engine, service: Service, image: Image) -> Dict[str, str]:
+def packages(engine: Daemon, service: Service, image: Image) -> Dict[str, str]:
     """Python's version and every package in the image; asked once, then remembered by the image's id."""
     memory = cache_folder() / "images" / f"{image.id.split(':')[-1]}.json"
     if not memory.is_file():
@@ -203,20 +203,20 @@ def packages(engine: Engine, service: Service, image: Image) -> Dict[str, str]:
     return {"platform": f"Linux {found['machine']}", "python": found["python"], **found["packages"]}
 
 
-def keep_tag(engine: Engine, name: str, digest: str) -> None:
+def keep_tag(engine: Daemon, name: str, digest: str) -> None:
     """Give a base that was fetched by its digest its tag again, under which it can be saved."""
     with engine.speaking(f"looking for {name}"):
         if digest and engine.image(name) is None and engine.image(f"{name}@{digest}"):
             engine.api.tag(f"{name}@{digest}", *name.rsplit(":", 1))
 
 
-def save(engine: Engine, names: Iterable[str], folder: Path, console: Console) -> List[Path]:
+def save(engine: Daemon, names: Iterable[str], folder: Path, console: Console) -> List[Path]:
     """Write each image to ``folder/<name>.tar.gz``, for machines without a registry; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     return [_save_one(engine, name, folder, console) for name in names]
 
 
-def _save_one(engine: Engine, name: str, folder: Path, console: Console) -> Path:
+def _save_one(engine: Daemon, name: str, folder: Path, console: Console) -> Path:
     image = engine.image(name)
     if image is None:
         raise BadInput(f"There is no image {name} to save: build it with `images`.")
@@ -233,7 +233,7 @@ def _save_one(engine: Engine, name: str, folder: Path, console: Console) -> Path
     return target
 
 
-def load(engine: Engine, source: Path, console: Console) -> List[str]:
+def load(engine: Daemon, source: Path, console: Console) -> List[str]:
     """Load an archive, or every archive in a folder; returns what the engine says was loaded."""
     files = sorted(source.glob("*.tar.gz")) if source.is_dir() else [source]
     if not files or not all(file.is_file() for file in files):
@@ -248,7 +248,7 @@ def load(engine: Engine, source: Path, console: Console) -> List[str]:
     return said
 
 
-def registry_digest(engine: Engine, name: str) -> str:
+def registry_digest(engine: Daemon, name: str) -> str:
     """The digest (`sha256:…`) that the registry has for an image's tag now."""
     with engine.speaking(f"asking the registry for {name}"):
         try:

@@ -16,11 +16,12 @@ from typing import IO, Callable, Dict, Iterable, Iterator, List, Mapping, NamedT
 
 import docker
 
-from nanoforge.containers.connection import Engine
+from nanoforge.containers.connection import Daemon
 from nanoforge.containers.container import LABEL, Container, run
 from nanoforge.errors import EnvironmentNotReady, StageFailed
-from nanoforge.files.digests import CHUNK, Selection, sha256_file, walk
-from nanoforge.runners.contract import Stop
+from nanoforge.files.digests import CHUNK, sha256_file
+from nanoforge.files.selection import Selection, walk
+from nanoforge.stop import Stop
 
 MARK = ".nanoforge-complete"
 LISTING = "/opt/nanoforge/listing.py"
@@ -51,7 +52,7 @@ class Content(NamedTuple):
         return {stat.path: folder / stat.path for stat in walk(self.path, self.selection)}
 
 
-def ensure(engine: Engine, name: str, labels: Mapping[str, str]) -> bool:
+def ensure(engine: Daemon, name: str, labels: Mapping[str, str]) -> bool:
     """Make the volume if it is not there; returns whether it is new."""
     if exists(engine, name):
         return False
@@ -60,7 +61,7 @@ def ensure(engine: Engine, name: str, labels: Mapping[str, str]) -> bool:
     return True
 
 
-def exists(engine: Engine, name: str) -> bool:
+def exists(engine: Daemon, name: str) -> bool:
     """Whether there is such a volume."""
     with engine.speaking("looking for a volume"):
         try:
@@ -70,7 +71,7 @@ def exists(engine: Engine, name: str) -> bool:
     return True
 
 
-def discard(engine: Engine, name: str) -> None:
+def discard(engine: Daemon, name: str) -> None:
     """Remove the volume if it is there and no container uses it."""
     with engine.speaking("removing a volume"):
         try:
@@ -82,7 +83,7 @@ def discard(engine: Engine, name: str) -> None:
                 raise
 
 
-def having(engine: Engine, labels: Mapping[str, str]) -> List[str]:
+def having(engine: Daemon, labels: Mapping[str, str]) -> List[str]:
     """The names of the volumes with these labels."""
     with engine.speaking("looking for volumes"):
         wanted = [f"{name}={value}" for name, value in labels.items()]
@@ -90,12 +91,12 @@ def having(engine: Engine, labels: Mapping[str, str]) -> List[str]:
     return [str(volume["Name"]) for volume in found or []]
 
 
-def marked(engine: Engine, carrier: str, target: str) -> bool:
+def marked(engine: Daemon, carrier: str, target: str) -> bool:
     """Whether the volume at ``target`` of the carrier (a container that is not started) bears its mark."""
     return read(engine, carrier, f"{target}/{MARK}") is not None
 
 
-def read(engine: Engine, carrier: str, path: str) -> Optional[bytes]:
+def read(engine: Daemon, carrier: str, path: str) -> Optional[bytes]:
     """A small file at the far end, or None."""
     with engine.speaking(f"reading {path}"):
         try:
@@ -107,7 +108,7 @@ def read(engine: Engine, carrier: str, path: str) -> Optional[bytes]:
             return stream.read() if stream else None
 
 
-def write(engine: Engine, carrier: str, folder: str, files: Mapping[str, bytes], owner: int) -> None:
+def write(engine: Daemon, carrier: str, folder: str, files: Mapping[str, bytes], owner: int) -> None:
     """Write small files into a folder at the far end."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -118,7 +119,7 @@ def write(engine: Engine, carrier: str, folder: str, files: Mapping[str, bytes],
 
 
 def send(
-    engine: Engine,
+    engine: Daemon,
     carrier: str,
     target: str,
     content: Content,
@@ -147,7 +148,7 @@ def send(
 
 
 def _send_batch(
-    engine: Engine, carrier: str, target: str, files: Mapping[str, Path], owner: int, on_sent: Sent
+    engine: Daemon, carrier: str, target: str, files: Mapping[str, Path], owner: int, on_sent: Sent
 ) -> Dict[str, FarFile]:
     tar = _TarStream(files, owner, on_sent)
     with engine.speaking(f"sending to {target}"):
@@ -189,7 +190,7 @@ def _entry(name: str, size: int, owner: int) -> tarfile.TarInfo:
     return entry
 
 
-def listing(engine: Engine, container: Container, folders: Iterable[str]) -> Dict[str, Dict[str, FarFile]]:
+def listing(engine: Daemon, container: Container, folders: Iterable[str]) -> Dict[str, Dict[str, FarFile]]:
     """The files below each of the folders, hashed at the far end in a container like ``container``."""
     found: Dict[str, Dict[str, FarFile]] = {folder: {} for folder in folders}
     lines: List[str] = []
@@ -220,7 +221,7 @@ def check(what: str, expected: Mapping[str, FarFile], found: Mapping[str, FarFil
             )
 
 
-def fetch(engine: Engine, carrier: str, folder: str, into: Path, expected: Mapping[str, FarFile], on_got: Sent) -> None:
+def fetch(engine: Daemon, carrier: str, folder: str, into: Path, expected: Mapping[str, FarFile], on_got: Sent) -> None:
     """Fetch the files below ``folder`` at the far end into the empty folder ``into``.
 
     Raises:
@@ -228,7 +229,7 @@ def fetch(engine: Engine, carrier: str, folder: str, into: Path, expected: Mappi
     """
     with engine.speaking(f"fetching {folder}"):
         chunks, _ = engine.api.get_archive(carrier, f"{folder}/.", chunk_size=CHUNK)
-        with tarfile.open(fileobj=_Reader(chunks), mode="r|", bufsize=CHUNK) as archive:
+        with tarfile.open(fileobj=_ChunkStream(chunks), mode="r|", bufsize=CHUNK) as archive:
             got = dict(_unpacked(archive, into, on_got))
     check(folder, expected, got)
 
@@ -259,7 +260,7 @@ def _copy(source: IO[bytes], target: IO[bytes], on_got: Sent) -> str:
     return hasher.hexdigest()
 
 
-class _Reader(io.RawIOBase):
+class _ChunkStream(io.RawIOBase):
     """An iterator of chunks as a stream that can be read."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:

@@ -21,27 +21,27 @@ from nanoforge.runners import virtual_environments
 TESTS = HOME / "tests"
 
 
-class Room(NamedTuple):
+class Suite(NamedTuple):
     """A folder of tests and the environment whose Python runs them."""
 
     name: str
     environment: str
 
 
-ROOMS = (
-    Room("host", "host"),
-    Room("data", "data"),
-    Room("report", "data"),
-    Room("detect", "data"),
-    Room("detect", "train"),
-    Room("reference", "data"),
-    Room("reference", "train"),
-    Room("train", "train"),
-    Room("convert", "train"),
-    Room("matrix", "host"),
-    Room("chain", "host"),
-    Room("browser", "host"),
-    Room("containers", "host"),
+SUITES = (
+    Suite("host", "host"),
+    Suite("data", "data"),
+    Suite("report", "data"),
+    Suite("detect", "data"),
+    Suite("detect", "train"),
+    Suite("reference", "data"),
+    Suite("reference", "train"),
+    Suite("train", "train"),
+    Suite("convert", "train"),
+    Suite("matrix", "host"),
+    Suite("chain", "host"),
+    Suite("browser", "host"),
+    Suite("containers", "host"),
 )
 # Rooms that only `--all` runs: they need more than a Python (a browser, four more TensorFlows), or take long.
 ENGINE_ROOM = "containers"
@@ -56,11 +56,11 @@ def test(room: str, everything: bool) -> None:
     Raises:
         StageFailed: naming the rooms whose tests failed.
     """
-    if room and room not in {known.name for known in ROOMS}:
-        raise BadInput(f"{room} is no room of tests; rooms are {', '.join(known.name for known in ROOMS)}.")
+    if room and room not in {known.name for known in SUITES}:
+        raise BadInput(f"{room} is no room of tests; rooms are {', '.join(known.name for known in SUITES)}.")
     console = Console()
     chosen = [
-        known for known in ROOMS if known.name == room or (not room and (everything or known.name not in SLOW_ROOMS))
+        known for known in SUITES if known.name == room or (not room and (everything or known.name not in SLOW_ROOMS))
     ]
     if any(known.name == ENGINE_ROOM for known in chosen) and not answers():
         raise EnvironmentNotReady(
@@ -108,8 +108,8 @@ def _checks_that_fail(host: Interpreter) -> List[str]:
 
 
 def _one_by_one(
-    rooms: Sequence[Room], interpreters: Mapping[str, Interpreter], everything: bool, console: Console
-) -> List[Room]:
+    rooms: Sequence[Suite], interpreters: Mapping[str, Interpreter], everything: bool, console: Console
+) -> List[Suite]:
     """Run rooms, and return those whose tests failed."""
     failed = []
     for room in rooms:
@@ -120,8 +120,8 @@ def _one_by_one(
 
 
 def _beside_each_other(
-    rooms: Sequence[Room], interpreters: Mapping[str, Interpreter], everything: bool, console: Console
-) -> List[Room]:
+    rooms: Sequence[Suite], interpreters: Mapping[str, Interpreter], everything: bool, console: Console
+) -> List[Suite]:
     """:func:`_one_by_one`, but as many at a time as there are processors; each is shown when it has ended."""
     console.say(f"tests/{', tests/'.join(room.name for room in rooms)} beside each other, for some minutes")
     failed = []
@@ -140,7 +140,7 @@ def _captured(command: Dict[str, Any]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **command)
 
 
-def _pytest(room: Room, interpreters: Mapping[str, Interpreter], everything: bool) -> Dict[str, Any]:
+def _pytest(room: Suite, interpreters: Mapping[str, Interpreter], everything: bool) -> Dict[str, Any]:
     """What subprocess.run is to be told."""
     # Tests of one room may need another room's Python, such as train's for records that data made.
     others = {f"NANOFORGE_{name.upper()}_PYTHON": str(found.python) for name, found in interpreters.items()}

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Iterator, List, Sequence
 
 from nanoforge.containers import compose, images
-from nanoforge.containers.connection import Engine, Facts
+from nanoforge.containers.connection import Daemon, DaemonFacts
 from nanoforge.containers.container import Container, run, seconds_of
-from nanoforge.doctor.finding import ERROR, NOTE, OK, WARNING, Finding
+from nanoforge.doctor.finding import ERROR, NOTE, OK, WARNING, MachineFinding
 from nanoforge.errors import NanoforgeError
-from nanoforge.runners.contract import Stop
 from nanoforge.runners.docker import ARCHITECTURES, maps_users
 from nanoforge.runners.placement import base_variables
+from nanoforge.stop import Stop
 
 USUAL = ("data", "train")
 DISK_NEEDED_GIB = 6
@@ -26,11 +26,11 @@ CLOCK_S = 60
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 
-def findings(engine: Engine, services: Sequence[str], l4t: str = "") -> Iterator[Finding]:
+def findings(engine: Daemon, services: Sequence[str], l4t: str = "") -> Iterator[MachineFinding]:
     """Everything about one engine, for the services that are to run there."""
     facts = engine.facts()
     place = "here" if engine.shares_files else "elsewhere, so that files are sent to it"
-    yield Finding("engine", OK, f"Docker {facts.version}, {facts.system} {facts.architecture}, {place}", "")
+    yield MachineFinding("engine", OK, f"Docker {facts.version}, {facts.system} {facts.architecture}, {place}", "")
     yield from (_confinement(facts), _storage(facts), _clock(facts))
     yield _memory(facts, services)
     yield _disk(engine, facts, services, l4t)
@@ -40,60 +40,60 @@ def findings(engine: Engine, services: Sequence[str], l4t: str = "") -> Iterator
         yield _runtime(facts, compose.service("jetson", ANY_BASE).runtime)
 
 
-def _confinement(facts: Facts) -> Finding:
+def _confinement(facts: DaemonFacts) -> MachineFinding:
     mapping = maps_users(facts)
     if mapping:
-        return Finding(
+        return MachineFinding(
             "users",
             ERROR,
             f"the engine maps user ids ({mapping}), so files of containers would not be yours",
             "use an engine without it, or --runner local",
         )
-    return Finding("users", OK, "containers run without privileges, and their files are yours", "")
+    return MachineFinding("users", OK, "containers run without privileges, and their files are yours", "")
 
 
-def _storage(facts: Facts) -> Finding:
+def _storage(facts: DaemonFacts) -> MachineFinding:
     if facts.storage_driver == "vfs":
-        return Finding("storage", WARNING, "vfs copies every layer", "configure Docker for overlay2")
-    return Finding("storage", OK, facts.storage_driver, "")
+        return MachineFinding("storage", WARNING, "vfs copies every layer", "configure Docker for overlay2")
+    return MachineFinding("storage", OK, facts.storage_driver, "")
 
 
-def _clock(facts: Facts) -> Finding:
+def _clock(facts: DaemonFacts) -> MachineFinding:
     apart = abs(seconds_of(facts.time) - time.time())
     if apart > CLOCK_S:
-        return Finding(
+        return MachineFinding(
             "clock", WARNING, f"the engine's clock is {apart:.0f} s off", "set it there: timedatectl set-ntp true"
         )
-    return Finding("clock", OK, "as here", "")
+    return MachineFinding("clock", OK, "as here", "")
 
 
-def _memory(facts: Facts, services: Sequence[str]) -> Finding:
+def _memory(facts: DaemonFacts, services: Sequence[str]) -> MachineFinding:
     total = facts.memory / 2**30
     if total < 3:
-        return Finding("engine mem", WARNING, f"{total:.1f} GiB", "lower train.batch_size")
+        return MachineFinding("engine mem", WARNING, f"{total:.1f} GiB", "lower train.batch_size")
     limits = ", ".join(f"{name} {compose.service(name, ANY_BASE).memory >> 30} GiB" for name in services)
-    return Finding("engine mem", OK, f"{total:.1f} GiB; a stage may take: {limits}", "")
+    return MachineFinding("engine mem", OK, f"{total:.1f} GiB; a stage may take: {limits}", "")
 
 
-def _disk(engine: Engine, facts: Facts, services: Sequence[str], l4t: str) -> Finding:
+def _disk(engine: Daemon, facts: DaemonFacts, services: Sequence[str], l4t: str) -> MachineFinding:
     try:
         free = _free_here(facts) if engine.shares_files else _free_there(engine, services[0], l4t)
     except (NanoforgeError, OSError, ValueError):
         remedy = f"./run images --environments {services[0]}"
-        return Finding("engine disk", NOTE, "cannot be seen until an image is there", remedy)
+        return MachineFinding("engine disk", NOTE, "cannot be seen until an image is there", remedy)
     enough = free / 2**30 >= DISK_NEEDED_GIB
     remedy = "" if enough else "docker system df shows what uses it; ./run gc removes old artifacts"
-    return Finding("engine disk", OK if enough else WARNING, f"{free / 2**30:.1f} GiB free", remedy)
+    return MachineFinding("engine disk", OK if enough else WARNING, f"{free / 2**30:.1f} GiB free", remedy)
 
 
-def _free_here(facts: Facts) -> int:
+def _free_here(facts: DaemonFacts) -> int:
     folder = Path(facts.root)
     while not os.access(folder, os.X_OK):
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
 
-def _free_there(engine: Engine, name: str, l4t: str) -> int:
+def _free_there(engine: Daemon, name: str, l4t: str) -> int:
     """Free bytes of the disk that holds the engine's containers, as one of them sees it."""
     service = compose.service(name, base_variables(name, l4t))
     lines: List[str] = []
@@ -102,26 +102,28 @@ def _free_there(engine: Engine, name: str, l4t: str) -> int:
     return int(lines[-1])
 
 
-def _image(engine: Engine, name: str, l4t: str) -> Finding:
+def _image(engine: Daemon, name: str, l4t: str) -> MachineFinding:
     try:
         service = compose.service(name, base_variables(name, l4t))
         state = images.state(engine, service)
     except NanoforgeError as error:
-        return Finding(f"image {name}", ERROR, "it is not known which one", str(error))
+        return MachineFinding(f"image {name}", ERROR, "it is not known which one", str(error))
     if state.why or state.image is None:
-        return Finding(f"image {name}", NOTE, state.why, "the first stage that needs it builds it, or ./run images")
+        return MachineFinding(
+            f"image {name}", NOTE, state.why, "the first stage that needs it builds it, or ./run images"
+        )
     own = ARCHITECTURES.get(engine.facts().architecture, "")
     advice = "build it on a machine of that kind, unless this is a trial"
     if own and state.image.architecture != own:
         message = f"it is for {state.image.architecture}, the machine is {own}: emulated, slow"
-        return Finding(f"image {name}", WARNING, message, advice)
-    return Finding(f"image {name}", OK, f"built from what is in docker/, {state.image.size >> 20} MiB", "")
+        return MachineFinding(f"image {name}", WARNING, message, advice)
+    return MachineFinding(f"image {name}", OK, f"built from what is in docker/, {state.image.size >> 20} MiB", "")
 
 
-def _runtime(facts: Facts, runtime: str) -> Finding:
+def _runtime(facts: DaemonFacts, runtime: str) -> MachineFinding:
     if runtime in facts.runtimes:
-        return Finding("runtime", OK, runtime, "")
-    return Finding(
+        return MachineFinding("runtime", OK, runtime, "")
+    return MachineFinding(
         "runtime",
         ERROR,
         f"the engine has no runtime {runtime}, which puts TensorRT into its containers",
@@ -129,17 +131,17 @@ def _runtime(facts: Facts, runtime: str) -> Finding:
     )
 
 
-def emulation() -> Finding:
+def emulation() -> MachineFinding:
     """Whether this machine can run containers of the Nano's processor."""
     if platform.machine() == "aarch64":
-        return Finding("arm64", OK, "native", "")
+        return MachineFinding("arm64", OK, "native", "")
     entry = BINFMT / "qemu-aarch64"
     if not entry.is_file():
-        return Finding("arm64", NOTE, "cannot be emulated here; only needed to try jetson images on a PC", "")
+        return MachineFinding("arm64", NOTE, "cannot be emulated here; only needed to try jetson images on a PC", "")
     text = entry.read_text(encoding="utf-8")
     flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
     if not text.startswith("enabled") or "F" not in flags:
-        return Finding(
+        return MachineFinding(
             "arm64", WARNING, "emulation is registered so that containers cannot use it", "apt install qemu-user-static"
         )
-    return Finding("arm64", OK, "emulated by qemu (many times slower)", "")
+    return MachineFinding("arm64", OK, "emulated by qemu (many times slower)", "")

@@ -10,7 +10,7 @@ OK, NOTE, WARNING, ERROR = "ok", "note", "warning", "error"
 EXIT_CODES = {OK: 0, NOTE: 0, WARNING: 1, ERROR: EnvironmentNotReady.exit_code}
 
 
-class Finding(NamedTuple):
+class MachineFinding(NamedTuple):
     """One thing that was checked; ``remedy`` is empty where nothing is to do."""
 
     name: str

@@ -6,8 +6,8 @@ import shutil
 import subprocess
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
-from nanoforge.containers.connection import Facts
-from nanoforge.doctor.finding import NOTE, OK, WARNING, Finding
+from nanoforge.containers.connection import DaemonFacts
+from nanoforge.doctor.finding import NOTE, OK, WARNING, MachineFinding
 
 # CUDA 9.0 knows devices up to Volta; TensorFlow 1.12's wheel holds code from Kepler's 3.5 on. Newer ones need CUDA 10.
 LOWEST, HIGHEST = (3, 5), (7, 0)
@@ -46,37 +46,39 @@ def _parsed(line: str) -> Optional[Gpu]:
         return None
 
 
-def findings(facts: Optional[Facts]) -> Iterator[Finding]:
+def findings(facts: Optional[DaemonFacts]) -> Iterator[MachineFinding]:
     """What doctor says of the GPUs; ``facts`` are the engine's, where one answers."""
     found = gpus()
     if not found:
-        yield Finding("gpu", NOTE, "no NVIDIA GPU; training runs on the processor", "")
+        yield MachineFinding("gpu", NOTE, "no NVIDIA GPU; training runs on the processor", "")
     for gpu in found:
         yield _finding(gpu)
     if any(gpu.usable for gpu in found):
         yield _runtime(facts)
 
 
-def _finding(gpu: Gpu) -> Finding:
+def _finding(gpu: Gpu) -> MachineFinding:
     version = ".".join(map(str, gpu.capability))
     message = f"{gpu.name}, compute capability {version}, {gpu.memory_mib} MiB"
     if gpu.usable:
-        return Finding("gpu", OK, message, "")
+        return MachineFinding("gpu", OK, message, "")
     if gpu.capability > HIGHEST:
-        return Finding(
+        return MachineFinding(
             "gpu",
             WARNING,
             f"{message}: CUDA 9.0 cannot drive it, it ends at 7.0 (Volta)",
             "train on the processor (runner.gpu = false), or on a machine with a GPU from Kepler 3.5 to Volta 7.0;"
             " a newer TensorFlow is no way out, since UFF cannot read its graphs",
         )
-    return Finding("gpu", WARNING, f"{message}: TensorFlow 1.12 needs at least 3.5", "train on the processor")
+    return MachineFinding("gpu", WARNING, f"{message}: TensorFlow 1.12 needs at least 3.5", "train on the processor")
 
 
-def _runtime(facts: Optional[Facts]) -> Finding:
+def _runtime(facts: Optional[DaemonFacts]) -> MachineFinding:
     if facts and "nvidia" in facts.runtimes:
-        return Finding("gpu runtime", OK, "the engine can give it to containers", "train on it with runner.gpu = true")
-    return Finding(
+        return MachineFinding(
+            "gpu runtime", OK, "the engine can give it to containers", "train on it with runner.gpu = true"
+        )
+    return MachineFinding(
         "gpu runtime",
         WARNING,
         "no container can use the GPU",

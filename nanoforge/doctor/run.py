@@ -11,10 +11,10 @@ import psutil
 from invoke.exceptions import Exit
 
 from nanoforge.commands.stages import print_json
-from nanoforge.config.schema import load
-from nanoforge.containers.connection import Engine, connect
+from nanoforge.config.reader import load
+from nanoforge.containers.connection import Daemon, connect
 from nanoforge.doctor import docker, gpu
-from nanoforge.doctor.finding import ERROR, EXIT_CODES, NOTE, OK, WARNING, Finding
+from nanoforge.doctor.finding import ERROR, EXIT_CODES, NOTE, OK, WARNING, MachineFinding
 from nanoforge.errors import BadInput, EnvironmentNotReady
 from nanoforge.files.paths import cache_folder
 from nanoforge.pipeline.project import find_config
@@ -38,21 +38,21 @@ def run(as_json: bool, host: str, config: str) -> None:
         raise Exit(code=code)
 
 
-def _here() -> Iterator[Finding]:
+def _here() -> Iterator[MachineFinding]:
     engine, silence = _engine()
     in_containers = engine is not None
     yield from (_machine(in_containers), _python36(in_containers), _compiler(in_containers))
     yield from (_processors(), _memory(), _disk())
     yield from (_environment("data"), _environment("train"))
     if engine is None:
-        yield Finding("engine", NOTE, "none answers, so stages run in virtual environments", silence)
+        yield MachineFinding("engine", NOTE, "none answers, so stages run in virtual environments", silence)
     else:
         yield from docker.findings(engine, docker.USUAL)
     yield from gpu.findings(engine.facts() if engine else None)
     yield docker.emulation()
 
 
-def _engine() -> Tuple[Optional[Engine], str]:
+def _engine() -> Tuple[Optional[Daemon], str]:
     """The usual engine, or why there is none."""
     try:
         return connect(), ""
@@ -60,44 +60,44 @@ def _engine() -> Tuple[Optional[Engine], str]:
         return None, str(error)
 
 
-def _on_host(host: str, config: str) -> Iterator[Finding]:
+def _on_host(host: str, config: str) -> Iterator[MachineFinding]:
     hosts = load(find_config(config)).hosts
     if host not in hosts:
         raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}]; hosts are {', '.join(hosts) or 'none'}.")
     try:
         engine = connect(host, hosts[host].docker)
     except EnvironmentNotReady as error:
-        yield Finding("ssh", ERROR, f"{host} cannot be used", str(error))
+        yield MachineFinding("ssh", ERROR, f"{host} cannot be used", str(error))
         return
-    yield Finding("ssh", OK, f"{host} answers at {hosts[host].docker}", "")
+    yield MachineFinding("ssh", OK, f"{host} answers at {hosts[host].docker}", "")
     yield from docker.findings(engine, [hosts[host].environment or "data"], hosts[host].l4t)
     engine.close()
 
 
-def _python36(optional: bool) -> Finding:
+def _python36(optional: bool) -> MachineFinding:
     try:
         found = virtual_environments.find_interpreter("train")
     except EnvironmentNotReady as error:
         if optional:
-            return Finding("python3.6", NOTE, "not found; the train environment runs in containers only", "")
-        return Finding("python3.6", ERROR, "not found", str(error))
-    return Finding("python3.6", OK, f"{found.version} at {found.path}", "")
+            return MachineFinding("python3.6", NOTE, "not found; the train environment runs in containers only", "")
+        return MachineFinding("python3.6", ERROR, "not found", str(error))
+    return MachineFinding("python3.6", OK, f"{found.version} at {found.path}", "")
 
 
-def _machine(optional: bool) -> Finding:
+def _machine(optional: bool) -> MachineFinding:
     machine = platform.machine()
     if platform.system() == "Linux" and machine == "x86_64":
-        return Finding("machine", OK, f"Linux {machine}", "")
+        return MachineFinding("machine", OK, f"Linux {machine}", "")
     remedy = "train, evaluate, export, audit and convert on a Linux x86_64 machine; TensorFlow 1.12 exists for no other"
-    return Finding("machine", WARNING if optional else ERROR, f"{platform.system()} {machine}", remedy)
+    return MachineFinding("machine", WARNING if optional else ERROR, f"{platform.system()} {machine}", remedy)
 
 
-def _compiler(optional: bool) -> Finding:
+def _compiler(optional: bool) -> MachineFinding:
     if shutil.which("gcc") or shutil.which("cc"):
-        return Finding("compiler", OK, "found", "")
+        return MachineFinding("compiler", OK, "found", "")
     if optional or _ready("train"):
-        return Finding("compiler", OK, "no C compiler, and none is needed", "")
-    return Finding(
+        return MachineFinding("compiler", OK, "no C compiler, and none is needed", "")
+    return MachineFinding(
         "compiler",
         ERROR,
         "no C compiler",
@@ -105,31 +105,31 @@ def _compiler(optional: bool) -> Finding:
     )
 
 
-def _disk() -> Finding:
+def _disk() -> MachineFinding:
     folder = cache_folder()
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 2**30
     enough = free >= DISK_NEEDED_GB
     remedy = "" if enough else f"free {DISK_NEEDED_GB} GiB, or set NANOFORGE_CACHE to a folder on another disk"
-    return Finding("disk", OK if enough else WARNING, f"{free:.1f} GiB free at {folder}", remedy)
+    return MachineFinding("disk", OK if enough else WARNING, f"{free:.1f} GiB free at {folder}", remedy)
 
 
-def _memory() -> Finding:
+def _memory() -> MachineFinding:
     total = psutil.virtual_memory().total / 2**30
     enough = total >= MEMORY_NEEDED_GB
-    return Finding(
+    return MachineFinding(
         "memory", OK if enough else WARNING, f"{total:.1f} GiB", "" if enough else "lower train.batch_size to 4"
     )
 
 
-def _processors() -> Finding:
-    return Finding("processors", OK, str(len(os.sched_getaffinity(0))), "")
+def _processors() -> MachineFinding:
+    return MachineFinding("processors", OK, str(len(os.sched_getaffinity(0))), "")
 
 
-def _environment(name: str) -> Finding:
+def _environment(name: str) -> MachineFinding:
     message = "ready" if _ready(name) else "not made yet; the first stage that needs it makes it"
-    return Finding(f"env {name}", OK, message, "")
+    return MachineFinding(f"env {name}", OK, message, "")
 
 
 def _ready(name: str) -> bool:

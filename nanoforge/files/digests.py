@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+
+from nanoforge.files.selection import ALL_FILES, FileStat, Selection, walk
 
 # A file written in the same clock tick as its digest was taken could change again without a trace in its mtime
 # (git calls such an entry "racily clean"), so digests of files this young are not remembered.
@@ -17,15 +18,6 @@ CHUNK = 1 << 20
 
 Progress = Callable[[int, int], None]
 FileRow = Tuple[str, str, int, int, int, str]
-
-
-class FileStat(NamedTuple):
-    """One file as a directory walk sees it: path relative to the root, bytes, nanoseconds, inode."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    inode: int
 
 
 class Listing(NamedTuple):
@@ -52,39 +44,6 @@ def sha256_text(text: str) -> str:
 def listing_digest(files: Dict[str, str]) -> str:
     """The digest of a set of files: paths with their contents' digests, sorted."""
     return sha256_text("".join(f"{digest} {path}\n" for path, digest in sorted(files.items())))
-
-
-class Selection(NamedTuple):
-    """Which files of a folder count: those with one of the suffixes (empty: all) and the name's beginning."""
-
-    suffixes: Tuple[str, ...] = ()
-    prefix: str = ""
-
-    def takes(self, name: str) -> bool:
-        return name.startswith(self.prefix) and (not self.suffixes or name.lower().endswith(self.suffixes))
-
-
-ALL_FILES = Selection()
-
-
-def walk(root: Path, selection: Selection = ALL_FILES) -> List[FileStat]:
-    """Every selected regular file at or below ``root``, sorted by path; hidden ones are left out."""
-    if root.is_file():
-        stat = root.stat()
-        return [FileStat(root.name, stat.st_size, stat.st_mtime_ns, stat.st_ino)]
-    return sorted(_walk_folder(str(root), "", selection))
-
-
-def _walk_folder(folder: str, prefix: str, selection: Selection) -> Iterator[FileStat]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                yield from _walk_folder(entry.path, f"{prefix}{entry.name}/", selection)
-            elif selection.takes(entry.name) and entry.is_file():
-                stat = entry.stat()
-                yield FileStat(prefix + entry.name, stat.st_size, stat.st_mtime_ns, stat.st_ino)
 
 
 def signature(stats: Iterable[FileStat]) -> str:

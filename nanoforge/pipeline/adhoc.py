@@ -11,11 +11,12 @@ from typing import Any, Mapping, NamedTuple, Optional
 
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
-from nanoforge.runners.contract import Call, Limits, Outcome, StageInput, Stop, Talk
-from nanoforge.runners.placement import Places, owner_of
+from nanoforge.runners.contract import EventSink, Limits, Outcome, StageInput, StageRun
+from nanoforge.runners.placement import Placement, owner_of
+from nanoforge.stop import Stop
 
 
-class Once(NamedTuple):
+class AdhocStage(NamedTuple):
     """What to run: a stage's name, environment and program, its inputs and parameters."""
 
     name: str
@@ -25,7 +26,7 @@ class Once(NamedTuple):
     parameters: Mapping[str, Any]
 
 
-def run_once(work: Once, console: Console, out: Path, places: Places) -> Outcome:
+def run_adhoc(work: AdhocStage, console: Console, out: Path, placement: Placement) -> Outcome:
     """Run the stage and make ``out`` its output folder; nothing is left behind when it fails.
 
     Raises:
@@ -36,12 +37,12 @@ def run_once(work: Once, console: Console, out: Path, places: Places) -> Outcome
             raise BadInput(f"{work.name}: there is no {path} (given as {name.replace('_', ' ')}).")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out} exists already and is not empty: name a new folder, or remove it.")
-    runner = places.runner(work.name, work.environment)
+    runner = placement.runner(work.name, work.environment)
     runner.prepare()
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{work.name}-", dir=out.parent))
     log = Path(tempfile.gettempdir()) / f"nanoforge-{work.name}-{os.getpid()}.log"
-    call = Call(
+    call = StageRun(
         stage=work.name,
         module=work.module,
         inputs={name: StageInput(path.resolve()) for name, path in work.inputs.items()},
@@ -56,7 +57,7 @@ def run_once(work: Once, console: Console, out: Path, places: Places) -> Outcome
     stop = Stop()
     try:
         with ThreadPoolExecutor(1) as pool, console.bar(work.name) as bar:
-            running = pool.submit(runner.run, call, Talk(bar.update, console.warn), stop)
+            running = pool.submit(runner.run, call, EventSink(bar.update, console.warn), stop)
             try:
                 outcome = running.result()
             except KeyboardInterrupt:

@@ -13,10 +13,21 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from nanoforge.config import checkpoints
 from nanoforge.errors import Interrupted, NanoforgeError, StageFailed
-from nanoforge.pipeline.plan import FRESH, Known, Status, input_digest, input_path, made, note_listings, plan, status_of
+from nanoforge.pipeline.plan import (
+    FRESH,
+    Status,
+    Statuses,
+    input_digest,
+    input_path,
+    made,
+    note_listings,
+    plan,
+    status_of,
+)
 from nanoforge.pipeline.project import Project
-from nanoforge.pipeline.stages import STAGES, Artifact, Files, Source, upstream
-from nanoforge.runners.contract import Call, Limits, Outcome, Runner, StageInput, Stop, Talk
+from nanoforge.pipeline.stages import STAGES, ArtifactInput, InputSource, UserFiles, upstream
+from nanoforge.runners.contract import EventSink, Limits, Outcome, Runner, StageInput, StageRun
+from nanoforge.stop import Stop
 from nanoforge.store.store import ArtifactFolder, discard
 
 MOST_AT_ONCE = 4
@@ -47,7 +58,7 @@ def _make_images(project: Project, names: Sequence[str]) -> None:
         runner = project.runner(STAGES[name])
         if runner.image == "":
             runner.prepare()
-    project.places.sweep(project.owner)
+    project.placement.sweep(project.owner)
 
 
 @dataclass
@@ -56,7 +67,7 @@ class _Run:
 
     status: Status
     runner: Runner
-    call: Call
+    call: StageRun
     started: float
     tools: Mapping[str, str]
     stop: Stop = field(default_factory=Stop)
@@ -69,11 +80,11 @@ class _Walk:
         self._project = project
         self._waiting: List[str] = list(names)
         self._thorough = thorough
-        self._known: Known = {}
+        self._known: Statuses = {}
         self._running: Dict[Future[Outcome], _Run] = {}
-        self._seen: Known = {}
+        self._seen: Statuses = {}
 
-    def all(self) -> Known:
+    def all(self) -> Statuses:
         """Run what has to; returns the status of every stage, fresh by then."""
         with ThreadPoolExecutor(MOST_AT_ONCE) as pool:
             try:
@@ -113,7 +124,7 @@ class _Walk:
         """The status of a stage, or None while a stage before it is not made."""
         stage = STAGES[name]
         sources = stage.inputs(self._project.setting).values()
-        if any(isinstance(source, Artifact) and source.stage not in self._known for source in sources):
+        if any(isinstance(source, ArtifactInput) and source.stage not in self._known for source in sources):
             return None
         if name not in self._seen:
             self._seen[name] = status_of(self._project, stage, self._known, self._thorough)
@@ -164,7 +175,7 @@ class _Walk:
                 self._project.console.warn(str(error))
 
 
-def _begin(project: Project, status: Status, known: Known) -> _Run:
+def _begin(project: Project, status: Status, known: Statuses) -> _Run:
     """Get everything ready for a stage to run."""
     stage, console = status.stage, project.console
     runner = project.runner(stage)
@@ -184,10 +195,10 @@ def _begin(project: Project, status: Status, known: Known) -> _Run:
 def _run_stage(project: Project, run: _Run) -> Outcome:
     name = run.status.stage.name
     with project.running(name), project.console.bar(name) as bar:
-        return run.runner.run(run.call, Talk(bar.update, project.console.warn), run.stop)
+        return run.runner.run(run.call, EventSink(bar.update, project.console.warn), run.stop)
 
 
-def _publish(project: Project, run: _Run, outcome: Outcome, known: Known) -> ArtifactFolder:
+def _publish(project: Project, run: _Run, outcome: Outcome, known: Statuses) -> ArtifactFolder:
     stage = run.status.stage
     _check_inputs(project, run.status, known)
     record = _record(run, outcome)
@@ -199,11 +210,11 @@ def _publish(project: Project, run: _Run, outcome: Outcome, known: Known) -> Art
     return artifact
 
 
-def _call(project: Project, status: Status, known: Known) -> Call:
+def _call(project: Project, status: Status, known: Statuses) -> StageRun:
     stage = status.stage
     work = project.store.work_folder(stage.name, status.fingerprint)
     assert status.recipe is not None
-    return Call(
+    return StageRun(
         stage=stage.name,
         module=stage.module,
         inputs={
@@ -220,12 +231,12 @@ def _call(project: Project, status: Status, known: Known) -> Call:
     )
 
 
-def _stage_input(source: Source, known: Known, digest: str) -> StageInput:
+def _stage_input(source: InputSource, known: Statuses, digest: str) -> StageInput:
     path = input_path(source, known)
-    return StageInput(path, digest, source.selection) if isinstance(source, Files) else StageInput(path, digest)
+    return StageInput(path, digest, source.selection) if isinstance(source, UserFiles) else StageInput(path, digest)
 
 
-def _check_inputs(project: Project, status: Status, known: Known) -> None:
+def _check_inputs(project: Project, status: Status, known: Statuses) -> None:
     """The inputs must still be what the fingerprint says, or the artifact would lie about how it came to be."""
     assert status.recipe is not None
     sources = status.stage.inputs(project.setting)

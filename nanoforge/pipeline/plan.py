@@ -11,7 +11,7 @@ from nanoforge.errors import BadInput
 from nanoforge.files.listings import changed_files, load_listing, save_listing
 from nanoforge.pipeline import fingerprint as fingerprints
 from nanoforge.pipeline.project import Project
-from nanoforge.pipeline.stages import STAGES, Artifact, Files, Source, Stage, upstream
+from nanoforge.pipeline.stages import STAGES, ArtifactInput, InputSource, Stage, UserFiles, upstream
 from nanoforge.store.store import ArtifactFolder
 
 FRESH, STALE, MISSING, FAILED, RUNNING = "fresh", "stale", "missing", "failed", "running"
@@ -39,7 +39,7 @@ class Status:
         return fingerprints.fingerprint(self.recipe)
 
 
-Known = Dict[str, Status]
+Statuses = Dict[str, Status]
 
 
 def plan(project: Project, target: str) -> List[Status]:
@@ -49,14 +49,14 @@ def plan(project: Project, target: str) -> List[Status]:
 
 def statuses(project: Project, names: Iterable[str]) -> List[Status]:
     """The statuses of stages that come in the order in which they run."""
-    known: Known = {}
+    known: Statuses = {}
     with project.digests.snapshot():
         for name in names:
             known[name] = status_of(project, STAGES[name], known)
     return list(known.values())
 
 
-def status_of(project: Project, stage: Stage, known: Known, thorough: bool = False) -> Status:
+def status_of(project: Project, stage: Stage, known: Statuses, thorough: bool = False) -> Status:
     """The status of ``stage``, given that of the stages before it; ``thorough`` reads its artifact's files again.
 
     Raises:
@@ -68,7 +68,7 @@ def status_of(project: Project, stage: Stage, known: Known, thorough: bool = Fal
         {
             source.stage
             for source in inputs.values()
-            if isinstance(source, Artifact) and known[source.stage].state != FRESH
+            if isinstance(source, ArtifactInput) and known[source.stage].state != FRESH
         }
     )
     if unmade:
@@ -109,21 +109,21 @@ def made(status: Status) -> ArtifactFolder:
     return status.artifact
 
 
-def input_path(source: Source, known: Known) -> Path:
+def input_path(source: InputSource, known: Statuses) -> Path:
     """Where an input is; only for stages whose inputs are all there."""
-    if isinstance(source, Files):
+    if isinstance(source, UserFiles):
         return source.path
     folder = made(known[source.stage]).folder
     return folder / source.part if source.part else folder
 
 
-def input_digest(project: Project, source: Source, known: Known, name: str) -> str:
+def input_digest(project: Project, source: InputSource, known: Statuses, name: str) -> str:
     """The digest of an input's contents.
 
     Raises:
         BadInput: a file or folder that the user names is not there.
     """
-    if isinstance(source, Artifact):
+    if isinstance(source, ArtifactInput):
         return made(known[source.stage]).digest
     if source.digest:
         return source.digest
@@ -137,7 +137,7 @@ def input_digest(project: Project, source: Source, known: Known, name: str) -> s
 def note_listings(project: Project, stage: Stage) -> None:
     """Remember which files the user's inputs of the stage are made of, to name those that change."""
     for source in stage.inputs(project.setting).values():
-        if isinstance(source, Files) and not source.digest:
+        if isinstance(source, UserFiles) and not source.digest:
             listing = project.digests.listing(source.path, source.selection)
             save_listing(project.build, listing.digest, listing.files)
 

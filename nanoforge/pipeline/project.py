@@ -14,13 +14,15 @@ from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 from filelock import FileLock, Timeout
 
-from nanoforge.config import checkpoints, schema
+from nanoforge.config import checkpoints
+from nanoforge.config.reader import load
+from nanoforge.config.schema import FILE_NAME
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
 from nanoforge.files.digests import DigestCache
-from nanoforge.pipeline.stages import Setting, Stage
+from nanoforge.pipeline.stages import Stage, StageContext
 from nanoforge.runners.contract import Runner
-from nanoforge.runners.placement import ANYWHERE, Places, Where, owner_of
+from nanoforge.runners.placement import NO_OVERRIDE, Placement, PlacementOverride, owner_of
 from nanoforge.store.store import Store
 
 
@@ -36,16 +38,18 @@ class Project:
         BadInput: the file or an override cannot be used.
     """
 
-    def __init__(self, config_file: Path, overrides: Sequence[str], console: Console, where: Where = ANYWHERE) -> None:
-        self.config = schema.load(config_file, overrides)
+    def __init__(
+        self, config_file: Path, overrides: Sequence[str], console: Console, where: PlacementOverride = NO_OVERRIDE
+    ) -> None:
+        self.config = load(config_file, overrides)
         self.folder = config_file.absolute().parent
         self.build = self.folder / "build"
         self.console = console
-        self.setting = Setting(self.config, self.folder, checkpoints.resolve(self.config.model, self.folder))
+        self.setting = StageContext(self.config, self.folder, checkpoints.resolve(self.config.model, self.folder))
         elsewhere = {"records": self.setting.path(self.config.records.folder)} if self.config.records.folder else {}
         self.store = Store(self.build, elsewhere)
         self.digests = DigestCache(self.build / "cache" / "digests.sqlite")
-        self.places = Places(self.config, console, where)
+        self.placement = Placement(self.config, console, where)
         self.owner = owner_of(self.folder)
         self._since = time.strftime("%H:%M:%S")
         self._running: List[str] = []
@@ -53,7 +57,7 @@ class Project:
 
     def runner(self, stage: Stage) -> Runner:
         """What runs the stage: where the user wants it, in the environment it needs."""
-        return self.places.runner(stage.name, stage.environment, stage.gpu)
+        return self.placement.runner(stage.name, stage.environment, stage.gpu)
 
     def log_file(self, stage: str, fingerprint: str) -> Path:
         return self.build / "logs" / f"{stage}-{fingerprint[:12]}.log"
@@ -134,7 +138,7 @@ def find_config(stated: str) -> Path:
     """The detector.toml to use: the stated one (a file, or the folder it is in), else that of the current folder."""
     path = Path(stated).expanduser() if stated else Path.cwd()
     if path.is_dir():
-        path = path / schema.FILE_NAME
+        path = path / FILE_NAME
     if stated and not path.is_file():
         raise BadInput(f"--config: there is no file {path}.")
     return path

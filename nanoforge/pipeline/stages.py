@@ -12,11 +12,11 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 from nanoforge.config.checkpoints import StartCheckpoint
 from nanoforge.config.dataset import PICTURE_SUFFIXES, find_annotations
 from nanoforge.config.schema import Config, Size
-from nanoforge.files.digests import ALL_FILES, Selection
+from nanoforge.files.selection import ALL_FILES, Selection
 
 
 @dataclass(frozen=True)
-class Artifact:
+class ArtifactInput:
     """An input that another stage makes; ``part`` is a file or folder inside it, empty for the whole."""
 
     stage: str
@@ -24,7 +24,7 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Files:
+class UserFiles:
     """An input that the user gives: a file, or the selected files of a folder.
 
     ``digest`` is known beforehand for what is downloaded only when it is needed.
@@ -35,12 +35,12 @@ class Files:
     digest: str = ""
 
 
-Source = Union[Artifact, Files]
-Inputs = Dict[str, Source]
+InputSource = Union[ArtifactInput, UserFiles]
+Inputs = Dict[str, InputSource]
 
 
 @dataclass(frozen=True)
-class Setting:
+class StageContext:
     """What the inputs and parameters of a project's stages depend on: its config and the folder of detector.toml."""
 
     config: Config
@@ -72,8 +72,8 @@ class Stage:
     environment: str
     module: str
     summary: str
-    inputs: Callable[[Setting], Inputs]
-    parameters: Callable[[Setting], Dict[str, Any]]
+    inputs: Callable[[StageContext], Inputs]
+    parameters: Callable[[StageContext], Dict[str, Any]]
     makes: str
     gpu: bool = False
     also: Tuple[str, ...] = ()
@@ -85,48 +85,48 @@ def size_of(size: Size) -> List[int]:
     return [numbers[0], numbers[-1]]
 
 
-def _photo_inputs(setting: Setting) -> Inputs:
+def _photo_inputs(setting: StageContext) -> Inputs:
     dataset = setting.config.dataset
     if dataset.rendered_pictures:
-        return {"photos": Artifact("render", "JPEGImages"), "annotations": Artifact("render", "Annotations")}
+        return {"photos": ArtifactInput("render", "JPEGImages"), "annotations": ArtifactInput("render", "Annotations")}
     photos = setting.path(dataset.photos)
     annotations = setting.path(dataset.annotations) if dataset.annotations else find_annotations(photos)
     return {
-        "photos": Files(photos, Selection(PICTURE_SUFFIXES)),
-        "annotations": Files(annotations, Selection((".xml",))),
+        "photos": UserFiles(photos, Selection(PICTURE_SUFFIXES)),
+        "annotations": UserFiles(annotations, Selection((".xml",))),
     }
 
 
-def _train_inputs(setting: Setting) -> Inputs:
-    inputs: Inputs = {"records": Artifact("records")}
+def _train_inputs(setting: StageContext) -> Inputs:
+    inputs: Inputs = {"records": ArtifactInput("records")}
     start = setting.start
     if start:
         digest = start.archive.sha256 if start.archive else ""
-        inputs["start"] = Files(start.folder, Selection(prefix=start.prefix + "."), digest)
+        inputs["start"] = UserFiles(start.folder, Selection(prefix=start.prefix + "."), digest)
     if setting.config.model.pipeline_config:
-        inputs["pipeline_config"] = Files(setting.path(setting.config.model.pipeline_config))
+        inputs["pipeline_config"] = UserFiles(setting.path(setting.config.model.pipeline_config))
     return inputs
 
 
-def _convert_inputs(setting: Setting) -> Inputs:
+def _convert_inputs(setting: StageContext) -> Inputs:
     inputs: Inputs = {
-        "graph": Artifact("export"),
-        "pipeline_config": Artifact("export", "pipeline.config"),
-        "label_map": Artifact("export", "label_map.pbtxt"),
-        "records": Artifact("records"),
+        "graph": ArtifactInput("export"),
+        "pipeline_config": ArtifactInput("export", "pipeline.config"),
+        "label_map": ArtifactInput("export", "label_map.pbtxt"),
+        "records": ArtifactInput("records"),
     }
     if setting.config.convert.nvidia_uff:
-        inputs["nvidia_uff"] = Files(setting.path(setting.config.convert.nvidia_uff))
+        inputs["nvidia_uff"] = UserFiles(setting.path(setting.config.convert.nvidia_uff))
     return inputs
 
 
-def _detect_inputs(setting: Setting) -> Inputs:
+def _detect_inputs(setting: StageContext) -> Inputs:
     media = setting.config.detect.media
-    pictures: Source = Files(setting.path(media)) if media else Artifact("records")
-    return {"model": Artifact("convert"), "media" if media else "records": pictures}
+    pictures: InputSource = UserFiles(setting.path(media)) if media else ArtifactInput("records")
+    return {"model": ArtifactInput("convert"), "media" if media else "records": pictures}
 
 
-def _records_parameters(setting: Setting) -> Dict[str, Any]:
+def _records_parameters(setting: StageContext) -> Dict[str, Any]:
     records, model = setting.config.records, setting.config.model
     return {
         "classes": setting.config.dataset.classes,
@@ -141,7 +141,7 @@ def _records_parameters(setting: Setting) -> Dict[str, Any]:
     }
 
 
-def _train_parameters(setting: Setting) -> Dict[str, Any]:
+def _train_parameters(setting: StageContext) -> Dict[str, Any]:
     model, train = setting.config.model, setting.config.train
     return {
         "architecture": model.architecture,
@@ -160,16 +160,16 @@ def _train_parameters(setting: Setting) -> Dict[str, Any]:
     }
 
 
-def _fields(section: str, *names: str) -> Callable[[Setting], Dict[str, Any]]:
+def _fields(section: str, *names: str) -> Callable[[StageContext], Dict[str, Any]]:
     """Parameters that are keys of one section as they stand."""
     return lambda setting: {name: getattr(getattr(setting.config, section), name) for name in names}
 
 
-def _artifacts(**parts: Artifact) -> Callable[[Setting], Inputs]:
+def _artifacts(**parts: ArtifactInput) -> Callable[[StageContext], Inputs]:
     return lambda _setting: dict(parts)
 
 
-def _nothing(_setting: Setting) -> Dict[str, Any]:
+def _nothing(_setting: StageContext) -> Dict[str, Any]:
     return {}
 
 
@@ -219,7 +219,7 @@ TABLE: Tuple[Stage, ...] = (
         "train",
         "stages.train.evaluate",
         "COCO metrics of a checkpoint on the validation pictures",
-        _artifacts(records=Artifact("records"), train=Artifact("train")),
+        _artifacts(records=ArtifactInput("records"), train=ArtifactInput("train")),
         _fields("evaluate", "checkpoint"),
         "evaluation.json, detections.json",
         gpu=True,
@@ -229,7 +229,7 @@ TABLE: Tuple[Stage, ...] = (
         "train",
         "stages.train.preview",
         "Pictures with truth and detections from any checkpoint",
-        _artifacts(records=Artifact("records"), train=Artifact("train")),
+        _artifacts(records=ArtifactInput("records"), train=ArtifactInput("train")),
         _fields("preview", "checkpoint", "pictures", "score_threshold"),
         "pictures/, detections.json",
         gpu=True,
@@ -239,7 +239,7 @@ TABLE: Tuple[Stage, ...] = (
         "train",
         "stages.train.export",
         "Freeze a checkpoint into a graph, batch fixed to 1",
-        _artifacts(records=Artifact("records"), train=Artifact("train")),
+        _artifacts(records=ArtifactInput("records"), train=ArtifactInput("train")),
         _fields("export", "checkpoint", "score_threshold", "iou_threshold", "max_detections"),
         "frozen_inference_graph.pb, pipeline.config, label_map.pbtxt, export.json",
     ),
@@ -248,7 +248,7 @@ TABLE: Tuple[Stage, ...] = (
         "train",
         "stages.convert.audit",
         "Which ops of the frozen graph UFF cannot take, and what helps",
-        _artifacts(graph=Artifact("export")),
+        _artifacts(graph=ArtifactInput("export")),
         _nothing,
         "audit.json, audit.txt",
     ),
@@ -278,7 +278,7 @@ TABLE: Tuple[Stage, ...] = (
         "One HTML file that shows and explains it all",
         _artifacts(
             **{
-                name: Artifact(name)
+                name: ArtifactInput(name)
                 for name in ("records", "train", "evaluate", "export", "audit", "convert", "detect")
             }
         ),
@@ -293,10 +293,12 @@ STAGES: Mapping[str, Stage] = {stage.name: stage for stage in TABLE}
 FINAL_STAGE = "report"
 
 
-def upstream(name: str, setting: Setting) -> List[str]:
+def upstream(name: str, setting: StageContext) -> List[str]:
     """The stages that ``name`` needs, itself last, in the order in which they run."""
     needed = {name}
     for stage in reversed(TABLE):
         if stage.name in needed:
-            needed.update(source.stage for source in stage.inputs(setting).values() if isinstance(source, Artifact))
+            needed.update(
+                source.stage for source in stage.inputs(setting).values() if isinstance(source, ArtifactInput)
+            )
     return [stage.name for stage in TABLE if stage.name in needed]

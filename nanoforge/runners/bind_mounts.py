@@ -12,13 +12,13 @@ from nanoforge.containers.compose import Service
 from nanoforge.containers.container import Container, Folder
 from nanoforge.errors import BadInput
 from nanoforge.files.paths import HOME
-from nanoforge.runners.contract import Call, Listener
+from nanoforge.runners.contract import Listener, StageRun
 
 INPUTS, OUTPUT, SCRATCH = "/nanoforge/inputs", "/nanoforge/output", "/nanoforge/scratch"
 JOB = "/nanoforge/job.json"
 
 
-class NearWork:
+class BindMounts:
     """The folders of one call; while it is entered, the container's user may write output and scratch.
 
     Attributes:
@@ -30,7 +30,7 @@ class NearWork:
     done_before = False
     job_path = JOB
 
-    def __init__(self, call: Call, carrier: Container, cpus: int) -> None:
+    def __init__(self, call: StageRun, carrier: Container, cpus: int) -> None:
         self.carrier = carrier
         self._call = call
         self._cpus = cpus
@@ -43,7 +43,7 @@ class NearWork:
             Folder(str(call.scratch), SCRATCH, read_only=False),
         ]
 
-    def __enter__(self) -> NearWork:
+    def __enter__(self) -> BindMounts:
         call = self._call
         for name, source in call.inputs.items():
             _refuse_links_outside(name, source.path)
@@ -152,12 +152,12 @@ def _leads_outside(link: str, root: str) -> bool:
     return os.path.isabs(os.readlink(link)) or not os.path.realpath(link).startswith(root + os.sep)
 
 
-def known_places(call: Call) -> Dict[str, str]:
+def known_places(call: StageRun) -> Dict[str, str]:
     """Paths in the container -> the same here, as the user knows them."""
     inputs = {place: str(call.inputs[name].path) for name, place in job_inputs(call).items()}
     return {**inputs, OUTPUT: str(call.output), SCRATCH: str(call.scratch)}
 
 
-def job_inputs(call: Call) -> Dict[str, str]:
+def job_inputs(call: StageRun) -> Dict[str, str]:
     """Input name -> its place in the container."""
     return {name: input_place(name, source.path) for name, source in call.inputs.items()}

@@ -7,13 +7,13 @@ stages/job.py). Where it runs is a runner's business: `local_runner` or `docker_
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
 
 from nanoforge.errors import BadInput, Interrupted, StageFailed
-from nanoforge.files.digests import ALL_FILES, Selection
+from nanoforge.files.selection import ALL_FILES, Selection
+from nanoforge.stop import Stop
 
 EVENT_MARK = "::nanoforge:: "
 EXIT_BAD_INPUT = 2
@@ -45,7 +45,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Call:
+class StageRun:
     """One run of a stage: its program, and what it is to do.
 
     Attributes:
@@ -77,35 +77,11 @@ class Call:
         return json.dumps(job, indent=1, sort_keys=True)
 
 
-class Talk(NamedTuple):
+class EventSink(NamedTuple):
     """Where a stage's progress (done, total, a few words) and warnings go."""
 
     on_progress: Callable[[float, float, str], None]
     on_warning: Callable[[str], None]
-
-
-class Stop:
-    """A request to end, which may come from another thread at any time, also before there is anything to end."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._how: Optional[Callable[[], None]] = None
-        self.asked = False
-
-    def ask(self) -> None:
-        with self._lock:
-            self.asked = True
-            how = self._how
-        if how:
-            how()
-
-    def by(self, how: Callable[[], None]) -> None:
-        """From now on, ``how`` ends it; done at once where it was asked for already."""
-        with self._lock:
-            self._how = how
-            asked = self.asked
-        if asked:
-            how()
 
 
 class Runner(Protocol):
@@ -140,7 +116,7 @@ class Runner(Protocol):
     def tools(self) -> Dict[str, str]:
         """Name -> version of what is in the environment, for the artifact's record."""
 
-    def run(self, call: Call, talk: Talk, stop: Stop) -> Outcome:
+    def run(self, call: StageRun, talk: EventSink, stop: Stop) -> Outcome:
         """Run the stage to its end.
 
         Raises:
@@ -156,7 +132,7 @@ class Listener:
         places: path as the stage sees it -> path as the user knows it; sentences for him name the latter.
     """
 
-    def __init__(self, log: IO[str], talk: Talk, places: Mapping[str, str] = {}) -> None:
+    def __init__(self, log: IO[str], talk: EventSink, places: Mapping[str, str] = {}) -> None:
         self.outcome = Outcome()
         self._log = log
         self._talk = talk
@@ -197,7 +173,7 @@ def _event(text: str) -> Dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-class Ending(NamedTuple):
+class ExitStatus(NamedTuple):
     """How a stage ended: exit code (negative or over 128: by a signal), and the memory limit that it broke, in MiB."""
 
     code: int
@@ -208,7 +184,7 @@ class Ending(NamedTuple):
         return self.code in (-9, 137)
 
 
-def settle(call: Call, ending: Ending, outcome: Outcome, stop: Stop) -> Outcome:
+def outcome_or_raise(call: StageRun, ending: ExitStatus, outcome: Outcome, stop: Stop) -> Outcome:
     """The outcome of a stage that ended well.
 
     Raises:
@@ -222,7 +198,7 @@ def settle(call: Call, ending: Ending, outcome: Outcome, stop: Stop) -> Outcome:
     raise kind(f"{_failure_sentence(call, ending, outcome)} Log: {call.log}", outcome.metrics)
 
 
-def _failure_sentence(call: Call, ending: Ending, outcome: Outcome) -> str:
+def _failure_sentence(call: StageRun, ending: ExitStatus, outcome: Outcome) -> str:
     if ending.broken_memory_mb:
         return (
             f"{call.stage} used more than its {ending.broken_memory_mb} MiB of memory, so it was ended: make the work"

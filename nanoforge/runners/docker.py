@@ -11,17 +11,18 @@ from typing import Dict, List, Mapping, Optional, Union
 from nanoforge.console import Console
 from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
-from nanoforge.containers.connection import Engine, Facts, Image
+from nanoforge.containers.connection import Daemon, DaemonFacts, Image
 from nanoforge.containers.container import Container, run, sweep
 from nanoforge.errors import EnvironmentNotReady
-from nanoforge.runners.bind_mounts import NearWork, known_places
-from nanoforge.runners.contract import Call, Ending, Listener, Outcome, Stop, Talk, settle
-from nanoforge.runners.volume_transfer import FarWork
+from nanoforge.runners.bind_mounts import BindMounts, known_places
+from nanoforge.runners.contract import EventSink, ExitStatus, Listener, Outcome, StageRun, outcome_or_raise
+from nanoforge.runners.volume_transfer import VolumeTransfer
+from nanoforge.stop import Stop
 
 # How engines and images name the same processors.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 OWNER, WORK = "nanoforge.owner", "nanoforge.work"
-Work = Union[NearWork, FarWork]
+Work = Union[BindMounts, VolumeTransfer]
 
 
 class DockerRunner:
@@ -32,7 +33,7 @@ class DockerRunner:
         variables: what its ``${NAME}`` stand for, beside .env.
     """
 
-    def __init__(self, engine: Engine, service: str, variables: Mapping[str, str], console: Console) -> None:
+    def __init__(self, engine: Daemon, service: str, variables: Mapping[str, str], console: Console) -> None:
         self.name = "docker" if engine.shares_files else engine.name
         self.engine = engine
         self.environment = service
@@ -40,12 +41,12 @@ class DockerRunner:
         self.service: Service = compose.service(service, {**user, **variables})
         self.machine = "here" if engine.shares_files else engine.name
         self._console = console
-        self._facts: Optional[Facts] = None
+        self._facts: Optional[DaemonFacts] = None
         self._found: Optional[Image] = None
         self._prepared = False
 
     @property
-    def facts(self) -> Facts:
+    def facts(self) -> DaemonFacts:
         if self._facts is None:
             self._facts = self.engine.facts()
         return self._facts
@@ -94,7 +95,7 @@ class DockerRunner:
         packages = images.packages(self.engine, self.service, image)
         return {**packages, "image": image.id, "docker-engine": self.facts.version}
 
-    def run(self, call: Call, talk: Talk, stop: Stop) -> Outcome:
+    def run(self, call: StageRun, talk: EventSink, stop: Stop) -> Outcome:
         for folder in (call.output, call.scratch, call.log.parent):
             folder.mkdir(parents=True, exist_ok=True)
         sweep(self.engine, {WORK: call.work})
@@ -102,25 +103,25 @@ class DockerRunner:
             listener = Listener(log, talk, known_places(call))
             with self._work(call, talk) as work:
                 ending = self._run_at(work, call, listener, stop)
-                outcome = settle(call, ending, listener.outcome, stop)
+                outcome = outcome_or_raise(call, ending, listener.outcome, stop)
                 work.bring_back(listener)
         return outcome
 
-    def _work(self, call: Call, talk: Talk) -> Work:
+    def _work(self, call: StageRun, talk: EventSink) -> Work:
         labels = {OWNER: call.owner, WORK: call.work}
         carrier = Container(self.service, self._ready_image().id, [], labels=labels)
         cpus = self.processors(call.limits.cpus)
         if self.engine.shares_files:
-            return NearWork(call, carrier, cpus)
-        return FarWork(call, carrier, cpus, self.engine, talk)
+            return BindMounts(call, carrier, cpus)
+        return VolumeTransfer(call, carrier, cpus, self.engine, talk)
 
     def processors(self, wanted: int) -> int:
         """How many processors a stage gets there."""
         return min(wanted or self.facts.cpus, self.facts.cpus)
 
-    def _run_at(self, work: Work, call: Call, listener: Listener, stop: Stop) -> Ending:
+    def _run_at(self, work: Work, call: StageRun, listener: Listener, stop: Stop) -> ExitStatus:
         if work.done_before:
-            return Ending(0)
+            return ExitStatus(0)
         cpus, memory = self.processors(call.limits.cpus), call.limits.memory_mb << 20
         container = Container(
             self.service,
@@ -135,7 +136,7 @@ class DockerRunner:
         for line in work.head(self.environment, container):
             listener.line(line)
         ended = run(self.engine, container, listener.line, stop, f"{call.stage} ran")
-        return Ending(ended.code, container.memory_limit >> 20 if ended.out_of_memory else 0)
+        return ExitStatus(ended.code, container.memory_limit >> 20 if ended.out_of_memory else 0)
 
     def _ready_image(self) -> Image:
         image = self.found
@@ -144,7 +145,7 @@ class DockerRunner:
         return image
 
 
-def maps_users(facts: Facts) -> str:
+def maps_users(facts: DaemonFacts) -> str:
     """By which feature an engine gives containers other user ids than they ask for; empty: by none."""
     known = ("rootless", "userns")
     return next((word for word in known if any(f"name={word}" in option for option in facts.security)), "")

@@ -18,7 +18,8 @@ import psutil
 from nanoforge.console import Console
 from nanoforge.files.paths import HOME
 from nanoforge.runners import virtual_environments
-from nanoforge.runners.contract import Call, Ending, Limits, Listener, Outcome, Stop, Talk, settle
+from nanoforge.runners.contract import EventSink, ExitStatus, Limits, Listener, Outcome, StageRun, outcome_or_raise
+from nanoforge.stop import Stop
 
 GRACE_S = 10.0
 MEMORY_CHECK_S = 0.5
@@ -52,14 +53,14 @@ class LocalRunner:
         assert self._python is not None
         return virtual_environments.describe(self._python)
 
-    def run(self, call: Call, talk: Talk, stop: Stop) -> Outcome:
+    def run(self, call: StageRun, talk: EventSink, stop: Stop) -> Outcome:
         assert self._python is not None
         for folder in (call.output, call.scratch, call.log.parent):
             folder.mkdir(parents=True, exist_ok=True)
         with open(call.log, "w", encoding="utf-8") as log:
             listener = Listener(log, talk)
             ending = _run_child(call, self._python, listener, stop)
-        return settle(call, ending, listener.outcome, stop)
+        return outcome_or_raise(call, ending, listener.outcome, stop)
 
 
 def processors(limits: Limits) -> int:
@@ -83,7 +84,7 @@ def child_environment(cpus: int) -> Dict[str, str]:
     }
 
 
-def _run_child(call: Call, python: Path, listener: Listener, stop: Stop) -> Ending:
+def _run_child(call: StageRun, python: Path, listener: Listener, stop: Stop) -> ExitStatus:
     child = _start(call, python)
     memory = _MemoryWatch(child.pid, call.limits.memory_mb)
     threading.Thread(target=_end_what_is_left, args=(child,), daemon=True).start()
@@ -97,10 +98,10 @@ def _run_child(call: Call, python: Path, listener: Listener, stop: Stop) -> Endi
         memory.stop()
         _end_group(child)
         _close_pipes(child)
-    return Ending(code, call.limits.memory_mb if memory.exceeded else 0)
+    return ExitStatus(code, call.limits.memory_mb if memory.exceeded else 0)
 
 
-def _start(call: Call, python: Path) -> subprocess.Popen[str]:
+def _start(call: StageRun, python: Path) -> subprocess.Popen[str]:
     cpus = processors(call.limits)
     inputs = {name: str(source.path) for name, source in call.inputs.items()}
     job_file = call.scratch / "job.json"

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, Mapping, Optional, Tuple
 
-from nanoforge.config.schema import RUNNERS, Config, Host
+from nanoforge.config.schema import RUNNERS, Config, HostSection
 from nanoforge.console import Console
 from nanoforge.containers import jetpack
 from nanoforge.containers.compose import variables
-from nanoforge.containers.connection import Engine, answers, connect
+from nanoforge.containers.connection import Daemon, answers, connect
 from nanoforge.containers.container import sweep
 from nanoforge.errors import BadInput
 from nanoforge.pipeline.stages import STAGES
@@ -26,29 +26,29 @@ AUTO, DOCKER, LOCAL = RUNNERS
 
 
 @dataclass(frozen=True)
-class Where:
+class PlacementOverride:
     """What the command line says: ``runner`` for all stages, ``hosts`` stage -> name of a host."""
 
     runner: str = ""
     hosts: Mapping[str, str] = field(default_factory=dict)
 
 
-ANYWHERE = Where()
+NO_OVERRIDE = PlacementOverride()
 """The command line says nothing."""
 
 
-class Places:
+class Placement:
     """Gives every stage its runner; engines are connected when the first stage needs them.
 
     Raises:
         BadInput: a runner or host that does not exist.
     """
 
-    def __init__(self, config: Config, console: Console, where: Where) -> None:
+    def __init__(self, config: Config, console: Console, where: PlacementOverride) -> None:
         self._config = config
         self._console = console
         self._where = where
-        self._engines: Dict[str, Optional[Engine]] = {}
+        self._engines: Dict[str, Optional[Daemon]] = {}
         self._runners: Dict[Tuple[str, str], Runner] = {}
         _check(config, where)
 
@@ -68,7 +68,7 @@ class Places:
             return wanted
         return DOCKER if self._engine(DOCKER, required=False) else LOCAL
 
-    def engine(self, place: str) -> Engine:
+    def engine(self, place: str) -> Daemon:
         """The engine at a place.
 
         Raises:
@@ -106,10 +106,10 @@ class Places:
     def _new(self, place: str, service: str) -> Runner:
         if place == LOCAL:
             return LocalRunner(service, self._console, self._config.runner.python36)
-        host = self._config.hosts.get(place, Host())
+        host = self._config.hosts.get(place, HostSection())
         return DockerRunner(self.engine(place), service, base_variables(service, host.l4t), self._console)
 
-    def _engine(self, place: str, required: bool) -> Optional[Engine]:
+    def _engine(self, place: str, required: bool) -> Optional[Daemon]:
         if self._engines.get(place) is None:
             if place != DOCKER:
                 self._engines[place] = connect(place, self._config.hosts[place].docker)
@@ -135,7 +135,7 @@ def base_variables(service: str, l4t: str) -> Dict[str, str]:
     return {"JETSON_BASE": found.base, "JETSON_BASE_DIGEST": found.base_digest}
 
 
-def _check(config: Config, where: Where) -> None:
+def _check(config: Config, where: PlacementOverride) -> None:
     if where.runner and where.runner not in RUNNERS:
         raise BadInput(f"--runner {where.runner}: expected one of {', '.join(RUNNERS)}.")
     unknown = sorted({*config.runner.stages} - {*STAGES})

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple
 
 from nanoforge.containers import volumes
-from nanoforge.containers.connection import Engine
+from nanoforge.containers.connection import Daemon
 from nanoforge.containers.container import Container, Folder, create, remove
 from nanoforge.containers.volumes import Content, FarFile
-from nanoforge.files.digests import Selection, listing_digest, sha256_file, sha256_text
+from nanoforge.files.digests import listing_digest, sha256_file, sha256_text
+from nanoforge.files.selection import Selection
 from nanoforge.runners.bind_mounts import INPUTS, OUTPUT, SCRATCH, declared_folders, job_inputs
-from nanoforge.runners.contract import Call, Listener, StageInput, Talk
+from nanoforge.runners.contract import EventSink, Listener, StageInput, StageRun
 
 JOB = f"{SCRATCH}/job.json"
 ROLE, OWNER = "nanoforge.role", "nanoforge.owner"
@@ -32,7 +33,7 @@ class Shipment(NamedTuple):
     content: Content
 
 
-class FarWork:
+class VolumeTransfer:
     """The volumes of one call; entering it sends what the far end lacks.
 
     Attributes:
@@ -43,7 +44,7 @@ class FarWork:
 
     job_path = JOB
 
-    def __init__(self, call: Call, carrier: Container, cpus: int, engine: Engine, talk: Talk) -> None:
+    def __init__(self, call: StageRun, carrier: Container, cpus: int, engine: Daemon, talk: EventSink) -> None:
         self.carrier = carrier
         self._call = call
         self._cpus = cpus
@@ -67,7 +68,7 @@ class FarWork:
     def done_before(self) -> bool:
         return self._outcome_file.is_file()
 
-    def __enter__(self) -> FarWork:
+    def __enter__(self) -> VolumeTransfer:
         if not (self.done_before and volumes.exists(self._engine, self._output)):
             self._outcome_file.unlink() if self.done_before else None
             volumes.discard(self._engine, self._output)
@@ -161,7 +162,7 @@ class FarWork:
             volumes.discard(self._engine, volume)
 
 
-def _code(call: Call, carrier: Container) -> List[Shipment]:
+def _code(call: StageRun, carrier: Container) -> List[Shipment]:
     """compose.yml mounts the stages' code from the clone; over there it is a volume like an input."""
     shipments = []
     for folder in declared_folders(carrier.service):
@@ -170,7 +171,7 @@ def _code(call: Call, carrier: Container) -> List[Shipment]:
     return shipments
 
 
-def _inputs(call: Call) -> List[Shipment]:
+def _inputs(call: StageRun) -> List[Shipment]:
     return [
         Shipment(
             _volume_name(call, f"{source.digest or _digest(_content(source))} {source.path.name}"),
@@ -189,7 +190,7 @@ def _digest(content: Content) -> str:
     return listing_digest({name: sha256_file(path) for name, path in content.files().items()})
 
 
-def _volume_name(call: Call, contents: str) -> str:
+def _volume_name(call: StageRun, contents: str) -> str:
     return f"nanoforge-input-{sha256_text(f'{call.owner} {contents}')[:24]}"
 
 
@@ -200,7 +201,7 @@ def _size(content: Content) -> int:
 class _Progress:
     """Adds up bytes and tells how far a transfer is, in MiB."""
 
-    def __init__(self, talk: Talk, verb: str, total: int) -> None:
+    def __init__(self, talk: EventSink, verb: str, total: int) -> None:
         self._talk = talk
         self._verb = verb
         self._total = total

@@ -42,7 +42,7 @@ def convert(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
         BadInput: the label map or the pictures are not this graph's.
         StageFailed: a model does not compute what the graph does.
     """
-    from stages.reference.interpreter import Engine
+    from stages.reference.interpreter import UffInterpreter
 
     to_onnx = job.parameters.get("to", "uff") == "onnx"
     label_map = job.inputs.get("label_map") or beside(job.inputs["graph"], "label_map.pbtxt")
@@ -55,7 +55,7 @@ def convert(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
     _write_json(job.out("model.json"), model(examination.detector, names))
     with open(job.out("labels.txt"), "w", encoding="utf-8") as stream:
         stream.write("\n".join(["BACKGROUND"] + names[1:]) + "\n")
-    report = compare(job, examination, Engine(job.out("model.uff")), ".uff", _drawing(job, names))
+    report = compare(job, examination, UffInterpreter(job.out("model.uff")), ".uff", _drawing(job, names))
     if to_onnx:
         report["onnx"] = compare_onnx(job, examination)
     if job.inputs.get("nvidia_uff"):
@@ -81,7 +81,7 @@ def write_onnx(examination: Examination, path: str) -> None:
     """
     from stages.convert.onnx import lint, writer
 
-    model = writer.write(examination.graph, examination.anatomy, examination.detector)
+    model = writer.write(examination.graph, examination.structure, examination.detector)
     _refuse_broken("ONNX", lint.lint(model))
     with open(path, "wb") as stream:
         stream.write(model.SerializeToString(deterministic=True))
@@ -89,15 +89,15 @@ def write_onnx(examination: Examination, path: str) -> None:
 
 def compare_onnx(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
     """:func:`compare` for ``model.onnx``, which onnxruntime runs up to its plugin."""
-    from stages.convert.onnx.runtime import OnnxEngine
+    from stages.convert.onnx.runtime import OnnxRuntime
 
-    return compare(job, examination, OnnxEngine(job.out("model.onnx")), ".onnx")
+    return compare(job, examination, OnnxRuntime(job.out("model.onnx")), ".onnx")
 
 
 def compare_nvidia(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
     """What NVIDIA's converter, the input ``nvidia_uff``, makes otherwise; it warns where that is something."""
     opinion = nvidia.second_opinion(
-        examination.transplant, [plugin_graph.NMS], examination.meta, job.inputs["nvidia_uff"], job.out("nvidia.uff")
+        examination.plugin_graph, [plugin_graph.NMS], examination.meta, job.inputs["nvidia_uff"], job.out("nvidia.uff")
     )
     if opinion["differences"]:
         job.warn(
@@ -127,7 +127,7 @@ def compare(
         StageFailed: they differ; ``name`` says which model it is.
     """
     comparison = verdict.Comparison(
-        examination.graph, examination.anatomy, examination.detector, examination.evaluator, engine
+        examination.graph, examination.structure, examination.detector, examination.session, engine
     )
     chosen = choose_pictures(job, examination.detector.input)
     for number, picture in enumerate(chosen, 1):
@@ -151,7 +151,7 @@ def compare(
     return report
 
 
-def choose_pictures(job: jobs.Job, size: Any) -> List[pictures.Picture]:
+def choose_pictures(job: jobs.Job, size: Any) -> List[pictures.ProofPicture]:
     """At least 20 pictures: from ``records``, else from the folder ``pictures``, else seeded noise."""
     count = max(LEAST_PICTURES, job.parameters.get("parity_pictures", LEAST_PICTURES))
     for name, source in (("records", pictures.from_records), ("pictures", pictures.from_folder)):
@@ -172,7 +172,7 @@ def describe(case: Dict[str, Any]) -> str:
     )
 
 
-def model(detector: detector_parameters.Detector, names: List[str]) -> Dict[str, Any]:
+def model(detector: detector_parameters.DetectorParameters, names: List[str]) -> Dict[str, Any]:
     """Everything that a runtime needs, as model.json holds it."""
     size = detector.input
     return {

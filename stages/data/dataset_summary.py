@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any, Dict, Iterable, List, Optional, TextIO, Tuple
 from typing import Counter as CounterOf
 
-from stages.data.findings import Finding
+from stages.data.findings import DataFinding
 from stages.data.picture_record import PictureRecord
 
 MOST_FINDINGS = 1000  # in dataset.json; findings.jsonl has them all
@@ -15,7 +15,7 @@ SIZE_EDGES = (0, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # pixels; 
 SPLITS = ("train", "validation")
 
 
-class Tally:
+class DatasetSummary:
     """The figures of ``dataset.json``. ``dropped`` counts objects that are in the XML but not in the records."""
 
     def __init__(self, classes: List[str], image_size: Tuple[int, int]) -> None:
@@ -24,7 +24,7 @@ class Tally:
         self.class_boxes: Dict[str, CounterOf[str]] = {name: Counter() for name in classes}
         self.sizes = [0] * len(SIZE_EDGES)
         self.kinds: CounterOf[str] = Counter()
-        self.findings: List[Finding] = []
+        self.findings: List[DataFinding] = []
         self.dropped = self.dropped_pictures = 0
         self._lowest: Optional[int] = None
         self._highest: Optional[int] = None
@@ -37,7 +37,7 @@ class Tally:
     def boxes(self) -> int:
         return sum(self.sizes)
 
-    def note(self, findings: Iterable[Finding], log: TextIO) -> None:
+    def note(self, findings: Iterable[DataFinding], log: TextIO) -> None:
         """Count findings, and write each as a line of JSON."""
         for finding in findings:
             self.kinds[finding.kind] += 1

@@ -75,7 +75,7 @@ KINDS = {
 }
 
 
-class Finding(NamedTuple):
+class DataFinding(NamedTuple):
     """One thing that is wrong. ``object`` counts from 1 in its XML; ``action`` is what was done: drop or fix."""
 
     kind: str
@@ -120,7 +120,7 @@ class Findings:
 
     def __init__(self, policy: Dict[str, str]) -> None:
         self.policy = policy
-        self.found: List[Finding] = []
+        self.found: List[DataFinding] = []
 
     def fixes(
         self,
@@ -140,7 +140,7 @@ class Findings:
             BadInput: the policy of this kind is to fail.
         """
         action = FIX if self.policy[kind] == FIX and fixable else DROP
-        finding = Finding(kind, file, place[0], place[1], message, action)
+        finding = DataFinding(kind, file, place[0], place[1], message, action)
         if self.policy[kind] == FAIL:
             raise BadInput('%s (records.findings.%s = "fail")' % (finding.sentence(), kind))
         self.found.append(finding)

@@ -4,14 +4,14 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from stages.data import boxes
 from stages.data.findings import Findings, did_you_mean
-from stages.data.sample import Frame
+from stages.data.sample import BoxFrame
 from stages.data.voc import VocObject
 
 SMALLEST = 3.0  # pixels at training size
 ROUNDING = 1e-6  # pixels of the photo: what scaling a box by a ratio of sizes may add
 
 
-class Labelled(NamedTuple):
+class LabelledBox(NamedTuple):
     """An object for the records: ``box`` on the upright picture, divided by its width and height: 0 to 1."""
 
     class_id: int
@@ -19,19 +19,19 @@ class Labelled(NamedTuple):
     source: VocObject
 
 
-class Judge:
+class ObjectFilter:
     """Decides object by object, by the policies of ``findings``; ``file`` is the XML that the findings name."""
 
     def __init__(
-        self, classes: List[str], image_size: Tuple[int, int], frame: Frame, file: str, findings: Findings
+        self, classes: List[str], image_size: Tuple[int, int], frame: BoxFrame, file: str, findings: Findings
     ) -> None:
         self.ids = {name: number for number, name in enumerate(classes, 1)}
         self.height, self.width = image_size
         self.frame, self.file, self.findings = frame, file, findings
 
-    def kept(self, objects: List[VocObject]) -> List[Labelled]:
+    def kept(self, objects: List[VocObject]) -> List[LabelledBox]:
         """The usable ones of ``objects``, mended where the policies say so, in their order."""
-        kept: Dict[Tuple[int, boxes.Box], Labelled] = {}
+        kept: Dict[Tuple[int, boxes.Box], LabelledBox] = {}
         for source in objects:
             class_id = self._class_id(source)
             box = self._box(source) if class_id else None
@@ -40,7 +40,7 @@ class Judge:
             if (class_id, box) in kept:
                 self._fixes("duplicate_object", source, "it repeats object %d" % kept[class_id, box].source.number)
                 continue
-            kept[class_id, box] = Labelled(class_id, box, source)
+            kept[class_id, box] = LabelledBox(class_id, box, source)
         return list(kept.values())
 
     def _class_id(self, source: VocObject) -> Optional[int]:

@@ -8,12 +8,12 @@ import numpy as np
 
 from stages import pixels
 from stages.data import sample, tfrecord, voc
-from stages.data.findings import Finding, Findings
-from stages.data.objects import Judge, Labelled
+from stages.data.findings import DataFinding, Findings
+from stages.data.objects import LabelledBox, ObjectFilter
 from stages.data.pairing import Folders, Pair
 
 
-class Settings(NamedTuple):
+class RecordSettings(NamedTuple):
     """What is the same for all pictures; ``image_size`` is (height, width), ``policy`` has every finding kind."""
 
     folders: Folders
@@ -34,11 +34,11 @@ class PictureRecord(NamedTuple):
     frame: Optional[bytes]
     digest: bytes
     facts: Dict[str, Any]
-    findings: List[Finding]
+    findings: List[DataFinding]
     written: int
 
 
-def make(settings: Settings, pair: Pair) -> PictureRecord:
+def make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     """The record of a pair.
 
     Raises:
@@ -49,7 +49,7 @@ def make(settings: Settings, pair: Pair) -> PictureRecord:
     if source is None:
         return PictureRecord(None, b"", {}, findings.found, 0)
     objects = voc.objects_of(source.root) if source.root is not None else []
-    judge = Judge(settings.classes, settings.image_size, source.frame, str(pair.xml), findings)
+    judge = ObjectFilter(settings.classes, settings.image_size, source.frame, str(pair.xml), findings)
     labelled = judge.kept(objects)
     small = pixels.resize(source.picture, *settings.image_size)
     content = _example(settings, pair.photo, small, labelled)
@@ -62,7 +62,7 @@ def make(settings: Settings, pair: Pair) -> PictureRecord:
     )
 
 
-def _facts(photo: str, size: Tuple[int, int], labelled: List[Labelled]) -> Dict[str, Any]:
+def _facts(photo: str, size: Tuple[int, int], labelled: List[LabelledBox]) -> Dict[str, Any]:
     yxyx = [[one.box[1], one.box[0], one.box[3], one.box[2]] for one in labelled]
     return {
         "source_id": photo,
@@ -73,7 +73,7 @@ def _facts(photo: str, size: Tuple[int, int], labelled: List[Labelled]) -> Dict[
     }
 
 
-def _example(settings: Settings, photo: str, picture: np.ndarray, labelled: List[Labelled]) -> bytes:
+def _example(settings: RecordSettings, photo: str, picture: np.ndarray, labelled: List[LabelledBox]) -> bytes:
     """The tf.train.Example with the keys of object_detection's ``create_pascal_tf_record``."""
     jpeg = settings.encoding == "jpeg"
     encoded = pixels.encode_jpeg(picture, settings.jpeg_quality) if jpeg else pixels.encode_png(picture)

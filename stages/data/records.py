@@ -12,12 +12,12 @@ from typing import Dict, Iterable, List, NamedTuple
 
 from stages import job
 from stages.data import disk, workers
-from stages.data.dataset_summary import SPLITS, Tally
+from stages.data.dataset_summary import SPLITS, DatasetSummary
 from stages.data.findings import FIX, Findings, did_you_mean, policies, summary
 from stages.data.labels import label_map
 from stages.data.objects import folded
 from stages.data.pairing import Folders, Pair, pairs, shuffled
-from stages.data.picture_record import PictureRecord, Settings, make
+from stages.data.picture_record import PictureRecord, RecordSettings, make
 from stages.data.shards import Split
 from stages.data.survey import survey
 
@@ -27,7 +27,7 @@ SHARES = 2**64  # a picture's share is a whole number below this, evenly distrib
 class Written(NamedTuple):
     """What an attempt at writing gave: the tally, and each split's file names."""
 
-    tally: Tally
+    dataset: DatasetSummary
     shards: Dict[str, List[str]]
 
 
@@ -46,12 +46,12 @@ def main(task: job.Job) -> None:
     if not wanted["limit"]:
         task.progress(0, len(items), "reading XML")
         _check_classes(folders, items, wanted["classes"], policy)
-    settings = Settings(
+    settings = RecordSettings(
         folders, wanted["classes"], tuple(wanted["image_size"]), wanted["encoding"], wanted["jpeg_quality"], policy
     )
     threshold = int(wanted["validation_fraction"] * SHARES)
     written = _write(task, settings, items, unpaired, threshold)
-    better = written.tally.balanced(threshold)
+    better = written.dataset.balanced(threshold)
     if better != threshold:
         task.warn("Chance left one side of the split empty: one picture changes over.")
         written = _write(task, settings, items, unpaired, better)
@@ -71,62 +71,64 @@ def _check_classes(folders: Folders, items: Iterable[Pair], classes: List[str], 
             )
 
 
-def _write(task: job.Job, settings: Settings, items: List[Pair], unpaired: Findings, threshold: int) -> Written:
+def _write(task: job.Job, settings: RecordSettings, items: List[Pair], unpaired: Findings, threshold: int) -> Written:
     """Make all records; a picture whose share is below ``threshold`` is for validation."""
     wanted = task.parameters
-    tally = Tally(settings.classes, settings.image_size)
+    dataset = DatasetSummary(settings.classes, settings.image_size)
     splits = {name: Split(name, task.output, task.scratch, wanted["pictures_per_shard"]) for name in SPLITS}
     with open(task.out("findings.jsonl"), "w", encoding="utf-8") as log:
-        tally.note(unpaired.found, log)
+        dataset.note(unpaired.found, log)
         for done, made in enumerate(workers.in_order(partial(make, settings), items, task.cpus), 1):
             with disk.writing(log.name):
-                tally.note(made.findings, log)
-            _place(made, wanted["seed"], threshold, splits, tally)
+                dataset.note(made.findings, log)
+            _place(made, wanted["seed"], threshold, splits, dataset)
             if done % 20 == 0 or done == len(items):
-                task.progress(done, len(items), "%d boxes" % tally.boxes)
-    if tally.balanced(threshold) != threshold:
+                task.progress(done, len(items), "%d boxes" % dataset.boxes)
+    if dataset.balanced(threshold) != threshold:
         for split in splits.values():
             split.discard()
-        return Written(tally, {})
+        return Written(dataset, {})
     with open(task.out("index.jsonl"), "w", encoding="utf-8") as index:
-        return Written(tally, {name: split.finish(index) for name, split in splits.items()})
+        return Written(dataset, {name: split.finish(index) for name, split in splits.items()})
 
 
-def _place(made: PictureRecord, seed: int, threshold: int, splits: Dict[str, Split], tally: Tally) -> None:
+def _place(made: PictureRecord, seed: int, threshold: int, splits: Dict[str, Split], dataset: DatasetSummary) -> None:
     if made.frame is None:
-        tally.drop_picture(made)
+        dataset.drop_picture(made)
         return
     share = int.from_bytes(hashlib.sha256(b"%d:%s" % (seed, made.digest)).digest()[:8], "big")
     name = "validation" if share < threshold else "train"
     splits[name].add(made.frame, made.facts)
-    tally.add(name, share, made)
+    dataset.add(name, share, made)
 
 
 def _conclude(task: job.Job, written: Written) -> None:
-    tally, classes = written.tally, task.parameters["classes"]
-    if not tally.images:
+    dataset, classes = written.dataset, task.parameters["classes"]
+    if not dataset.images:
         raise job.BadInput(
             "None of the pictures can be used: %s. For instance %s"
-            % (summary(tally.kinds), tally.findings[0].sentence())
+            % (summary(dataset.kinds), dataset.findings[0].sentence())
         )
-    _check_boxes(task, tally)
-    document = dict(tally.document(written.shards), encoding=task.parameters["encoding"])
+    _check_boxes(task, dataset)
+    document = dict(dataset.document(written.shards), encoding=task.parameters["encoding"])
     disk.write(task.out("label_map.pbtxt"), label_map(classes).encode())
     disk.write(task.out("dataset.json"), json.dumps(document, indent=1, sort_keys=True).encode())
-    if tally.kinds:
-        task.warn("The data has flaws, listed in findings.jsonl: %s." % summary(tally.kinds))
-    task.metrics(images=tally.images, boxes=tally.boxes, dropped=tally.dropped, findings=sum(tally.kinds.values()))
+    if dataset.kinds:
+        task.warn("The data has flaws, listed in findings.jsonl: %s." % summary(dataset.kinds))
+    task.metrics(
+        images=dataset.images, boxes=dataset.boxes, dropped=dataset.dropped, findings=sum(dataset.kinds.values())
+    )
 
 
-def _check_boxes(task: job.Job, tally: Tally) -> None:
+def _check_boxes(task: job.Job, dataset: DatasetSummary) -> None:
     """Every class needs a box to learn from; a trial of a few pictures may do without some."""
-    for name, boxes in tally.class_boxes.items():
+    for name, boxes in dataset.class_boxes.items():
         if sum(boxes.values()) == 0 and not task.parameters["limit"]:
-            raise job.BadInput("No box of class %r is left to train on; findings: %s." % (name, summary(tally.kinds)))
+            raise job.BadInput("No box of class %r is left to train on; findings: %s." % (name, summary(dataset.kinds)))
         for split in SPLITS:
-            if boxes[split] == 0 and tally.pictures[split]:
+            if boxes[split] == 0 and dataset.pictures[split]:
                 task.warn("Class %r has no box in the %s pictures." % (name, split))
-    if task.parameters["validation_fraction"] > 0 and not tally.pictures["validation"]:
+    if task.parameters["validation_fraction"] > 0 and not dataset.pictures["validation"]:
         task.warn("There is no picture for validation: it takes at least two different ones.")
 
 

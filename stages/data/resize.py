@@ -14,11 +14,11 @@ from lxml import etree
 
 from stages import job, pixels
 from stages.data import boxes, disk, exif, sample, voc, workers
-from stages.data.findings import Finding, Findings, policies, summary
+from stages.data.findings import DataFinding, Findings, policies, summary
 from stages.data.pairing import Folders, Pair, pairs, shuffled
 
 
-class Settings(NamedTuple):
+class ResizeSettings(NamedTuple):
     """``long_side`` in pixels, ``jpeg_quality`` 1 to 100."""
 
     folders: Folders
@@ -27,7 +27,7 @@ class Settings(NamedTuple):
     jpeg_quality: int
 
 
-def make(settings: Settings, pair: Pair) -> Tuple[bool, List[Finding]]:
+def make(settings: ResizeSettings, pair: Pair) -> Tuple[bool, List[DataFinding]]:
     """Write one picture and its XML; returns whether there is one, and what was found wrong."""
     findings = Findings(policies({}))
     source = sample.load(settings.folders, pair, findings)
@@ -50,7 +50,7 @@ def target_size(size: sample.WholeSize, long_side: int) -> sample.WholeSize:
     return max(1, (size[0] * long_side + longer // 2) // longer), max(1, (size[1] * long_side + longer // 2) // longer)
 
 
-def rewrite(root: etree._Element, frame: sample.Frame, photo: str, target: sample.WholeSize) -> None:
+def rewrite(root: etree._Element, frame: sample.BoxFrame, photo: str, target: sample.WholeSize) -> None:
     """Make the annotation that of the picture ``photo`` of size ``target``: its name, size, and every ``<bndbox>``."""
     for name, value in (("filename", photo), ("size/width", str(target[0])), ("size/height", str(target[1]))):
         _made(root, name).text = value
@@ -70,7 +70,7 @@ def _made(root: etree._Element, path: str) -> etree._Element:
     return root
 
 
-def _photo(settings: Settings, source: sample.Sample, target: sample.WholeSize) -> bytes:
+def _photo(settings: ResizeSettings, source: sample.Sample, target: sample.WholeSize) -> bytes:
     unchanged = target == source.frame.upright and source.orientation == exif.UPRIGHT
     if unchanged and source.format in ("jpeg", "png"):
         return source.data
@@ -96,7 +96,7 @@ def main(task: job.Job) -> None:
     folders = Folders(task.inputs["photos"], task.inputs["annotations"])
     findings = Findings(policies({}))
     items = shuffled(pairs(folders, findings), 0, wanted["limit"])
-    settings = Settings(folders, task.output, wanted["long_side"], wanted["jpeg_quality"])
+    settings = ResizeSettings(folders, task.output, wanted["long_side"], wanted["jpeg_quality"])
     images, found = 0, findings.found
     for done, (made, more) in enumerate(workers.in_order(partial(make, settings), items, task.cpus), 1):
         images += made

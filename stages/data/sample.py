@@ -15,7 +15,7 @@ SUFFIXES = {"jpeg": (".jpg", ".jpeg"), "png": (".png",), "bmp": (".bmp",), "webp
 WholeSize = Tuple[int, int]
 
 
-class Frame(NamedTuple):
+class BoxFrame(NamedTuple):
     """What the XML's boxes are measured on: a picture of ``size``, turned by ``orientation``, scaled to ``upright``."""
 
     size: WholeSize
@@ -37,7 +37,7 @@ class Sample(NamedTuple):
     orientation: int
     picture: np.ndarray
     root: Optional[etree._Element]
-    frame: Frame
+    frame: BoxFrame
 
 
 def load(folders: Folders, pair: Pair, findings: Findings) -> Optional[Sample]:
@@ -59,7 +59,7 @@ def load(folders: Folders, pair: Pair, findings: Findings) -> Optional[Sample]:
         return None
     orientation = exif.orientation(data)
     upright = picture.shape[1], picture.shape[0]
-    frame: Optional[Frame] = Frame(upright, exif.UPRIGHT, upright)
+    frame: Optional[BoxFrame] = BoxFrame(upright, exif.UPRIGHT, upright)
     if root is not None:
         frame = _frame(root, pair, orientation, upright, findings)
     return frame and Sample(data, kind, orientation, picture, root, frame)
@@ -77,7 +77,7 @@ def _named_right(photo: str, kind: str, findings: Findings) -> bool:
 
 def _frame(
     root: etree._Element, pair: Pair, orientation: int, upright: WholeSize, findings: Findings
-) -> Optional[Frame]:
+) -> Optional[BoxFrame]:
     """Which picture the XML's size tells of: the upright one, the stored one, or another version of them."""
     said = voc.size_of(root)
     stored = _whole(boxes.upright_size(upright, orientation))
@@ -87,9 +87,9 @@ def _frame(
         message = "its EXIF orientation is %d, and the XML does not tell whether its boxes follow it" % orientation
         if unclear and not findings.fixes("orientation_unclear", pair.photo, message):
             return None
-        return Frame(upright, exif.UPRIGHT, upright)
+        return BoxFrame(upright, exif.UPRIGHT, upright)
     if said == stored:
-        return Frame(stored, orientation, upright)
+        return BoxFrame(stored, orientation, upright)
     frame = _guessed_frame(said, orientation, upright, stored)
     says = "the XML says %dx%d" % said if said else "the XML gives no size"
     message = "%s, but the photo %s is %dx%d" % ((says, pair.photo) + upright)
@@ -99,14 +99,14 @@ def _frame(
 
 def _guessed_frame(
     said: Optional[WholeSize], orientation: int, upright: WholeSize, stored: WholeSize
-) -> Optional[Frame]:
+) -> Optional[BoxFrame]:
     """The frame that the XML must have meant, if only one is possible."""
     if said is None:
-        return Frame(upright, exif.UPRIGHT, upright) if orientation == exif.UPRIGHT else None
+        return BoxFrame(upright, exif.UPRIGHT, upright) if orientation == exif.UPRIGHT else None
     as_upright, as_stored = _same_shape(said, upright), _same_shape(said, stored)
     if as_upright and (orientation == exif.UPRIGHT or not as_stored):
-        return Frame(said, exif.UPRIGHT, upright)
-    return Frame(said, orientation, upright) if as_stored and not as_upright else None
+        return BoxFrame(said, exif.UPRIGHT, upright)
+    return BoxFrame(said, orientation, upright) if as_stored and not as_upright else None
 
 
 def _same_shape(a: WholeSize, b: WholeSize) -> bool:

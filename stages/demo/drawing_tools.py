@@ -13,7 +13,7 @@ import numpy as np
 Color = Tuple[int, int, int]
 
 
-class Dice:
+class Rng:
     """Random choices from numpy's frozen legacy generator (NEP 19): one seed, one stream, for ever."""
 
     def __init__(self, *seed: int) -> None:
@@ -38,9 +38,9 @@ class Dice:
         return self._generator.randint(0, 256, (height, width), dtype=np.uint8)
 
 
-def cloud(dice: Dice, height: int, width: int, cell: int) -> np.ndarray:
+def cloud(rng: Rng, height: int, width: int, cell: int) -> np.ndarray:
     """Soft noise whose blobs are about ``cell`` pixels wide: float32 [height, width], -1 to 1."""
-    grid = dice.grains(height // cell + 3, width // cell + 3)
+    grid = rng.grains(height // cell + 3, width // cell + 3)
     field = cv2.resize(
         grid, ((width // cell + 3) * cell, (height // cell + 3) * cell), interpolation=cv2.INTER_LINEAR_EXACT
     )

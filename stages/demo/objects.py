@@ -9,7 +9,7 @@ from typing import Callable, Dict, List, Tuple
 
 import numpy as np
 
-from stages.demo.drawing_tools import Color, Dice, to_bytes
+from stages.demo.drawing_tools import Color, Rng, to_bytes
 
 Light = Tuple[float, float, float]
 Drawing = Tuple[np.ndarray, np.ndarray]
@@ -59,20 +59,20 @@ def fill(colors: np.ndarray, mask: np.ndarray, color: Color) -> None:
     colors[mask] = np.array(color, np.float32)
 
 
-def ball(dice: Dice, size: int, light: Light) -> Drawing:
+def ball(rng: Rng, size: int, light: Light) -> Drawing:
     """A beach ball, a football or a striped rubber ball, turned any way."""
     x, y = plane(size, size)
     x, y = (x / (size / 2)) + 0 * y, ((y - size / 2) / (size / 2)) + 0 * x
     inside = x * x + y * y <= 1
     z = np.sqrt(np.maximum(1 - x * x - y * y, 0))
-    pattern = dice.pick((_beach, _beach, _football, _striped))
-    colors = pattern(dice, _turned(dice, x, y, z))
+    pattern = rng.pick((_beach, _beach, _football, _striped))
+    colors = pattern(rng, _turned(rng, x, y, z))
     return to_bytes(lit(colors, (x, y, z), light, 0.3)), inside
 
 
-def _turned(dice: Dice, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> List[np.ndarray]:
+def _turned(rng: Rng, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> List[np.ndarray]:
     """The points of the ball in a frame turned by a random quaternion of small whole numbers."""
-    a, b, c, d = (dice.between(-9, 9) or 1 for _ in range(4))
+    a, b, c, d = (rng.between(-9, 9) or 1 for _ in range(4))
     length = a * a + b * b + c * c + d * d
     rows = (
         (a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)),
@@ -82,9 +82,9 @@ def _turned(dice: Dice, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> List[np.
     return [x * (row[0] / length) + y * (row[1] / length) + z * (row[2] / length) for row in rows]
 
 
-def _beach(dice: Dice, point: List[np.ndarray]) -> np.ndarray:
+def _beach(rng: Rng, point: List[np.ndarray]) -> np.ndarray:
     p, q, r = point
-    one, two, three = dice.pick(BEACH)
+    one, two, three = rng.pick(BEACH)
     segment = 1 * (p > 0) + 2 * (q * 0.866 > p * 0.5) + 4 * (q * 0.866 > p * -0.5)
     palette = np.array([WHITE, one, WHITE, two, three, WHITE, WHITE, two], np.float32)
     palette[[0, 7, 3, 4, 5, 2, 1, 6]] = np.array([one, WHITE, two, WHITE, three, WHITE, three, two], np.float32)
@@ -93,47 +93,47 @@ def _beach(dice: Dice, point: List[np.ndarray]) -> np.ndarray:
     return colors
 
 
-def _football(dice: Dice, point: List[np.ndarray]) -> np.ndarray:
+def _football(rng: Rng, point: List[np.ndarray]) -> np.ndarray:
     nearest = np.zeros_like(point[0])
     for corner in CORNERS:
         nearest = np.maximum(nearest, point[0] * corner[0] + point[1] * corner[1] + point[2] * corner[2])
     colors = np.zeros(nearest.shape + (3,), np.float32) + np.array(WHITE, np.float32)
-    fill(colors, nearest > 0.935, dice.pick((NIGHT, (34, 60, 140), (150, 30, 44))))
+    fill(colors, nearest > 0.935, rng.pick((NIGHT, (34, 60, 140), (150, 30, 44))))
     return colors
 
 
-def _striped(dice: Dice, point: List[np.ndarray]) -> np.ndarray:
-    color = dice.pick(RUBBER)
+def _striped(rng: Rng, point: List[np.ndarray]) -> np.ndarray:
+    color = rng.pick(RUBBER)
     colors = np.zeros(point[0].shape + (3,), np.float32) + np.array(color, np.float32)
-    fill(colors, np.abs(point[0]) < dice.share(0.12, 0.3), WHITE)
-    if dice.chance(50):
+    fill(colors, np.abs(point[0]) < rng.share(0.12, 0.3), WHITE)
+    if rng.chance(50):
         fill(colors, np.abs(np.abs(point[0]) - 0.62) < 0.06, WHITE)
     return colors
 
 
-def cone(dice: Dice, size: int, light: Light) -> Drawing:
+def cone(rng: Rng, size: int, light: Light) -> Drawing:
     """A traffic cone with one to three white bands on a square foot, leaning a little."""
-    foot = dice.share(0.31, 0.37) * size
+    foot = rng.share(0.31, 0.37) * size
     height, width = size, int(2 * foot) + int(0.1 * size)
     x, y = plane(height, width)
-    lean = dice.share(-0.05, 0.05)
+    lean = rng.share(-0.05, 0.05)
     x = x - (y - height) * lean
     plate_y, thick = height - foot * TILT - 0.03 * size, 0.03 * size
     plate, rim = _plate(x, y - plate_y, foot), _plate(x, y - plate_y - thick, foot)
-    bottom = dice.share(0.66, 0.76) * foot
+    bottom = rng.share(0.66, 0.76) * foot
     tip = 0.13 * foot
     reach = np.clip(y / plate_y, 0, 1) * (bottom - tip) + tip
     u = np.clip(x / reach, -1, 1)
     depth = np.sqrt(1 - u * u)
     ring = y - reach * TILT * depth  # the height on the axis of the circle that this point lies on
     body = (np.abs(x) <= reach) & (ring <= plate_y - bottom * TILT * 0.6) & (y + tip * TILT * depth >= 2 * tip * TILT)
-    orange = dice.pick(CONES)
+    orange = rng.pick(CONES)
     colors = np.zeros((height, width, 3), np.float32) + np.array(orange, np.float32)
-    for start, end in dice.pick(BANDS):
+    for start, end in rng.pick(BANDS):
         fill(colors, (ring > start * plate_y) & (ring < end * plate_y), WHITE)
     colors = lit(colors, (u * 0.97, -0.24 + 0 * u, depth * 0.97), light, 0.12)
     fill(colors, _oval(x, y - tip * TILT, tip * 0.84, tip * 0.84 * TILT), NIGHT)
-    stand = np.array(dice.pick(PLATES), np.float32)
+    stand = np.array(rng.pick(PLATES), np.float32)
     colors[~body & rim] = stand * 0.6
     colors[~body & plate] = stand * 0.95
     return to_bytes(colors), body | plate | rim
@@ -145,23 +145,23 @@ def _plate(x: np.ndarray, y: np.ndarray, foot: float) -> np.ndarray:
     return a * a * a * a + b * b * b * b <= 1
 
 
-def mug(dice: Dice, size: int, light: Light) -> Drawing:
+def mug(rng: Rng, size: int, light: Light) -> Drawing:
     """A mug of coffee with its handle to the left or right; plain, striped, dotted or with a heart."""
-    half = size * dice.share(0.34, 0.37)
-    height, width = int(size * dice.share(0.84, 0.96)), size
+    half = size * rng.share(0.34, 0.37)
+    height, width = int(size * rng.share(0.84, 0.96)), size
     x, y = plane(height, width)
-    side = dice.pick((-1.0, 1.0))
+    side = rng.pick((-1.0, 1.0))
     x = (x + side * (size / 2 - half)) * side  # the handle is now at x > 0
     top, low = half * TILT, height - half * TILT
-    reach = half * (1 - dice.share(0.02, 0.14) * np.clip((y - top) / (low - top), 0, 1))
+    reach = half * (1 - rng.share(0.02, 0.14) * np.clip((y - top) / (low - top), 0, 1))
     u = np.clip(x / reach, -1, 1)
     depth = np.sqrt(1 - u * u)
     ring = (y - reach * TILT * depth - top + half * TILT) / (low - top)
     mouth = _oval(x, y - top, half, half * TILT)
     body = ((np.abs(x) <= reach) & (y >= top) & (y - low <= reach * TILT * depth)) | mouth
-    glaze = dice.pick(GLAZES)
+    glaze = rng.pick(GLAZES)
     colors = np.zeros((height, width, 3), np.float32) + np.array(glaze, np.float32)
-    dice.pick((_plain, _stripes, _dots, _heart))(dice, colors, u * (1 + 0.2 * u * u), ring, glaze)
+    rng.pick((_plain, _stripes, _dots, _heart))(rng, colors, u * (1 + 0.2 * u * u), ring, glaze)
     colors = lit(colors, (u * side, -0.05 + 0 * u, depth), light, 0.25)
     handle = _handle(colors, x - half * 0.98, y - height * 0.53, (size - 2 * half, height * 0.27), glaze) & ~body
     _inside(colors, x, y - top, half, glaze)
@@ -192,24 +192,24 @@ def _handle(colors: np.ndarray, x: np.ndarray, y: np.ndarray, radii: Tuple[float
     return ring
 
 
-def _plain(dice: Dice, colors: np.ndarray, u: np.ndarray, ring: np.ndarray, glaze: Color) -> None:
-    fill(colors, ring > dice.share(0.72, 0.9), tuple(int(value * 0.7) for value in glaze))
+def _plain(rng: Rng, colors: np.ndarray, u: np.ndarray, ring: np.ndarray, glaze: Color) -> None:
+    fill(colors, ring > rng.share(0.72, 0.9), tuple(int(value * 0.7) for value in glaze))
 
 
-def _stripes(dice: Dice, colors: np.ndarray, u: np.ndarray, ring: np.ndarray, glaze: Color) -> None:
-    count = dice.between(3, 5)
+def _stripes(rng: Rng, colors: np.ndarray, u: np.ndarray, ring: np.ndarray, glaze: Color) -> None:
+    count = rng.between(3, 5)
     beat = ring * count
     fill(colors, (beat - np.floor(beat) < 0.42) & (ring > 0.1) & (ring < 0.95), _other(glaze))
 
 
-def _dots(dice: Dice, colors: np.ndarray, u: np.ndarray, ring: np.ndarray, glaze: Color) -> None:
+def _dots(rng: Rng, colors: np.ndarray, u: np.ndarray, ring: np.ndarray, glaze: Color) -> None:
     row = np.floor(ring * 4)
     a = u * 2.4 + 0.5 * (row - 2 * np.floor(row / 2))
     a, b = a - np.floor(a) - 0.5, (ring * 4 - row - 0.5) * 0.9
     fill(colors, (a * a + b * b < 0.075) & (ring > 0) & (ring < 1), _other(glaze))
 
 
-def _heart(dice: Dice, colors: np.ndarray, u: np.ndarray, ring: np.ndarray, glaze: Color) -> None:
+def _heart(rng: Rng, colors: np.ndarray, u: np.ndarray, ring: np.ndarray, glaze: Color) -> None:
     """The sextic heart curve (x^2 + y^2 - 1)^3 = x^2 y^3 (Beutel)."""
     a, b = (u + 0.1) * 2.3, (0.52 - ring) * 3.4
     bulge = a * a + b * b - 1
@@ -225,4 +225,4 @@ def unit(vector: Light) -> Light:
     return vector[0] / length, vector[1] / length, vector[2] / length
 
 
-THINGS: Dict[str, Callable[[Dice, int, Light], Drawing]] = {"cone": cone, "ball": ball, "mug": mug}
+THINGS: Dict[str, Callable[[Rng, int, Light], Drawing]] = {"cone": cone, "ball": ball, "mug": mug}

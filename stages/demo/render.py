@@ -16,7 +16,7 @@ from stages.demo import drawing_tools
 from stages.demo import backgrounds
 from stages.demo import objects
 from stages.demo import voc_writer
-from stages.demo.drawing_tools import Dice
+from stages.demo.drawing_tools import Rng
 
 HEIGHT, WIDTH = 2 * backgrounds.HEIGHT, 2 * backgrounds.WIDTH
 SMALLEST, LARGEST = 250, 600  # a thing's longer side in pixels
@@ -24,7 +24,7 @@ JPEG_QUALITY = 90
 Box = Tuple[int, int, int, int]
 
 
-class Thing(NamedTuple):
+class SceneObject(NamedTuple):
     """A thing that stands in the scene: ``box`` is (xmin, ymin, xmax, ymax), whole pixels, maximum excluded."""
 
     name: str
@@ -33,35 +33,35 @@ class Thing(NamedTuple):
     mask: np.ndarray
 
 
-def picture(seed: int, number: int) -> Tuple[np.ndarray, List[Thing]]:
+def picture(seed: int, number: int) -> Tuple[np.ndarray, List[SceneObject]]:
     """Picture ``number`` (from 1) of the demo: uint8 RGB [1080, 1920, 3], and the things on it."""
-    dice = Dice(seed % 2**32, seed // 2**32 % 2**32, number)
-    place = backgrounds.place(dice)
-    side = dice.pick((-1, 1))
-    light = objects.unit((side * dice.share(0.3, 0.7), -0.65, dice.share(0.5, 0.8)))
-    group = sorted(_arranged(dice, light, 2 * place.ground), key=lambda thing: thing.box[3])
+    rng = Rng(seed % 2**32, seed // 2**32 % 2**32, number)
+    place = backgrounds.place(rng)
+    side = rng.pick((-1, 1))
+    light = objects.unit((side * rng.share(0.3, 0.7), -0.65, rng.share(0.5, 0.8)))
+    group = sorted(_arranged(rng, light, 2 * place.ground), key=lambda thing: thing.box[3])
     for thing in group:
         _cast_shadow(place.picture, thing.box, side)
     canvas = backgrounds.enlarged(place.picture)
     for thing in group:
         drawing_tools.blend(canvas, drawing_tools.soften(thing.colors, 1), drawing_tools.soften(thing.mask, 1), thing.box[0], thing.box[1])
-    return _photographed(dice, canvas), group
+    return _photographed(rng, canvas), group
 
 
-def _arranged(dice: Dice, light: objects.Light, ground: int) -> List[Thing]:
+def _arranged(rng: Rng, light: objects.Light, ground: int) -> List[SceneObject]:
     """One to three things on the ground, the farther the smaller, with little overlap."""
-    group: List[Thing] = []
-    for _ in range(dice.pick((1, 2, 2, 2, 3, 3))):
-        name = dice.pick(tuple(objects.THINGS))
-        near = dice.share(0, 1)
-        size = SMALLEST + 10 + int((LARGEST - SMALLEST - 20) * near * dice.share(0.85, 1))
-        colors, mask = _cropped(*objects.THINGS[name](dice, size, light))
+    group: List[SceneObject] = []
+    for _ in range(rng.pick((1, 2, 2, 2, 3, 3))):
+        name = rng.pick(tuple(objects.THINGS))
+        near = rng.share(0, 1)
+        size = SMALLEST + 10 + int((LARGEST - SMALLEST - 20) * near * rng.share(0.85, 1))
+        colors, mask = _cropped(*objects.THINGS[name](rng, size, light))
         for _ in range(12):  # as many tries to find a free spot
-            x = dice.between(10, WIDTH - 10 - mask.shape[1])
-            low = min(ground + 90 + int((HEIGHT - 20 - ground - 90) * near) + dice.between(-25, 25), HEIGHT - 10)
+            x = rng.between(10, WIDTH - 10 - mask.shape[1])
+            low = min(ground + 90 + int((HEIGHT - 20 - ground - 90) * near) + rng.between(-25, 25), HEIGHT - 10)
             box = (x, low - mask.shape[0], x + mask.shape[1], low)
             if box[1] >= 5 and all(_shared(box, other.box) < 0.06 for other in group):
-                group.append(Thing(name, box, colors, mask))
+                group.append(SceneObject(name, box, colors, mask))
                 break
     return group
 
@@ -88,15 +88,15 @@ def _cast_shadow(half_size: np.ndarray, box: Box, side: int) -> None:
     backgrounds.shadow(half_size, (middle - side * wide * 0.05, low - wide * 0.05), (wide * 0.56, wide * 0.13), 0.6)
 
 
-def _photographed(dice: Dice, canvas: np.ndarray) -> np.ndarray:
+def _photographed(rng: Rng, canvas: np.ndarray) -> np.ndarray:
     """The scene as a camera gives it: white balance, exposure, a little softness and noise."""
-    exposure, warmth = dice.share(0.86, 1.12), dice.share(-0.05, 0.05)
+    exposure, warmth = rng.share(0.86, 1.12), rng.share(-0.05, 0.05)
     ramp = np.arange(256, dtype=np.float32)
     curves = np.stack([ramp * exposure * (1 + warmth), ramp * exposure, ramp * exposure * (1 - warmth)], axis=1)
     shot = cv2.LUT(canvas, drawing_tools.to_bytes(curves)[np.newaxis])
-    noise = dice.grains(HEIGHT, WIDTH) // dice.between(18, 40)
+    noise = rng.grains(HEIGHT, WIDTH) // rng.between(18, 40)
     shot = cv2.add(shot, cv2.merge([noise] * 3))
-    return drawing_tools.soften(shot, dice.pick((0, 0, 1, 2)))
+    return drawing_tools.soften(shot, rng.pick((0, 0, 1, 2)))
 
 
 def name_of(number: int) -> str:

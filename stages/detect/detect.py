@@ -109,7 +109,7 @@ class Stage:
 
     def video(self, path: str) -> Dict[str, Any]:
         """The entry of ``detections.json`` for a video; writes the drawn video too."""
-        reader, writer = video.Reader(path), None
+        reader, writer = video.VideoReader(path), None
         frames: List[Dict[str, Any]] = []
         height = width = 0
         drawn = self.free_name("videos", os.path.basename(path), ".mp4") if self.draws else None
@@ -118,7 +118,9 @@ class Stage:
             frames.append({"time": round(len(frames) / reader.fps, 3), "detections": found})
             if writer is None:
                 height, width = frame.shape[:2]
-                writer = video.Writer(self.job.out(*drawn.split("/")), reader.fps, height, width) if drawn else None
+                writer = (
+                    video.VideoWriter(self.job.out(*drawn.split("/")), reader.fps, height, width) if drawn else None
+                )
             if writer:
                 writer.write(drawing.draw(frame, found))
             self.job.progress(len(frames), max(reader.declared, len(frames)), "%d detections" % self.detections)

@@ -8,7 +8,7 @@ import numpy as np
 
 from stages import pixels
 from stages.job import BadInput
-from stages.reference.interpreter import Engine
+from stages.reference.interpreter import UffInterpreter
 
 Detection = Dict[str, Any]
 
@@ -35,7 +35,7 @@ class Detector:
             self._rows, self._count = model["outputs"]["detections"], model["outputs"]["count"]
         except (KeyError, TypeError, ValueError) as error:
             raise BadInput("%s does not describe a model (%s); convert again" % (path, error)) from error
-        self._engine = Engine(os.path.join(folder, "model.uff"))
+        self._engine = UffInterpreter(os.path.join(folder, "model.uff"))
         shape, shapes = (1, channels, self.height, self.width), list(self._engine.input_shapes.values())
         if shapes != [shape] or not {self._rows, self._count}.issubset(self._engine.outputs):
             raise BadInput(

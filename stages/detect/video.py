@@ -11,7 +11,7 @@ from stages.job import BadInput, StageFailed
 USUAL_FPS = 25.0
 
 
-class Reader:
+class VideoReader:
     """The frames of the video at ``path``.
 
     Attributes:
@@ -45,7 +45,7 @@ class Reader:
         self._capture.release()
 
 
-class Writer:
+class VideoWriter:
     """An MPEG-4 video at ``path`` (.mp4) of frames [height, width, 3]; an odd last row or column is left out."""
 
     def __init__(self, path: str, fps: float, height: int, width: int) -> None:

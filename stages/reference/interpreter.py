@@ -21,7 +21,7 @@ UNFIT = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, V
 Values = Dict[str, List[np.ndarray]]
 
 
-class Engine:
+class UffInterpreter:
     """A .uff file, ready to run.
 
     Tensors keep TensorFlow's element order. Where the Input is NCHW, as TensorRT wants it, but the first convolution

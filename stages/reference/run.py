@@ -8,7 +8,7 @@ import numpy as np
 
 from stages import job as jobs
 from stages.job import BadInput
-from stages.reference.interpreter import Engine
+from stages.reference.interpreter import UffInterpreter
 
 
 def main(job: jobs.Job) -> None:
@@ -17,7 +17,7 @@ def main(job: jobs.Job) -> None:
     Raises:
         BadInput: the .uff cannot be run, or an array is not what it takes.
     """
-    engine = Engine(job.inputs["uff"], fp16_decode=job.parameters["fp16_decode"])
+    engine = UffInterpreter(job.inputs["uff"], fp16_decode=job.parameters["fp16_decode"])
     names = job.parameters["names"]
     arrays = [read_array(job.inputs["input_%d" % number]) for number in range(len(names))]
     outputs = engine.run(feeds(engine, names, arrays))
@@ -26,7 +26,7 @@ def main(job: jobs.Job) -> None:
         stream.writelines("%s: %s %s\n" % (name, array.dtype, list(array.shape)) for name, array in outputs.items())
 
 
-def feeds(engine: Engine, names: List[str], arrays: List[np.ndarray]) -> Dict[str, np.ndarray]:
+def feeds(engine: UffInterpreter, names: List[str], arrays: List[np.ndarray]) -> Dict[str, np.ndarray]:
     """The arrays by the names of the inputs they are for; one without a name is for the only input."""
     if len(set(names)) < len(names):
         raise BadInput("An input is given twice; write NAME=X.npy once for each of %s" % ", ".join(engine.inputs))

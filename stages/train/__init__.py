@@ -11,7 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 warnings.filterwarnings("ignore", category=FutureWarning, module="tensor(flow|board)")
 
 
-class _Once(logging.Filter):
+class _EachMessageOnce(logging.Filter):
     """Lets every message through the first time only."""
 
     def __init__(self) -> None:
@@ -26,4 +26,4 @@ class _Once(logging.Filter):
 
 
 for _name in ("", "tensorflow"):
-    logging.getLogger(_name).addFilter(_Once())
+    logging.getLogger(_name).addFilter(_EachMessageOnce())

@@ -7,7 +7,7 @@ import tensorflow as tf
 from object_detection import inputs
 
 from stages.train.hook import Diverged
-from stages.train.records import TRAINING, Records
+from stages.train.records import TRAINING, RecordSet
 
 SMALL_BOX = 2.0  # pixels of the network's input; a smaller box matches no anchor, and its logarithm explodes
 MOST_NAMED = 5
@@ -16,7 +16,7 @@ Suspect = NamedTuple("Suspect", [("name", str), ("box", int), ("width", float), 
 """A picture's smallest box: its number from 1, and its sides in pixels of the network's input (0: it has no box)."""
 
 
-def divergence(event: Diverged, records: Records, size: Tuple[int, int]) -> str:
+def divergence(event: Diverged, records: RecordSet, size: Tuple[int, int]) -> str:
     """What happened, the likely cause, the pictures to look at; ``size``: height and width that the network sees."""
     suspects = sorted((_smallest_box(line, size) for line in _batch(event, records)), key=_smaller_side)
     small = [suspect for suspect in suspects if suspect.box and _smaller_side(suspect) < SMALL_BOX]
@@ -69,7 +69,7 @@ def damaged_shard(paths: Sequence[str]) -> Optional[str]:
     return None
 
 
-def _batch(event: Diverged, records: Records) -> List[Dict[str, Any]]:
+def _batch(event: Diverged, records: RecordSet) -> List[Dict[str, Any]]:
     lines = records.index[TRAINING]
     with tf.Graph().as_default(), tf.Session() as session:
         names = [line["source_id"] for line in lines]

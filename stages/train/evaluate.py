@@ -6,13 +6,13 @@ from stages import job as stage
 from stages.job import Job
 from stages.train import coco, detections
 from stages.train.records import VALIDATION
-from stages.train.trained_model import Trained
+from stages.train.trained_model import TrainedModel
 
 SCORE_THRESHOLD = 0.05  # of the detections that are written down; the metrics count all
 
 
 def main(job: Job) -> None:
-    trained = Trained(job)
+    trained = TrainedModel(job)
     classes = trained.records.classes
     evaluation = trained.evaluate()
     metrics = coco.metrics(evaluation.results, classes)

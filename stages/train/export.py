@@ -14,13 +14,13 @@ from stages.job import BadInput, Job
 from stages.train import checkpoints, pipeline_config
 from stages.train.pipeline_config import Pipeline
 from stages.train.records import LABEL_MAP
-from stages.train.trained_model import CONFIG, Trained
+from stages.train.trained_model import CONFIG, TrainedModel
 
 GRAPH = "frozen_inference_graph.pb"
 
 
 def main(job: Job) -> None:
-    trained = Trained(job)
+    trained = TrainedModel(job)
     _check_writer(trained)
     pipeline = trained.pipeline
     _patch(pipeline, job.parameters)
@@ -57,7 +57,7 @@ def _saver(pipeline: Pipeline) -> tf.train.Saver:
     return tf.train.Saver()
 
 
-def _check_writer(trained: Trained) -> None:
+def _check_writer(trained: TrainedModel) -> None:
     version = checkpoints.tensorflow_version(trained.folder, trained.step)
     if version.split(".")[:2] != tf.VERSION.split(".")[:2]:
         raise BadInput(
@@ -74,7 +74,7 @@ def _patch(pipeline: Pipeline, parameters: Dict[str, Any]) -> None:
     suppression.max_total_detections = parameters["max_detections"]
 
 
-def _describe(job: Job, trained: Trained) -> None:
+def _describe(job: Job, trained: TrainedModel) -> None:
     document = {
         "checkpoint": trained.name,
         "step": trained.step,

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from stages.train import checkpoints
 from stages.train.model import LEARNING_RATE, PICTURES, TOTAL_LOSS
-from stages.train.training_state import Ledger
+from stages.train.training_state import TrainingState
 
 SUMMARY_EVERY = 20
 SAVE_SECONDS = 60.0  # so that a kill costs a minute
@@ -39,10 +39,14 @@ class TrainingHook(tf.train.SessionRunHook):
     """
 
     def __init__(
-        self, ledger: Ledger, evaluate_every: int, evaluate: Callable[[int], None], tell: Callable[[int, float], None]
+        self,
+        state: TrainingState,
+        evaluate_every: int,
+        evaluate: Callable[[int], None],
+        tell: Callable[[int, float], None],
     ) -> None:
         """``evaluate(step)`` takes a saved checkpoint; ``tell(step, learning_rate)`` reports progress now and then."""
-        self._ledger, self._every, self._evaluate, self._tell = ledger, evaluate_every, evaluate, tell
+        self._ledger, self._every, self._evaluate, self._tell = state, evaluate_every, evaluate, tell
         self._step = 0
         self._saved = self._told = time.monotonic()
 

@@ -15,7 +15,7 @@ TOTAL_LOSS = "total_loss:0"  # named so by model_lib
 LEARNING_RATE = "learning_rate:0"  # named so by object_detection's optimizer_builder
 PICTURES = "nanoforge_pictures"  # collection of a training graph: object_detection's hashes of a batch's source ids
 
-Model = NamedTuple(
+TrainingModel = NamedTuple(
     "Model",
     [
         ("estimator", tf.estimator.Estimator),
@@ -36,7 +36,7 @@ def session_config(cpus: int) -> tf.ConfigProto:
     return config
 
 
-def build(pipeline: Pipeline, folder: str, seed: int, cpus: int) -> Model:
+def build(pipeline: Pipeline, folder: str, seed: int, cpus: int) -> TrainingModel:
     """The estimator of a located pipeline config; it keeps its checkpoints in ``folder``, saved by its hooks only."""
     reader.install()
     os.makedirs(folder, exist_ok=True)
@@ -54,7 +54,9 @@ def build(pipeline: Pipeline, folder: str, seed: int, cpus: int) -> Model:
             log_step_count_steps=None,
         ),
     )
-    return Model(made["estimator"], made["train_input_fn"], made["eval_on_train_input_fn"], made["eval_input_fns"][0])
+    return TrainingModel(
+        made["estimator"], made["train_input_fn"], made["eval_on_train_input_fn"], made["eval_input_fns"][0]
+    )
 
 
 def _created(path: str, run_config: tf.estimator.RunConfig) -> Dict[str, Any]:

@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from object_detection.protos import pipeline_pb2, preprocessor_pb2
 
 from stages.job import BadInput
-from stages.train.records import LABEL_MAP, TRAINING, VALIDATION, Records
+from stages.train.records import LABEL_MAP, TRAINING, VALIDATION, RecordSet
 
 Pipeline = pipeline_pb2.TrainEvalPipelineConfig
 
@@ -135,7 +135,7 @@ def batch_norm_decay(steps: int, evaluate_every: int) -> float:
     return min(max(1.0 - 10.0 / first_evaluation, 0.9), 0.9997)
 
 
-def generate(parameters: Dict[str, Any], records: Records) -> Pipeline:
+def generate(parameters: Dict[str, Any], records: RecordSet) -> Pipeline:
     """The pipeline config for the parameters of the stage train (docs/architecture.md), its paths bare file names.
 
     Raises:
@@ -165,7 +165,7 @@ def generate(parameters: Dict[str, Any], records: Records) -> Pipeline:
     return _with_bare_inputs(pipeline, records)
 
 
-def adopt(path: str, parameters: Dict[str, Any], records: Records) -> Pipeline:
+def adopt(path: str, parameters: Dict[str, Any], records: RecordSet) -> Pipeline:
     """A user's own pipeline config, its paths replaced by the records' bare file names.
 
     Raises:
@@ -197,7 +197,7 @@ def write(pipeline: Pipeline, path: str) -> None:
         stream.write(text_format.MessageToString(pipeline))
 
 
-def located(pipeline: Pipeline, records: Records, start: Optional[str] = None) -> Pipeline:
+def located(pipeline: Pipeline, records: RecordSet, start: Optional[str] = None) -> Pipeline:
     """A copy whose paths are absolute: into the records' folder, and to ``start``, a checkpoint's prefix."""
     copy = Pipeline.FromString(pipeline.SerializeToString())
     for reader in [copy.train_input_reader] + list(copy.eval_input_reader):
@@ -215,7 +215,7 @@ def input_size(pipeline: Pipeline) -> Tuple[int, int]:
     return resizer.height, resizer.width
 
 
-def _with_bare_inputs(pipeline: Pipeline, records: Records) -> Pipeline:
+def _with_bare_inputs(pipeline: Pipeline, records: RecordSet) -> Pipeline:
     """Let the config read the records: every picture, in an order that only the seed decides."""
     del pipeline.eval_input_reader[1:]
     readers = (
@@ -244,7 +244,7 @@ def _add_augmentation(pipeline: Pipeline, name: str) -> None:
     getattr(pipeline.train_config.data_augmentation_options.add(), name).SetInParent()
 
 
-def _check_model(path: str, pipeline: Pipeline, records: Records) -> None:
+def _check_model(path: str, pipeline: Pipeline, records: RecordSet) -> None:
     kind = pipeline.model.WhichOneof("model")
     if kind != "ssd":
         raise BadInput("%s describes a %s model: only SSD models can be converted for the Jetson." % (path, kind))

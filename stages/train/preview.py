@@ -10,15 +10,15 @@ from stages import drawing, pixels
 from stages import job as stage
 from stages.job import Job
 from stages.train import detections
-from stages.train.records import VALIDATION, Records
-from stages.train.trained_model import Trained
+from stages.train.records import VALIDATION, RecordSet
+from stages.train.trained_model import TrainedModel
 
 LONG_SIDE = 640  # of a drawing at most, in pixels
 FRAME_HEAD, FRAME_TAIL = 12, 4  # bytes of a TFRecord before and after its data
 
 
 def main(job: Job) -> None:
-    trained = Trained(job)
+    trained = TrainedModel(job)
     threshold = job.parameters["score_threshold"]
     results = trained.evaluate(job.parameters["pictures"]).results
     entries = []
@@ -37,7 +37,7 @@ def _name(line: Dict[str, Any]) -> str:
     return "pictures/%s.jpg" % os.path.splitext(line["source_id"])[0].replace("/", "_")
 
 
-def _drawing(records: Records, line: Dict[str, Any], entry: Dict[str, Any]) -> np.ndarray:
+def _drawing(records: RecordSet, line: Dict[str, Any], entry: Dict[str, Any]) -> np.ndarray:
     """The record's pixels in the proportions of the original picture, with its boxes: uint8 RGB."""
     scale = min(1.0, LONG_SIDE / max(line["width"], line["height"]))
     height, width = (max(1, int(round(side * scale))) for side in (line["height"], line["width"]))
@@ -52,7 +52,7 @@ def _scaled(box: Dict[str, Any], shares: Tuple[float, float]) -> Dict[str, Any]:
     return dict(box, box=[edge * share for edge, share in zip(box["box"], shares * 2)])
 
 
-def _pixels(records: Records, line: Dict[str, Any]) -> np.ndarray:
+def _pixels(records: RecordSet, line: Dict[str, Any]) -> np.ndarray:
     with open(os.path.join(records.folder, line["shard"]), "rb") as stream:
         stream.seek(line["offset"] + FRAME_HEAD)
         data = stream.read(line["length"] - FRAME_HEAD - FRAME_TAIL)

@@ -10,7 +10,7 @@ TRAINING, VALIDATION = "train", "validation"
 LABEL_MAP = "label_map.pbtxt"
 
 
-class Records:
+class RecordSet:
     """What training needs to know of a records artifact.
 
     Attributes:

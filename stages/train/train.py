@@ -11,15 +11,15 @@ from stages.train import coco, diagnosis, model, pipeline_config, start
 from stages.train.evaluator import Evaluator
 from stages.train.hook import Diverged, TrainingHook
 from stages.train.pipeline_config import Pipeline
-from stages.train.records import TRAINING, VALIDATION, Records
-from stages.train.training_state import Ledger
+from stages.train.records import TRAINING, VALIDATION, RecordSet
+from stages.train.training_state import TrainingState
 
 CONFIG = "pipeline.config"
 CHECKED_PICTURES = 32
 
 
 def main(job: Job) -> None:
-    records = Records(job.inputs["records"])
+    records = RecordSet(job.inputs["records"])
     pipeline = _pipeline(job, records)
     prefix = start.prepare(job, pipeline)
     os.makedirs(os.path.join(job.scratch, "checkpoints"), exist_ok=True)
@@ -43,10 +43,10 @@ def main(job: Job) -> None:
 class Training:
     """One training in the job's scratch folder, from its start or from where it was killed."""
 
-    def __init__(self, job: Job, records: Records, pipeline: Pipeline) -> None:
+    def __init__(self, job: Job, records: RecordSet, pipeline: Pipeline) -> None:
         self._job, self._classes = job, records.classes
         keep = job.parameters["keep_checkpoints"]
-        self._ledger = Ledger(job.scratch, pipeline.train_config.num_steps, keep)
+        self._ledger = TrainingState(job.scratch, pipeline.train_config.num_steps, keep)
         # Another seed where a killed training goes on: it would see the same pictures in the same order again.
         self._model = model.build(
             pipeline, os.path.join(job.scratch, "checkpoints"), job.parameters["seed"] + self._ledger.saved, job.cpus
@@ -118,13 +118,13 @@ class Training:
         return os.path.join(self._job.scratch, "checkpoints", "model.ckpt-%d" % step)
 
 
-def _pipeline(job: Job, records: Records) -> Pipeline:
+def _pipeline(job: Job, records: RecordSet) -> Pipeline:
     if "pipeline_config" in job.inputs:
         return pipeline_config.adopt(job.inputs["pipeline_config"], job.parameters, records)
     return pipeline_config.generate(job.parameters, records)
 
 
-def _damage(records: Records, error: tf.errors.DataLossError) -> str:
+def _damage(records: RecordSet, error: tf.errors.DataLossError) -> str:
     path = diagnosis.damaged_shard(
         [os.path.join(records.folder, shard) for split in (TRAINING, VALIDATION) for shard in records.shards(split)]
     )

@@ -9,12 +9,12 @@ from stages.job import BadInput, Job
 from stages.train import checkpoints, model, pipeline_config
 from stages.train.evaluator import Evaluation, Evaluator
 from stages.train.pipeline_config import Pipeline
-from stages.train.records import VALIDATION, Records
+from stages.train.records import VALIDATION, RecordSet
 
 CONFIG = "pipeline.config"
 
 
-class Trained:
+class TrainedModel:
     """A job's inputs ``train`` and ``records``, and the checkpoint that its parameters ask for.
 
     Attributes:
@@ -31,7 +31,7 @@ class Trained:
             BadInput: an input is not what it should be, or there is no such checkpoint.
         """
         self._job = job
-        self.records = Records(job.inputs["records"])
+        self.records = RecordSet(job.inputs["records"])
         self.folder = job.inputs["train"]
         self.pipeline = pipeline_config.read(os.path.join(self.folder, CONFIG))
         self.step = checkpoints.choose(self.folder, job.parameters["checkpoint"])
@@ -63,7 +63,7 @@ class Trained:
             ) from error
 
 
-def _check_classes(pipeline: Pipeline, records: Records) -> None:
+def _check_classes(pipeline: Pipeline, records: RecordSet) -> None:
     if pipeline.model.ssd.num_classes != len(records.classes):
         raise BadInput(
             "The model was trained for %d classes and the records have %d (%s): run train again."

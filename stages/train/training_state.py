@@ -13,7 +13,7 @@ POINTS = 400  # of the loss curve, at most
 RECENT = 20  # steps whose mean loss the progress shows
 
 
-class Ledger:
+class TrainingState:
     """The files ``history.json`` and ``checkpoints.json`` of a training (docs/architecture.md), and its checkpoints."""
 
     def __init__(self, folder: str, steps: int, keep: int) -> None:

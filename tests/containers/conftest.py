@@ -19,8 +19,9 @@ from nanoforge.containers import compose
 from nanoforge.containers import images as engine_images
 from nanoforge.containers.connection import connect
 from nanoforge.runners import bind_mounts
-from nanoforge.runners.contract import Call, Limits, StageInput, Stop, Talk
+from nanoforge.runners.contract import EventSink, Limits, StageInput, StageRun
 from nanoforge.runners.docker import DockerRunner
+from nanoforge.stop import Stop
 
 CLONE = Path(__file__).resolve().parents[2]
 
@@ -141,7 +142,7 @@ class Stage:
     def call(self, do, inputs=None, memory_mb=0, cpus=0, **parameters):
         output = self.folder / "output"
         shutil.rmtree(output, ignore_errors=True)
-        return Call(
+        return StageRun(
             stage="probe",
             module="stages.probe",
             inputs={name: StageInput(path) for name, path in (inputs or {}).items()},
@@ -155,7 +156,7 @@ class Stage:
         )
 
     def run(self, do, **options):
-        talk = Talk(lambda *words: self.progress.append(words), self.warnings.append)
+        talk = EventSink(lambda *words: self.progress.append(words), self.warnings.append)
         return self.runner.run(self.call(do, **options), talk, self.stop)
 
     def has_begun(self):

@@ -12,11 +12,13 @@ import pytest
 from conftest import CLONE, eventually, run
 
 from nanoforge.console import Console
-from nanoforge.files.digests import listing_digest, sha256_file, walk
+from nanoforge.files.digests import listing_digest, sha256_file
+from nanoforge.files.selection import walk
 from nanoforge.pipeline.project import Project
-from nanoforge.pipeline.stages import STAGES, Artifact
-from nanoforge.runners.contract import Call, Limits, StageInput, Stop, Talk
+from nanoforge.pipeline.stages import STAGES, ArtifactInput
+from nanoforge.runners.contract import EventSink, Limits, StageInput, StageRun
 from nanoforge.runners.local import LocalRunner
+from nanoforge.stop import Stop
 
 CONFIG = re.search(r'CONFIG = """\n(.*?)"""', (CLONE / "tests/chain/test_chain.py").read_text(), re.DOTALL).group(1)
 CHAIN = ["render", "records", "train", "evaluate", "export", "audit", "convert", "detect", "report"]
@@ -43,15 +45,15 @@ def made_here(detector, stage, folder):
     inputs = {
         name: StageInput(detector / "build" / source.stage / source.part)
         for name, source in row.inputs(project.setting).items()
-        if isinstance(source, Artifact)
+        if isinstance(source, ArtifactInput)
     }
     runner = LocalRunner(row.environment, project.console, "")
     runner.prepare()
-    call = Call(
+    call = StageRun(
         stage, row.module, inputs, row.parameters(project.setting), folder / "output", folder / "scratch",
         folder / "log", Limits(0, 0), "work", "owner",
     )  # fmt: skip
-    outcome = runner.run(call, Talk(lambda *_: None, print), Stop())
+    outcome = runner.run(call, EventSink(lambda *_: None, print), Stop())
     return outcome, folder / "output"
 
 

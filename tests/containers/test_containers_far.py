@@ -12,7 +12,7 @@ from conftest import CLONE, Stage, eventually, left_over, run
 from nanoforge.console import Console
 from nanoforge.containers import compose, volumes
 from nanoforge.containers.connection import connect
-from nanoforge.errors import BadInput, EngineLost, EnvironmentNotReady, Interrupted, StageFailed
+from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, Interrupted, StageFailed
 from nanoforge.runners.docker import DockerRunner
 
 
@@ -92,12 +92,12 @@ def test_a_broken_transfer_goes_on_with_the_files_that_are_missing(far, files, m
 
     def send_and_break(engine, carrier, target, batch, *rest):
         if len(sent) == 3:
-            raise EngineLost("the cable")
+            raise DaemonLost("the cable")
         sent.extend(batch)
         return send(engine, carrier, target, batch, *rest)
 
     monkeypatch.setattr(volumes, "_send_batch", send_and_break)
-    with pytest.raises(EngineLost):
+    with pytest.raises(DaemonLost):
         far.run("copy", inputs={"files": files.folder})
     before = list(sent)
     monkeypatch.setattr(volumes, "_send_batch", lambda *args: sent.extend(args[3]) or send(*args))
@@ -122,7 +122,7 @@ def test_a_file_that_arrives_damaged_is_named_and_sent_anew(far, files, monkeypa
 
 def test_a_lost_connection_ends_the_stage_there_and_the_next_run_goes_on(far, spare):
     threading.Thread(target=lambda: (eventually(far.has_begun, 60), spare.cut_connections())).start()
-    with pytest.raises(EngineLost, match="connection to nano was lost while probe ran.*run the same command again"):
+    with pytest.raises(DaemonLost, match="connection to nano was lost while probe ran.*run the same command again"):
         far.run("go on")
     # What was never started, only gave access to volumes, waits for the next run to sweep it away.
     eventually(lambda: spare.docker("ps", "-q", "--filter", "label=nanoforge=1").split() == [])
@@ -148,7 +148,7 @@ def test_a_connection_lost_while_fetching_costs_another_fetch_and_no_other_run(f
         return fetch(*args)
 
     monkeypatch.setattr(volumes, "fetch", cut_and_fetch)
-    with pytest.raises(EngineLost):
+    with pytest.raises(DaemonLost):
         far.run("copy", inputs={"files": files.folder})
     monkeypatch.setattr(volumes, "fetch", fetch)
     again = reconnected(far, spare)

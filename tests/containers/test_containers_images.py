@@ -67,7 +67,7 @@ def clone(tmp_path, monkeypatch):
 
 
 def disagreements():
-    return [found.problem for found in images._disagreements(images.Yard(["data"], "", ""), "data")]
+    return [found.problem for found in images._disagreements(images.ImageSet(["data"], "", ""), "data")]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_bases_are_pinned_to_the_digests_of_the_registry(clone, registry, monkey
         monkeypatch.delenv(name, raising=False)
     path = clone / ".env"
     path.write_text(re.sub(r"^(?!JETSON)(\w+_BASE)=.*$", rf"\1={registry}", path.read_text(), flags=re.MULTILINE))
-    images.pin(images.Yard([], "", ""))
+    images.pin(images.ImageSet([], "", ""))
     digest = run("docker", "inspect", "--format", "{{index .RepoDigests 0}}", registry).stdout.strip().split("@")[1]
     lines = (clone / ".env").read_text().splitlines()
     assert f"DATA_BASE_DIGEST={digest}" in lines and f"CUDA_BASE_DIGEST={digest}" in lines

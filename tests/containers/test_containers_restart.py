@@ -7,7 +7,7 @@ from conftest import Stage, eventually, left_over
 
 from nanoforge.console import Console
 from nanoforge.containers.connection import connect
-from nanoforge.errors import EngineLost, EnvironmentNotReady
+from nanoforge.errors import DaemonLost, EnvironmentNotReady
 from nanoforge.runners.docker import DockerRunner
 
 
@@ -30,7 +30,7 @@ def test_an_engine_that_ends_in_mid_stage_is_a_sentence_and_the_next_run_goes_on
     stage = on_spare()
     ending = threading.Thread(target=lambda: (eventually(stage.has_begun, 60), getattr(spare, way)()))
     ending.start()
-    with pytest.raises(EngineLost, match="stopped answering while probe ran: start it.*run the same command again"):
+    with pytest.raises(DaemonLost, match="stopped answering while probe ran: start it.*run the same command again"):
         stage.run("go on")
     ending.join(60)
     with pytest.raises(EnvironmentNotReady, match="No Docker engine answers"):

@@ -18,7 +18,7 @@ from nanoforge.console import Console
 from nanoforge.containers import compose
 from nanoforge.containers.connection import connect
 from nanoforge.errors import BadInput, EnvironmentNotReady, Interrupted, StageFailed
-from nanoforge.runners.contract import Talk
+from nanoforge.runners.contract import EventSink
 from nanoforge.runners.docker import DockerRunner
 
 PLACES = [
@@ -144,7 +144,7 @@ def test_a_full_disk_is_a_sentence(stage, tmp_path):
     run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small)
     try:
         with pytest.raises(StageFailed, match="No space left on device"):
-            stage.runner.run(call, Talk(lambda *_: None, print), stage.stop)
+            stage.runner.run(call, EventSink(lambda *_: None, print), stage.stop)
     finally:
         run("umount", small)
 

@@ -22,7 +22,7 @@ def outcome(data, folder):
     except BadInput as error:
         return sentence(str(error))
     if found.verdict == REFUSED:
-        found.evaluator and found.evaluator.close()
+        found.session and found.session.close()
         return sentence(found.refusal())
     try:
         first = compare(found, folder, count=1)
@@ -33,7 +33,7 @@ def outcome(data, folder):
     except BadInput as error:
         return sentence(str(error))
     finally:
-        found.evaluator.close()
+        found.session.close()
     return "proven"
 
 

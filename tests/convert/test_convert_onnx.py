@@ -17,7 +17,7 @@ from stages.convert.graph.frozen_graph import Graph
 from stages.convert.graph.ssd_structure import Head
 from stages.convert.onnx import writer
 from stages.convert.onnx.lint import lint
-from stages.convert.onnx.runtime import OnnxEngine
+from stages.convert.onnx.runtime import OnnxRuntime
 from stages.convert.parity import measure, pictures, verdict
 from stages.convert.uff.plugin_graph import CONFIDENCES, LOCATIONS, PRIORS
 from stages.job import BadInput
@@ -34,7 +34,7 @@ ARCHITECTURES = [
 
 
 def written(examination):
-    return writer.write(examination.graph, examination.anatomy, examination.detector)
+    return writer.write(examination.graph, examination.structure, examination.detector)
 
 
 def saved(model, folder):
@@ -47,10 +47,10 @@ def saved(model, folder):
 def compare(examination, model, folder, count=2):
     comparison = verdict.Comparison(
         examination.graph,
-        examination.anatomy,
+        examination.structure,
         examination.detector,
-        examination.evaluator,
-        OnnxEngine(saved(model, folder)),
+        examination.session,
+        OnnxRuntime(saved(model, folder)),
     )
     size = examination.detector.input
     for picture in pictures.of_noise(count, size.height, size.width):
@@ -373,14 +373,14 @@ def tiny(make, height, width, detector):
         rows, columns = output.shape[1].value, output.shape[2].value
         head = Head("reshape", output.op.name, output.op.name)
         other = Head("reshape_1", output.op.name, output.op.name)
-    anatomy = Parts(entry="entry", box_heads=[head], class_heads=[other])
+    structure = Parts(entry="entry", box_heads=[head], class_heads=[other])
     changed = detector._replace(
         input=measure.Input(height, width, "RGB", 1.0, 0.0),
         classes=4,
         layers=[measure.Layer(rows, columns, 2, 4)],
         anchors=np.zeros((rows * columns * 2, 4), np.float32),
     )
-    return graph, output, writer.write(Graph(graph.as_graph_def()), anatomy, changed)
+    return graph, output, writer.write(Graph(graph.as_graph_def()), structure, changed)
 
 
 class Parts:
@@ -398,7 +398,7 @@ def test_one_operation_computes_the_same(examined, tmp_path, name, height, width
     values = np.random.RandomState(3).normal(0, 1, (1, height, width, 3)).astype(np.float32)
     with tf.Session(graph=graph) as session:
         truth = session.run(output, {"entry:0": values})
-    seen = OnnxEngine(saved(made, tmp_path)).run(
+    seen = OnnxRuntime(saved(made, tmp_path)).run(
         np.ascontiguousarray(values.transpose(0, 3, 1, 2)), keep=[LOCATIONS, CONFIDENCES]
     )
     np.testing.assert_allclose(seen[LOCATIONS].reshape(-1), truth.reshape(-1), atol=1e-5)
@@ -448,4 +448,4 @@ def test_a_network_in_a_circle_is_refused(examined):
 def test_files_without_the_plugin_are_no_models_to_prove(model, tmp_path):
     without_plugin(model)
     with pytest.raises(ValueError, match="0 nodes NMS_TRT"):
-        OnnxEngine(saved(model, tmp_path))
+        OnnxRuntime(saved(model, tmp_path))

@@ -15,7 +15,7 @@ from stages.convert.parity import pictures, verdict, worst
 from stages.convert.parity.verdict import Comparison, Seen
 from stages.convert.uff import schema
 from stages.job import BadInput
-from stages.reference.interpreter import Engine
+from stages.reference.interpreter import UffInterpreter
 
 ARCHITECTURES = [
     ("v1", True, {}),
@@ -44,7 +44,7 @@ def comparing(examination, folder, change=None, count=2):
     with open(path, "wb") as stream:
         stream.write(schema.serialize(meta))
     comparison = Comparison(
-        examination.graph, examination.anatomy, examination.detector, examination.evaluator, Engine(path)
+        examination.graph, examination.structure, examination.detector, examination.session, UffInterpreter(path)
     )
     size = examination.detector.input
     for picture in pictures.of_noise(count, size.height, size.width):
@@ -84,7 +84,9 @@ def test_both_sides_are_measured_where_the_truth_is_known(examined, tmp_path):
         stream.write(schema.serialize(examined.meta))
 
     def measured(*shown):
-        comparison = Comparison(examined.graph, examined.anatomy, examined.detector, examined.evaluator, Engine(path))
+        comparison = Comparison(
+            examined.graph, examined.structure, examined.detector, examined.session, UffInterpreter(path)
+        )
         for picture in shown:
             comparison.add(picture)
         return comparison
@@ -102,7 +104,7 @@ def test_both_sides_are_measured_where_the_truth_is_known(examined, tmp_path):
 
 def test_the_worst_case_is_drawn_on_both_sides():
     one, other = seen((1, 0.9, BOX)), seen((1, 0.9, BOX), (2, 0.8, FAR), (1, 0.1, [0.0, 0.9, 0.1, 1.0]))
-    view = worst.View(pictures.Picture("a", np.zeros((60, 80, 3), np.uint8), None), one, other)
+    view = worst.View(pictures.ProofPicture("a", np.zeros((60, 80, 3), np.uint8), None), one, other)
     drawn = worst.draw(view, FAR, ["background", "cone", "ball"], 0.3)
     left, right = drawn[:, : drawn.shape[1] // 2], drawn[:, drawn.shape[1] // 2 :]
     cone, ball = (np.array(drawing.color_of(number)) for number in (1, 2))

@@ -27,7 +27,7 @@ def examined(exported):
 def heads(examined):
     detector = examined.detector
     return measure.Heads(
-        examined.evaluator, examined.graph, examined.anatomy, detector.input, (len(detector.anchors), detector.classes)
+        examined.session, examined.graph, examined.structure, detector.input, (len(detector.anchors), detector.classes)
     )
 
 

@@ -72,7 +72,7 @@ def test_names_of_loops_do_not_count_either(export, tmp_path):
 def test_nodes_called_like_the_plugins_do_not_clash(definition, examined, tmp_path):
     made = helpers.copy(definition)
     taken = iter(["NMS", "GridAnchor", "Input", "concat_box_loc"])
-    kept = analysis.network(examined.graph, examined.anatomy)
+    kept = analysis.network(examined.graph, examined.structure)
     for node in [node for node in made.node if node.op == "Relu6" and node.name in kept][:4]:
         new, old = next(taken), node.name
         node.name = new
@@ -127,7 +127,7 @@ def test_softmax_scores_are_refused(definition, tmp_path):
 
 def test_scaled_logits_are_refused(definition, examined, tmp_path):
     made = helpers.copy(definition)
-    scale = Graph(made).maker(Graph(made).nodes[examined.anatomy.scores].input[0])
+    scale = Graph(made).maker(Graph(made).nodes[examined.structure.scores].input[0])
     assert scale.op == "RealDiv"
     divisor = Graph(made).maker(scale.input[1])
     divisor.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(2.0, tf.float32))
@@ -209,7 +209,7 @@ def test_two_stage_detectors_are_refused(definition, tmp_path):
 
 
 def test_classifiers_are_refused(definition, examined, tmp_path):
-    head = examined.anatomy.class_heads[0].convolution
+    head = examined.structure.class_heads[0].convolution
     kept = Graph(definition).ancestors([head])
     made = helpers.copy(definition)
     del made.node[:]
@@ -219,7 +219,7 @@ def test_classifiers_are_refused(definition, examined, tmp_path):
 
 def test_shared_predictors_are_refused(definition, examined, tmp_path):
     made = helpers.copy(definition)
-    first, second = [head.convolution for head in examined.anatomy.class_heads[:2]]
+    first, second = [head.convolution for head in examined.structure.class_heads[:2]]
     nodes = {node.name: node for node in made.node}
     nodes[second].input[1] = nodes[first].input[1]
     assert helpers.examine(made, tmp_path).verdict == "refused"
@@ -229,7 +229,7 @@ def test_shared_predictors_are_refused(definition, examined, tmp_path):
 def test_weights_that_are_no_numbers_are_refused(definition, examined, tmp_path, value):
     made = helpers.copy(definition)
     graph = Graph(made)
-    kernel = graph.maker(data_inputs(graph.nodes[examined.anatomy.box_heads[0].convolution])[1])
+    kernel = graph.maker(data_inputs(graph.nodes[examined.structure.box_heads[0].convolution])[1])
     weights = graph.constant(kernel.name).copy()
     weights.flat[5] = value
     kernel.attr["value"].tensor.tensor_content = weights.tobytes()
@@ -242,7 +242,7 @@ def test_an_operation_that_uff_lacks_stops_and_is_named(definition, examined, tm
     node = next(
         node
         for node in made.node
-        if node.op == "Relu6" and node.name in analysis.network(examined.graph, examined.anatomy)
+        if node.op == "Relu6" and node.name in analysis.network(examined.graph, examined.structure)
     )
     node.op = "Softsign"
     found = helpers.examine(made, tmp_path)
@@ -253,7 +253,7 @@ def test_an_operation_that_uff_lacks_stops_and_is_named(definition, examined, tm
 
 def test_cycle_is_refused(definition, examined, tmp_path):
     made = helpers.copy(definition)
-    network = analysis.network(examined.graph, examined.anatomy)
+    network = analysis.network(examined.graph, examined.structure)
     relus = [node for node in made.node if node.op == "Relu6" and node.name in network]
     relus[0].input[0] = relus[1].name
     assert helpers.examine(made, tmp_path).verdict == "refused"
@@ -274,7 +274,7 @@ def test_dropping_a_needed_node_is_refused(definition, examined, tmp_path, data)
 @given(data=st.data())
 def test_swapped_inputs_are_refused_or_make_no_difference_to_the_network(definition, examined, tmp_path, data):
     """What is damaged in front of or behind the network gives the same UFF, a refusal, or other anchors, proven."""
-    network = analysis.network(examined.graph, examined.anatomy)
+    network = analysis.network(examined.graph, examined.structure)
     candidates = [
         number for number, node in enumerate(definition.node) if len(data_inputs(node)) > 1 and node.name not in network
     ]

@@ -9,7 +9,7 @@ from lxml import etree
 
 from stages import pixels
 from stages.data import resize, survey, voc
-from stages.data.sample import Frame
+from stages.data.sample import BoxFrame
 from stages.job import BadInput
 
 
@@ -128,7 +128,7 @@ def test_boxes_keep_their_share_of_the_picture(edges):
         "<annotation><object><bndbox>%s</bndbox></object></annotation>"
         % "".join("<%s>%r</%s>" % (name, edge, name) for name, edge in zip(voc.EDGES, edges))
     )
-    resize.rewrite(root, Frame((200, 200), 1, (200, 200)), "a.jpg", (64, 32))
+    resize.rewrite(root, BoxFrame((200, 200), 1, (200, 200)), "a.jpg", (64, 32))
     box = voc.box_of(root.find("object/bndbox"))
     shares = [edge / side for edge, side in zip(box, (64, 32, 64, 32))]
     assert np.allclose(shares, [edge / 200 for edge in edges], atol=0.0002)

@@ -9,7 +9,7 @@ from detect_data import photo, write_model
 from stages import pixels
 from stages.detect.detector import Detector
 from stages.job import BadInput
-from stages.reference.interpreter import Engine
+from stages.reference.interpreter import UffInterpreter
 
 
 def test_boxes_are_in_pixels_of_the_picture(model):
@@ -26,7 +26,7 @@ def test_boxes_are_in_pixels_of_the_picture(model):
 def test_the_network_sees_scaled_planar_pixels(model):
     picture = photo(100, 150)
     seen = pixels.resize(picture, 64, 64).transpose(2, 0, 1)[np.newaxis] * np.float32(2 / 255) - np.float32(1)
-    results = Engine(model + "/model.uff").run(seen.astype(np.float32))
+    results = UffInterpreter(model + "/model.uff").run(seen.astype(np.float32))
     first, row = Detector(model).detect(picture)[0], results["NMS"][0, 0, 0]
     assert first["score"] == pytest.approx(row[2], abs=1e-4)
     assert first["box"] == pytest.approx((row[3:] * [150, 100, 150, 100]).tolist(), abs=0.05)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from nanoforge.commands import stages, start
-from nanoforge.commands.stages import Asked
+from nanoforge.commands.stages import StageOptions
 from nanoforge.config.dataset import find_voc_folders
-from nanoforge.config.schema import load
+from nanoforge.config.reader import load
 from nanoforge.errors import BadInput
 from nanoforge.runners.contract import Outcome
 
@@ -173,16 +173,16 @@ SURVEY = {"pictures": 3, "annotations": 3, "classes": {"dog": 4, "cat": 9}, "siz
 def survey(monkeypatch):
     """Stands in for the survey stage, which tests/data runs for real."""
 
-    def run_once(_work, _console, out, _places):
+    def run_adhoc(_work, _console, out, _places):
         out.mkdir(parents=True)
         (out / "survey.json").write_text(json.dumps(SURVEY))
         return Outcome()
 
-    monkeypatch.setattr(start, "run_once", run_once)
+    monkeypatch.setattr(start, "run_once", run_adhoc)
 
 
 def test_init_writes_a_config_that_loads(survey, photos, tmp_path):
-    target = start.init(str(photos.folder / "photos"), str(tmp_path / "mine"), force=False, asked=Asked())
+    target = start.init(str(photos.folder / "photos"), str(tmp_path / "mine"), force=False, asked=StageOptions())
     found = load(target)
     assert found.dataset.classes == ["cat", "dog"]
     assert Path(found.dataset.photos) == photos.folder / "photos" / "JPEGImages"
@@ -190,14 +190,14 @@ def test_init_writes_a_config_that_loads(survey, photos, tmp_path):
 
 
 def test_init_writes_relative_paths_inside_the_project(survey, photos):
-    target = start.init(str(photos.folder / "photos"), str(photos.folder), force=True, asked=Asked())
+    target = start.init(str(photos.folder / "photos"), str(photos.folder), force=True, asked=StageOptions())
     assert load(target).dataset.photos == "photos/JPEGImages"
 
 
 def test_init_overwrites_only_when_told(survey, photos):
     before = (photos.folder / "detector.toml").read_text()
     with pytest.raises(BadInput, match="--force"):
-        start.init(str(photos.folder / "photos"), str(photos.folder), force=False, asked=Asked())
+        start.init(str(photos.folder / "photos"), str(photos.folder), force=False, asked=StageOptions())
     assert (photos.folder / "detector.toml").read_text() == before
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanoforge.config import schema
+from nanoforge.config import reader, schema
 from nanoforge.config.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
 from nanoforge.errors import BadInput
 
@@ -16,7 +16,7 @@ BASE = '[dataset]\nclasses = ["cat"]\n'
 def load(tmp_path: Path, text: str, *overrides: str) -> schema.Config:
     file = tmp_path / "detector.toml"
     file.write_text(text, encoding="utf-8")
-    return schema.load(file, overrides)
+    return reader.load(file, overrides)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_broken_toml_is_one_sentence(tmp_path):
 
 def test_a_missing_file_says_how_to_make_one(tmp_path):
     with pytest.raises(BadInput, match="init PHOTOS"):
-        schema.load(tmp_path / "detector.toml")
+        reader.load(tmp_path / "detector.toml")
 
 
 @pytest.mark.parametrize("settings", [CPU_SETTINGS, GPU_SETTINGS])
@@ -98,7 +98,7 @@ def test_no_text_makes_a_traceback(tmp_path_factory, text):
     file = tmp_path_factory.mktemp("config") / "detector.toml"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        schema.load(file)
+        reader.load(file)
     except BadInput as error:
         assert str(error)
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanoforge.files import digests
-from nanoforge.files.digests import DigestCache, Selection, listing_digest, walk
+from nanoforge.files.digests import DigestCache, listing_digest
+from nanoforge.files.selection import Selection, walk
 
 OLD = 1_500_000_000
 

@@ -9,17 +9,17 @@ from docker.errors import APIError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanoforge.commands.stages import Asked, preview_running
+from nanoforge.commands.stages import StageOptions, preview_running
 from nanoforge.config import schema
 from nanoforge.console import Console
 from nanoforge.containers import error_messages, volumes
-from nanoforge.containers.connection import Facts, connect
+from nanoforge.containers.connection import DaemonFacts, connect
 from nanoforge.containers.container import seconds_of
 from nanoforge.doctor import docker, gpu
 from nanoforge.doctor.finding import ERROR, NOTE, OK, WARNING
 from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
 from nanoforge.runners import placement
-from nanoforge.runners.placement import Places, Where
+from nanoforge.runners.placement import Placement, PlacementOverride
 
 
 def configured(**runner):
@@ -30,52 +30,52 @@ def configured(**runner):
 @pytest.mark.parametrize(
     ("runner", "where", "answers", "place"),
     [
-        ({}, Where(), False, "local"),
-        ({}, Where(), True, "docker"),
-        ({"use": "local"}, Where(), True, "local"),
-        ({"use": "docker"}, Where(), False, "docker"),
-        ({"use": "docker", "stages": {"detect": "local"}}, Where(), True, "local"),
-        ({"stages": {"detect": "nano"}}, Where(), False, "nano"),
-        ({"stages": {"train": "nano"}}, Where(), False, "local"),
-        ({"use": "local"}, Where(runner="docker"), True, "docker"),
-        ({"stages": {"detect": "nano"}}, Where(runner="local"), True, "local"),
-        ({"use": "local"}, Where(runner="local", hosts={"detect": "nano"}), True, "nano"),
-        ({"use": "local"}, Where(hosts={"train": "nano"}), True, "local"),
+        ({}, PlacementOverride(), False, "local"),
+        ({}, PlacementOverride(), True, "docker"),
+        ({"use": "local"}, PlacementOverride(), True, "local"),
+        ({"use": "docker"}, PlacementOverride(), False, "docker"),
+        ({"use": "docker", "stages": {"detect": "local"}}, PlacementOverride(), True, "local"),
+        ({"stages": {"detect": "nano"}}, PlacementOverride(), False, "nano"),
+        ({"stages": {"train": "nano"}}, PlacementOverride(), False, "local"),
+        ({"use": "local"}, PlacementOverride(runner="docker"), True, "docker"),
+        ({"stages": {"detect": "nano"}}, PlacementOverride(runner="local"), True, "local"),
+        ({"use": "local"}, PlacementOverride(runner="local", hosts={"detect": "nano"}), True, "nano"),
+        ({"use": "local"}, PlacementOverride(hosts={"train": "nano"}), True, "local"),
     ],
 )
 def test_who_says_where_a_stage_runs(monkeypatch, runner, where, answers, place):
     monkeypatch.setattr(placement, "answers", lambda: object() if answers else None)
-    assert Places(configured(**runner), Console(), where).place("detect") == place
+    assert Placement(configured(**runner), Console(), where).place("detect") == place
 
 
 @pytest.mark.parametrize(
     ("where", "words"),
     [
-        (Where(runner="podman"), "expected one of auto, docker, local"),
-        (Where(hosts={"detect": "nona"}), r"no \[hosts.nona\]; hosts are nano"),
+        (PlacementOverride(runner="podman"), "expected one of auto, docker, local"),
+        (PlacementOverride(hosts={"detect": "nona"}), r"no \[hosts.nona\]; hosts are nano"),
     ],
 )
 def test_an_unknown_runner_or_host_is_named(where, words):
     with pytest.raises(BadInput, match=words):
-        Places(configured(), Console(), where)
+        Placement(configured(), Console(), where)
 
 
 def test_a_stage_that_does_not_exist_is_named():
     with pytest.raises(BadInput, match="runner.stages names detcet"):
-        Places(configured(stages={"detcet": "local"}), Console(), Where())
+        Placement(configured(stages={"detcet": "local"}), Console(), PlacementOverride())
 
 
 def test_a_host_runs_only_what_its_environment_holds(monkeypatch):
-    found = Places(configured(), Console(), Where(hosts={"train": "nano"}))
+    found = Placement(configured(), Console(), PlacementOverride(hosts={"train": "nano"}))
     with pytest.raises(BadInput, match=r"train needs environment train, but hosts.nano.environment is jetson"):
         found.runner("train", "train")
 
 
 def test_a_host_is_not_for_what_belongs_to_no_project():
     with pytest.raises(BadInput, match="leave it out together with --graph"):
-        Asked(host="nano").places()
+        StageOptions(host="nano").placement()
     with pytest.raises(BadInput, match="leave out --host"):
-        preview_running(Asked(host="nano"))
+        preview_running(StageOptions(host="nano"))
 
 
 def test_without_an_ssh_client_there_is_a_sentence(monkeypatch, tmp_path):
@@ -103,7 +103,7 @@ def fake_nvidia_smi(tmp_path, monkeypatch, text):
 def facts(*runtimes, **more):
     words = {"version": "20", "architecture": "x86_64", "cpus": 2, "memory": 8 << 30, "storage_driver": "overlay2",
              "root": "/", "security": (), "time": "2026-01-01T00:00:00.5Z", "system": "Debian"}  # fmt: skip
-    return Facts(**{**words, "runtimes": runtimes, **more})
+    return DaemonFacts(**{**words, "runtimes": runtimes, **more})
 
 
 @pytest.mark.parametrize(

@@ -78,12 +78,12 @@ def _heads(examination: Examination, folder: str, twin: str) -> Dict[str, Any]:
     """How the repaired graph's heads in TensorFlow 1.12 differ from its own export's and from the exporting one's."""
     golden, own = np.load(os.path.join(folder, "golden.npz")), np.load(os.path.join(twin, "golden.npz"))
     assert (golden["pixels"] == own["pixels"]).all(), "the exports were made with unlike pictures"
-    anatomy, classes = examination.anatomy, examination.detector.classes
+    structure, classes = examination.structure, examination.detector.classes
     bits, difference, largest = True, 0.0, 0.0
     for number, picture in enumerate(golden["pixels"]):
-        found = examination.evaluator.run(
-            [anatomy.box_encodings, anatomy.class_predictions],
-            {anatomy.image: measure.as_fed(picture, examination.graph, anatomy)},
+        found = examination.session.run(
+            [structure.box_encodings, structure.class_predictions],
+            {structure.image: measure.as_fed(picture, examination.graph, structure)},
         )
         for part, value in (("boxes", found[0].reshape(-1, 4)), ("classes", found[1].reshape(-1, classes))):
             bits = bits and bool((value == own[part][number]).all())

@@ -6,11 +6,11 @@ from ssd_graph import ssd
 from uff_bytes import Graph
 
 from stages.job import BadInput
-from stages.reference.interpreter import Engine
+from stages.reference.interpreter import UffInterpreter
 
 
 def run_file(path, x):
-    return Engine(path).run(x)
+    return UffInterpreter(path).run(x)
 
 
 def image(*shape):
@@ -37,7 +37,7 @@ def detector(tmp_path_factory):
 
 
 def test_says_what_it_takes_and_gives(detector):
-    engine = Engine(detector)
+    engine = UffInterpreter(detector)
     assert (engine.input_shapes, engine.outputs) == ({"Input": (1, 3, 64, 64)}, ["NMS", "NMS_1"])
 
 
@@ -53,14 +53,14 @@ def test_runs_a_detector(detector):
 
 
 def test_runs_again_and_gives_the_same_bytes(detector):
-    engine, x = Engine(detector), image(1, 3, 64, 64)
+    engine, x = UffInterpreter(detector), image(1, 3, 64, 64)
     first = engine.run(x)["NMS"].tobytes()
     engine.run(x * 0.5)
-    assert engine.run(x)["NMS"].tobytes() == first == Engine(detector).run(x)["NMS"].tobytes()
+    assert engine.run(x)["NMS"].tobytes() == first == UffInterpreter(detector).run(x)["NMS"].tobytes()
 
 
 def test_keeps_what_is_asked_for(detector):
-    engine = Engine(detector)
+    engine = UffInterpreter(detector)
     results = engine.run(image(1, 3, 64, 64), keep=["concat_box_loc", "GridAnchor", "concat_priorbox"])
     anchors = [results[name] for name in ["GridAnchor"] + ["GridAnchor_%d" % index for index in range(1, 6)]]
     np.testing.assert_array_equal(np.concatenate(anchors, axis=2), results["concat_priorbox"])
@@ -71,7 +71,7 @@ def test_keeps_what_is_asked_for(detector):
 
 def test_fp16_decode_changes_the_boxes_a_little(detector):
     x = image(1, 3, 64, 64)
-    full, half = (Engine(detector, fp16_decode=flag).run(x)["NMS"][0, 0, :3] for flag in (False, True))
+    full, half = (UffInterpreter(detector, fp16_decode=flag).run(x)["NMS"][0, 0, :3] for flag in (False, True))
     assert 0 < np.abs(full - half).max() < 5e-3
 
 
@@ -143,11 +143,11 @@ def test_a_thousand_layers_are_no_problem(tmp_path):
 
 def test_several_inputs_are_told_apart_by_name(difference):
     left, right = image(1, 4), image(1, 4)[:, ::-1].copy()
-    result = Engine(difference).run({"scope/right": right, "left": left})["scope/out"]
+    result = UffInterpreter(difference).run({"scope/right": right, "left": left})["scope/out"]
     np.testing.assert_array_equal(result, left - right)
     for wrong in (left, {"left": left}, {"left": left, "scope/right": right, "middle": left}):
         with pytest.raises(BadInput, match="has the inputs left, scope/right; given are"):
-            Engine(difference).run(wrong)
+            UffInterpreter(difference).run(wrong)
 
 
 def broken(change):
@@ -202,7 +202,7 @@ def broken(change):
 def test_refuses_graphs_that_cannot_run(tmp_path, change, told):
     path = broken(change).write(tmp_path / "m.uff")
     with pytest.raises(BadInput, match=told) as caught:
-        Engine(path)
+        UffInterpreter(path)
     assert path in str(caught.value)
 
 
@@ -224,11 +224,11 @@ def test_names_the_node_that_does_not_fit(tmp_path, node, told):
 
     path = broken(change).write(tmp_path / "m.uff")
     with pytest.raises(BadInput, match=told) as caught:
-        Engine(path).run(image(1, 4))
+        UffInterpreter(path).run(image(1, 4))
     assert path in str(caught.value)
 
 
 @pytest.mark.parametrize("x", [image(1, 3, 64, 63), image(1, 64, 64, 3), image(3, 64, 64), np.zeros((1, 3, 64, 64))])
 def test_refuses_an_input_of_another_shape_or_type(detector, x):
     with pytest.raises(BadInput, match=r"input Input takes float32 \[1, 3, 64, 64\], not"):
-        Engine(detector).run(x)
+        UffInterpreter(detector).run(x)

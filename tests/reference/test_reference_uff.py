@@ -12,7 +12,7 @@ from uff_bytes import INCREMENT, Graph, Ref, chunk, data, entry, number, orders,
 
 from stages.job import BadInput
 from stages.reference import uff, wire
-from stages.reference.interpreter import Engine
+from stages.reference.interpreter import UffInterpreter
 
 
 def graph_of(node_fields, referenced=b""):
@@ -192,7 +192,7 @@ def test_a_damaged_model_is_refused_or_runs(seed, tmp_path):
                 content[noise.randrange(len(content) if attempt % 2 else 12000)] ^= 1 << noise.randrange(8)
         path.write_bytes(bytes(content))
         try:
-            engine = Engine(str(path))
+            engine = UffInterpreter(str(path))
             assert set(engine.run(x)) == set(engine.outputs)
         except BadInput as error:
             assert str(path) in str(error)

@@ -11,12 +11,12 @@ from train_helpers import parameters
 
 from stages.job import BadInput
 from stages.train import pipeline_config
-from stages.train.records import Records
+from stages.train.records import RecordSet
 
 
 @pytest.fixture
 def records(records_folder):
-    return Records(records_folder)
+    return RecordSet(records_folder)
 
 
 def predictions(pipeline):

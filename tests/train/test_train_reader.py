@@ -9,14 +9,14 @@ from object_detection import inputs
 from train_helpers import parameters
 
 from stages.train import pipeline_config, reader
-from stages.train.records import Records
+from stages.train.records import RecordSet
 
 CROPPED = ["random_horizontal_flip", "ssd_random_crop", "random_adjust_brightness"]
 
 
 def batches(records_folder, seed, count, **changes):
     """The first batches of a training: source hashes, pictures and boxes."""
-    records = Records(records_folder)
+    records = RecordSet(records_folder)
     pipeline = pipeline_config.located(pipeline_config.generate(parameters(**changes), records), records)
     reader.install()
     with tf.Graph().as_default():
@@ -57,7 +57,7 @@ def test_each_epoch_holds_every_picture_once_in_a_new_order(records_folder):
 
 
 def test_evaluation_reads_every_picture_once_in_the_order_of_the_records(records_folder):
-    records = Records(records_folder)
+    records = RecordSet(records_folder)
     pipeline = pipeline_config.located(pipeline_config.generate(parameters(), records), records)
     pipeline.eval_input_reader[0].num_epochs = 1
     with tf.Graph().as_default():

@@ -14,7 +14,7 @@ from object_detection.data_decoders import tf_example_decoder
 from stages import pixels
 from stages.job import BadInput
 from stages.train import diagnosis
-from stages.train.records import Records
+from stages.train.records import RecordSet
 
 SHARD = "train-00000-of-00001.tfrecord"
 
@@ -25,7 +25,7 @@ def copy(records_folder, tmp_path):
 
 
 def test_classes_shards_and_boxes(records_folder):
-    records = Records(records_folder)
+    records = RecordSet(records_folder)
     assert records.classes == ["red", "blue"]
     assert records.shards("train") == [SHARD]
     assert records.most_boxes() == 2
@@ -37,13 +37,13 @@ def test_a_truncated_shard_is_named(copy):
     with open(path, "r+b") as stream:
         stream.truncate(os.path.getsize(path) - 100)
     with pytest.raises(BadInput, match=SHARD + ".*cut off.*run records again"):
-        Records(copy)
+        RecordSet(copy)
 
 
 def test_a_missing_shard_is_named(copy):
     os.remove(os.path.join(copy, SHARD))
     with pytest.raises(BadInput, match=SHARD + " is missing"):
-        Records(copy)
+        RecordSet(copy)
 
 
 def test_a_damaged_shard_is_found(copy):
@@ -59,7 +59,7 @@ def test_an_empty_split_is_bad_input(copy):
     with open(os.path.join(copy, "index.jsonl"), "w") as stream:
         stream.writelines(lines)
     with pytest.raises(BadInput, match="no validation picture"):
-        Records(copy)
+        RecordSet(copy)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_is_no_records_artifact_is_bad_input(copy, name, content):
     with open(os.path.join(copy, name), "w") as stream:
         stream.write(content)
     with pytest.raises(BadInput):
-        Records(copy)
+        RecordSet(copy)
 
 
 XML = """<annotation><filename>%(file)s</filename><size><width>120</width><height>80</height><depth>3</depth></size>
@@ -126,7 +126,7 @@ def decoded(path):
 
 
 def test_tensorflow_reads_what_the_data_room_wrote(made_by_the_data_room):
-    records = Records(str(made_by_the_data_room / "out"))
+    records = RecordSet(str(made_by_the_data_room / "out"))
     seen = []
     for lines in records.index.values():
         for line, example in zip(lines, decoded(os.path.join(records.folder, lines[0]["shard"]))):

@@ -16,7 +16,7 @@ from stages.job import BadInput, StageFailed
 from stages.train import checkpoints, model, pipeline_config, train
 from stages.train.evaluator import Evaluator
 from stages.train.hook import TrainingHook
-from stages.train.records import Records
+from stages.train.records import RecordSet
 
 
 def test_the_artifact_holds_what_the_architecture_promises(trained):
@@ -133,7 +133,7 @@ def test_a_record_damaged_inside_names_the_shard(records_folder, tmp_path, stage
 
 
 def test_evaluating_leaves_the_results_in_the_order_of_the_records(trained, records_folder):
-    records = Records(records_folder)
+    records = RecordSet(records_folder)
     pipeline = pipeline_config.located(pipeline_config.read(trained.path("pipeline.config")), records)
     made = model.build(pipeline, os.path.join(trained.scratch, "again"), 0, 2)
     evaluator = Evaluator(made.estimator, made.validation_pictures)
@@ -193,7 +193,7 @@ def test_a_training_killed_goes_on(records_folder, tmp_path):
 def test_batch_norm_that_lags_behind_is_named(records_folder, tmp_path, stage):
     own = str(tmp_path / "own.config")
     wanted = parameters(steps=60, evaluate_every=60, learning_rate=0.01, augmentation=[])
-    pipeline = pipeline_config.generate(wanted, Records(records_folder))
+    pipeline = pipeline_config.generate(wanted, RecordSet(records_folder))
     pipeline.model.ssd.feature_extractor.override_base_feature_extractor_hyperparams = False
     pipeline_config.write(pipeline, own)
     job = stage().run(train.main, {"records": records_folder, "pipeline_config": own}, wanted)

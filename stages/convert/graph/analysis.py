@@ -8,9 +8,9 @@ from stages.convert.graph import detector_parameters
 from stages.convert.graph import frozen_graph as graphs
 from stages.convert.graph.frozen_graph import Graph, data_inputs
 from stages.convert.graph.repair import Repair, repair
-from stages.convert.graph.settings import Settings
-from stages.convert.graph.ssd_structure import Anatomy, regions
-from stages.convert.parity.session import Evaluator
+from stages.convert.graph.settings import PipelineSettings
+from stages.convert.graph.ssd_structure import SsdStructure, regions
+from stages.convert.parity.session import GraphSession
 from stages.convert.uff import plugin_graph, writer
 from stages.job import BadInput
 
@@ -114,10 +114,10 @@ class Examination:
         self.ops = dict(collections.Counter(node.op for node in original.nodes.values()))
         self.findings: List[Dict[str, Any]] = []
         self.graph: Optional[Graph] = None
-        self.anatomy: Optional[Anatomy] = None
-        self.evaluator: Optional[Evaluator] = None
-        self.detector: Optional[detector_parameters.Detector] = None
-        self.transplant: Optional[Graph] = None
+        self.structure: Optional[SsdStructure] = None
+        self.session: Optional[GraphSession] = None
+        self.detector: Optional[detector_parameters.DetectorParameters] = None
+        self.plugin_graph: Optional[Graph] = None
         self.meta: Any = None
         try:
             self._examine(original, pipeline_config or beside(path, "pipeline.config"))
@@ -128,15 +128,15 @@ class Examination:
 
     def _examine(self, original: Graph, pipeline_config: str) -> None:
         self.graph, repairs = repair(original)
-        self.evaluator = Evaluator(self.graph.definition)
-        self.anatomy = Anatomy(self.graph)
-        self.findings = _findings(original, self.graph, self.anatomy, repairs)
-        settings = Settings(pipeline_config) if pipeline_config else None
-        self.detector = detector_parameters.examine(self.graph, self.anatomy, self.evaluator, settings)
-        self.findings += _batch_note(self.graph, self.anatomy) + _notes(self.detector)
+        self.session = GraphSession(self.graph.definition)
+        self.structure = SsdStructure(self.graph)
+        self.findings = _findings(original, self.graph, self.structure, repairs)
+        settings = PipelineSettings(pipeline_config) if pipeline_config else None
+        self.detector = detector_parameters.examine(self.graph, self.structure, self.session, settings)
+        self.findings += _batch_note(self.graph, self.structure) + _notes(self.detector)
         if self.verdict != REFUSED:
-            self.transplant = plugin_graph.transplant(self.graph, self.anatomy, self.detector)
-            self.meta = writer.write(self.transplant, [plugin_graph.NMS])
+            self.plugin_graph = plugin_graph.plugin_graph(self.graph, self.structure, self.detector)
+            self.meta = writer.write(self.plugin_graph, [plugin_graph.NMS])
 
     @property
     def verdict(self) -> str:
@@ -173,15 +173,15 @@ def written_by(graph: Graph) -> str:
     return "1.13" if permutations and "Sub" not in permutations else "1.12 or older"
 
 
-def network(graph: Graph, anatomy: Anatomy) -> Set[str]:
+def network(graph: Graph, structure: SsdStructure) -> Set[str]:
     """The nodes that become UFF nodes: what flows into the heads' data, up to the network's entry."""
-    sources = [head.source for head in anatomy.box_heads + anatomy.class_heads]
-    heads = {head.reshape for head in anatomy.box_heads + anatomy.class_heads}
-    return graph.ancestors(sources, stop=[anatomy.entry]) | heads
+    sources = [head.source for head in structure.box_heads + structure.class_heads]
+    heads = {head.reshape for head in structure.box_heads + structure.class_heads}
+    return graph.ancestors(sources, stop=[structure.entry]) | heads
 
 
-def _findings(original: Graph, repaired: Graph, anatomy: Anatomy, repairs: List[Repair]) -> List[Dict[str, Any]]:
-    where, kept = regions(repaired, anatomy), network(repaired, anatomy)
+def _findings(original: Graph, repaired: Graph, structure: SsdStructure, repairs: List[Repair]) -> List[Dict[str, Any]]:
+    where, kept = regions(repaired, structure), network(repaired, structure)
     found = []
     for one in repairs:
         for place, names in _by_place(one.nodes, where):
@@ -197,18 +197,18 @@ def _findings(original: Graph, repaired: Graph, anatomy: Anatomy, repairs: List[
     return found
 
 
-def _batch_note(graph: Graph, anatomy: Anatomy) -> List[Dict[str, Any]]:
-    shape = graph.nodes[anatomy.image].attr["shape"].shape
+def _batch_note(graph: Graph, structure: SsdStructure) -> List[Dict[str, Any]]:
+    shape = graph.nodes[structure.image].attr["shape"].shape
     if not shape.unknown_rank and shape.dim[0].size == 1:
         return []
     advice = (
         "the picture input has no batch size: a batch of 1 is what is converted and proven; export with "
         "--input_shape 1,H,W,3 to have it in the graph"
     )
-    return [_finding("Placeholder", [anatomy.image], "preprocessor", NOTE, advice)]
+    return [_finding("Placeholder", [structure.image], "preprocessor", NOTE, advice)]
 
 
-def _notes(detector: detector_parameters.Detector) -> List[Dict[str, Any]]:
+def _notes(detector: detector_parameters.DetectorParameters) -> List[Dict[str, Any]]:
     """What converts, but not without a difference that the user should know."""
     notes = []
     if detector.per_class < detector.outputs.most:

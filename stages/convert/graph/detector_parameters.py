@@ -6,17 +6,17 @@ import numpy as np
 
 from stages.convert.graph import grid_anchor
 from stages.convert.graph.frozen_graph import Graph
-from stages.convert.graph.settings import Settings
-from stages.convert.graph.ssd_structure import Anatomy
+from stages.convert.graph.settings import PipelineSettings
+from stages.convert.graph.ssd_structure import SsdStructure
 from stages.convert.parity import measure
-from stages.convert.parity.session import Evaluator
+from stages.convert.parity.session import GraphSession
 from stages.job import BadInput
 
 # Limits of NMS_TRT: its sort holds 8 * 512 candidates a class. The second bounds the work of many classes on a Nano.
 LARGEST_TOP_K = 4096
 MOST_CANDIDATES = 40000
 
-Detector = NamedTuple(
+DetectorParameters = NamedTuple(
     "Detector",
     [
         ("input", measure.Input),
@@ -38,27 +38,29 @@ xmin, ymin, xmax, ymax; without ``grid`` they become a constant of the .uff, bec
 the most results of one class."""
 
 
-def examine(graph: Graph, anatomy: Anatomy, evaluator: Evaluator, settings: Optional[Settings]) -> Detector:
+def examine(
+    graph: Graph, structure: SsdStructure, session: GraphSession, settings: Optional[PipelineSettings]
+) -> DetectorParameters:
     """Measure ``graph`` (as TensorFlow 1.12 loads it), prove what is measured, and hold it against ``settings``.
 
     Raises:
         BadInput: the graph computes something that UFF and TensorRT's plugins cannot, or the settings are another's.
     """
-    size = measure.measure_input(evaluator, graph, anatomy)
-    layers = measure.measure_layers(evaluator, graph, anatomy, size)
-    anchors = measure.measure_anchors(evaluator, graph, anatomy, size)
+    size = measure.measure_input(session, graph, structure)
+    layers = measure.measure_layers(session, graph, structure, size)
+    anchors = measure.measure_anchors(session, graph, structure, size)
     classes = _classes(layers, anchors)
-    heads = measure.Heads(evaluator, graph, anatomy, size, (len(anchors), classes))
-    variances = measure.measure_variances(heads, anatomy, anchors)
-    sigmoid = measure.measure_sigmoid(heads, anatomy)
-    told = measure.thresholds(graph, anatomy, classes)
-    outputs = measure.find_outputs(heads, graph, anatomy, anchors, sigmoid)
+    heads = measure.Heads(session, graph, structure, size, (len(anchors), classes))
+    variances = measure.measure_variances(heads, structure, anchors)
+    sigmoid = measure.measure_sigmoid(heads, structure)
+    told = measure.thresholds(graph, structure, classes)
+    outputs = measure.find_outputs(heads, graph, structure, anchors, sigmoid)
     if settings:
         settings.hold_against(size, classes, variances, sigmoid)
         maps = [(layer.height, layer.width) for layer in layers]
         settings.hold_against_anchors(anchors, maps, size.height, size.width)
     grid, reason = _grid(anchors, layers)
-    return Detector(
+    return DetectorParameters(
         size,
         layers,
         classes,
@@ -99,7 +101,7 @@ def _grid(anchors: np.ndarray, layers: List[measure.Layer]) -> Tuple[Optional[gr
         return None, str(error)
 
 
-def _score_threshold(told: Dict[str, float], settings: Optional[Settings]) -> float:
+def _score_threshold(told: Dict[str, float], settings: Optional[PipelineSettings]) -> float:
     if "score" in told:
         return float(told["score"])
     if settings is None:
@@ -109,7 +111,7 @@ def _score_threshold(told: Dict[str, float], settings: Optional[Settings]) -> fl
     return settings.score_threshold
 
 
-def plugins(detector: Detector) -> Dict[str, Dict[str, Any]]:
+def plugins(detector: DetectorParameters) -> Dict[str, Dict[str, Any]]:
     """The fields of the plugins used, by plugin and field name; floats are floats, integers integers.
 
     ``topK`` limits the candidates of a class before suppression, TensorFlow's limit counts results after it. So it is

@@ -13,7 +13,7 @@ from stages.convert.parity.session import first_line, one_thread
 from stages.job import BadInput
 
 
-class Settings:
+class PipelineSettings:
     """What a pipeline.config says.
 
     Args:

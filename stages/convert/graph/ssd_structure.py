@@ -33,7 +33,7 @@ Head = NamedTuple("Head", [("reshape", str), ("source", str), ("convolution", st
 """One layer's head: its last Reshape, the tensor that one reads ([1, h, w, channels]), and its convolution."""
 
 
-class Anatomy:
+class SsdStructure:
     """The parts of an SSD graph, as tensor or node names.
 
     Attributes:
@@ -260,26 +260,26 @@ def _scales(graph: Graph, node: Any) -> bool:
 REGIONS = ("preprocessor", "extractor", "heads", "anchors", "postprocessor")
 
 
-def regions(graph: Graph, anatomy: Anatomy) -> Dict[str, str]:
+def regions(graph: Graph, structure: SsdStructure) -> Dict[str, str]:
     """node name -> which of :data:`REGIONS` it belongs to, by what it computes for whom.
 
     A head is what only one of a layer's two predictions needs; what neither network nor anchors need is postprocessor.
     """
     found = {name: "postprocessor" for name in graph.nodes}
-    found.update({name: "anchors" for name in graph.ancestors([anatomy.anchors])})
-    before_network = graph.ancestors([anatomy.entry]) | _beside_network(graph, anatomy)
+    found.update({name: "anchors" for name in graph.ancestors([structure.anchors])})
+    before_network = graph.ancestors([structure.entry]) | _beside_network(graph, structure)
     found.update({name: "preprocessor" for name in before_network})
-    for boxes, classes in zip(anatomy.box_heads, anatomy.class_heads):
+    for boxes, classes in zip(structure.box_heads, structure.class_heads):
         first = graph.ancestors([boxes.reshape], stop=before_network)
         second = graph.ancestors([classes.reshape], stop=before_network)
         found.update({name: "extractor" for name in first & second})
         found.update({name: "heads" for name in first ^ second})
-    found.update({name: "heads" for name in (anatomy.box_encodings, anatomy.class_predictions)})
+    found.update({name: "heads" for name in (structure.box_encodings, structure.class_predictions)})
     return found
 
 
-def _beside_network(graph: Graph, anatomy: Anatomy) -> Set[str]:
+def _beside_network(graph: Graph, structure: SsdStructure) -> Set[str]:
     """What the image flows into without passing the network, up to where it meets decoded boxes: true image shapes."""
-    after_network = graph.descendants([anatomy.entry])
-    aside = graph.descendants([anatomy.image], stop=[anatomy.entry])
+    after_network = graph.descendants([structure.entry])
+    aside = graph.descendants([structure.image], stop=[structure.entry])
     return aside - after_network

@@ -55,10 +55,10 @@ def lint(model: Any) -> List[str]:
         inferred = shape_inference.infer_shapes(model, strict_mode=True)
     except (checker.ValidationError, shape_inference.InferenceError, RuntimeError) as error:
         return ["it is no valid ONNX: %s" % str(error).strip().split("\n")[0]]
-    return list(_Lint(inferred).findings())
+    return list(_OnnxLint(inferred).findings())
 
 
-class _Lint:
+class _OnnxLint:
     def __init__(self, model: Any) -> None:
         graph = model.graph
         self._model, self._nodes = model, graph.node

@@ -12,7 +12,7 @@ from stages.reference import plugins
 PLUGIN = "NMS_TRT"
 
 
-class OnnxEngine:
+class OnnxRuntime:
     """Runs the ONNX file at ``path``; reads nothing else, and shares no code with the writer.
 
     Raises:

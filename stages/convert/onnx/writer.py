@@ -15,9 +15,9 @@ from typing import Any, Callable, Dict, List, Tuple
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from stages.convert.graph.detector_parameters import Detector, plugins
+from stages.convert.graph.detector_parameters import DetectorParameters, plugins
 from stages.convert.graph.frozen_graph import Graph, data_inputs, output_index
-from stages.convert.graph.ssd_structure import Anatomy, Head
+from stages.convert.graph.ssd_structure import Head, SsdStructure
 from stages.convert.parity.measure import Layer
 from stages.convert.uff.plugin_graph import CONFIDENCES, INPUT, LOCATIONS, NMS, PRIORS
 from stages.job import BadInput
@@ -33,7 +33,7 @@ Pads = Tuple[Tuple[int, int], Tuple[int, int]]
 """What is added (before, after) rows and (before, after) columns."""
 
 
-def write(graph: Graph, anatomy: Anatomy, detector: Detector) -> Any:
+def write(graph: Graph, structure: SsdStructure, detector: DetectorParameters) -> Any:
     """The ONNX ModelProto of ``detector``, whose network is ``graph`` between its entry and its heads.
 
     Its input ``Input`` is float32 [1, 3, height, width]; its outputs are NMS_TRT's: ``NMS``, float32
@@ -42,14 +42,14 @@ def write(graph: Graph, anatomy: Anatomy, detector: Detector) -> Any:
     Raises:
         BadInput: a node of the network is none that is written here, or its weights are not finite float32.
     """
-    return _Writer(graph, anatomy, detector).write()
+    return _OnnxWriter(graph, structure, detector).write()
 
 
-class _Writer:
+class _OnnxWriter:
     """Collects nodes in the order of computation; ``sizes`` holds (height, width) of every tensor written."""
 
-    def __init__(self, graph: Graph, anatomy: Anatomy, detector: Detector) -> None:
-        self.graph, self._anatomy, self._detector = graph, anatomy, detector
+    def __init__(self, graph: Graph, structure: SsdStructure, detector: DetectorParameters) -> None:
+        self.graph, self._anatomy, self._detector = graph, structure, detector
         self._nodes: List[Any] = []
         self._initializers: Dict[str, Any] = collections.OrderedDict()
         self.made: Dict[str, Any] = {}
@@ -220,7 +220,7 @@ def _slide(node: Any, size: Tuple[int, int], pads: Pads, kernel: List[int]) -> T
     return attributes, (made[0], made[1])
 
 
-def _convolution(writer: _Writer, node: Any) -> None:
+def _convolution(writer: _OnnxWriter, node: Any) -> None:
     """Conv; a kernel HWIO becomes OIHW, a depthwise one HWCM a grouped convolution's [C * M, 1, H, W]."""
     tensor, kernel = data_inputs(node)
     values, pads, group = writer.weights(kernel, 4), ((0, 0), (0, 0)), 1
@@ -252,7 +252,7 @@ def _pads(graph: Graph, pad: Any, convolution: Any) -> Pads:
     return (int(pads[1, 0]), int(pads[1, 1])), (int(pads[2, 0]), int(pads[2, 1]))
 
 
-def _bias(writer: _Writer, node: Any) -> None:
+def _bias(writer: _OnnxWriter, node: Any) -> None:
     """BiasAdd: the bias of the convolution before it, if nothing else reads that one; else an Add."""
     _check_layout(node)
     tensor, bias = data_inputs(node)
@@ -268,7 +268,7 @@ def _bias(writer: _Writer, node: Any) -> None:
         _arithmetic("Add")(writer, node)
 
 
-def _batch_norm(writer: _Writer, node: Any) -> None:
+def _batch_norm(writer: _OnnxWriter, node: Any) -> None:
     _check_layout(node)
     tensor, *parameters = data_inputs(node)
     source = writer.source(tensor)
@@ -279,8 +279,8 @@ def _batch_norm(writer: _Writer, node: Any) -> None:
     writer.follow(node, "BatchNormalization", [source] + names, writer.sizes[source], epsilon=node.attr["epsilon"].f)
 
 
-def _pool(operation: str, **more: int) -> Callable[[_Writer, Any], None]:
-    def convert(writer: _Writer, node: Any) -> None:
+def _pool(operation: str, **more: int) -> Callable[[_OnnxWriter, Any], None]:
+    def convert(writer: _OnnxWriter, node: Any) -> None:
         source = writer.source(data_inputs(node)[0])
         attributes, size = _slide(node, writer.sizes[source], ((0, 0), (0, 0)), _window(node, "ksize"))
         writer.follow(node, operation, [source], size, **dict(attributes, **more))
@@ -288,7 +288,7 @@ def _pool(operation: str, **more: int) -> Callable[[_Writer, Any], None]:
     return convert
 
 
-def _concat(writer: _Writer, node: Any) -> None:
+def _concat(writer: _OnnxWriter, node: Any) -> None:
     *parts, axis = data_inputs(node)
     value = writer.graph.constant(axis)
     sources = [writer.source(part) for part in parts]
@@ -298,10 +298,10 @@ def _concat(writer: _Writer, node: Any) -> None:
     writer.follow(node, "Concat", sources, sizes.pop(), axis=1)
 
 
-def _arithmetic(operation: str) -> Callable[[_Writer, Any], None]:
+def _arithmetic(operation: str) -> Callable[[_OnnxWriter, Any], None]:
     """Two tensors of one size, or a tensor and a constant for each channel or for all."""
 
-    def convert(writer: _Writer, node: Any) -> None:
+    def convert(writer: _OnnxWriter, node: Any) -> None:
         inputs = []
         for number, tensor in enumerate(data_inputs(node)):
             if writer.graph.constant(tensor) is None:
@@ -320,15 +320,15 @@ def _arithmetic(operation: str) -> Callable[[_Writer, Any], None]:
     return convert
 
 
-def _function(operation: str) -> Callable[[_Writer, Any], None]:
-    def convert(writer: _Writer, node: Any) -> None:
+def _function(operation: str) -> Callable[[_OnnxWriter, Any], None]:
+    def convert(writer: _OnnxWriter, node: Any) -> None:
         source = writer.source(data_inputs(node)[0])
         writer.follow(node, operation, [source], writer.sizes[source])
 
     return convert
 
 
-def _relu6(writer: _Writer, node: Any) -> None:
+def _relu6(writer: _OnnxWriter, node: Any) -> None:
     source = writer.source(data_inputs(node)[0])
     limits = [
         writer.initializer("Relu6:" + end, np.array(value, np.float32)) for end, value in (("min", 0), ("max", 6))
@@ -336,11 +336,11 @@ def _relu6(writer: _Writer, node: Any) -> None:
     writer.follow(node, "Clip", [source] + limits, writer.sizes[source])
 
 
-def _with_its_reader(writer: _Writer, node: Any) -> None:
+def _with_its_reader(writer: _OnnxWriter, node: Any) -> None:
     """Constants and Pads become part of the node that reads them."""
 
 
-CONVERTERS: Dict[str, Callable[[_Writer, Any], None]] = {
+CONVERTERS: Dict[str, Callable[[_OnnxWriter, Any], None]] = {
     "Conv2D": _convolution,
     "DepthwiseConv2dNative": _convolution,
     "BiasAdd": _bias,

@@ -10,8 +10,8 @@ import numpy as np
 
 from stages.convert.graph import grid_anchor
 from stages.convert.graph.frozen_graph import Graph, data_inputs
-from stages.convert.graph.ssd_structure import Anatomy
-from stages.convert.parity.session import Evaluator
+from stages.convert.graph.ssd_structure import SsdStructure
+from stages.convert.parity.session import GraphSession
 from stages.job import BadInput
 
 TOLERANCE = 1e-5
@@ -34,24 +34,24 @@ def noise(shape: Tuple[int, ...], seed: int = 0) -> np.ndarray:
     return values
 
 
-def as_fed(picture: np.ndarray, graph: Graph, anatomy: Anatomy) -> np.ndarray:
+def as_fed(picture: np.ndarray, graph: Graph, structure: SsdStructure) -> np.ndarray:
     """``picture`` (uint8 [h, w, 3]) as the image placeholder takes it: a batch of one, in its type."""
     import tensorflow as tf
 
-    kind = tf.as_dtype(graph.nodes[anatomy.image].attr["dtype"].type).as_numpy_dtype
+    kind = tf.as_dtype(graph.nodes[structure.image].attr["dtype"].type).as_numpy_dtype
     return picture[np.newaxis].astype(kind)
 
 
-def measure_input(evaluator: Evaluator, graph: Graph, anatomy: Anatomy) -> Input:
+def measure_input(session: GraphSession, graph: Graph, structure: SsdStructure) -> Input:
     """The network's input size and normalisation, the latter proven on a picture of noise.
 
     Raises:
         BadInput: the size depends on the picture, or the preprocessor is not one scale and one offset.
     """
-    height, width = _input_size(evaluator, graph, anatomy)
+    height, width = _input_size(session, graph, structure)
     picture = noise((height, width, 3))
     black, white, seen = [
-        evaluator.run([anatomy.entry], {anatomy.image: as_fed(values, graph, anatomy)})[0][0]
+        session.run([structure.entry], {structure.image: as_fed(values, graph, structure)})[0][0]
         for values in (picture * 0, picture * 0 + 255, picture)
     ]
     offset = float(black.flat[0])
@@ -65,13 +65,15 @@ def measure_input(evaluator: Evaluator, graph: Graph, anatomy: Anatomy) -> Input
     )
 
 
-def _input_size(evaluator: Evaluator, graph: Graph, anatomy: Anatomy) -> Tuple[int, int]:
-    fixed = [dim.size for dim in graph.nodes[anatomy.image].attr["shape"].shape.dim]
+def _input_size(session: GraphSession, graph: Graph, structure: SsdStructure) -> Tuple[int, int]:
+    fixed = [dim.size for dim in graph.nodes[structure.image].attr["shape"].shape.dim]
     asked = [(int(fixed[1]), int(fixed[2]))] if len(fixed) == 4 and min(fixed[1:3]) > 0 else [(64, 32), (32, 64)]
     if max(max(size) for size in asked) > _LARGEST_SIDE:
         raise BadInput("The graph takes pictures of %d x %d, more than a Jetson Nano can" % asked[0])
     whites = [np.full(size + (3,), 255, np.uint8) for size in asked]
-    entries = [evaluator.run([anatomy.entry], {anatomy.image: as_fed(white, graph, anatomy)})[0] for white in whites]
+    entries = [
+        session.run([structure.entry], {structure.image: as_fed(white, graph, structure)})[0] for white in whites
+    ]
     shape = entries[0].shape
     stretches = all(entry.shape == shape and entry.size and np.ptp(entry) <= TOLERANCE for entry in entries)
     if not stretches or len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or max(shape[1:3]) > _LARGEST_SIDE:
@@ -83,16 +85,16 @@ def _input_size(evaluator: Evaluator, graph: Graph, anatomy: Anatomy) -> Tuple[i
     return int(shape[1]), int(shape[2])
 
 
-def measure_layers(evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: Input) -> List[Layer]:
+def measure_layers(session: GraphSession, graph: Graph, structure: SsdStructure, size: Input) -> List[Layer]:
     """The feature maps, from the shapes that the heads have when the graph runs.
 
     Raises:
         BadInput: the shapes do not fit together, or boxes have another code size than 4.
     """
-    heads = anatomy.box_heads + anatomy.class_heads
+    heads = structure.box_heads + structure.class_heads
     tensors = [tensor for head in heads for tensor in (head.source, head.reshape)]
-    picture = as_fed(noise((size.height, size.width, 3)), graph, anatomy)
-    shapes = [value.shape for value in evaluator.run(tensors, {anatomy.image: picture})]
+    picture = as_fed(noise((size.height, size.width, 3)), graph, structure)
+    shapes = [value.shape for value in session.run(tensors, {structure.image: picture})]
     half = len(shapes) // 2
     return [
         _layer(boxes, box_rows, classes, class_rows)
@@ -126,15 +128,15 @@ def _layer(
     return Layer(int(boxes[1]), int(boxes[2]), priors // cells, int(class_rows[2]))
 
 
-def measure_anchors(evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: Input) -> np.ndarray:
+def measure_anchors(session: GraphSession, graph: Graph, structure: SsdStructure, size: Input) -> np.ndarray:
     """All anchors that the graph itself computes: float32 [P, 4], rows xmin, ymin, xmax, ymax.
 
     Raises:
         BadInput: they are no boxes, or others for another picture.
     """
     value, other = [
-        evaluator.run([anatomy.anchors], {anatomy.image: as_fed(picture, graph, anatomy)})[0]
-        for picture in (noise((size.height, size.width, 3)), noise(_another_size(graph, anatomy, size) + (3,), 1))
+        session.run([structure.anchors], {structure.image: as_fed(picture, graph, structure)})[0]
+        for picture in (noise((size.height, size.width, 3)), noise(_another_size(graph, structure, size) + (3,), 1))
     ]
     if value.dtype != np.float32 or value.size % 4 or not np.isfinite(value).all():
         raise BadInput(
@@ -148,9 +150,9 @@ def measure_anchors(evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: 
     return value.reshape(-1, 4)[:, [1, 0, 3, 2]]
 
 
-def _another_size(graph: Graph, anatomy: Anatomy, size: Input) -> Tuple[int, int]:
+def _another_size(graph: Graph, structure: SsdStructure, size: Input) -> Tuple[int, int]:
     """A picture size that the graph takes; another than the network's where pictures of any size are taken."""
-    dims = [dim.size for dim in graph.nodes[anatomy.image].attr["shape"].shape.dim]
+    dims = [dim.size for dim in graph.nodes[structure.image].attr["shape"].shape.dim]
     is_fixed = len(dims) == 4 and min(dims[1:3]) > 0
     return (size.height, size.width) if is_fixed else (size.height + 16, size.width + 48)
 
@@ -159,12 +161,12 @@ class Heads:
     """Feeds heads of one's own choice into the graph's postprocessor."""
 
     def __init__(
-        self, evaluator: Evaluator, graph: Graph, anatomy: Anatomy, size: Input, shapes: Tuple[int, int]
+        self, session: GraphSession, graph: Graph, structure: SsdStructure, size: Input, shapes: Tuple[int, int]
     ) -> None:
         self.priors, self.classes = shapes
-        self._evaluator, self._anatomy = evaluator, anatomy
-        self._picture = as_fed(noise((size.height, size.width, 3)), graph, anatomy)
-        self._box_shape = (1, self.priors, 1, 4) if _has_unit_axis(graph, anatomy) else (1, self.priors, 4)
+        self._evaluator, self._anatomy = session, structure
+        self._picture = as_fed(noise((size.height, size.width, 3)), graph, structure)
+        self._box_shape = (1, self.priors, 1, 4) if _has_unit_axis(graph, structure) else (1, self.priors, 4)
 
     def run(self, tensors: List[str], encodings: np.ndarray, predictions: np.ndarray) -> List[np.ndarray]:
         """The values of ``tensors`` for encodings float32 [P, 4] and class predictions float32 [P, C]."""
@@ -178,18 +180,18 @@ class Heads:
         )
 
 
-def _has_unit_axis(graph: Graph, anatomy: Anatomy) -> bool:
-    return any(reader.op == "Squeeze" for reader in graph.consumers[anatomy.box_encodings])
+def _has_unit_axis(graph: Graph, structure: SsdStructure) -> bool:
+    return any(reader.op == "Squeeze" for reader in graph.consumers[structure.box_encodings])
 
 
-def measure_variances(heads: Heads, anatomy: Anatomy, anchors: np.ndarray) -> List[float]:
+def measure_variances(heads: Heads, structure: SsdStructure, anchors: np.ndarray) -> List[float]:
     """The four variances of the box coder (one over its scales: x, y, width, height), proven on random encodings.
 
     Raises:
         BadInput: the graph does not decode boxes as NMS_TRT does.
     """
     silent = np.zeros((heads.priors, heads.classes))
-    one = heads.run([anatomy.decoded], np.ones((heads.priors, 4)), silent)[0].astype(np.float64)
+    one = heads.run([structure.decoded], np.ones((heads.priors, 4)), silent)[0].astype(np.float64)
     if one.shape != (4, heads.priors):
         raise BadInput("The graph decodes boxes of shape %s, not (4, %d); export it again" % (one.shape, heads.priors))
     ymin, xmin, ymax, xmax = one
@@ -203,7 +205,7 @@ def measure_variances(heads: Heads, anatomy: Anatomy, anchors: np.ndarray) -> Li
         ]
         variances = [grid_anchor.shortest(float(np.median(values)), 1e-5) for values in found]
     encodings = np.random.RandomState(1).normal(0, 1, (heads.priors, 4)).astype(np.float32)
-    decoded = heads.run([anatomy.decoded], encodings, silent)[0].T[:, [1, 0, 3, 2]]
+    decoded = heads.run([structure.decoded], encodings, silent)[0].T[:, [1, 0, 3, 2]]
     expected = grid_anchor.decode(encodings, anchors, variances)
     if not np.abs(decoded - expected).max() <= TOLERANCE * max(1.0, np.abs(expected).max()):
         raise BadInput(
@@ -213,14 +215,14 @@ def measure_variances(heads: Heads, anatomy: Anatomy, anchors: np.ndarray) -> Li
     return variances
 
 
-def measure_sigmoid(heads: Heads, anatomy: Anatomy) -> bool:
+def measure_sigmoid(heads: Heads, structure: SsdStructure) -> bool:
     """Whether scores are the sigmoid of the class predictions (else the predictions themselves), proven on random ones.
 
     Raises:
         BadInput: scores are neither.
     """
     logits = np.random.RandomState(2).uniform(-12, 12, (heads.priors, heads.classes)).astype(np.float32)
-    seen = heads.run([anatomy.scores], np.zeros((heads.priors, 4)), logits)[0].reshape(-1)
+    seen = heads.run([structure.scores], np.zeros((heads.priors, 4)), logits)[0].reshape(-1)
     for sigmoid in (True, False):
         expected = (1 / (1 + np.exp(-logits.astype(np.float64))) if sigmoid else logits).reshape(-1)
         if seen.shape == expected.shape and np.abs(seen - expected).max() <= TOLERANCE:
@@ -232,7 +234,7 @@ def measure_sigmoid(heads: Heads, anatomy: Anatomy) -> bool:
     )
 
 
-def find_outputs(heads: Heads, graph: Graph, anatomy: Anatomy, anchors: np.ndarray, sigmoid: bool) -> Outputs:
+def find_outputs(heads: Heads, graph: Graph, structure: SsdStructure, anchors: np.ndarray, sigmoid: bool) -> Outputs:
     """The graph's detection outputs, recognised by giving it heads whose detections are known.
 
     A few anchors that do not touch get distinct scores and all classes in turn; all else gets a score of nearly zero.
@@ -245,7 +247,7 @@ def find_outputs(heads: Heads, graph: Graph, anatomy: Anatomy, anchors: np.ndarr
     labels = np.arange(len(chosen)) % (heads.classes - 1) + 1
     predictions = np.full((heads.priors, heads.classes), -50.0 if sigmoid else 0.0)
     predictions[chosen, labels] = np.log(scores / (1 - scores)) if sigmoid else scores
-    names = _ends(graph, anatomy)
+    names = _ends(graph, structure)
     values = heads.run(names, np.zeros((heads.priors, 4)), predictions)
     expected = {"boxes": anchors[chosen][:, [1, 0, 3, 2]], "classes": labels, "scores": scores, "count": len(chosen)}
     found = {
@@ -283,8 +285,8 @@ def _apart(anchors: np.ndarray, wanted: int) -> List[int]:
     return chosen
 
 
-def _ends(graph: Graph, anatomy: Anatomy) -> List[str]:
-    behind = graph.descendants(anatomy.suppressions)
+def _ends(graph: Graph, structure: SsdStructure) -> List[str]:
+    behind = graph.descendants(structure.suppressions)
     return [
         name
         for name, node in graph.nodes.items()
@@ -300,18 +302,18 @@ def _shows(value: np.ndarray, wanted: np.ndarray) -> bool:
     return rows.shape == wanted.shape and bool(np.abs(rows - wanted).max() <= TOLERANCE)
 
 
-def thresholds(graph: Graph, anatomy: Anatomy, classes: int) -> Dict[str, float]:
+def thresholds(graph: Graph, structure: SsdStructure, classes: int) -> Dict[str, float]:
     """What the suppression nodes are told: ``iou``, ``per_class`` results and, in graphs that have it, ``score``.
 
     Raises:
         BadInput: classes are suppressed together or with unlike values.
     """
-    if len(anatomy.suppressions) != classes - 1:
+    if len(structure.suppressions) != classes - 1:
         raise BadInput(
             "The graph suppresses %d classes in %d steps; NMS_TRT does one per class: "
-            "export with use_class_agnostic_nms: false" % (classes - 1, len(anatomy.suppressions))
+            "export with use_class_agnostic_nms: false" % (classes - 1, len(structure.suppressions))
         )
-    found = [_told(graph, graph.nodes[name]) for name in anatomy.suppressions]
+    found = [_told(graph, graph.nodes[name]) for name in structure.suppressions]
     if any(told != found[0] for told in found):
         raise BadInput("The graph's classes have unlike suppression thresholds, which NMS_TRT cannot express")
     if not 0 < found[0].get("iou", -1) <= 1:

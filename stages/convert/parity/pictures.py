@@ -18,11 +18,11 @@ _FRAME_HEAD, _FRAME_TAIL = 12, 4  # a TFRecord frame: length and its checksum be
 Truth = NamedTuple("Truth", [("boxes", np.ndarray), ("classes", np.ndarray)])
 """What is on a picture: float [n, 4], (ymin, xmin, ymax, xmax) as shares of it, and int [n], class ids from 1."""
 
-Picture = NamedTuple("Picture", [("name", str), ("pixels", np.ndarray), ("truth", Optional[Truth])])
+ProofPicture = NamedTuple("Picture", [("name", str), ("pixels", np.ndarray), ("truth", Optional[Truth])])
 """A picture at the network's input size: uint8 RGB [height, width, 3], and what is on it, if that is known."""
 
 
-def from_records(folder: str, count: int, height: int, width: int) -> List[Picture]:
+def from_records(folder: str, count: int, height: int, width: int) -> List[ProofPicture]:
     """The first ``count`` validation pictures of a records artifact, filled up with training pictures.
 
     Raises:
@@ -31,7 +31,7 @@ def from_records(folder: str, count: int, height: int, width: int) -> List[Pictu
     lines = _index(folder)
     lines.sort(key=lambda line: line["split"] != "validation")  # stable: file order within each split
     return [
-        Picture(line["source_id"], pixels.resize(_record(folder, line), height, width), _truth(folder, line))
+        ProofPicture(line["source_id"], pixels.resize(_record(folder, line), height, width), _truth(folder, line))
         for line in lines[:count]
     ]
 
@@ -69,7 +69,7 @@ def _record(folder: str, line: Any) -> np.ndarray:
         ) from error
 
 
-def from_folder(folder: str, count: int, height: int, width: int) -> List[Picture]:
+def from_folder(folder: str, count: int, height: int, width: int) -> List[ProofPicture]:
     """The first ``count`` pictures of a folder, by name, shrunk to the input size.
 
     Raises:
@@ -80,7 +80,7 @@ def from_folder(folder: str, count: int, height: int, width: int) -> List[Pictur
     names = sorted(name for name in os.listdir(folder) if name.lower().endswith(pixels.PICTURE_SUFFIXES))[:count]
     if not names:
         raise BadInput("The folder %s holds no picture (%s)" % (folder, ", ".join(pixels.PICTURE_SUFFIXES)))
-    return [Picture(name, pixels.resize(_read(os.path.join(folder, name)), height, width), None) for name in names]
+    return [ProofPicture(name, pixels.resize(_read(os.path.join(folder, name)), height, width), None) for name in names]
 
 
 def _read(path: str) -> np.ndarray:
@@ -92,11 +92,11 @@ def _read(path: str) -> np.ndarray:
         raise BadInput("%s cannot be used: %s" % (path, error)) from error
 
 
-def of_noise(count: int, height: int, width: int) -> List[Picture]:
+def of_noise(count: int, height: int, width: int) -> List[ProofPicture]:
     """``count`` seeded pictures with large and small structure: coarse noise enlarged, fine noise on top."""
     made = []
     for seed in range(count):
         coarse = pixels.resize(noise((2 + seed % 9, 2 + seed % 7, 3), seed), height, width).astype(np.int16)
         fine = noise((height, width, 3), seed + 1000).astype(np.int16) // 4 - 32
-        made.append(Picture("noise %d" % seed, np.clip(coarse + fine, 0, 255).astype(np.uint8), None))
+        made.append(ProofPicture("noise %d" % seed, np.clip(coarse + fine, 0, 255).astype(np.uint8), None))
     return made

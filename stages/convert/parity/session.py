@@ -10,7 +10,7 @@ from stages.job import BadInput
 TIME_LIMIT_MS = 120000  # a damaged loop in the preprocessor or postprocessor must not hang the stage
 
 
-class Evaluator:
+class GraphSession:
     """Runs parts of a graph that TensorFlow 1.12 can load.
 
     Raises:

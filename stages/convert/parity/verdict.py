@@ -24,12 +24,12 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from stages.convert.graph import grid_anchor
-from stages.convert.graph.detector_parameters import Detector, plugins
+from stages.convert.graph.detector_parameters import DetectorParameters, plugins
 from stages.convert.graph.frozen_graph import Graph
-from stages.convert.graph.ssd_structure import Anatomy
+from stages.convert.graph.ssd_structure import SsdStructure
 from stages.convert.parity import measure
-from stages.convert.parity.pictures import Picture
-from stages.convert.parity.session import Evaluator
+from stages.convert.parity.pictures import ProofPicture
+from stages.convert.parity.session import GraphSession
 from stages.convert.parity.worst import Seen, View
 from stages.convert.uff.plugin_graph import CONFIDENCES, LOCATIONS, NMS, PRIORS
 from stages.train import coco
@@ -47,9 +47,11 @@ class Comparison:
         view: the picture of the worst case, or the first one where no detection differs; None before :meth:`add`.
     """
 
-    def __init__(self, graph: Graph, anatomy: Anatomy, detector: Detector, evaluator: Evaluator, engine: Any) -> None:
-        self._graph, self._anatomy, self._detector = graph, anatomy, detector
-        self._evaluator, self._engine = evaluator, engine
+    def __init__(
+        self, graph: Graph, structure: SsdStructure, detector: DetectorParameters, session: GraphSession, engine: Any
+    ) -> None:
+        self._graph, self._anatomy, self._detector = graph, structure, detector
+        self._evaluator, self._engine = session, engine
         self._nms = plugins(detector)["NMS_TRT"]
         self.pictures = self.detections = self.matched = 0
         self.differences = {"box": 0.0, "class": 0.0, "anchors": 0.0, "decoded": 0.0}
@@ -60,7 +62,7 @@ class Comparison:
         self.view: Optional[View] = None
         self._results: Dict[str, List[coco.Result]] = {"tensorflow": [], "model": []}
 
-    def add(self, picture: Picture) -> None:
+    def add(self, picture: ProofPicture) -> None:
         """Run both on ``picture`` and note every difference."""
         self.pictures += 1
         before = self._worst_case()
@@ -85,20 +87,20 @@ class Comparison:
     def _worst_case(self) -> Dict[str, Any]:
         return self.failures[0] if self.failures else self.worst
 
-    def _tensorflow(self, picture: Picture) -> Dict[str, Any]:
-        anatomy, outputs = self._anatomy, self._detector.outputs
+    def _tensorflow(self, picture: ProofPicture) -> Dict[str, Any]:
+        structure, outputs = self._anatomy, self._detector.outputs
         tensors = [
-            anatomy.box_encodings,
-            anatomy.class_predictions,
-            anatomy.decoded,
+            structure.box_encodings,
+            structure.class_predictions,
+            structure.decoded,
             outputs.boxes,
             outputs.classes,
             outputs.scores,
             outputs.count,
         ]
-        fed = measure.as_fed(picture.pixels, self._graph, anatomy)
+        fed = measure.as_fed(picture.pixels, self._graph, structure)
         encodings, predictions, decoded, boxes, classes, scores, count = self._evaluator.run(
-            tensors, {anatomy.image: fed}
+            tensors, {structure.image: fed}
         )
         rows = slice(int(count[0]))
         return {
@@ -109,7 +111,7 @@ class Comparison:
             "detections": Seen(boxes[0, rows][:, [1, 0, 3, 2]], classes[0, rows].astype(int), scores[0, rows]),
         }
 
-    def _reference(self, picture: Picture) -> Dict[str, Any]:
+    def _reference(self, picture: ProofPicture) -> Dict[str, Any]:
         size = self._detector.input
         values = picture.pixels.astype(np.float32)
         if size.channels == "BGR":

@@ -5,14 +5,14 @@ from typing import Any, Dict, List, NamedTuple, Optional
 import numpy as np
 
 from stages import drawing, pixels
-from stages.convert.parity.pictures import Picture
+from stages.convert.parity.pictures import ProofPicture
 
 PANEL_WIDTH = 480
 
 Seen = NamedTuple("Seen", [("boxes", np.ndarray), ("classes", np.ndarray), ("scores", np.ndarray)])
 """Detections: float [n, 4] (xmin, ymin, xmax, ymax, clipped, normalised), int [n] (class id), float [n], best first."""
 
-View = NamedTuple("View", [("picture", Picture), ("truth", Seen), ("seen", Seen)])
+View = NamedTuple("View", [("picture", ProofPicture), ("truth", Seen), ("seen", Seen)])
 """A picture with the detections of TensorFlow and of the reference engine."""
 
 

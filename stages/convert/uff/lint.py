@@ -85,10 +85,10 @@ def lint(meta: Any) -> List[str]:
     """Every rule that the UFF message breaks, one sentence each with the node's id; [] if there is none."""
     if len(meta.graphs) != 1 or meta.graphs[0].id != "main":
         return ['the file holds %d graphs; the parser takes exactly one, called "main"' % len(meta.graphs)]
-    return list(_Lint(meta).findings())
+    return list(_UffLint(meta).findings())
 
 
-class _Lint:
+class _UffLint:
     def __init__(self, meta: Any) -> None:
         self._reference = meta.referenced_data
         self._list = meta.graphs[0].nodes
@@ -298,13 +298,13 @@ class _Lint:
 
 
 _RULES = {
-    "Input": _Lint.input,
-    "Const": _Lint.const,
-    "Conv": _Lint.convolution,
-    "Pool": _Lint.window,
-    "BatchNorm": _Lint.batch_norm,
-    "Reshape": _Lint.reshape,
-    "_GridAnchor_TRT": _Lint.grid_anchor,
-    "_FlattenConcat_TRT": _Lint.flatten_concat,
-    "_NMS_TRT": _Lint.nms,
+    "Input": _UffLint.input,
+    "Const": _UffLint.const,
+    "Conv": _UffLint.convolution,
+    "Pool": _UffLint.window,
+    "BatchNorm": _UffLint.batch_norm,
+    "Reshape": _UffLint.reshape,
+    "_GridAnchor_TRT": _UffLint.grid_anchor,
+    "_FlattenConcat_TRT": _UffLint.flatten_concat,
+    "_NMS_TRT": _UffLint.nms,
 }

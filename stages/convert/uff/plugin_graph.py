@@ -10,9 +10,9 @@ import numpy as np
 from tensorflow.core.framework import attr_value_pb2, graph_pb2, types_pb2
 from tensorflow.python.framework import tensor_util
 
-from stages.convert.graph.detector_parameters import Detector, plugins
+from stages.convert.graph.detector_parameters import DetectorParameters, plugins
 from stages.convert.graph.frozen_graph import Graph, data_inputs, node_name, output_index
-from stages.convert.graph.ssd_structure import Anatomy, Head
+from stages.convert.graph.ssd_structure import Head, SsdStructure
 from stages.convert.parity.measure import Layer
 from stages.job import BadInput
 
@@ -47,7 +47,7 @@ NETWORK = {
 }
 
 
-def transplant(graph: Graph, anatomy: Anatomy, detector: Detector) -> Graph:
+def plugin_graph(graph: Graph, structure: SsdStructure, detector: DetectorParameters) -> Graph:
     """The network of ``graph`` between its entry and its heads, and the plugins of ``detector``, which end in ``NMS``.
 
     Its input is the placeholder ``Input``, float32 [1, 3, height, width], although the network is NHWC: this is how
@@ -56,12 +56,12 @@ def transplant(graph: Graph, anatomy: Anatomy, detector: Detector) -> Graph:
     Raises:
         BadInput: a node of the network is none that a UFF detector can have.
     """
-    return _Transplant(graph, anatomy, detector).make()
+    return _PluginGraph(graph, structure, detector).make()
 
 
-class _Transplant:
-    def __init__(self, graph: Graph, anatomy: Anatomy, detector: Detector) -> None:
-        self._graph, self._anatomy, self._detector = graph, anatomy, detector
+class _PluginGraph:
+    def __init__(self, graph: Graph, structure: SsdStructure, detector: DetectorParameters) -> None:
+        self._graph, self._anatomy, self._detector = graph, structure, detector
         self._made = graph_pb2.GraphDef()
 
     def make(self) -> Graph:

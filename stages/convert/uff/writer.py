@@ -40,10 +40,10 @@ def write(graph: Graph, outputs: Sequence[str]) -> Any:
     Raises:
         BadInput: a node is no operation that UFF has, or its weights are not finite.
     """
-    return _Writer(graph).write(outputs)
+    return _UffWriter(graph).write(outputs)
 
 
-class _Writer:
+class _UffWriter:
     """Collects nodes; ``_pending`` is the depth-first stack of tensors still to be written."""
 
     def __init__(self, graph: Graph) -> None:
@@ -153,7 +153,7 @@ def _window(node: Any, attribute: str) -> List[int]:
     return values[1:3]
 
 
-def _padding(writer: _Writer, node: Any, source: str) -> Tuple[Dict[str, Any], str]:
+def _padding(writer: _UffWriter, node: Any, source: str) -> Tuple[Dict[str, Any], str]:
     """The fields that say how ``node`` pads, and the tensor it reads: that before a Pad, where there is one."""
     if node.attr["data_format"].s not in (b"NHWC", b""):
         raise BadInput('Node "%s" (%s) is not NHWC; export the graph on a CPU' % (node.name, node.op))
@@ -174,14 +174,14 @@ def _symmetric(graph: Graph, pad: Any, node: Any) -> List[int]:
     return [int(pads[1, 0]), int(pads[2, 0])]
 
 
-def _placeholder(writer: _Writer, node: Any) -> None:
+def _placeholder(writer: _UffWriter, node: Any) -> None:
     shape = node.attr["shape"].shape
     writer.add(
         node.name, "Input", [], dtype=("dtype", schema.FLOAT32), shape=("i_list", [dim.size for dim in shape.dim])
     )
 
 
-def _convolution(writer: _Writer, node: Any) -> None:
+def _convolution(writer: _UffWriter, node: Any) -> None:
     source, kernel = data_inputs(node)
     fields, source = _padding(writer, node, source)
     fields.update(strides=("i_list", _window(node, "strides")), inputs_orders=writer.orders("N+C", "+CK"))
@@ -193,7 +193,7 @@ def _convolution(writer: _Writer, node: Any) -> None:
     writer.follow(node, "Conv", [source, kernel], **fields)
 
 
-def _bias(writer: _Writer, node: Any) -> None:
+def _bias(writer: _UffWriter, node: Any) -> None:
     """A sum; its constant is written before it, unlike all others, because NVIDIA's converter makes it there."""
     _window_free(node)
     source, bias = data_inputs(node)
@@ -207,14 +207,14 @@ def _window_free(node: Any) -> None:
         raise BadInput('Node "%s" (%s) is not NHWC; export the graph on a CPU' % (node.name, node.op))
 
 
-def _batch_norm(writer: _Writer, node: Any) -> None:
+def _batch_norm(writer: _UffWriter, node: Any) -> None:
     _window_free(node)
     writer.follow(
         node, "BatchNorm", data_inputs(node), epsilon=("d", node.attr["epsilon"].f), inputs_orders=writer.orders("N+C")
     )
 
 
-def _pool(writer: _Writer, node: Any) -> None:
+def _pool(writer: _UffWriter, node: Any) -> None:
     fields, source = _padding(writer, node, data_inputs(node)[0])
     writer.follow(
         node,
@@ -228,12 +228,12 @@ def _pool(writer: _Writer, node: Any) -> None:
     )
 
 
-def _matmul(writer: _Writer, node: Any) -> None:
+def _matmul(writer: _UffWriter, node: Any) -> None:
     orders = writer.orders("CN" if node.attr["transpose_a"].b else "NC", "KC" if node.attr["transpose_b"].b else "CK")
     writer.follow(node, "FullyConnected", data_inputs(node), inputs_orders=orders)
 
 
-def _concat(writer: _Writer, node: Any) -> None:
+def _concat(writer: _UffWriter, node: Any) -> None:
     *parts, axis = data_inputs(node)
     if "axis" in node.attr:  # as graphsurgeon makes it
         parts, value = data_inputs(node), np.array(node.attr["axis"].i)
@@ -244,11 +244,11 @@ def _concat(writer: _Writer, node: Any) -> None:
     writer.follow(node, "Concat", parts, axis=("i", int(value) % 4))
 
 
-def _constant(writer: _Writer, node: Any) -> None:
+def _constant(writer: _UffWriter, node: Any) -> None:
     writer.constant(node.name, writer.weights(node.name))
 
 
-def _function(operation: str, function: str) -> Callable[[_Writer, Any], None]:
+def _function(operation: str, function: str) -> Callable[[_UffWriter, Any], None]:
     return lambda writer, node: writer.follow(node, operation, data_inputs(node), func=("s", function))
 
 
