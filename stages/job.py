@@ -23,10 +23,12 @@ import signal
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional, TypeVar
 
 EVENT_MARK = "::nanoforge:: "
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
+
+Parameters = TypeVar("Parameters")
 
 
 class BadInput(Exception):
@@ -56,6 +58,14 @@ class Job:
         self.parameters: Dict[str, Any] = description["parameters"]
         self.cpus: int = description["cpus"]
 
+    def read(self, kind: Callable[..., Parameters]) -> Parameters:
+        """The parameters as ``kind``, one of stages/parameters.py.
+
+        Raises:
+            TypeError: the job file lacks one, or holds another.
+        """
+        return kind(**self.parameters)
+
     def out(self, *parts: str) -> str:
         """The path of a file in the output folder, its parent folders made."""
         path = os.path.join(self.output, *parts)
@@ -81,7 +91,7 @@ def emit(event: Dict[str, Any]) -> None:
     os.write(1, (EVENT_MARK + json.dumps(event, sort_keys=True) + "\n").encode("utf-8"))
 
 
-def run(main: Callable[[Job], None], argv: Optional[list] = None) -> None:
+def run(main: Callable[[Job], None], argv: Optional[List[str]] = None) -> None:
     """Run ``main`` on the job file named on the command line and end the process with the contract's exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     if len(arguments) != 1:
