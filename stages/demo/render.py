@@ -12,10 +12,7 @@ import numpy as np
 
 from stages import job, pixels
 from stages.data import disk, workers
-from stages.demo import drawing_tools
-from stages.demo import backgrounds
-from stages.demo import objects
-from stages.demo import voc_writer
+from stages.demo import backgrounds, drawing_tools, objects, voc_writer
 from stages.demo.drawing_tools import Rng
 
 HEIGHT, WIDTH = 2 * backgrounds.HEIGHT, 2 * backgrounds.WIDTH
@@ -44,7 +41,13 @@ def picture(seed: int, number: int) -> Tuple[np.ndarray, List[SceneObject]]:
         _cast_shadow(place.picture, thing.box, side)
     canvas = backgrounds.enlarged(place.picture)
     for thing in group:
-        drawing_tools.blend(canvas, drawing_tools.soften(thing.colors, 1), drawing_tools.soften(thing.mask, 1), thing.box[0], thing.box[1])
+        drawing_tools.blend(
+            canvas,
+            drawing_tools.soften(thing.colors, 1),
+            drawing_tools.soften(thing.mask, 1),
+            thing.box[0],
+            thing.box[1],
+        )
     return _photographed(rng, canvas), group
 
 
