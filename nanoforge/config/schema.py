@@ -1,12 +1,12 @@
 """``detector.toml``: what its keys are; `reader` reads it.
 
-Every key is declared once, here, with its type, default, limits and meaning; the file that ``invoke init`` writes, the
+Every key is declared once, here, with its type, default, limits and meaning; the file that ``./run init`` writes, the
 table in docs/configuration.md and all error messages come from these declarations.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple, Union
+from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Tuple, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -14,12 +14,15 @@ from typing_extensions import Annotated, get_type_hints
 
 FILE_NAME = "detector.toml"
 
-ARCHITECTURES = ("ssd_mobilenet_v1", "ssd_mobilenet_v2", "ssdlite_mobilenet_v2", "ssd_inception_v2")
-ENCODINGS = ("png", "jpeg")
-FORMATS = ("uff", "onnx")
-RUNNERS = ("auto", "docker", "local")
-HOST_ENVIRONMENTS = ("data", "train", "jetson")
-POLICIES = ("fail", "drop", "fix")
+Architecture = Literal["ssd_mobilenet_v1", "ssd_mobilenet_v2", "ssdlite_mobilenet_v2", "ssd_inception_v2"]
+Encoding = Literal["png", "jpeg"]
+ModelFormat = Literal["uff", "onnx"]
+RunnerChoice = Literal["auto", "docker", "local"]
+Policy = Literal["fail", "drop", "fix"]
+
+ARCHITECTURES: Tuple[str, ...] = get_args(Architecture)
+FORMATS: Tuple[str, ...] = get_args(ModelFormat)
+RUNNERS: Tuple[str, ...] = get_args(RunnerChoice)
 
 Size = Union[int, List[int]]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -50,12 +53,7 @@ class RecordsSection(Struct, frozen=True, kw_only=True):
         Size,
         Meta(description="Pixels of the pictures in the records, one number or [height, width]; 0: `model.input_size`"),
     ] = 0
-    encoding: Annotated[
-        str,
-        Meta(
-            extra_json_schema={"choices": ENCODINGS}, description="How records hold pixels: png (exact) or jpeg (small)"
-        ),
-    ] = "png"
+    encoding: Annotated[Encoding, Meta(description="How records hold pixels: png (exact) or jpeg (small)")] = "png"
     jpeg_quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality where `encoding` is jpeg")] = 95
     validation_fraction: Annotated[Fraction, Meta(description="Share of the photos kept for validation")] = 0.2
     seed: Annotated[int, Meta(ge=0, description="Another seed gives another split")] = 0
@@ -68,7 +66,7 @@ class RecordsSection(Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     findings: Annotated[
-        Dict[str, str],
+        Dict[str, Policy],
         Meta(
             description="What to do about each kind of finding in the data: fail, drop or fix (docs/stages/records.md)"
         ),
@@ -76,9 +74,7 @@ class RecordsSection(Struct, frozen=True, kw_only=True):
 
 
 class ModelSection(Struct, frozen=True, kw_only=True):
-    architecture: Annotated[
-        str, Meta(extra_json_schema={"choices": ARCHITECTURES}, description="One of " + ", ".join(ARCHITECTURES))
-    ] = "ssd_mobilenet_v2"
+    architecture: Annotated[Architecture, Meta(description="One of " + ", ".join(ARCHITECTURES))] = "ssd_mobilenet_v2"
     depth_multiplier: Annotated[
         float,
         Meta(gt=0, le=4, description="Width of the network: 1.0 is the published one, 0.25 a quarter of its channels"),
@@ -136,14 +132,12 @@ class ExportSection(Struct, frozen=True, kw_only=True):
 
 class ConvertSection(Struct, frozen=True, kw_only=True):
     to: Annotated[
-        str,
-        Meta(
-            extra_json_schema={"choices": FORMATS},
-            description="uff, or onnx: also as ONNX, which TensorRT 7.1 (JetPack 4.4) and later read",
-        ),
+        ModelFormat,
+        Meta(description="uff, or onnx: also as ONNX, which TensorRT 7.1 (JetPack 4.4) and later read"),
     ] = "uff"
     parity_pictures: Annotated[
-        int, Meta(ge=1, description="Validation pictures on which TensorFlow and the reference engine are compared")
+        int,
+        Meta(ge=1, description="Validation pictures on which TensorFlow and the reference interpreter are compared"),
     ] = 20
     nvidia_uff: Annotated[
         str,
@@ -162,11 +156,10 @@ class DetectSection(Struct, frozen=True, kw_only=True):
 
 class RunnerSection(Struct, frozen=True, kw_only=True):
     use: Annotated[
-        str,
+        RunnerChoice,
         Meta(
-            extra_json_schema={"choices": RUNNERS},
-            description="Where stages run: docker (containers), local (virtual environments), auto: docker where an"
-            " engine answers",
+            description="Where stages run: docker (containers), local (virtual environments), auto: docker where a"
+            " daemon answers"
         ),
     ] = "auto"
     stages: Annotated[
@@ -183,17 +176,13 @@ class RunnerSection(Struct, frozen=True, kw_only=True):
 
 
 class HostSection(Struct, frozen=True, kw_only=True):
-    """A machine with a Docker engine, such as a Nano; one ``[hosts.NAME]`` each."""
+    """A machine with a Docker daemon, such as a Nano; one ``[hosts.NAME]`` each."""
 
     docker: Annotated[
-        str, Meta(description="Its Docker engine: ssh://user@host, with :port and the socket's path if need be")
+        str, Meta(description="Its Docker daemon: ssh://user@host, with :port and the socket's path if need be")
     ] = ""
     environment: Annotated[
-        str,
-        Meta(
-            extra_json_schema={"choices": ("", *HOST_ENVIRONMENTS)},
-            description="Environment that stages run in there, such as jetson; empty: the stage's own",
-        ),
+        str, Meta(description="Environment that stages run in there, such as jetson; empty: the stage's own")
     ] = ""
     l4t: Annotated[
         str, Meta(description="A Jetson's L4T release, such as 32.7.1 (`head -1 /etc/nv_tegra_release` there)")
@@ -223,14 +212,25 @@ ANY_HOST = "hosts.NAME"
 
 
 class Key(NamedTuple):
-    """One key of the file: its section, name, type with limits, default, meaning and allowed words."""
+    """One key of the file: its section, name, type with limits, default and meaning."""
 
     section: str
     name: str
     type: Any
     default: Any
     meaning: str
-    choices: Tuple[str, ...]
+
+    @property
+    def plain_type(self) -> Any:
+        """The type without limits and meaning, such as ``int`` or ``Dict[str, str]``."""
+        return self.type.__origin__
+
+    @property
+    def words(self) -> Tuple[str, ...]:
+        """The words that the value, or each value of a table, must be one of; empty: there are none such."""
+        plain = self.plain_type
+        single = get_args(plain)[-1] if get_origin(plain) is dict else plain
+        return get_args(single) if get_origin(single) is Literal else ()
 
 
 def keys() -> Iterator[Key]:
@@ -240,8 +240,7 @@ def keys() -> Iterator[Key]:
         for name, annotated in get_type_hints(struct, include_extras=True).items():
             notes = [note for note in annotated.__metadata__ if isinstance(note, Meta)]
             meaning = next(note.description or "" for note in reversed(notes) if note.description)
-            extra = next((note.extra_json_schema for note in notes if note.extra_json_schema), {})
-            yield Key(section, name, annotated, getattr(struct(), name), meaning, tuple(extra.get("choices", ())))
+            yield Key(section, name, annotated, getattr(struct(), name), meaning)
 
 
 def sections() -> Dict[str, str]:

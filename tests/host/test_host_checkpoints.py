@@ -76,7 +76,9 @@ def test_an_archive_without_a_checkpoint_is_bad_input(server, tmp_path, names):
 
 
 def test_no_network_is_an_environment_problem(server, tmp_path):
-    start = checkpoints.resolve(ModelSection(checkpoint="http://127.0.0.1:9/x.tar.gz", checkpoint_sha256="1" * 64), tmp_path)
+    start = checkpoints.resolve(
+        ModelSection(checkpoint="http://127.0.0.1:9/x.tar.gz", checkpoint_sha256="1" * 64), tmp_path
+    )
     with pytest.raises(EnvironmentNotReady, match="could not be downloaded"):
         checkpoints.fetch(start)
 

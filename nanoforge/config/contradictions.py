@@ -1,0 +1,64 @@
+"""Values that are right each for itself but not together, and what no project can do without."""
+
+from __future__ import annotations
+
+from typing import Iterator, Mapping
+
+from nanoforge.config.entries import Entries, Fault
+from nanoforge.config.schema import HOSTS, RUNNERS, Config, HostSection
+from nanoforge.config.spelling import did_you_mean
+
+
+def contradictions(config: Config, stated: Entries, right: Entries) -> Iterator[Fault]:
+    """Every contradiction in a config that was made of the ``right`` ones of the ``stated`` entries.
+
+    What was stated wrongly has its own fault already and is not complained about a second time.
+    """
+    yield from _of_classes(config, stated, right)
+    if ("train", "warmup_steps") in right and config.train.warmup_steps >= config.train.steps:
+        yield Fault(_where(right, "train", "warmup_steps"), "train.warmup_steps must be smaller than train.steps")
+    if config.model.input_size == 0:
+        yield Fault(_where(right, "model", "input_size"), "model.input_size = 0: expected at least 32")
+    yield from _of_hosts(config.hosts, stated)
+    yield from _of_places(config, right)
+
+
+def _where(entries: Entries, section: str, name: str) -> str:
+    entry = entries.get((section, name))
+    return entry.where if entry else f"[{section}]"
+
+
+def _of_classes(config: Config, stated: Entries, right: Entries) -> Iterator[Fault]:
+    if ("dataset", "classes") not in stated:
+        what = 'dataset.classes is missing: name the classes to detect, for instance classes = ["raccoon"]'
+        yield Fault("[dataset]", what)
+    if ("dataset", "classes") not in right:
+        return
+    classes, where = config.dataset.classes, _where(right, "dataset", "classes")
+    doubled = sorted({name for name in classes if classes.count(name) > 1})
+    if not classes:
+        yield Fault(where, "dataset.classes is empty: name at least one class")
+    if doubled:
+        yield Fault(where, f"dataset.classes names {', '.join(doubled)} more than once")
+    if not all(name.strip() for name in classes):
+        yield Fault(where, "dataset.classes holds an empty name")
+
+
+def _of_hosts(hosts: Mapping[str, HostSection], stated: Entries) -> Iterator[Fault]:
+    for name, host in hosts.items():
+        section = f"{HOSTS}.{name}"
+        if name in RUNNERS:
+            yield Fault(f"[{section}]", f"a host cannot be called {name}, which is a runner")
+        if not host.docker and ((section, "docker") not in stated or stated[section, "docker"].value == ""):
+            what = f'{section}.docker is missing: where its Docker daemon is, such as "ssh://user@{name}"'
+            yield Fault(f"[{section}]", what)
+
+
+def _of_places(config: Config, right: Entries) -> Iterator[Fault]:
+    places = (*RUNNERS, *config.hosts)
+    for stage, place in config.runner.stages.items():
+        if place not in places:
+            what = (
+                f"runner.stages.{stage} = {place!r}: expected one of {', '.join(places)}{did_you_mean(place, places)}"
+            )
+            yield Fault(_where(right, "runner", "stages"), what)
