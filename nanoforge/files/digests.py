@@ -7,7 +7,7 @@ import sqlite3
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from nanoforge.files.selection import ALL_FILES, FileStat, Selection, walk
 
@@ -16,7 +16,11 @@ from nanoforge.files.selection import ALL_FILES, FileStat, Selection, walk
 YOUNG_NS = 2_000_000_000
 CHUNK = 1 << 20
 
-Progress = Callable[[int, int], None]
+TABLES = (
+    "files (root TEXT, path TEXT, size INT, mtime INT, inode INT, sha256 TEXT, PRIMARY KEY (root, path))",
+    "walks (signature TEXT PRIMARY KEY, digest TEXT)",
+)
+
 FileRow = Tuple[str, str, int, int, int, str]
 
 
@@ -57,7 +61,6 @@ class DigestCache:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = _open_database(path)
-
         self._snapshot: Optional[Dict[Tuple[Path, Selection], str]] = None
 
     def close(self) -> None:
@@ -72,42 +75,42 @@ class DigestCache:
         finally:
             self._snapshot = None
 
-    def folder_digest(self, root: Path, selection: Selection = ALL_FILES, progress: Optional[Progress] = None) -> str:
+    def folder_digest(self, root: Path, selection: Selection = ALL_FILES) -> str:
         """The digest of the files below ``root``; one directory walk where nothing was touched."""
         if self._snapshot is None:
-            return self._folder_digest(root, selection, progress)
+            return self._folder_digest(root, selection)
         if (root, selection) not in self._snapshot:
-            self._snapshot[root, selection] = self._folder_digest(root, selection, progress)
+            self._snapshot[root, selection] = self._folder_digest(root, selection)
         return self._snapshot[root, selection]
 
-    def _folder_digest(self, root: Path, selection: Selection, progress: Optional[Progress]) -> str:
+    def _folder_digest(self, root: Path, selection: Selection) -> str:
         stats = walk(root, selection)
         seen = signature(stats)
         row = self._database.execute("SELECT digest FROM walks WHERE signature = ?", (seen,)).fetchone()
-        return str(row[0]) if row else self._listing(root, stats, seen, progress).digest
+        return str(row[0]) if row else self._listing(root, stats, seen).digest
 
-    def listing(self, root: Path, selection: Selection = ALL_FILES, progress: Optional[Progress] = None) -> Listing:
+    def listing(self, root: Path, selection: Selection = ALL_FILES) -> Listing:
         """The files below ``root`` with their digests."""
         stats = walk(root, selection)
-        return self._listing(root, stats, signature(stats), progress)
+        return self._listing(root, stats, signature(stats))
 
-    def _listing(self, root: Path, stats: List[FileStat], seen: str, progress: Optional[Progress]) -> Listing:
+    def _listing(self, root: Path, stats: List[FileStat], seen: str) -> Listing:
         folder = root.parent if root.is_file() else root
         known = self._known_digests(folder)
         files: Dict[str, str] = {}
         fresh: List[FileRow] = []
-        for number, stat in enumerate(stats, start=1):
+        now = time.time_ns()
+        for stat in stats:
             entry = known.get(stat.path)
             if entry and entry[:3] == stat[1:]:
                 files[stat.path] = entry[3]
                 continue
             files[stat.path] = sha256_file(folder / stat.path)
-            if time.time_ns() - stat.mtime_ns > YOUNG_NS:
+            if now - stat.mtime_ns > YOUNG_NS:
                 fresh.append((str(folder), *stat, files[stat.path]))
-            if progress:
-                progress(number, len(stats))
         digest = listing_digest(files)
-        self._remember(fresh, None if _young(stats) else seen, digest)
+        young = any(now - stat.mtime_ns <= YOUNG_NS for stat in stats)
+        self._remember(fresh, None if young else seen, digest)
         return Listing(digest, files)
 
     def _known_digests(self, folder: Path) -> Dict[str, Tuple[int, int, int, str]]:
@@ -123,11 +126,6 @@ class DigestCache:
                 self._database.execute("INSERT OR REPLACE INTO walks VALUES (?, ?)", (seen, digest))
 
 
-def _young(stats: List[FileStat]) -> bool:
-    now = time.time_ns()
-    return any(now - stat.mtime_ns <= YOUNG_NS for stat in stats)
-
-
 def _open_database(path: Path) -> sqlite3.Connection:
     try:
         return _create_tables(path)
@@ -139,9 +137,10 @@ def _open_database(path: Path) -> sqlite3.Connection:
 
 def _create_tables(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(str(path), timeout=60)
-    database.execute(
-        "CREATE TABLE IF NOT EXISTS files (root TEXT, path TEXT, size INT, mtime INT, inode INT, sha256 TEXT,"
-        " PRIMARY KEY (root, path)) WITHOUT ROWID"
-    )
-    database.execute("CREATE TABLE IF NOT EXISTS walks (signature TEXT PRIMARY KEY, digest TEXT) WITHOUT ROWID")
+    try:
+        for table in TABLES:
+            database.execute(f"CREATE TABLE IF NOT EXISTS {table} WITHOUT ROWID")
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
     return database

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional
+
+from nanoforge.files.atomic import write_bytes
 
 NAMED_FILES = 5
 
@@ -14,12 +15,8 @@ NAMED_FILES = 5
 def save_listing(build: Path, digest: str, files: Mapping[str, str]) -> None:
     """Remember the files (path -> digest) behind an input's digest."""
     path = _listing_file(build, digest)
-    if path.is_file():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(gzip.compress(json.dumps(dict(files)).encode("utf-8"), compresslevel=1))
-    os.replace(fresh, path)
+    if not path.is_file():
+        write_bytes(path, gzip.compress(json.dumps(dict(files)).encode("utf-8"), compresslevel=1))
 
 
 def load_listing(build: Path, digest: Optional[str]) -> Optional[Dict[str, str]]:

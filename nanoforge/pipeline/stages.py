@@ -289,9 +289,6 @@ TABLE: Tuple[Stage, ...] = (
 
 STAGES: Mapping[str, Stage] = {stage.name: stage for stage in TABLE}
 
-# Stages that nothing after them needs; `build` makes the report, which needs all others.
-FINAL_STAGE = "report"
-
 
 def upstream(name: str, setting: StageContext) -> List[str]:
     """The stages that ``name`` needs, itself last, in the order in which they run."""
