@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import List
 
+from rich.filesize import decimal
 from rich.prompt import Confirm
 
 from nanoforge.commands.stages import StageOptions, all_statuses
@@ -28,10 +29,10 @@ def clean(config: str, stage: str, yes: bool) -> None:
         size = sum(_size(folder) for folder in found)
         if not found:
             project.console.say("There is nothing to remove.")
-        elif yes or Confirm.ask(f"Remove {_size_words(size)} in {project.build}?"):
+        elif yes or Confirm.ask(f"Remove {decimal(size)} in {project.build}?"):
             for folder in found:
                 discard(folder)
-            project.console.good(f"removed {_size_words(size)}")
+            project.console.good(f"removed {decimal(size)}")
 
 
 def gc(config: str, dry_run: bool, host: str) -> None:
@@ -50,7 +51,7 @@ def gc(config: str, dry_run: bool, host: str) -> None:
             project.console.say(f"{'would remove' if dry_run else 'removing'} {folder}")
             if not dry_run:
                 discard(folder)
-        project.console.say(f"{_size_words(size)} {'could be freed' if dry_run else 'freed'}")
+        project.console.say(f"{decimal(size)} {'could be freed' if dry_run else 'freed'}")
 
 
 def _gc_far(project: Project, host: str, dry_run: bool) -> None:
@@ -78,12 +79,3 @@ def _unused(project: Project) -> List[Path]:
 
 def _size(folder: Path) -> int:
     return sum(os.lstat(os.path.join(base, name)).st_size for base, _, names in os.walk(folder) for name in names)
-
-
-def _size_words(size: int) -> str:
-    amount = float(size)
-    for unit in ("bytes", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"

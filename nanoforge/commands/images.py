@@ -14,6 +14,7 @@ from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
 from nanoforge.containers.connection import Daemon
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
+from nanoforge.files.atomic import write_text
 from nanoforge.files.paths import HOME
 from nanoforge.pipeline.project import find_config
 from nanoforge.runners import virtual_environments
@@ -169,6 +170,4 @@ def pin(chosen: ImageSet) -> None:
             digest = images.registry_digest(chosen.engine, known[name])
             text = re.sub(rf"^{name}_DIGEST=.*$", f"{name}_DIGEST={digest}", text, flags=re.MULTILINE)
             chosen.console.say(f"{known[name]}: {digest}")
-    part = path.with_name(".env.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    write_text(path, text)

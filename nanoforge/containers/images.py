@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -24,6 +23,7 @@ from nanoforge.containers.connection import Daemon, Image
 from nanoforge.containers.container import Container, run
 from nanoforge.containers.error_messages import meaning_of
 from nanoforge.errors import BadInput, EnvironmentNotReady
+from nanoforge.files.atomic import replacing, write_json
 from nanoforge.files.digests import sha256_file
 from nanoforge.files.paths import HOME, cache_folder
 from nanoforge.stop import Stop
@@ -195,10 +195,7 @@ def packages(engine: Daemon, service: Service, image: Image) -> Dict[str, str]:
     """Python's version and every package in the image; asked once, then remembered by the image's id."""
     memory = cache_folder() / "images" / f"{image.id.split(':')[-1]}.json"
     if not memory.is_file():
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        part = memory.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(health(engine, service, image)), encoding="utf-8")
-        os.replace(part, memory)
+        write_json(memory, health(engine, service, image))
     found = json.loads(memory.read_text(encoding="utf-8"))
     return {"platform": f"Linux {found['machine']}", "python": found["python"], **found["packages"]}
 
@@ -221,15 +218,13 @@ def _save_one(engine: Daemon, name: str, folder: Path, console: Console) -> Path
     if image is None:
         raise BadInput(f"There is no image {name} to save: build it with `images`.")
     target = folder / f"{re.sub('[^A-Za-z0-9._-]+', '-', name)}.tar.gz"
-    part = target.with_name(f".{target.name}.part")
-    with engine.speaking(f"saving image {name}"), console.bar(f"saving {name}") as bar:
+    with replacing(target) as part, engine.speaking(f"saving image {name}"), console.bar(f"saving {name}") as bar:
         done = 0
         with gzip.open(part, "wb", compresslevel=1) as archive:
             for chunk in engine.api.get_image(name):
                 archive.write(chunk)
                 done += len(chunk)
                 bar.update(min(done, image.size) >> 20, image.size >> 20, "MiB")
-    os.replace(part, target)
     return target
 
 

@@ -19,6 +19,7 @@ from nanoforge.config.reader import load
 from nanoforge.config.schema import FILE_NAME
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
+from nanoforge.files.atomic import write_json
 from nanoforge.files.digests import DigestCache
 from nanoforge.pipeline.stages import Stage, StageContext
 from nanoforge.runners.contract import Runner
@@ -85,7 +86,7 @@ class Project:
     def _note_holder(self) -> None:
         command = shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
         note = {"pid": os.getpid(), "command": command, "since": self._since, "stages": self._running}
-        _write_json(self._holder_file, note)
+        write_json(self._holder_file, note)
 
     def _holder_words(self) -> str:
         holder = _read_json(self._holder_file) or {}
@@ -116,7 +117,7 @@ class Project:
                 self._note_holder()
 
     def note_failure(self, stage: str, fingerprint: str, error: str) -> None:
-        _write_json(
+        write_json(
             self._failure_file(stage),
             {"fingerprint": fingerprint, "error": error, "when": time.strftime("%Y-%m-%d %H:%M:%S")},
         )
@@ -150,10 +151,3 @@ def _read_json(path: Path) -> Optional[Dict[str, Any]]:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def _write_json(path: Path, value: Dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    os.replace(fresh, path)

@@ -15,6 +15,7 @@ from nanoforge.containers import volumes
 from nanoforge.containers.connection import Daemon
 from nanoforge.containers.container import Container, Folder, create, remove
 from nanoforge.containers.volumes import Content, FarFile
+from nanoforge.files.atomic import write_json
 from nanoforge.files.digests import listing_digest, sha256_file, sha256_text
 from nanoforge.files.selection import Selection
 from nanoforge.runners.bind_mounts import INPUTS, OUTPUT, SCRATCH, declared_folders, job_inputs
@@ -151,9 +152,7 @@ class VolumeTransfer:
             "warnings": listener.outcome.warnings,
             "files": self._listing([OUTPUT])[OUTPUT],
         }
-        part = self._outcome_file.with_suffix(".part")
-        part.write_text(json.dumps(outcome), encoding="utf-8")
-        part.replace(self._outcome_file)
+        write_json(self._outcome_file, outcome)
 
     def _tidy(self) -> None:
         mine = volumes.having(self._engine, {OWNER: self._call.owner, ROLE: INPUT})
