@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, NoReturn, Optional
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
-from nanoforge.errors import INTERRUPTED, NanoforgeError
+from nanoforge.errors import Interrupted, NanoforgeError
 
 OPTIONS: Dict[str, str] = {
     "config": "The project's detector.toml, or the folder it is in; default: the current folder.",
@@ -51,7 +51,8 @@ def command(help: Optional[Dict[str, str]] = None, **options: Any) -> Callable[[
                 ) from None
             except KeyboardInterrupt:
                 raise Exit(
-                    "Interrupted; what was finished is kept, and the same command goes on from there.", code=INTERRUPTED
+                    "Interrupted; what was finished is kept, and the same command goes on from there.",
+                    code=Interrupted.exit_code,
                 ) from None
 
         made: Task[Any] = task(help=_flag_names(texts), **options)(guarded)

@@ -44,6 +44,3 @@ class EnvironmentNotReady(NanoforgeError):
     """Something the stage's environment needs is missing on this machine."""
 
     exit_code = 3
-
-
-INTERRUPTED = Interrupted.exit_code

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-import pooch
-
 from nanoforge.config.schema import ModelSection
 from nanoforge.errors import BadInput, EnvironmentNotReady
 from nanoforge.files.paths import cache_folder
@@ -93,6 +91,8 @@ def fetch(start: Optional[StartCheckpoint]) -> None:
     """
     if start is None or start.archive is None or start.folder.is_dir():
         return
+    import pooch  # Here, since every command would pay for the import and hardly any downloads.
+
     archive = start.archive
     downloads = cache_folder() / "downloads"
     try:
@@ -124,7 +124,7 @@ def _unpack_checkpoint(archive: Path, start: StartCheckpoint) -> None:
                     with stream, open(unpacked / name, "wb") as target:
                         shutil.copyfileobj(stream, target)
     except tarfile.TarError as error:
-        raise BadInput(f"{origin} is no tar archive: {error}.") from None
+        raise BadInput(f"{origin} is not a tar archive: {error}.") from None
     if not (unpacked / f"{start.prefix}.index").is_file():
         raise BadInput(f"{origin} holds no {start.prefix}.index: not a TensorFlow checkpoint.")
     unpacked.rename(start.folder)

@@ -30,7 +30,7 @@ def find_voc_folders(root: Path) -> VocFolders:
     """Photos and annotations of the dataset at ``root``: under one of the usual pairs of names, or side by side.
 
     Raises:
-        BadInput: ``root`` is no folder, or holds no photo, or no XML.
+        BadInput: ``root`` is not a folder, or holds no photo, or no XML.
     """
     if not root.is_dir():
         raise BadInput(f"{root} is not a folder: name the folder that holds the photos and their VOC XML files.")

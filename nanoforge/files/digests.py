@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 from nanoforge.files.selection import ALL_FILES, FileStat, Selection, walk
 
@@ -21,7 +22,7 @@ TABLES = (
     "walks (signature TEXT PRIMARY KEY, digest TEXT)",
 )
 
-FileRow = Tuple[str, str, int, int, int, str]
+FileRow = Tuple[Union[str, bytes], Union[str, bytes], int, int, int, str]
 
 
 class Listing(NamedTuple):
@@ -107,7 +108,7 @@ class DigestCache:
                 continue
             files[stat.path] = sha256_file(folder / stat.path)
             if now - stat.mtime_ns > YOUNG_NS:
-                fresh.append((str(folder), *stat, files[stat.path]))
+                fresh.append((_stored(str(folder)), _stored(stat.path), *stat[1:], files[stat.path]))
         digest = listing_digest(files)
         young = any(now - stat.mtime_ns <= YOUNG_NS for stat in stats)
         self._remember(fresh, None if young else seen, digest)
@@ -115,15 +116,24 @@ class DigestCache:
 
     def _known_digests(self, folder: Path) -> Dict[str, Tuple[int, int, int, str]]:
         rows = self._database.execute(
-            "SELECT path, size, mtime, inode, sha256 FROM files WHERE root = ?", (str(folder),)
+            "SELECT path, size, mtime, inode, sha256 FROM files WHERE root = ?", (_stored(str(folder)),)
         )
-        return {path: (size, mtime, inode, digest) for path, size, mtime, inode, digest in rows}
+        return {os.fsdecode(path): (size, mtime, inode, digest) for path, size, mtime, inode, digest in rows}
 
     def _remember(self, files: List[FileRow], seen: Optional[str], digest: str) -> None:
         with self._database:
             self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", files)
             if seen:
                 self._database.execute("INSERT OR REPLACE INTO walks VALUES (?, ?)", (seen, digest))
+
+
+def _stored(path: str) -> Union[str, bytes]:
+    """The path as SQLite takes it: a name that is not UTF-8 as its bytes."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path
 
 
 def _open_database(path: Path) -> sqlite3.Connection:

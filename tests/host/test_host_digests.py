@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanoforge.files import digests
-from nanoforge.files.digests import DigestCache, listing_digest
+from nanoforge.files.digests import YOUNG_NS, DigestCache, listing_digest, sha256_file, sha256_text
 from nanoforge.files.selection import Selection, walk
 
 OLD = 1_500_000_000
@@ -39,10 +39,6 @@ def count_reads(monkeypatch):
     return read
 
 
-def test_a_walk_selects_by_suffix_and_leaves_hidden_files_out(folder):
-    assert [stat.path for stat in walk(folder, Selection((".jpg",)))] == ["a.jpg", "deep/b.JPG"]
-
-
 def test_nothing_is_read_twice(folder, cache, monkeypatch):
     read = count_reads(monkeypatch)
     first = cache.folder_digest(folder)
@@ -69,13 +65,103 @@ def test_a_file_changed_within_the_clocks_tick_is_seen(folder, cache):
     path.write_text("two")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert cache.folder_digest(folder) != first
+    assert cache.listing(folder).files["a.jpg"] == sha256_text("two")
 
 
-def test_a_damaged_cache_is_made_anew(folder, tmp_path):
+@pytest.mark.parametrize(("age_ns", "reads"), [(YOUNG_NS, 2), (YOUNG_NS + 1, 1), (-1, 2)])
+def test_a_digest_is_remembered_once_the_file_is_old_enough(tmp_path, cache, monkeypatch, age_ns, reads):
+    file = tmp_path / "file"
+    file.write_text("x")
+    monkeypatch.setattr(digests.time, "time_ns", lambda: file.stat().st_mtime_ns + age_ns)
+    read = count_reads(monkeypatch)
+    assert cache.folder_digest(file) == cache.folder_digest(file)
+    assert read == ["file"] * reads
+
+
+def test_a_young_file_does_not_keep_old_ones_from_being_remembered(folder, cache, monkeypatch):
+    (folder / "young.jpg").write_text("young")
+    cache.folder_digest(folder)
+    read = count_reads(monkeypatch)
+    cache.folder_digest(folder)
+    assert read == ["young.jpg"]
+
+
+def test_a_file_put_in_place_of_another_is_seen_by_its_inode(folder, cache):
+    first = cache.folder_digest(folder)
+    other = folder / ".other"
+    other.write_text("A.JPG")
+    os.utime(other, (OLD, OLD))
+    os.replace(other, folder / "a.jpg")
+    assert cache.folder_digest(folder) != first
+
+
+def test_a_moved_file_changes_the_digest(folder, cache):
+    first = cache.folder_digest(folder)
+    (folder / "c.xml").rename(folder / "d.xml")
+    assert cache.folder_digest(folder) != first
+
+
+def test_a_moved_folder_does_not(folder, cache):
+    first = cache.folder_digest(folder)
+    assert cache.folder_digest(folder.rename(folder.with_name("elsewhere"))) == first
+
+
+def test_what_a_selection_leaves_out_does_not_count(folder, cache):
+    first = cache.folder_digest(folder, Selection((".jpg",)))
+    (folder / "c.xml").write_text("other")
+    assert cache.folder_digest(folder, Selection((".jpg",))) == first
+    assert list(cache.listing(folder, Selection((".xml",))).files) == ["c.xml"]
+
+
+def test_inside_a_snapshot_a_folder_is_walked_once(folder, cache, monkeypatch):
+    walks = []
+    monkeypatch.setattr(digests, "walk", lambda *arguments: walks.append(arguments) or walk(*arguments))
+    with cache.snapshot():
+        first = cache.folder_digest(folder)
+        assert cache.folder_digest(folder) == first and len(walks) == 1
+        cache.folder_digest(folder, Selection((".jpg",)))
+        assert len(walks) == 2
+    cache.folder_digest(folder)
+    assert len(walks) == 3
+
+
+def test_a_snapshot_ends_with_an_error_too(folder, cache):
+    with pytest.raises(KeyError), cache.snapshot():
+        first = cache.folder_digest(folder)
+        raise KeyError
+    (folder / "more.jpg").write_text("more")
+    assert cache.folder_digest(folder) != first
+
+
+def test_digests_outlive_the_process(folder, tmp_path, monkeypatch):
+    file = tmp_path / "kept.sqlite"
+    before = DigestCache(file)
+    first = before.folder_digest(folder)
+    before.close()
+    read = count_reads(monkeypatch)
+    after = DigestCache(file)
+    assert after.folder_digest(folder) == first and read == []
+    after.close()
+
+
+def test_a_cache_with_a_damaged_header_is_made_anew(folder, tmp_path):
+    file = tmp_path / "damaged.sqlite"
+    first = DigestCache(file)
+    digest = first.folder_digest(folder)
+    first.close()
+    whole = file.read_bytes()
+    file.write_bytes(b"\0" * 100 + whole[100:])
+    cache = DigestCache(file)
+    assert cache.folder_digest(folder) == digest
+    cache.close()
+    assert file.read_bytes()[:16] == b"SQLite format 3\0"
+
+
+def test_a_file_that_is_not_a_cache_is_made_one(folder, tmp_path):
     file = tmp_path / "broken.sqlite"
     file.write_bytes(b"this is no database" * 100)
     cache = DigestCache(file)
-    assert cache.folder_digest(folder)
+    assert cache.folder_digest(folder) == cache.folder_digest(folder)
     cache.close()
 
 
@@ -84,3 +170,20 @@ def test_a_listing_digest_depends_on_the_set_only(files):
     turned = dict(reversed(list(files.items())))
     assert listing_digest(files) == listing_digest(turned)
     assert listing_digest({**files, "more": "0" * 64}) != listing_digest(files)
+
+
+def test_digests_are_plain_sha256(tmp_path):
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    (tmp_path / "empty").touch()
+    assert sha256_file(tmp_path / "empty") == sha256_text("") == listing_digest({}) == empty
+    (tmp_path / "large").write_bytes(b"x" * (digests.CHUNK + 1))
+    assert sha256_file(tmp_path / "large") == sha256_text("x" * (digests.CHUNK + 1))
+
+
+def test_names_that_are_not_utf8_have_digests_too(tmp_path, cache):
+    name = os.path.join(os.fsencode(tmp_path), b"\xff.jpg")
+    with open(name, "wb") as stream:
+        stream.write(b"x")
+    os.utime(name, (OLD, OLD))
+    for _ in ("read", "remembered"):
+        assert list(cache.listing(tmp_path, Selection((".jpg",))).files) == ["\udcff.jpg"]

@@ -1,0 +1,151 @@
+"""Files that appear at once, the walk that selects them, and listings that name what changed."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nanoforge.files import atomic
+from nanoforge.files.listings import NAMED_FILES, changed_files, load_listing, save_listing
+from nanoforge.files.selection import ALL_FILES, FileStat, Selection, walk
+
+
+class Crash(Exception):
+    pass
+
+
+def test_a_file_is_written_with_the_folders_it_needs(tmp_path):
+    path = tmp_path / "deep" / "down" / "note.json"
+    atomic.write_json(path, {"a": [1, None, "고양이"]})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": [1, None, "고양이"]}
+    assert os.listdir(path.parent) == ["note.json"]
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_a_text_is_written_as_it_is(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("atomic") / "text"
+    atomic.write_text(path, text)
+    assert path.read_bytes() == text.encode("utf-8")
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with atomic.replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent == tmp_path and str(os.getpid()) in temporary.name
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [Crash, KeyboardInterrupt])
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(error), atomic.replacing(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_write_that_fails_before_it_began_leaves_nothing(tmp_path):
+    with pytest.raises(Crash), atomic.replacing(tmp_path / "file"):
+        raise Crash
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_target_that_cannot_be_replaced_leaves_no_temporary_file(tmp_path):
+    (tmp_path / "folder" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError):
+        atomic.write_text(tmp_path / "folder", "text")
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_value_that_is_not_json_leaves_the_old_file(tmp_path):
+    path = tmp_path / "note.json"
+    atomic.write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        atomic.write_json(path, {"a": object()})
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert os.listdir(tmp_path) == ["note.json"]
+
+
+def write(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return root
+
+
+def paths(root: Path, selection: Selection = ALL_FILES):
+    return [stat.path for stat in walk(root, selection)]
+
+
+def test_a_walk_leaves_hidden_files_and_folders_out(tmp_path):
+    root = write(tmp_path / "photos", "a.jpg", ".a.jpg", ".git/b.jpg", "deep/.c.jpg", "deep/d.jpg")
+    assert paths(root) == ["a.jpg", "deep/d.jpg"]
+
+
+def test_a_walk_selects_by_suffix_in_any_case_and_by_prefix_as_it_is(tmp_path):
+    root = write(
+        tmp_path / "files", "a.jpg", "deep/b.JPG", "c.jpeg", "jpg", "model.ckpt-5.index", "model.ckpt-50.index"
+    )
+    assert paths(root, Selection((".jpg",))) == ["a.jpg", "deep/b.JPG"]
+    assert paths(root, Selection((".jpg", ".jpeg"))) == ["a.jpg", "c.jpeg", "deep/b.JPG"]
+    assert paths(root, Selection(prefix="model.ckpt-5.")) == ["model.ckpt-5.index"]
+    assert paths(root, Selection((".index",), "Model")) == []
+
+
+def test_a_walk_follows_links_and_takes_what_they_lead_to(tmp_path):
+    disk = write(tmp_path / "disk", "photos/a.jpg", "b.jpg")
+    root = write(tmp_path / "root", "c.jpg")
+    (root / "folder").symlink_to(disk / "photos")
+    (root / "file.jpg").symlink_to(disk / "b.jpg")
+    (root / "broken.jpg").symlink_to(disk / "gone.jpg")
+    found = {stat.path: stat for stat in walk(root)}
+    assert list(found) == ["c.jpg", "file.jpg", "folder/a.jpg"]
+    assert found["file.jpg"].inode == (disk / "b.jpg").stat().st_ino
+
+
+def test_a_walk_takes_regular_files_only(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert paths(tmp_path) == []
+
+
+def test_a_walk_of_a_file_is_that_file_whatever_is_selected(tmp_path):
+    file = write(tmp_path, "graph.pb") / "graph.pb"
+    stat = file.stat()
+    assert walk(file, Selection((".jpg",))) == [FileStat("graph.pb", 8, stat.st_mtime_ns, stat.st_ino)]
+
+
+def test_a_walk_of_nothing_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        walk(tmp_path / "gone")
+
+
+def test_a_listing_is_kept_by_its_digest(tmp_path):
+    save_listing(tmp_path, "1" * 64, {"a.jpg": "x"})
+    save_listing(tmp_path, "2" * 64, {})
+    assert load_listing(tmp_path, "1" * 64) == {"a.jpg": "x"}
+    assert load_listing(tmp_path, "2" * 64) == {}
+    assert load_listing(tmp_path, "3" * 64) is None and load_listing(tmp_path, None) is None
+
+
+def test_a_damaged_listing_is_one_that_is_not_there(tmp_path):
+    save_listing(tmp_path, "1" * 64, {"a.jpg": "x"})
+    file = next((tmp_path / "cache" / "listings").iterdir())
+    file.write_bytes(file.read_bytes()[:-9])
+    assert load_listing(tmp_path, "1" * 64) is None
+
+
+def test_changes_are_named_by_kind_the_first_few_of_each():
+    old = {"a": "1", "b": "1", "c": "1"}
+    assert changed_files(old, {"a": "1", "b": "2", "d": "1"}) == "1 added (d); 1 removed (c); 1 changed (b)"
+    many = {str(number): "1" for number in range(NAMED_FILES + 1)}
+    assert changed_files({}, many) == "6 added (0, 1, 2, 3, 4, …)"
+    assert changed_files(old, old) == ""
