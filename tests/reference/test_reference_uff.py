@@ -192,7 +192,7 @@ def test_a_damaged_model_is_refused_or_runs(seed, tmp_path):
                 content[noise.randrange(len(content) if attempt % 2 else 12000)] ^= 1 << noise.randrange(8)
         path.write_bytes(bytes(content))
         try:
-            engine = UffInterpreter(str(path))
-            assert set(engine.run(x)) == set(engine.outputs)
+            interpreter = UffInterpreter(str(path))
+            assert set(interpreter.run(x)) == set(interpreter.outputs)
         except BadInput as error:
             assert str(path) in str(error)

@@ -10,9 +10,10 @@ from train_helpers import SIZE, draw, write_records
 
 from stages import pixels
 from stages.job import BadInput
+from stages.parameters import EvaluateParameters, ExportParameters, PreviewParameters
 from stages.train import evaluate, export, pipeline_config, preview
 
-EXPORT = {"checkpoint": "6", "score_threshold": 0.001, "iou_threshold": 0.5, "max_detections": 20}
+EXPORT = ExportParameters(checkpoint="6", score_threshold=0.001, iou_threshold=0.5, max_detections=20)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def run_graph(path, picture):
 
 
 def test_the_metrics_are_those_of_the_training(inputs, trained, stage):
-    job = stage().run(evaluate.main, inputs, {"checkpoint": "best"})
+    job = stage().run(evaluate.main, inputs, EvaluateParameters("best"))
     document = job.document("evaluation.json")
     listed = trained.document("checkpoints.json")
     best = next(entry for entry in listed["checkpoints"] if entry["step"] == listed["best"])
@@ -52,7 +53,7 @@ def test_the_metrics_are_those_of_the_training(inputs, trained, stage):
 
 
 def test_detections_stand_in_pixels_of_the_original_pictures(inputs, stage):
-    document = stage().run(evaluate.main, inputs, {"checkpoint": "last"}).document("detections.json")
+    document = stage().run(evaluate.main, inputs, EvaluateParameters("last")).document("detections.json")
     assert [entry["file"] for entry in document["pictures"]] == ["picture-%d.png" % number for number in range(13, 18)]
     first = document["pictures"][0]
     _, boxes, classes = draw(20)
@@ -65,7 +66,7 @@ def test_detections_stand_in_pixels_of_the_original_pictures(inputs, stage):
 
 
 def test_preview_draws_truth_and_detections(inputs, stage):
-    job = stage().run(preview.main, inputs, {"checkpoint": "4", "pictures": 2, "score_threshold": 0.0})
+    job = stage().run(preview.main, inputs, PreviewParameters("4", pictures=2, score_threshold=0.0))
     document = job.document("detections.json")
     drawings = [entry["drawing"] for entry in document["pictures"]]
     assert drawings == ["pictures/picture-13.jpg", "pictures/picture-14.jpg"]
@@ -80,14 +81,16 @@ def test_preview_reads_the_scratch_folder_of_a_running_training(trained, records
     job = stage().run(
         preview.main,
         {"records": records_folder, "train": trained.scratch},
-        {"checkpoint": "last", "pictures": 1, "score_threshold": 0.5},
+        PreviewParameters("last", pictures=1, score_threshold=0.5),
     )
     assert job.document("detections.json")["model"] == "checkpoints/model.ckpt-6"
 
 
 def test_the_graph_detects_what_evaluation_detects(inputs, stage):
-    found = stage("evaluate").run(evaluate.main, inputs, {"checkpoint": "6"}).document("detections.json")["pictures"][0]
-    job = stage("export").run(export.main, inputs, dict(EXPORT, iou_threshold=0.6, max_detections=100))
+    found = (
+        stage("evaluate").run(evaluate.main, inputs, EvaluateParameters("6")).document("detections.json")["pictures"][0]
+    )
+    job = stage("export").run(export.main, inputs, EXPORT._replace(iou_threshold=0.6, max_detections=100))
     shape, boxes, scores, classes = run_graph(job.path("frozen_inference_graph.pb"), draw(20)[0])
     assert shape == [1, SIZE, SIZE, 3]
     assert len(found["detections"]) > 0
@@ -147,7 +150,7 @@ def test_a_checkpoint_without_its_meta_file_cannot_be_vouched_for(train_copy, re
 def test_records_of_another_class_count_are_refused(trained, tmp_path, stage):
     folder = write_records(str(tmp_path / "one"), {"train": [draw(1)], "validation": [draw(2)]}, ("red",))
     with pytest.raises(BadInput, match="trained for 2 classes and the records have 1"):
-        stage().run(evaluate.main, {"records": folder, "train": trained.output}, {"checkpoint": "best"})
+        stage().run(evaluate.main, {"records": folder, "train": trained.output}, EvaluateParameters("best"))
 
 
 def test_a_damaged_checkpoint_is_bad_input(train_copy, records_folder, stage):
@@ -155,4 +158,4 @@ def test_a_damaged_checkpoint_is_bad_input(train_copy, records_folder, stage):
     with open(path, "r+b") as stream:
         stream.truncate(1000)
     with pytest.raises(BadInput, match="model.ckpt-6 does not fit pipeline.config, or is damaged"):
-        stage().run(evaluate.main, {"records": records_folder, "train": train_copy}, {"checkpoint": "6"})
+        stage().run(evaluate.main, {"records": records_folder, "train": train_copy}, EvaluateParameters("6"))

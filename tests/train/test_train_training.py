@@ -145,7 +145,6 @@ def test_evaluating_leaves_the_results_in_the_order_of_the_records(trained, reco
         assert result.truth_classes.tolist() == line["classes"]
         assert set(result.classes) <= {1, 2} and result.scores.max() <= 1
     np.testing.assert_array_equal(again.results[1].boxes, evaluation.results[1].boxes)
-    evaluator.close()
 
 
 def digests(folder):
@@ -179,7 +178,7 @@ def test_a_training_killed_goes_on(records_folder, tmp_path):
     assert not os.listdir(str(tmp_path / "output"))
     reached = checkpoints.steps(str(tmp_path / "scratch"))[-1]
     assert reached >= 10
-    again = start_process(str(tmp_path), {"records": records_folder}, dict(wanted, steps=reached + 2))
+    again = start_process(str(tmp_path), {"records": records_folder}, wanted._replace(steps=reached + 2))
     text, _ = again.communicate()
     assert again.returncode == 0, text
     assert events(text)[0]["progress"]["done"] == reached

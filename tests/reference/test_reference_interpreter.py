@@ -37,8 +37,8 @@ def detector(tmp_path_factory):
 
 
 def test_says_what_it_takes_and_gives(detector):
-    engine = UffInterpreter(detector)
-    assert (engine.input_shapes, engine.outputs) == ({"Input": (1, 3, 64, 64)}, ["NMS", "NMS_1"])
+    interpreter = UffInterpreter(detector)
+    assert (interpreter.input_shapes, interpreter.outputs) == ({"Input": (1, 3, 64, 64)}, ["NMS", "NMS_1"])
 
 
 def test_runs_a_detector(detector):
@@ -53,20 +53,20 @@ def test_runs_a_detector(detector):
 
 
 def test_runs_again_and_gives_the_same_bytes(detector):
-    engine, x = UffInterpreter(detector), image(1, 3, 64, 64)
-    first = engine.run(x)["NMS"].tobytes()
-    engine.run(x * 0.5)
-    assert engine.run(x)["NMS"].tobytes() == first == UffInterpreter(detector).run(x)["NMS"].tobytes()
+    interpreter, x = UffInterpreter(detector), image(1, 3, 64, 64)
+    first = interpreter.run(x)["NMS"].tobytes()
+    interpreter.run(x * 0.5)
+    assert interpreter.run(x)["NMS"].tobytes() == first == UffInterpreter(detector).run(x)["NMS"].tobytes()
 
 
 def test_keeps_what_is_asked_for(detector):
-    engine = UffInterpreter(detector)
-    results = engine.run(image(1, 3, 64, 64), keep=["concat_box_loc", "GridAnchor", "concat_priorbox"])
+    interpreter = UffInterpreter(detector)
+    results = interpreter.run(image(1, 3, 64, 64), keep=["concat_box_loc", "GridAnchor", "concat_priorbox"])
     anchors = [results[name] for name in ["GridAnchor"] + ["GridAnchor_%d" % index for index in range(1, 6)]]
     np.testing.assert_array_equal(np.concatenate(anchors, axis=2), results["concat_priorbox"])
     assert results["concat_box_loc"].shape == (1, results["concat_priorbox"].shape[2], 1, 1)
     with pytest.raises(BadInput, match="no node nowhere"):
-        engine.run(image(1, 3, 64, 64), keep=["nowhere"])
+        interpreter.run(image(1, 3, 64, 64), keep=["nowhere"])
 
 
 def test_fp16_decode_changes_the_boxes_a_little(detector):

@@ -64,7 +64,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path):
 
 @given(st.integers(1, 3000))
 def test_the_curve_is_never_long_ends_with_the_last_step_and_holds_means(tmp_path_factory, steps):
-    folder = tmp_path_factory.mktemp("ledger")
+    folder = tmp_path_factory.mktemp("state")
     state = TrainingState(str(folder), steps, keep=1)
     for step in range(1, steps + 1):
         state.add_step(step, 2.0, 0.1)
@@ -92,7 +92,7 @@ def folder(tmp_path):
     return str(tmp_path)
 
 
-@pytest.mark.parametrize("which, step", [("best", 10), ("last", 25), ("20", 20), (20, 20)])
+@pytest.mark.parametrize("which, step", [("best", 10), ("last", 25), ("20", 20)])
 def test_best_last_and_steps_name_checkpoints(folder, which, step):
     assert checkpoints.choose(folder, which) == step
 
