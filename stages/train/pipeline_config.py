@@ -253,7 +253,8 @@ def _add_augmentation(pipeline: TrainEvalPipelineConfig, name: str) -> None:
 def _check_model(path: str, pipeline: TrainEvalPipelineConfig, records: RecordSet) -> None:
     kind = pipeline.model.WhichOneof("model")
     if kind != "ssd":
-        raise BadInput("%s describes a %s model: only SSD models can be converted for the Jetson." % (path, kind))
+        described = "a %s model" % kind if kind else "no model"
+        raise BadInput("%s describes %s: only SSD models can be converted for the Jetson." % (path, described))
     if pipeline.HasField("graph_rewriter"):
         raise BadInput("%s asks for quantised training (graph_rewriter), which UFF cannot express: remove it." % path)
     if pipeline.model.ssd.image_resizer.WhichOneof("image_resizer_oneof") != "fixed_shape_resizer":

@@ -228,6 +228,65 @@ def test_names_the_node_that_does_not_fit(tmp_path, node, told):
     assert path in str(caught.value)
 
 
+def test_a_node_that_no_output_depends_on_is_neither_run_nor_shown(tmp_path):
+    def change(graph):
+        graph.node("unused", "_Cast", ["a"])  # unsupported, and nobody needs it
+        graph.output("a")
+
+    interpreter = UffInterpreter(broken(change).write(tmp_path / "m.uff"))
+    np.testing.assert_array_equal(interpreter.run(image(1, 4))["a"], -image(1, 4))
+    with pytest.raises(BadInput, match="no node unused that an output depends on"):
+        interpreter.run(image(1, 4), keep=["unused"])
+
+
+def test_what_no_input_reaches_is_computed_once(tmp_path, monkeypatch):
+    def change(graph):
+        graph.const("c", np.float32([1, 2, 3, 4]))
+        graph.node("doubled", "Binary", ["c", "c"], func="add")
+        graph.node("b", "Binary", ["a", "doubled"], func="add")
+        graph.output("b")
+
+    interpreter = UffInterpreter(broken(change).write(tmp_path / "m.uff"))
+    computed = []
+    compute = interpreter._compute
+    monkeypatch.setattr(interpreter, "_compute", lambda node, values: computed.append(node.id) or compute(node, values))
+    for _ in range(2):
+        np.testing.assert_array_equal(interpreter.run(image(1, 4))["b"], np.float32([2, 4, 6, 8]) - image(1, 4))
+    assert computed == ["a", "b", "a", "b"]
+
+
+def test_an_output_that_is_named_twice_and_kept_too_is_the_same_array(tmp_path):
+    def change(graph):
+        graph.node("b", "Binary", ["a", "a"], func="mul")
+        graph.output("b")
+        graph.output("a")
+
+    results = UffInterpreter(broken(change).write(tmp_path / "m.uff")).run(image(1, 4), keep=["a", "Input"])
+    np.testing.assert_array_equal(results["b"], results["a"] ** 2)
+    np.testing.assert_array_equal(results["Input"], -results["a"])
+
+
+@pytest.mark.parametrize("shape", ["text", 7, [1.0, 4.0]])
+def test_an_input_whose_shape_is_not_a_list_of_sizes_is_refused(tmp_path, shape):
+    graph = Graph()
+    graph.node("Input", "Input", dtype=np.dtype(np.float32), shape=shape)
+    graph.node("a", "Unary", ["Input"], func="neg")
+    graph.output("a")
+    with pytest.raises(BadInput, match="input Input has the shape .* instead of a list of sizes"):
+        UffInterpreter(graph.write(tmp_path / "m.uff"))
+
+
+def test_a_batch_of_any_size_goes_where_the_file_says_minus_one(tmp_path):
+    graph = Graph()
+    graph.input("Input", [-1, 4])
+    graph.node("a", "Unary", ["Input"], func="neg")
+    graph.output("a")
+    interpreter = UffInterpreter(graph.write(tmp_path / "m.uff"))
+    assert [interpreter.run(image(batch, 4))["a"].shape for batch in (1, 3)] == [(1, 4), (3, 4)]
+    with pytest.raises(BadInput, match=r"takes float32 \[-1, 4\], not float32 \[3, 5\]"):
+        interpreter.run(image(3, 5))
+
+
 @pytest.mark.parametrize("x", [image(1, 3, 64, 63), image(1, 64, 64, 3), image(3, 64, 64), np.zeros((1, 3, 64, 64))])
 def test_refuses_an_input_of_another_shape_or_type(detector, x):
     with pytest.raises(BadInput, match=r"input Input takes float32 \[1, 3, 64, 64\], not"):

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from stages import pixels
 
+OPENCV = tuple(map(int, cv2.__version__.split(".")[:2]))
+DIGESTS = ["d4bbe1ac0b7ad921", "39665c1a064c69ed", "eff66cca563aedba", "a0a26525e6c3d5db"]
+
 
 def photo(height=90, width=160):
     """A smooth picture that differs in every pixel, computed without random numbers or floats."""
@@ -19,12 +22,6 @@ def photo(height=90, width=160):
 
 def digest(picture):
     return hashlib.sha256(np.ascontiguousarray(picture).tobytes()).hexdigest()[:16]
-
-
-DIGESTS = ["d4bbe1ac0b7ad921", "39665c1a064c69ed", "eff66cca563aedba", "a0a26525e6c3d5db"]
-
-
-OPENCV = tuple(map(int, cv2.__version__.split(".")[:2]))
 
 
 @pytest.mark.skipif(OPENCV < (4, 5), reason="a Jetson's own OpenCV 4.1 may round elsewhere")

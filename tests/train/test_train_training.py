@@ -132,6 +132,15 @@ def test_a_record_damaged_inside_names_the_shard(records_folder, tmp_path, stage
         stage().run(train.main, {"records": folder}, parameters())
 
 
+def test_too_little_memory_names_the_keys_that_help(records_folder, stage, monkeypatch):
+    def exhausted(_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[4,48,48,8]")
+
+    monkeypatch.setattr(train.Training, "run", exhausted)
+    with pytest.raises(StageFailed, match=r"smaller train.batch_size \(4 now\) or model.input_size"):
+        stage().run(train.main, {"records": records_folder}, parameters())
+
+
 def test_evaluating_leaves_the_results_in_the_order_of_the_records(trained, records_folder):
     records = RecordSet(records_folder)
     pipeline = pipeline_config.located(pipeline_config.read(trained.path("pipeline.config")), records)

@@ -27,22 +27,23 @@ class InProcessStage:
         self._capfd = capfd
         self.events = []
 
+    def job(self, inputs, parameters):
+        return Job(
+            {
+                "stage": "test",
+                "inputs": inputs,
+                "output": self.output,
+                "scratch": self.scratch,
+                "parameters": parameters._asdict(),
+                "cpus": 2,
+            }
+        )
+
     def run(self, main, inputs, parameters):
         for path in (self.output, self.scratch):
             os.makedirs(path, exist_ok=True)
         try:
-            main(
-                Job(
-                    {
-                        "stage": "test",
-                        "inputs": inputs,
-                        "output": self.output,
-                        "scratch": self.scratch,
-                        "parameters": parameters._asdict(),
-                        "cpus": 2,
-                    }
-                )
-            )
+            main(self.job(inputs, parameters))
         finally:
             if self._capfd:
                 self.events = events(self._capfd.readouterr().out)
