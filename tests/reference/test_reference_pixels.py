@@ -36,7 +36,7 @@ def test_decoding_and_resizing_give_the_same_bytes_in_every_environment():
     ]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31 - 1))
 def test_png_loses_nothing(height, width, seed):
     picture = np.random.RandomState(seed).randint(0, 256, (height, width, 3)).astype(np.uint8)
@@ -73,7 +73,7 @@ def test_what_opencv_cannot_read_is_a_value_error(data, told):
         pixels.decode(data)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.data())
 def test_a_jpeg_cut_off_anywhere_is_refused(data):
     whole = pixels.encode_jpeg(photo())

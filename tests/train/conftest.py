@@ -1,9 +1,14 @@
 """One tiny dataset, and one tiny detector trained on it, for the whole session."""
 
 import pytest
+from hypothesis import settings
 from train_helpers import InProcessStage, draw, parameters, write_records
 
 from stages.train import train
+
+# A machine that is busy with other things is not a failing test.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_a_config_holds_no_path_until_it_is_located(records, tmp_path):
     assert again == pipeline
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.floats(1e-12, 1e6), st.floats(0.01, 4), st.integers(1, 10**7))
 def test_numbers_reach_the_config_to_the_last_bit(records_folder, rate, width, steps):
     wanted = parameters(learning_rate=rate, depth_multiplier=width, steps=steps, evaluate_every=steps)

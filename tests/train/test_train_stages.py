@@ -153,6 +153,11 @@ def test_records_of_another_class_count_are_refused(trained, tmp_path, stage):
         stage().run(evaluate.main, {"records": folder, "train": trained.output}, EvaluateParameters("best"))
 
 
+def test_a_folder_that_no_training_made_is_bad_input(records_folder, tmp_path, stage):
+    with pytest.raises(BadInput, match="pipeline.config is not a pipeline config: .*No such file"):
+        stage().run(evaluate.main, {"records": records_folder, "train": str(tmp_path)}, EvaluateParameters("best"))
+
+
 def test_a_damaged_checkpoint_is_bad_input(train_copy, records_folder, stage):
     path = os.path.join(train_copy, "checkpoints", "model.ckpt-6.data-00000-of-00001")
     with open(path, "r+b") as stream:
