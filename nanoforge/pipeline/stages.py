@@ -265,7 +265,7 @@ TABLE: Tuple[Stage, ...] = (
         "detect",
         "data",
         "stages.detect.detect",
-        "Boxes on pictures or video, by the reference engine",
+        "Boxes on pictures or video, by the reference interpreter",
         _detect_inputs,
         _fields("detect", "score_threshold", "pictures", "draw"),
         "detections.json, pictures/, videos/",
