@@ -4,7 +4,7 @@ TensorFlow's old bilinear, OpenCV's and Pillow's differ by up to 9 grey levels, 
 too. So records, previews, parity and detection all come through here. Needs OpenCV and numpy, Python 3.6 to current.
 """
 
-from typing import Optional
+from typing import List, Optional
 
 import cv2
 import numpy as np
@@ -27,7 +27,7 @@ def decode(data: bytes) -> np.ndarray:
     OpenCV heeds the EXIF orientation of JPEG and PNG; a WebP is taken as it is.
 
     Raises:
-        ValueError: the bytes are no picture that OpenCV can read, or a JPEG cut off before its end.
+        ValueError: the bytes are not a picture that OpenCV can read, or a JPEG cut off before its end.
     """
     if not data:
         raise ValueError("the file is empty")
@@ -79,8 +79,9 @@ def encode_png(picture: np.ndarray) -> bytes:
     return _encode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 3])
 
 
-def _encode(suffix: str, picture: np.ndarray, options: list) -> bytes:
-    done, data = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+def _encode(suffix: str, picture: np.ndarray, options: List[int]) -> bytes:
+    done, encoded = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
     if not done:
         raise ValueError("OpenCV could not encode a picture of shape %s" % (picture.shape,))
-    return data.tobytes()
+    data: bytes = encoded.tobytes()
+    return data

@@ -1,1 +1,1 @@
-"""Boxes on pictures and video, by the reference engine."""
+"""Boxes on pictures and video, by the reference interpreter."""

@@ -3,131 +3,85 @@
 import json
 import os
 import time
-from typing import Any, Dict, List, Sequence, Set
+from typing import Any, Dict, List, Optional, Sequence, Set
 
 import cv2
 import numpy as np
 
 from stages import drawing, pixels
-from stages.detect import pictures, video
+from stages.detect import pictures
 from stages.detect.detector import Detection, Detector
 from stages.detect.pictures import Picture
+from stages.detect.video import VideoReader, VideoWriter
 from stages.job import BadInput, Job, run
+from stages.parameters import DetectParameters
 
 RECORD_ENLARGEMENT = 3  # a record has the network's small size; labels need more room
 
 
-class Stage:
-    """One run of the stage: what it looks at, and what it counts."""
+class DetectionRun:
+    """One run of the detector over pictures or a video: makes their entries and drawings, and counts.
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    Attributes:
+        detector: the model.
+        threshold: lowest score of a detection.
+        looks, detections, seconds: pictures or frames so far, what was found on them, and how long that took.
+    """
+
+    def __init__(self, job: Job, parameters: DetectParameters) -> None:
         self.detector = Detector(job.inputs["model"])
-        self.threshold = float(job.parameters["score_threshold"])
-        self.draws = bool(job.parameters["draw"])
+        self.threshold = float(parameters.score_threshold)
         self.looks, self.detections, self.seconds = 0, 0, 0.0
-        self.names: Set[str] = set()
-
-    def look(self, picture: np.ndarray) -> List[Detection]:
-        """The detections in a picture (uint8 RGB) that reach the threshold."""
-        start = time.perf_counter()
-        found = self.detector.detect(picture)
-        self.seconds += time.perf_counter() - start
-        found = [detection for detection in found if detection["score"] >= self.threshold]
-        self.looks += 1
-        self.detections += len(found)
-        return found
+        self._job, self._draws = job, bool(parameters.draw)
+        self._names: Set[str] = set()
 
     def pictures(self, sources: Sequence[Picture]) -> List[Dict[str, Any]]:
-        """Look at pictures; one that is none is warned of, and left out.
+        """The entries of ``detections.json`` for pictures; one that cannot be read is warned of, and left out.
 
         Raises:
-            BadInput: not one is a picture.
+            BadInput: not one can be read.
         """
         entries = []
         for number, source in enumerate(sources, 1):
             try:
                 picture = source.load()
             except ValueError as error:
-                self.job.warn("%s is left out: %s" % (source.name, error))
+                self._job.warn("%s is left out: %s" % (source.name, error))
                 continue
-            entries.append(self.picture(source, picture))
-            self.job.progress(number, len(sources), "%d detections" % self.detections)
+            entries.append(self._picture(source, picture))
+            self._job.progress(number, len(sources), "%d detections" % self.detections)
         if not entries:
             raise BadInput(
                 "None of the %d pictures can be read, among them %s; check the files" % (len(sources), sources[0].name)
             )
         return entries
 
-    def picture(self, source: Picture, picture: np.ndarray) -> Dict[str, Any]:
-        """The entry of ``detections.json`` for a picture; draws it too."""
-        height, width = source.size or picture.shape[:2]
-        scale = width / picture.shape[1], height / picture.shape[0]
-        found = [dict(detection, box=_scaled(detection["box"], *scale)) for detection in self.look(picture)]
-        entry = {
-            "file": source.name,
-            "width": width,
-            "height": height,
-            "detections": found,
-            "truth": None,
-            "drawing": None,
-        }
-        if source.truth is not None:
-            entry["truth"] = [
-                {
-                    "class": self.detector.class_name(box["class_id"]),
-                    "class_id": box["class_id"],
-                    "box": _scaled(box["box"], 1, 1),
-                }
-                for box in source.truth
-            ]
-        if self.draws:
-            entry["drawing"] = self.draw(entry, picture, source.size is not None)
-        return entry
-
-    def draw(self, entry: Dict[str, Any], picture: np.ndarray, is_record: bool) -> str:
-        """Write the drawing of an entry; returns its path in the output folder."""
-        if is_record:
-            picture = _enlarged(picture, entry["height"], entry["width"])
-        scale = picture.shape[1] / entry["width"], picture.shape[0] / entry["height"]
-        found, truth = (
-            [dict(box, box=_scaled(box["box"], *scale)) for box in boxes]
-            for boxes in (entry["detections"], entry["truth"] or [])
-        )
-        name = self.free_name("pictures", entry["file"], ".jpg")
-        with open(self.job.out(*name.split("/")), "wb") as stream:
-            stream.write(pixels.encode_jpeg(drawing.draw(picture, found, truth)))
-        return name
-
-    def free_name(self, folder: str, name: str, suffix: str) -> str:
-        """``folder/name`` with that suffix, and unlike all before: a.jpg for a.jpg, a.png.jpg for a.png."""
-        path = folder + "/" + name + ("" if name.endswith(suffix) else suffix)
-        while path.lower() in self.names:  # lower: some file systems take A.jpg for a.jpg
-            path = path[: -len(suffix)] + "_" + suffix
-        self.names.add(path.lower())
-        return path
-
     def video(self, path: str) -> Dict[str, Any]:
-        """The entry of ``detections.json`` for a video; writes the drawn video too."""
-        reader, writer = video.VideoReader(path), None
+        """The entry of ``detections.json`` for a video; writes the drawn video too.
+
+        Raises:
+            BadInput: the file is not a video, or no frame of it can be read.
+            StageFailed: the drawn video could not be written.
+        """
+        reader = VideoReader(path)
+        writer: Optional[VideoWriter] = None
         frames: List[Dict[str, Any]] = []
         height = width = 0
-        drawn = self.free_name("videos", os.path.basename(path), ".mp4") if self.draws else None
+        drawn = self._free_name("videos", os.path.basename(path), ".mp4") if self._draws else None
         for frame in reader.frames():
-            found = self.look(frame)
+            found = self._look(frame)
             frames.append({"time": round(len(frames) / reader.fps, 3), "detections": found})
-            if writer is None:
+            if len(frames) == 1:
                 height, width = frame.shape[:2]
-                writer = (
-                    video.VideoWriter(self.job.out(*drawn.split("/")), reader.fps, height, width) if drawn else None
-                )
+                if drawn:
+                    writer = VideoWriter(self._job.out(*drawn.split("/")), reader.fps, height, width)
             if writer:
                 writer.write(drawing.draw(frame, found))
-            self.job.progress(len(frames), max(reader.declared, len(frames)), "%d detections" % self.detections)
+            self._job.progress(len(frames), max(reader.declared, len(frames)), "%d detections" % self.detections)
         if writer:
             writer.close()
         if len(frames) < reader.declared:
-            self.job.warn("%s has %d frames, but only the first %d can be read" % (path, reader.declared, len(frames)))
+            self._job.warn("%s has %d frames, but only the first %d can be read" % (path, reader.declared, len(frames)))
         return {
             "file": os.path.basename(path),
             "width": width,
@@ -137,30 +91,92 @@ class Stage:
             "drawing": drawn,
         }
 
+    def _look(self, picture: np.ndarray) -> List[Detection]:
+        """The detections in a picture (uint8 RGB) that reach the threshold."""
+        start = time.perf_counter()
+        found = self.detector.detect(picture)
+        self.seconds += time.perf_counter() - start
+        found = [detection for detection in found if detection["score"] >= self.threshold]
+        self.looks += 1
+        self.detections += len(found)
+        return found
+
+    def _picture(self, source: Picture, picture: np.ndarray) -> Dict[str, Any]:
+        height, width = source.size or picture.shape[:2]
+        scale = width / picture.shape[1], height / picture.shape[0]
+        found = [dict(detection, box=_scaled(detection["box"], *scale)) for detection in self._look(picture)]
+        entry = {
+            "file": source.name,
+            "width": width,
+            "height": height,
+            "detections": found,
+            "truth": self._truth(source),
+            "drawing": None,
+        }
+        if self._draws:
+            entry["drawing"] = self._draw(entry, picture, source.size is not None)
+        return entry
+
+    def _truth(self, source: Picture) -> Optional[List[Dict[str, Any]]]:
+        if source.truth is None:
+            return None
+        return [
+            {
+                "class": self.detector.class_name(box["class_id"]),
+                "class_id": box["class_id"],
+                "box": _scaled(box["box"], 1, 1),
+            }
+            for box in source.truth
+        ]
+
+    def _draw(self, entry: Dict[str, Any], picture: np.ndarray, is_record: bool) -> str:
+        """Write the drawing of an entry; returns its path in the output folder."""
+        if is_record:
+            picture = _enlarged(picture, entry["height"], entry["width"])
+        scale = picture.shape[1] / entry["width"], picture.shape[0] / entry["height"]
+        found, truth = (
+            [dict(box, box=_scaled(box["box"], *scale)) for box in boxes]
+            for boxes in (entry["detections"], entry["truth"] or [])
+        )
+        name = self._free_name("pictures", entry["file"], ".jpg")
+        with open(self._job.out(*name.split("/")), "wb") as stream:
+            stream.write(pixels.encode_jpeg(drawing.draw(picture, found, truth)))
+        return name
+
+    def _free_name(self, folder: str, name: str, suffix: str) -> str:
+        """``folder/name`` with that suffix, and unlike all before: a.jpg for a.jpg, a.png.jpg for a.png."""
+        path = folder + "/" + name + ("" if name.endswith(suffix) else suffix)
+        while path.lower() in self._names:  # lower: some file systems take A.jpg for a.jpg
+            path = path[: -len(suffix)] + "_" + suffix
+        self._names.add(path.lower())
+        return path
+
 
 def main(job: Job) -> None:
     """Write ``detections.json``, drawn ``pictures/`` and drawn ``videos/`` for the input ``media`` or ``records``."""
     cv2.setNumThreads(job.cpus)
-    stage, media = Stage(job), job.inputs.get("media")
+    parameters, media = job.read(DetectParameters), job.inputs.get("media")
+    detection_run = DetectionRun(job, parameters)
+    detector = detection_run.detector
     document: Dict[str, Any] = {
-        "model": {"classes": stage.detector.classes, "input": [stage.detector.height, stage.detector.width]},
-        "score_threshold": stage.threshold,
+        "model": {"classes": detector.classes, "input": [detector.height, detector.width]},
+        "score_threshold": detection_run.threshold,
         "pictures": [],
         "videos": [],
     }
     if media and not os.path.exists(media):
         raise BadInput("There is no %s; name a picture, a folder of pictures or a video" % media)
     if media and os.path.isfile(media) and not pictures.is_picture(media):
-        document["videos"].append(stage.video(media))
+        document["videos"].append(detection_run.video(media))
     else:
         sources = pictures.from_files(media) if media else pictures.from_records(job.inputs["records"])
-        document["pictures"] = stage.pictures(sources[: job.parameters["pictures"] or None])
+        document["pictures"] = detection_run.pictures(sources[: parameters.pictures or None])
     with open(job.out("detections.json"), "w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=1, sort_keys=True)
     job.metrics(
-        pictures=stage.looks,
-        detections=stage.detections,
-        milliseconds_per_picture=round(1000 * stage.seconds / stage.looks, 1),
+        pictures=detection_run.looks,
+        detections=detection_run.detections,
+        milliseconds_per_picture=round(1000 * detection_run.seconds / detection_run.looks, 1),
     )
 
 

@@ -35,12 +35,12 @@ class Detector:
             self._rows, self._count = model["outputs"]["detections"], model["outputs"]["count"]
         except (KeyError, TypeError, ValueError) as error:
             raise BadInput("%s does not describe a model (%s); convert again" % (path, error)) from error
-        self._engine = UffInterpreter(os.path.join(folder, "model.uff"))
-        shape, shapes = (1, channels, self.height, self.width), list(self._engine.input_shapes.values())
-        if shapes != [shape] or not {self._rows, self._count}.issubset(self._engine.outputs):
+        self._interpreter = UffInterpreter(os.path.join(folder, "model.uff"))
+        shape, shapes = (1, channels, self.height, self.width), list(self._interpreter.input_shapes.values())
+        if shapes != [shape] or not {self._rows, self._count}.issubset(self._interpreter.outputs):
             raise BadInput(
                 "%s says input %s and outputs %s, but model.uff has %s and %s; convert again"
-                % (path, shape, [self._rows, self._count], shapes, self._engine.outputs)
+                % (path, shape, [self._rows, self._count], shapes, self._interpreter.outputs)
             )
 
     def detect(self, picture: np.ndarray) -> List[Detection]:
@@ -53,7 +53,7 @@ class Detector:
             ``{"class", "class_id", "score", "box"}``: score 0 to 1, box [xmin, ymin, xmax, ymax] in pixels of
             ``picture``, rounded to 1e-5 and 0.01 pixels, under the noise of different processors.
         """
-        results = self._engine.run(self._tensor(picture))
+        results = self._interpreter.run(self._tensor(picture))
         rows = results[self._rows].reshape(-1, 7)[: int(results[self._count].reshape(-1)[0])]
         height, width = picture.shape[:2]
         boxes = rows[:, 3:].astype(float) * (width, height, width, height)
@@ -93,4 +93,4 @@ def _read_json(path: str) -> Any:
             "%s cannot be read (%s); is this the folder that convert made?" % (path, error.strerror)
         ) from error
     except ValueError as error:
-        raise BadInput("%s is no JSON (%s); convert again" % (path, error)) from error
+        raise BadInput("%s is not JSON (%s); convert again" % (path, error)) from error

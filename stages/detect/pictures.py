@@ -10,27 +10,28 @@ from stages import pixels
 from stages.detect import tfrecord
 from stages.job import BadInput
 
-Picture = NamedTuple(
-    "Picture",
-    [
-        ("name", str),
-        ("load", Callable[[], np.ndarray]),
-        ("size", Optional[List[int]]),
-        ("truth", Optional[List[Dict[str, Any]]]),
-    ],
-)
-Picture.__doc__ = """A picture to look at.
 
-``name``: relative path with ``/``; ``load()``: uint8 RGB [H, W, 3], ValueError where it is none; ``size``: the [height,
-width] that its boxes are for, None for that of its pixels; ``truth``: ``{"class_id", "box"}``, None where unknown.
-"""
+class Picture(NamedTuple):
+    """A picture to look at.
+
+    Attributes:
+        name: relative path with ``/``.
+        load: gives its pixels, uint8 RGB [H, W, 3]; raises ValueError where they cannot be read.
+        size: the [height, width] that its boxes are for, None for that of its pixels.
+        truth: ``{"class_id", "box"}``, box [xmin, ymin, xmax, ymax] in pixels of ``size``; None where unknown.
+    """
+
+    name: str
+    load: Callable[[], np.ndarray]
+    size: Optional[List[int]]
+    truth: Optional[List[Dict[str, Any]]]
 
 
 def from_files(path: str) -> List[Picture]:
     """The picture at ``path``, or all in that folder and the folders in it, by name.
 
     Raises:
-        BadInput: there is none.
+        BadInput: there is no picture.
     """
     if os.path.isfile(path):
         return [_file(path, os.path.basename(path))]
@@ -70,7 +71,7 @@ def from_records(folder: str) -> List[Picture]:
     """The validation pictures of a records artifact, with truth, in file order.
 
     Raises:
-        BadInput: the folder is none, or it has no validation picture.
+        BadInput: the folder is not a records artifact, or it has no validation picture.
     """
     path = os.path.join(folder, "index.jsonl")
     try:

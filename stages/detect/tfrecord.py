@@ -31,7 +31,7 @@ def feature(example: bytes, name: str) -> bytes:
     """The bytes of the feature ``name`` in a serialized tf.train.Example, empty where it has none.
 
     Raises:
-        ValueError: the bytes are no Example.
+        ValueError: the bytes are not an Example.
     """
     found = b""  # as protobuf: of two entries with one name the last counts
     for features in _messages(memoryview(example), 1):

@@ -19,7 +19,7 @@ class VideoReader:
         declared: how many frames the file says it has, 0 where it does not.
 
     Raises:
-        BadInput: the file is no video.
+        BadInput: the file is not a video.
     """
 
     def __init__(self, path: str) -> None:

@@ -1,1 +1,1 @@
-"""The reference engine: runs a .uff on the CPU with numpy, plugins included, and shares no code with the converter."""
+"""The reference interpreter: runs a .uff on the CPU with numpy, plugins included. No code of the converter is in it."""

@@ -32,7 +32,7 @@ class UffInterpreter:
         fp16_decode: compute NMS_TRT in float16, as TensorRT 8 may.
 
     Raises:
-        BadInput: no UFF file, or a graph that cannot be run; the message names the file and the node.
+        BadInput: not a UFF file, or a graph that cannot be run; the message names the file and the node.
     """
 
     def __init__(self, path: str, fp16_decode: bool = False) -> None:
@@ -121,7 +121,7 @@ class UffInterpreter:
         return list(done.values())
 
     def _known(self, name: str) -> Node:
-        """The node of that name, with an operation that the engine has and as many inputs as that takes."""
+        """The node of that name, with an operation that the interpreter has and as many inputs as that takes."""
         if name not in self.nodes:
             raise BadInput("%s: a node takes its input from %s, which is missing" % (self.path, name))
         node = self.nodes[name]

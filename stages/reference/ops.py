@@ -11,8 +11,13 @@ import numpy as np
 from stages.reference import orders, spatial
 from stages.reference.spatial import Fields
 
-Operation = NamedTuple("Operation", [("kernel", Callable[..., np.ndarray]), ("inputs", Optional[int])])
-Operation.__doc__ = """A kernel and the number of inputs it takes, None for any number."""
+
+class Operation(NamedTuple):
+    """A kernel and the number of inputs it takes, None for any number."""
+
+    kernel: Callable[..., np.ndarray]
+    inputs: Optional[int]
+
 
 BINARY: Dict[str, Callable[..., np.ndarray]] = {
     "min": np.minimum,

@@ -10,7 +10,7 @@ import numpy as np
 
 from stages.reference.spatial import Fields, check_size
 
-CORNER, CENTER_SIZE, CORNER_SIZE, TF_CENTER = range(4)
+CORNER, CORNER_SIZE, TF_CENTER = 0, 2, 3  # code types; what is left, 1, is CENTER_SIZE
 MAX_TOP_K = 4096  # allClassNMS has kernels for up to 8 candidates for each of 512 threads
 
 
@@ -144,7 +144,7 @@ class NmsParameters:
 
     def _check(self) -> None:
         if sorted(self.input_order) != [0, 1, 2]:
-            raise ValueError("its inputOrder %s is no order of the inputs 0, 1 and 2" % self.input_order)
+            raise ValueError("its inputOrder %s is not an order of the inputs 0, 1 and 2" % self.input_order)
         if self.code_type not in range(4):
             raise ValueError("its codeType is %d, but the plugin asserts 0 to 3 (decodeBBoxes.cu)" % self.code_type)
         if not self.score_threshold >= 0:

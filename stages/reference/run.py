@@ -6,32 +6,32 @@ from typing import Dict, List
 
 import numpy as np
 
-from stages import job as jobs
-from stages.job import BadInput
+from stages.job import BadInput, Job, run
+from stages.parameters import RunUffParameters
 from stages.reference.interpreter import UffInterpreter
 
 
-def main(job: jobs.Job) -> None:
+def main(job: Job) -> None:
     """Write ``outputs.npz`` and ``outputs.txt`` of the input ``uff``, run on the inputs ``input_0``, ``input_1`` ….
 
     Raises:
         BadInput: the .uff cannot be run, or an array is not what it takes.
     """
-    engine = UffInterpreter(job.inputs["uff"], fp16_decode=job.parameters["fp16_decode"])
-    names = job.parameters["names"]
-    arrays = [read_array(job.inputs["input_%d" % number]) for number in range(len(names))]
-    outputs = engine.run(feeds(engine, names, arrays))
+    parameters = job.read(RunUffParameters)
+    interpreter = UffInterpreter(job.inputs["uff"], fp16_decode=parameters.fp16_decode)
+    arrays = [read_array(job.inputs["input_%d" % number]) for number in range(len(parameters.names))]
+    outputs = interpreter.run(feeds(interpreter, parameters.names, arrays))
     write_arrays(job.out("outputs.npz"), outputs)
     with open(job.out("outputs.txt"), "w", encoding="utf-8") as stream:
         stream.writelines("%s: %s %s\n" % (name, array.dtype, list(array.shape)) for name, array in outputs.items())
 
 
-def feeds(engine: UffInterpreter, names: List[str], arrays: List[np.ndarray]) -> Dict[str, np.ndarray]:
+def feeds(interpreter: UffInterpreter, names: List[str], arrays: List[np.ndarray]) -> Dict[str, np.ndarray]:
     """The arrays by the names of the inputs they are for; one without a name is for the only input."""
     if len(set(names)) < len(names):
-        raise BadInput("An input is given twice; write NAME=X.npy once for each of %s" % ", ".join(engine.inputs))
-    if names == [""] and len(engine.inputs) == 1:
-        names = list(engine.inputs)
+        raise BadInput("An input is given twice; write NAME=X.npy once for each of %s" % ", ".join(interpreter.inputs))
+    if names == [""] and len(interpreter.inputs) == 1:
+        names = list(interpreter.inputs)
     return dict(zip(names, arrays))
 
 
@@ -39,13 +39,13 @@ def read_array(path: str) -> np.ndarray:
     """The array in a .npy file.
 
     Raises:
-        BadInput: it is no .npy file, or one that holds Python objects.
+        BadInput: it is not a .npy file, or one that holds Python objects.
     """
     where = os.path.basename(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise BadInput("%s is no .npy file of numbers (%s); write it with numpy.save" % (where, error)) from None
+        raise BadInput("%s is not a .npy file of numbers (%s); write it with numpy.save" % (where, error)) from None
     if not isinstance(array, np.ndarray):
         raise BadInput("%s holds several arrays; give each one as a .npy of its own" % where)
     return np.ascontiguousarray(array)
@@ -60,4 +60,4 @@ def write_arrays(path: str, arrays: Dict[str, np.ndarray]) -> None:
 
 
 if __name__ == "__main__":
-    jobs.run(main)
+    run(main)

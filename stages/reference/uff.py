@@ -38,29 +38,33 @@ class Reference(str):
 # The orders of one tensor: key (-1 = SPECIAL) -> the reference dimension stored at each position.
 Orders = Dict[int, List[int]]
 
-Node = NamedTuple("Node", [("id", str), ("operation", str), ("inputs", List[str]), ("fields", Dict[str, Any])])
-Node.__doc__ = """A node. Fields are str, float, bool, int, bytes, DataType, Orders, or lists, references resolved; a
-Const's ``values`` is a numpy array (or a str)."""
 
-MetaGraph = NamedTuple(
-    "MetaGraph",
-    [
-        ("version", int),
-        ("descriptor_core_version", int),
-        ("descriptors", List[Tuple[str, int, bool]]),
-        ("nodes", List[Node]),
-        ("referenced_data", Dict[str, Any]),
-    ],
-)
-MetaGraph.__doc__ = """A file: its versions, its descriptors (id, version, optional), the nodes of its one graph in file
-order, and the data that nodes refer to (bytes or lists of Orders)."""
+class Node(NamedTuple):
+    """A node. Fields are str, float, bool, int, bytes, DataType, Orders, or lists, references resolved; a Const's
+    ``values`` is a numpy array (or a str)."""
+
+    id: str
+    operation: str
+    inputs: List[str]
+    fields: Dict[str, Any]
+
+
+class MetaGraph(NamedTuple):
+    """A file: its versions, its descriptors (id, version, optional), the nodes of its one graph in file order, and the
+    data that nodes refer to (bytes or lists of Orders)."""
+
+    version: int
+    descriptor_core_version: int
+    descriptors: List[Tuple[str, int, bool]]
+    nodes: List[Node]
+    referenced_data: Dict[str, Any]
 
 
 def read(path: str) -> MetaGraph:
     """The UFF file at ``path``.
 
     Raises:
-        BadInput: it cannot be read or is no UFF file; the message says what it is instead where that can be told.
+        BadInput: it cannot be read or is not a UFF file; the message says what it is instead where that can be told.
     """
     try:
         size = os.path.getsize(path)
@@ -77,7 +81,7 @@ def parse(data: bytes, name: str) -> MetaGraph:
     """The UFF file with the bytes ``data``; ``name`` stands for it in error messages.
 
     Raises:
-        BadInput: the bytes are no UFF file.
+        BadInput: the bytes are not a UFF file.
     """
     try:
         _sniff(data)
@@ -277,7 +281,7 @@ def _array(name: str, fields: Dict[str, Any]) -> Any:
     if isinstance(values, str):
         return values
     if not isinstance(values, bytes) or not isinstance(shape, list) or dtype not in DTYPES:
-        raise Malformed("the Const %s has no values, or a shape or dtype (%s) that is none" % (name, dtype))
+        raise Malformed("the Const %s has no values, or a shape or dtype (%s) that is not valid" % (name, dtype))
     kind = DTYPES[dtype]
     count = 1
     for size in shape:

@@ -12,7 +12,7 @@ Value = Union[int, memoryview]
 
 
 class Malformed(ValueError):
-    """The bytes are no message of this format, or are cut short."""
+    """The bytes are not a message of this format, or are cut short."""
 
 
 def varint(data: memoryview, position: int) -> Tuple[int, int]:
@@ -46,7 +46,7 @@ def fields(data: memoryview) -> Iterator[Tuple[int, int, Value]]:
 
 
 def _extent(data: memoryview, position: int, kind: int) -> Tuple[int, int]:
-    """Start and end of the bytes of a field that is no varint."""
+    """Start and end of the bytes of a field that is not a varint."""
     if kind == BYTES:
         length, position = varint(data, position)
     elif kind in (FIXED64, FIXED32):

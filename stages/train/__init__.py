@@ -6,6 +6,7 @@ Importing this package keeps the libraries' noise down; a warning is said once.
 import logging
 import os
 import warnings
+from typing import Set
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 warnings.filterwarnings("ignore", category=FutureWarning, module="tensor(flow|board)")
@@ -16,7 +17,7 @@ class _EachMessageOnce(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: set = set()
+        self._said: Set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()

@@ -4,7 +4,7 @@ import glob
 import json
 import os
 import re
-from typing import Any, Dict, List, Union
+from typing import Any, Dict, List, Optional
 
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
@@ -38,18 +38,23 @@ def remove(folder: str, step: int) -> None:
 
 
 def evaluated(folder: str) -> Dict[str, Any]:
-    """``checkpoints.json``, or an empty list of checkpoints where none was evaluated yet."""
+    """``checkpoints.json``, or an empty list of checkpoints where none was evaluated yet.
+
+    Raises:
+        BadInput: the file is not JSON.
+    """
     path = os.path.join(folder, LIST)
     if not os.path.exists(path):
         return {"tensorflow": tf.VERSION, "best": None, "last": None, "checkpoints": []}
     try:
         with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
+            document: Dict[str, Any] = json.load(stream)
+            return document
     except ValueError as error:
         raise BadInput("%s is not JSON (%s): run train again." % (path, error)) from error
 
 
-def choose(folder: str, which: Union[str, int]) -> int:
+def choose(folder: str, which: str) -> int:
     """The step of the checkpoint that ``which`` names: best, last or a step.
 
     Raises:
@@ -58,19 +63,29 @@ def choose(folder: str, which: Union[str, int]) -> int:
     there = steps(folder)
     if not there:
         raise BadInput("There is no checkpoint in %s yet." % os.path.join(folder, FOLDER))
-    words = {"best": evaluated(folder)["best"], "last": there[-1]}
-    if words.get(str(which), which) is None:
-        raise BadInput("No checkpoint was evaluated yet, so none is the best: ask for last, or wait.")
-    try:
-        step = int(words.get(str(which), which))
-    except ValueError:
-        raise BadInput("A checkpoint is best, last or a step, not %r." % which) from None
+    if which == "last":
+        return there[-1]
+    step = _best(folder) if which == "best" else _number(which)
     if step not in there:
         raise BadInput(
             "There is no checkpoint of step %d; there are those of %s, best and last."
             % (step, ", ".join(str(one) for one in there))
         )
     return step
+
+
+def _best(folder: str) -> int:
+    step: Optional[int] = evaluated(folder)["best"]
+    if step is None:
+        raise BadInput("No checkpoint was evaluated yet, so none is the best: ask for last, or wait.")
+    return step
+
+
+def _number(which: str) -> int:
+    try:
+        return int(which)
+    except ValueError:
+        raise BadInput("A checkpoint is best, last or a step, not %r." % which) from None
 
 
 def tensorflow_version(folder: str, step: int) -> str:
@@ -88,4 +103,5 @@ def tensorflow_version(folder: str, step: int) -> str:
             "%s cannot be read (%s), so nobody can tell which TensorFlow wrote the checkpoint; train again "
             "with TensorFlow %s." % (path, error, tf.VERSION)
         ) from error
-    return meta.meta_info_def.tensorflow_version
+    version: str = meta.meta_info_def.tensorflow_version
+    return version

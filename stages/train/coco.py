@@ -10,21 +10,19 @@ from pycocotools.cocoeval import COCOeval
 
 MOST_DETECTIONS = 100
 
-Result = NamedTuple(
-    "Result",
-    [
-        ("boxes", np.ndarray),
-        ("scores", np.ndarray),
-        ("classes", np.ndarray),
-        ("truth_boxes", np.ndarray),
-        ("truth_classes", np.ndarray),
-    ],
-)
-"""One picture's detections and truth.
 
-boxes, truth_boxes: float32 [n, 4], (ymin, xmin, ymax, xmax) as shares of the picture; scores: float32 [n], 0 to 1;
-classes, truth_classes: int64 [n], ids from 1.
-"""
+class Result(NamedTuple):
+    """One picture's detections and truth.
+
+    boxes, truth_boxes: float32 [n, 4], (ymin, xmin, ymax, xmax) as shares of the picture; scores: float32 [n], 0 to 1;
+    classes, truth_classes: int64 [n], ids from 1.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    classes: np.ndarray
+    truth_boxes: np.ndarray
+    truth_classes: np.ndarray
 
 
 def metrics(results: Sequence[Result], classes: Sequence[str]) -> Dict[str, Any]:

@@ -12,8 +12,14 @@ from stages.train.records import TRAINING, RecordSet
 SMALL_BOX = 2.0  # pixels of the network's input; a smaller box matches no anchor, and its logarithm explodes
 MOST_NAMED = 5
 
-Suspect = NamedTuple("Suspect", [("name", str), ("box", int), ("width", float), ("height", float)])
-"""A picture's smallest box: its number from 1, and its sides in pixels of the network's input (0: it has no box)."""
+
+class Suspect(NamedTuple):
+    """A picture's smallest box: its number from 1 (0: it has no box), its sides in pixels of the network's input."""
+
+    name: str
+    box: int
+    width: float
+    height: float
 
 
 def divergence(event: Diverged, records: RecordSet, size: Tuple[int, int]) -> str:

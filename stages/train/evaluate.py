@@ -2,8 +2,8 @@
 
 import json
 
-from stages import job as stage
-from stages.job import Job
+from stages.job import Job, run
+from stages.parameters import EvaluateParameters
 from stages.train import coco, detections
 from stages.train.records import VALIDATION
 from stages.train.trained_model import TrainedModel
@@ -12,7 +12,7 @@ SCORE_THRESHOLD = 0.05  # of the detections that are written down; the metrics c
 
 
 def main(job: Job) -> None:
-    trained = TrainedModel(job)
+    trained = TrainedModel(job, job.read(EvaluateParameters).checkpoint)
     classes = trained.records.classes
     evaluation = trained.evaluate()
     metrics = coco.metrics(evaluation.results, classes)
@@ -34,4 +34,4 @@ def main(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    run(main)

@@ -12,9 +12,23 @@ from object_detection.core import standard_fields
 
 from stages.train.coco import Result
 
-Fields = standard_fields.InputDataFields
 TELL_EVERY = 20  # pictures
-Evaluation = NamedTuple("Evaluation", [("loss", float), ("results", List[Result])])
+
+
+class Evaluation(NamedTuple):
+    """The mean loss in inference mode, and each picture's result in the order of the records."""
+
+    loss: float
+    results: List[Result]
+
+
+class InferenceGraph(NamedTuple):
+    """A model in inference mode behind its pictures: a session, and what it runs."""
+
+    session: tf.Session
+    saver: tf.train.Saver
+    rewind: tf.Operation  # back to the first picture
+    fetches: Dict[str, tf.Tensor]
 
 
 class Evaluator:
@@ -23,7 +37,7 @@ class Evaluator:
     def __init__(self, estimator: tf.estimator.Estimator, input_fn: Callable[[], tf.data.Dataset]) -> None:
         self._estimator = estimator
         self._input_fn = input_fn
-        self._session: Optional[tf.Session] = None
+        self._graph: Optional[InferenceGraph] = None
 
     def run(
         self, prefix: str, most: Optional[int] = None, tell: Callable[[int], None] = lambda done: None
@@ -32,15 +46,14 @@ class Evaluator:
 
         Results stand in the order of the records; ``tell`` is called now and then with the number of pictures done.
         """
-        if self._session is None:
-            self._build()
-        self._saver.restore(self._session, prefix)
-        self._session.run(self._iterator.initializer)
+        graph = self._graph = self._graph or self._build()
+        graph.saver.restore(graph.session, prefix)
+        graph.session.run(graph.rewind)
         losses: List[float] = []
         results: List[Result] = []
         while most is None or len(results) < most:
             try:
-                values = self._session.run(self._fetches)
+                values = graph.session.run(graph.fetches)
             except tf.errors.OutOfRangeError:
                 break
             losses.append(float(values.pop("loss")))
@@ -49,33 +62,29 @@ class Evaluator:
                 tell(len(results))
         return Evaluation(float(np.mean(losses)), results)
 
-    def close(self) -> None:
-        if self._session is not None:
-            self._session.close()
-
-    def _build(self) -> None:
+    def _build(self) -> InferenceGraph:
         with tf.Graph().as_default():
             tf.train.create_global_step()
-            self._iterator = self._input_fn().make_initializable_iterator()
-            features, labels = self._iterator.get_next()
+            iterator = self._input_fn().make_initializable_iterator()
+            features, labels = iterator.get_next()
             spec = self._estimator.model_fn(features, labels, tf.estimator.ModeKeys.EVAL, self._estimator.config)
-            self._saver = spec.scaffold.saver
-            self._fetches = _fetches(spec, labels)
-            self._session = tf.Session(config=self._estimator.config.session_config)
-            self._session.run(tf.tables_initializer())
+            fetches = _fetches(spec, labels)
+            session = tf.Session(config=self._estimator.config.session_config)
+            session.run(tf.tables_initializer())
+            return InferenceGraph(session, spec.scaffold.saver, iterator.initializer, fetches)
 
 
 def _fetches(spec: tf.estimator.EstimatorSpec, labels: Dict[str, tf.Tensor]) -> Dict[str, tf.Tensor]:
-    detections = standard_fields.DetectionResultFields
+    detections, truth = standard_fields.DetectionResultFields, standard_fields.InputDataFields
     return {
         "loss": spec.loss,
         "boxes": spec.predictions[detections.detection_boxes][0],
         "scores": spec.predictions[detections.detection_scores][0],
         "classes": spec.predictions[detections.detection_classes][0],
         "count": spec.predictions[detections.num_detections][0],
-        "truth_boxes": labels[Fields.groundtruth_boxes][0],
-        "truth_classes": labels[Fields.groundtruth_classes][0],
-        "truth_count": labels[Fields.num_groundtruth_boxes][0],
+        "truth_boxes": labels[truth.groundtruth_boxes][0],
+        "truth_classes": labels[truth.groundtruth_classes][0],
+        "truth_count": labels[truth.num_groundtruth_boxes][0],
     }
 
 

@@ -3,37 +3,37 @@
 import json
 import os
 import shutil
-from typing import Any, Dict
 
 import tensorflow as tf
 from object_detection import exporter
 from object_detection.builders import model_builder
+from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
-from stages import job as stage
-from stages.job import BadInput, Job
+from stages.job import BadInput, Job, run
+from stages.parameters import ExportParameters
 from stages.train import checkpoints, pipeline_config
-from stages.train.pipeline_config import Pipeline
 from stages.train.records import LABEL_MAP
-from stages.train.trained_model import CONFIG, TrainedModel
+from stages.train.trained_model import TrainedModel
 
 GRAPH = "frozen_inference_graph.pb"
 
 
 def main(job: Job) -> None:
-    trained = TrainedModel(job)
+    parameters = job.read(ExportParameters)
+    trained = TrainedModel(job, parameters.checkpoint)
     _check_writer(trained)
     pipeline = trained.pipeline
-    _patch(pipeline, job.parameters)
+    _patch(pipeline, parameters)
     graph = frozen_graph(pipeline, trained.prefix)
     with open(job.out(GRAPH), "wb") as stream:
         # Python's protobuf writes maps (a node's attributes) in another order in each process unless told otherwise.
         stream.write(graph.SerializeToString(deterministic=True))
-    pipeline_config.write(pipeline, job.out(CONFIG))
+    pipeline_config.write(pipeline, job.out(pipeline_config.FILE))
     shutil.copyfile(os.path.join(trained.records.folder, LABEL_MAP), job.out(LABEL_MAP))
-    _describe(job, trained)
+    _describe(job, parameters, trained)
 
 
-def frozen_graph(pipeline: Pipeline, prefix: str) -> tf.GraphDef:
+def frozen_graph(pipeline: TrainEvalPipelineConfig, prefix: str) -> tf.GraphDef:
     """The inference graph as object_detection's exporter builds it, weights of the checkpoint ``prefix`` as constants.
 
     Its input ``image_tensor`` is uint8 [1, h, w, 3]; its outputs are the detection tensors that the exporter names.
@@ -51,7 +51,7 @@ def frozen_graph(pipeline: Pipeline, prefix: str) -> tf.GraphDef:
     return definition
 
 
-def _saver(pipeline: Pipeline) -> tf.train.Saver:
+def _saver(pipeline: TrainEvalPipelineConfig) -> tf.train.Saver:
     if pipeline.eval_config.use_moving_averages:
         return tf.train.Saver(tf.train.ExponentialMovingAverage(0.0).variables_to_restore())
     return tf.train.Saver()
@@ -66,30 +66,31 @@ def _check_writer(trained: TrainedModel) -> None:
         )
 
 
-def _patch(pipeline: Pipeline, parameters: Dict[str, Any]) -> None:
+def _patch(pipeline: TrainEvalPipelineConfig, parameters: ExportParameters) -> None:
     suppression = pipeline.model.ssd.post_processing.batch_non_max_suppression
-    suppression.score_threshold = parameters["score_threshold"]
-    suppression.iou_threshold = parameters["iou_threshold"]
-    suppression.max_detections_per_class = parameters["max_detections"]
-    suppression.max_total_detections = parameters["max_detections"]
+    suppression.score_threshold = parameters.score_threshold
+    suppression.iou_threshold = parameters.iou_threshold
+    suppression.max_detections_per_class = parameters.max_detections
+    suppression.max_total_detections = parameters.max_detections
 
 
-def _describe(job: Job, trained: TrainedModel) -> None:
+def _describe(job: Job, parameters: ExportParameters, trained: TrainedModel) -> None:
+    size = os.path.getsize(job.out(GRAPH))
     document = {
         "checkpoint": trained.name,
         "step": trained.step,
         "tensorflow": tf.VERSION,
         "classes": trained.records.classes,
         "input_size": list(pipeline_config.input_size(trained.pipeline)),
-        "score_threshold": job.parameters["score_threshold"],
-        "iou_threshold": job.parameters["iou_threshold"],
-        "max_detections": job.parameters["max_detections"],
-        "bytes": os.path.getsize(job.out(GRAPH)),
+        "score_threshold": parameters.score_threshold,
+        "iou_threshold": parameters.iou_threshold,
+        "max_detections": parameters.max_detections,
+        "bytes": size,
     }
     with open(job.out("export.json"), "w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=1, sort_keys=True, ensure_ascii=False)
-    job.metrics(step=trained.step, tensorflow=tf.VERSION, megabytes=round(document["bytes"] / 1e6, 2))
+    job.metrics(step=trained.step, tensorflow=tf.VERSION, megabytes=round(size / 1e6, 2))
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    run(main)

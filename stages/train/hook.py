@@ -31,7 +31,7 @@ class Diverged(Exception):
         self.step, self.loss, self.learning_rate, self.pictures = step, loss, learning_rate, pictures
 
 
-class TrainingHook(tf.train.SessionRunHook):
+class TrainingHook(tf.train.SessionRunHook):  # type: ignore[misc]  # TensorFlow 1.12 declares no types
     """Counts the steps of an estimator's training and does what is due after each.
 
     The estimator's own saver goes by a timer that starts anew in each run; this one saves at every ``evaluate_every``th
@@ -46,7 +46,7 @@ class TrainingHook(tf.train.SessionRunHook):
         tell: Callable[[int, float], None],
     ) -> None:
         """``evaluate(step)`` takes a saved checkpoint; ``tell(step, learning_rate)`` reports progress now and then."""
-        self._ledger, self._every, self._evaluate, self._tell = state, evaluate_every, evaluate, tell
+        self._state, self._every, self._evaluate, self._tell = state, evaluate_every, evaluate, tell
         self._step = 0
         self._saved = self._told = time.monotonic()
 
@@ -64,8 +64,8 @@ class TrainingHook(tf.train.SessionRunHook):
     def after_create_session(self, session: tf.Session, coord: Any) -> None:
         self._step = int(session.run(self._global_step))
         self._meta = _meta_graph(self._saver)
-        self._events = tf.summary.FileWriter(os.path.join(self._ledger.folder, "events", "train"), session.graph)
-        if self._step and self._step % self._every == 0 and not self._ledger.is_evaluated(self._step):
+        self._events = tf.summary.FileWriter(os.path.join(self._state.folder, "events", "train"), session.graph)
+        if self._step and self._step % self._every == 0 and not self._state.is_evaluated(self._step):
             self._evaluate(self._step)
 
     def before_run(self, run_context: Any) -> tf.train.SessionRunArgs:
@@ -80,7 +80,7 @@ class TrainingHook(tf.train.SessionRunHook):
             raise Diverged(self._step, loss, learning_rate, values["pictures"])
         if "summaries" in values:
             self._events.add_summary(values["summaries"], self._step)
-        self._ledger.add_step(self._step, loss, learning_rate)
+        self._state.add_step(self._step, loss, learning_rate)
         self._save_and_evaluate(run_context.session)
         if time.monotonic() - self._told > PROGRESS_SECONDS:
             self._told = time.monotonic()
@@ -90,7 +90,7 @@ class TrainingHook(tf.train.SessionRunHook):
         self._events.close()
 
     def _save_and_evaluate(self, session: tf.Session) -> None:
-        last = self._step == self._ledger.steps
+        last = self._step == self._state.steps
         evaluation = last or self._step % self._every == 0
         if evaluation or time.monotonic() - self._saved > SAVE_SECONDS:
             self._save(session)
@@ -99,11 +99,11 @@ class TrainingHook(tf.train.SessionRunHook):
             self._evaluate(self._step)
 
     def _save(self, session: tf.Session) -> None:
-        prefix = os.path.join(self._ledger.folder, checkpoints.prefix(self._step))
+        prefix = os.path.join(self._state.folder, checkpoints.prefix(self._step))
         with open(prefix + ".meta", "wb") as stream:
             stream.write(self._meta)
         self._saver.save(session, prefix, write_meta_graph=False)
-        self._ledger.add_save(self._step)
+        self._state.add_save(self._step)
         self._saved = time.monotonic()
 
 
@@ -116,4 +116,5 @@ def _meta_graph(saver: tf.train.Saver) -> bytes:
         strings = node.attr["value"].tensor.string_val if node.op == "Const" else ()
         if strings and strings[0].startswith(b"_temp_"):  # a sharded saver's own folder, with a random name
             strings[0] = b"_temp/part"
-    return meta.SerializeToString(deterministic=True)
+    written: bytes = meta.SerializeToString(deterministic=True)
+    return written

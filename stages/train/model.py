@@ -5,9 +5,9 @@ from typing import Any, Callable, Dict, NamedTuple
 
 import tensorflow as tf
 from object_detection import inputs, model_lib
+from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
 from stages.train import pipeline_config, reader
-from stages.train.pipeline_config import Pipeline
 
 slim = tf.contrib.slim
 
@@ -15,16 +15,14 @@ TOTAL_LOSS = "total_loss:0"  # named so by model_lib
 LEARNING_RATE = "learning_rate:0"  # named so by object_detection's optimizer_builder
 PICTURES = "nanoforge_pictures"  # collection of a training graph: object_detection's hashes of a batch's source ids
 
-TrainingModel = NamedTuple(
-    "Model",
-    [
-        ("estimator", tf.estimator.Estimator),
-        ("training_input", Callable[[], tf.data.Dataset]),
-        ("training_pictures", Callable[[], tf.data.Dataset]),
-        ("validation_pictures", Callable[[], tf.data.Dataset]),
-    ],
-)
-"""The estimator and its input functions: shuffled and augmented batches to train on, and one pass over either split."""
+
+class TrainingModel(NamedTuple):
+    """The estimator and its input functions: shuffled and augmented batches to train on, one pass over either split."""
+
+    estimator: tf.estimator.Estimator
+    training_input: Callable[[], tf.data.Dataset]
+    training_pictures: Callable[[], tf.data.Dataset]
+    validation_pictures: Callable[[], tf.data.Dataset]
 
 
 def session_config(cpus: int) -> tf.ConfigProto:
@@ -36,7 +34,7 @@ def session_config(cpus: int) -> tf.ConfigProto:
     return config
 
 
-def build(pipeline: Pipeline, folder: str, seed: int, cpus: int) -> TrainingModel:
+def build(pipeline: TrainEvalPipelineConfig, folder: str, seed: int, cpus: int) -> TrainingModel:
     """The estimator of a located pipeline config; it keeps its checkpoints in ``folder``, saved by its hooks only."""
     reader.install()
     os.makedirs(folder, exist_ok=True)
@@ -60,7 +58,7 @@ def build(pipeline: Pipeline, folder: str, seed: int, cpus: int) -> TrainingMode
 
 
 def _created(path: str, run_config: tf.estimator.RunConfig) -> Dict[str, Any]:
-    return model_lib.create_estimator_and_inputs(
+    made: Dict[str, Any] = model_lib.create_estimator_and_inputs(
         run_config=run_config,
         hparams=tf.contrib.training.HParams(load_pretrained=True),
         pipeline_config_path=path,
@@ -68,6 +66,7 @@ def _created(path: str, run_config: tf.estimator.RunConfig) -> Dict[str, Any]:
         sample_1_of_n_eval_on_train_examples=1,
         model_fn_creator=_quick_on_cpu,
     )
+    return made
 
 
 def _quick_on_cpu(*arguments: Any) -> Callable[..., tf.estimator.EstimatorSpec]:

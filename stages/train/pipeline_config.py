@@ -5,15 +5,17 @@ In an artifact its paths are bare file names; ``located`` makes them absolute fo
 
 import difflib
 import os
-from typing import Any, Dict, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from google.protobuf import text_format
-from object_detection.protos import pipeline_pb2, preprocessor_pb2
+from object_detection.protos import preprocessor_pb2
+from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
 from stages.job import BadInput
+from stages.parameters import TrainParameters
 from stages.train.records import LABEL_MAP, TRAINING, VALIDATION, RecordSet
 
-Pipeline = pipeline_pb2.TrainEvalPipelineConfig
+FILE = "pipeline.config"  # its name in an artifact
 
 # Each architecture's extractor and box predictor as the TensorFlow 1 model zoo configures them
 # (models/research/object_detection/samples/configs/<architecture>_coco.config).
@@ -135,17 +137,17 @@ def batch_norm_decay(steps: int, evaluate_every: int) -> float:
     return min(max(1.0 - 10.0 / first_evaluation, 0.9), 0.9997)
 
 
-def generate(parameters: Dict[str, Any], records: RecordSet) -> Pipeline:
+def generate(parameters: TrainParameters, records: RecordSet) -> TrainEvalPipelineConfig:
     """The pipeline config for the parameters of the stage train (docs/architecture.md), its paths bare file names.
 
     Raises:
         BadInput: the architecture or an augmentation is unknown.
     """
-    architecture = parameters["architecture"]
+    architecture = parameters.architecture
     _check_known("architecture", architecture, list(ARCHITECTURES))
-    decay = batch_norm_decay(parameters["steps"], parameters["evaluate_every"])
-    height, width = parameters["input_size"]
-    pipeline = Pipeline()
+    decay = batch_norm_decay(parameters.steps, parameters.evaluate_every)
+    height, width = parameters.input_size
+    pipeline = TrainEvalPipelineConfig()
     text_format.Merge(
         MODEL
         % dict(
@@ -154,52 +156,56 @@ def generate(parameters: Dict[str, Any], records: RecordSet) -> Pipeline:
             height=height,
             width=width,
             extractor=EXTRACTOR_TYPES.get(architecture, architecture),
-            depth_multiplier=float(parameters["depth_multiplier"]),
+            depth_multiplier=float(parameters.depth_multiplier),
             hyperparams=HYPERPARAMS % {"decay": decay},
         ),
         pipeline.model,
     )
-    text_format.Merge(TRAIN % dict(parameters, warmup_rate=parameters["learning_rate"] / 10.0), pipeline.train_config)
-    for name in parameters["augmentation"]:
+    text_format.Merge(
+        TRAIN % dict(parameters._asdict(), warmup_rate=parameters.learning_rate / 10.0), pipeline.train_config
+    )
+    for name in parameters.augmentation:
         _add_augmentation(pipeline, name)
     return _with_bare_inputs(pipeline, records)
 
 
-def adopt(path: str, parameters: Dict[str, Any], records: RecordSet) -> Pipeline:
+def adopt(path: str, parameters: TrainParameters, records: RecordSet) -> TrainEvalPipelineConfig:
     """A user's own pipeline config, its paths replaced by the records' bare file names.
 
     Raises:
-        BadInput: the file is no pipeline config, or its model cannot go all the way to the Jetson with these records.
+        BadInput: the file is not a pipeline config, or its model cannot reach the Jetson with these records.
     """
     pipeline = read(path)
     _check_model(path, pipeline, records)
-    pipeline.train_config.num_steps = pipeline.train_config.num_steps or parameters["steps"]
+    pipeline.train_config.num_steps = pipeline.train_config.num_steps or parameters.steps
     return _with_bare_inputs(pipeline, records)
 
 
-def read(path: str) -> Pipeline:
+def read(path: str) -> TrainEvalPipelineConfig:
     """The pipeline config in a text file.
 
     Raises:
-        BadInput: there is no such file, or it is no pipeline config; the message names the line.
+        BadInput: there is no such file, or it is not a pipeline config; the message names the line.
     """
-    pipeline = Pipeline()
+    pipeline = TrainEvalPipelineConfig()
     try:
         with open(path, encoding="utf-8") as stream:
             text_format.Merge(stream.read(), pipeline)
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise BadInput("%s is no pipeline config: %s" % (path, error)) from error
+        raise BadInput("%s is not a pipeline config: %s" % (path, error)) from error
     return pipeline
 
 
-def write(pipeline: Pipeline, path: str) -> None:
+def write(pipeline: TrainEvalPipelineConfig, path: str) -> None:
     with open(path, "w", encoding="utf-8") as stream:
         stream.write(text_format.MessageToString(pipeline))
 
 
-def located(pipeline: Pipeline, records: RecordSet, start: Optional[str] = None) -> Pipeline:
+def located(
+    pipeline: TrainEvalPipelineConfig, records: RecordSet, start: Optional[str] = None
+) -> TrainEvalPipelineConfig:
     """A copy whose paths are absolute: into the records' folder, and to ``start``, a checkpoint's prefix."""
-    copy = Pipeline.FromString(pipeline.SerializeToString())
+    copy = TrainEvalPipelineConfig.FromString(pipeline.SerializeToString())
     for reader in [copy.train_input_reader] + list(copy.eval_input_reader):
         reader.label_map_path = os.path.join(records.folder, reader.label_map_path)
         paths = reader.tf_record_input_reader.input_path
@@ -209,13 +215,13 @@ def located(pipeline: Pipeline, records: RecordSet, start: Optional[str] = None)
     return copy
 
 
-def input_size(pipeline: Pipeline) -> Tuple[int, int]:
+def input_size(pipeline: TrainEvalPipelineConfig) -> Tuple[int, int]:
     """Height and width in pixels of what the network sees."""
     resizer = pipeline.model.ssd.image_resizer.fixed_shape_resizer
     return resizer.height, resizer.width
 
 
-def _with_bare_inputs(pipeline: Pipeline, records: RecordSet) -> Pipeline:
+def _with_bare_inputs(pipeline: TrainEvalPipelineConfig, records: RecordSet) -> TrainEvalPipelineConfig:
     """Let the config read the records: every picture, in an order that only the seed decides."""
     del pipeline.eval_input_reader[1:]
     readers = (
@@ -238,16 +244,17 @@ def _with_bare_inputs(pipeline: Pipeline, records: RecordSet) -> Pipeline:
     return pipeline
 
 
-def _add_augmentation(pipeline: Pipeline, name: str) -> None:
+def _add_augmentation(pipeline: TrainEvalPipelineConfig, name: str) -> None:
     steps = preprocessor_pb2.PreprocessingStep.DESCRIPTOR.fields_by_name
     _check_known("augmentation", name, list(steps))
     getattr(pipeline.train_config.data_augmentation_options.add(), name).SetInParent()
 
 
-def _check_model(path: str, pipeline: Pipeline, records: RecordSet) -> None:
+def _check_model(path: str, pipeline: TrainEvalPipelineConfig, records: RecordSet) -> None:
     kind = pipeline.model.WhichOneof("model")
     if kind != "ssd":
-        raise BadInput("%s describes a %s model: only SSD models can be converted for the Jetson." % (path, kind))
+        described = "a %s model" % kind if kind else "no model"
+        raise BadInput("%s describes %s: only SSD models can be converted for the Jetson." % (path, described))
     if pipeline.HasField("graph_rewriter"):
         raise BadInput("%s asks for quantised training (graph_rewriter), which UFF cannot express: remove it." % path)
     if pipeline.model.ssd.image_resizer.WhichOneof("image_resizer_oneof") != "fixed_shape_resizer":
@@ -269,4 +276,4 @@ def _check_known(what: str, name: str, known: List[str]) -> None:
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)
         hint = "did you mean %s?" % close[0] if close else "known are %s." % ", ".join(sorted(known))
-        raise BadInput("%s is no %s; %s" % (name, what, hint))
+        raise BadInput("Unknown %s %s; %s" % (what, name, hint))

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from stages import drawing, pixels
-from stages import job as stage
-from stages.job import Job
+from stages.job import Job, run
+from stages.parameters import PreviewParameters
 from stages.train import detections
 from stages.train.records import VALIDATION, RecordSet
 from stages.train.trained_model import TrainedModel
@@ -18,18 +18,18 @@ FRAME_HEAD, FRAME_TAIL = 12, 4  # bytes of a TFRecord before and after its data
 
 
 def main(job: Job) -> None:
-    trained = TrainedModel(job)
-    threshold = job.parameters["score_threshold"]
-    results = trained.evaluate(job.parameters["pictures"]).results
+    parameters = job.read(PreviewParameters)
+    trained = TrainedModel(job, parameters.checkpoint)
+    results = trained.evaluate(parameters.pictures).results
     entries = []
     for number, (line, result) in enumerate(zip(trained.records.index[VALIDATION], results), 1):
-        entry = detections.entry(line, result, trained.records.classes, threshold)
+        entry = detections.entry(line, result, trained.records.classes, parameters.score_threshold)
         entry["drawing"] = _name(line)
         with open(job.out(entry["drawing"]), "wb") as stream:
             stream.write(pixels.encode_jpeg(_drawing(trained.records, line, entry)))
         entries.append(entry)
         job.progress(number, len(results), line["source_id"])
-    detections.write(job.out("detections.json"), trained.name, threshold, entries)
+    detections.write(job.out("detections.json"), trained.name, parameters.score_threshold, entries)
     job.metrics(step=trained.step, pictures=len(entries))
 
 
@@ -61,4 +61,4 @@ def _pixels(records: RecordSet, line: Dict[str, Any]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    run(main)

@@ -23,7 +23,7 @@ class RecordSet:
         """Read the artifact and check that no shard is missing or cut off.
 
         Raises:
-            BadInput: the folder is no records artifact, a split is empty, or a shard does not have its size.
+            BadInput: the folder is not a records artifact, a split is empty, or a shard does not have its size.
         """
         self.folder = folder
         self.classes = [entry["name"] for entry in sorted(_dataset(folder)["classes"], key=lambda entry: entry["id"])]
@@ -49,9 +49,9 @@ def _dataset(folder: str) -> Dict[str, Any]:
     path = os.path.join(folder, "dataset.json")
     try:
         with open(path, encoding="utf-8") as stream:
-            dataset = json.load(stream)
+            dataset: Dict[str, Any] = json.load(stream)
     except (OSError, ValueError) as error:
-        raise BadInput("%s is no records artifact (%s): run records again." % (folder, error)) from error
+        raise BadInput("%s is not a records artifact (%s): run records again." % (folder, error)) from error
     if not dataset.get("classes"):
         raise BadInput("%s names no class: name some in dataset.classes and run records again." % path)
     return dataset

@@ -5,24 +5,26 @@ from typing import Dict, List, Optional
 
 import tensorflow as tf
 from object_detection.builders import model_builder
+from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
 from stages.job import BadInput, Job
 from stages.train import pipeline_config
-from stages.train.pipeline_config import Pipeline
 
 Shapes = Dict[str, List[int]]
 EXTRACTOR = "FeatureExtractor/"
 
 
-def prepare(job: Job, pipeline: Pipeline) -> Optional[str]:
-    """Set the pipeline to start from the job's checkpoint, and return its prefix; None for random weights.
+def prepare(job: Job, name: Optional[str], pipeline: TrainEvalPipelineConfig) -> Optional[str]:
+    """Set the pipeline to start from a checkpoint, and return its absolute prefix; None for random weights.
 
     A detection checkpoint gives every weight whose shape fits, heads included; a classification one the extractor's.
+
+    Args:
+        name: the file name of the checkpoint's prefix in the job's input ``start``; None: random weights.
 
     Raises:
         BadInput: the checkpoint is missing, unreadable or of another architecture.
     """
-    name = job.parameters.get("start_checkpoint")
     theirs = pipeline.train_config.fine_tune_checkpoint
     pipeline.train_config.ClearField("fine_tune_checkpoint")
     if not name:
@@ -45,7 +47,7 @@ def classes_of(shapes: Shapes) -> Optional[int]:
     return label[0] // (box[0] // 4) - 1 if box and label else None
 
 
-def _compare(job: Job, name: str, shapes: Shapes, pipeline: Pipeline) -> None:
+def _compare(job: Job, name: str, shapes: Shapes, pipeline: TrainEvalPipelineConfig) -> None:
     model = _model_shapes(pipeline)
     extractor = [variable for variable in model if variable.startswith(EXTRACTOR)]
     fitting = [variable for variable in extractor if shapes.get(variable) == model[variable]]
@@ -71,12 +73,13 @@ def _shapes(prefix: str) -> Shapes:
     if not os.path.exists(prefix + ".index"):
         raise BadInput("There is no checkpoint %s: its file %s.index is missing." % (prefix, os.path.basename(prefix)))
     try:
-        return tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
+        shapes: Shapes = tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
+        return shapes
     except tf.errors.OpError as error:
         raise BadInput("The checkpoint %s cannot be read: %s" % (prefix, error.message.split("\n")[0])) from error
 
 
-def _model_shapes(pipeline: Pipeline) -> Shapes:
+def _model_shapes(pipeline: TrainEvalPipelineConfig) -> Shapes:
     height, width = pipeline_config.input_size(pipeline)
     with tf.Graph().as_default():
         model = model_builder.build(pipeline.model, is_training=False)

@@ -4,27 +4,27 @@ import os
 import shutil
 
 import tensorflow as tf
+from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
-from stages import job as stage
-from stages.job import BadInput, Job, StageFailed
+from stages.job import BadInput, Job, StageFailed, run
+from stages.parameters import TrainParameters
 from stages.train import coco, diagnosis, model, pipeline_config, start
 from stages.train.evaluator import Evaluator
 from stages.train.hook import Diverged, TrainingHook
-from stages.train.pipeline_config import Pipeline
 from stages.train.records import TRAINING, VALIDATION, RecordSet
 from stages.train.training_state import TrainingState
 
-CONFIG = "pipeline.config"
 CHECKED_PICTURES = 32
 
 
 def main(job: Job) -> None:
+    parameters = job.read(TrainParameters)
     records = RecordSet(job.inputs["records"])
-    pipeline = _pipeline(job, records)
-    prefix = start.prepare(job, pipeline)
+    pipeline = _pipeline(job, parameters, records)
+    prefix = start.prepare(job, parameters.start_checkpoint, pipeline)
     os.makedirs(os.path.join(job.scratch, "checkpoints"), exist_ok=True)
-    pipeline_config.write(pipeline, os.path.join(job.scratch, CONFIG))
-    training = Training(job, records, pipeline_config.located(pipeline, records, prefix))
+    pipeline_config.write(pipeline, os.path.join(job.scratch, pipeline_config.FILE))
+    training = Training(job, parameters, records, pipeline_config.located(pipeline, records, prefix))
     try:
         training.run()
     except Diverged as event:
@@ -43,13 +43,14 @@ def main(job: Job) -> None:
 class Training:
     """One training in the job's scratch folder, from its start or from where it was killed."""
 
-    def __init__(self, job: Job, records: RecordSet, pipeline: Pipeline) -> None:
-        self._job, self._classes = job, records.classes
-        keep = job.parameters["keep_checkpoints"]
-        self._ledger = TrainingState(job.scratch, pipeline.train_config.num_steps, keep)
+    def __init__(
+        self, job: Job, parameters: TrainParameters, records: RecordSet, pipeline: TrainEvalPipelineConfig
+    ) -> None:
+        self._job, self._parameters, self._classes = job, parameters, records.classes
+        self._state = TrainingState(job.scratch, pipeline.train_config.num_steps, parameters.keep_checkpoints)
         # Another seed where a killed training goes on: it would see the same pictures in the same order again.
         self._model = model.build(
-            pipeline, os.path.join(job.scratch, "checkpoints"), job.parameters["seed"] + self._ledger.saved, job.cpus
+            pipeline, os.path.join(job.scratch, "checkpoints"), parameters.seed + self._state.saved, job.cpus
         )
         self._validation = Evaluator(self._model.estimator, self._model.validation_pictures)
         self._events = tf.summary.FileWriter(os.path.join(job.scratch, "events", "validation"))
@@ -60,21 +61,20 @@ class Training:
         Raises:
             Diverged: the loss became infinite or no number.
         """
-        self._job.progress(self._ledger.saved, self._ledger.steps, "building the graph")
-        every = self._job.parameters["evaluate_every"]
-        hook = TrainingHook(self._ledger, every, self._evaluate, self._tell)
-        self._model.estimator.train(self._model.training_input, hooks=[hook], max_steps=self._ledger.steps)
-        if not self._ledger.is_evaluated(self._ledger.steps):  # killed after the last step's checkpoint
-            self._evaluate(self._ledger.steps)
+        self._job.progress(self._state.saved, self._state.steps, "building the graph")
+        hook = TrainingHook(self._state, self._parameters.evaluate_every, self._evaluate, self._tell)
+        self._model.estimator.train(self._model.training_input, hooks=[hook], max_steps=self._state.steps)
+        if not self._state.is_evaluated(self._state.steps):  # killed after the last step's checkpoint
+            self._evaluate(self._state.steps)
         self._events.close()
 
     def warn_of_gap(self) -> None:
         """Say so if the model does not do in inference mode what its training loss makes believe."""
-        training = self._ledger.late_loss()
-        if not diagnosis.is_far_above(self._ledger.last_loss(), training):
+        training = self._state.late_loss()
+        if not diagnosis.is_far_above(self._state.last_loss(), training):
             return
         seen = Evaluator(self._model.estimator, self._model.training_pictures)
-        gap = diagnosis.inference_gap(training, seen.run(self._prefix(self._ledger.steps), CHECKED_PICTURES).loss)
+        gap = diagnosis.inference_gap(training, seen.run(self._prefix(self._state.steps), CHECKED_PICTURES).loss)
         if gap:
             self._job.warn(gap)
 
@@ -86,11 +86,11 @@ class Training:
             for folder, _, names in os.walk(os.path.join(scratch, "events"))
             for name in names
         ]
-        for path in self._ledger.files() + events + [os.path.join(scratch, CONFIG)]:
+        for path in self._state.files() + events + [os.path.join(scratch, pipeline_config.FILE)]:
             shutil.copyfile(path, self._job.out(os.path.relpath(path, scratch)))
-        best = self._ledger.entry("best")
+        best = self._state.entry("best")
         self._job.metrics(
-            steps=self._ledger.steps,
+            steps=self._state.steps,
             best=best["step"],
             loss=best["loss"],
             mAP=best["mAP"],
@@ -99,29 +99,30 @@ class Training:
 
     def _evaluate(self, step: int) -> None:
         evaluation = self._validation.run(
-            self._prefix(step), tell=lambda done: self._job.progress(step, self._ledger.steps, "evaluating: %d" % done)
+            self._prefix(step), tell=lambda done: self._job.progress(step, self._state.steps, "evaluating: %d" % done)
         )
         metrics = coco.metrics(evaluation.results, self._classes)
-        self._ledger.add_evaluation(step, evaluation.loss, metrics)
+        self._state.add_evaluation(step, evaluation.loss, metrics)
         values = [tf.Summary.Value(tag=tag, simple_value=metrics[tag] or 0.0) for tag in ("mAP", "mAP@0.5", "mAP@0.75")]
         values.append(tf.Summary.Value(tag="loss", simple_value=evaluation.loss))
         self._events.add_summary(tf.Summary(value=values), step)
         self._events.flush()
 
     def _tell(self, step: int, learning_rate: float) -> None:
-        words = "loss %.2f  rate %.2g" % (self._ledger.recent_loss(), learning_rate)
-        if self._ledger.last_map() is not None:
-            words += "  mAP %.2f" % self._ledger.last_map()
-        self._job.progress(step, self._ledger.steps, words)
+        words = "loss %.2f  rate %.2g" % (self._state.recent_loss(), learning_rate)
+        last_map = self._state.last_map()
+        if last_map is not None:
+            words += "  mAP %.2f" % last_map
+        self._job.progress(step, self._state.steps, words)
 
     def _prefix(self, step: int) -> str:
         return os.path.join(self._job.scratch, "checkpoints", "model.ckpt-%d" % step)
 
 
-def _pipeline(job: Job, records: RecordSet) -> Pipeline:
+def _pipeline(job: Job, parameters: TrainParameters, records: RecordSet) -> TrainEvalPipelineConfig:
     if "pipeline_config" in job.inputs:
-        return pipeline_config.adopt(job.inputs["pipeline_config"], job.parameters, records)
-    return pipeline_config.generate(job.parameters, records)
+        return pipeline_config.adopt(job.inputs["pipeline_config"], parameters, records)
+    return pipeline_config.generate(parameters, records)
 
 
 def _damage(records: RecordSet, error: tf.errors.DataLossError) -> str:
@@ -132,4 +133,4 @@ def _damage(records: RecordSet, error: tf.errors.DataLossError) -> str:
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    run(main)

@@ -4,18 +4,16 @@ import os
 from typing import Optional
 
 import tensorflow as tf
+from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
 from stages.job import BadInput, Job
 from stages.train import checkpoints, model, pipeline_config
 from stages.train.evaluator import Evaluation, Evaluator
-from stages.train.pipeline_config import Pipeline
 from stages.train.records import VALIDATION, RecordSet
-
-CONFIG = "pipeline.config"
 
 
 class TrainedModel:
-    """A job's inputs ``train`` and ``records``, and the checkpoint that its parameters ask for.
+    """A job's inputs ``train`` and ``records``, and one checkpoint of the training.
 
     Attributes:
         records: the records.
@@ -24,8 +22,8 @@ class TrainedModel:
         pipeline: the pipeline config, its paths bare file names.
     """
 
-    def __init__(self, job: Job) -> None:
-        """Find the checkpoint and check that it belongs to the records.
+    def __init__(self, job: Job, checkpoint: str) -> None:
+        """Find ``checkpoint`` (best, last or a step) and check that it belongs to the records.
 
         Raises:
             BadInput: an input is not what it should be, or there is no such checkpoint.
@@ -33,8 +31,8 @@ class TrainedModel:
         self._job = job
         self.records = RecordSet(job.inputs["records"])
         self.folder = job.inputs["train"]
-        self.pipeline = pipeline_config.read(os.path.join(self.folder, CONFIG))
-        self.step = checkpoints.choose(self.folder, job.parameters["checkpoint"])
+        self.pipeline = pipeline_config.read(os.path.join(self.folder, pipeline_config.FILE))
+        self.step = checkpoints.choose(self.folder, checkpoint)
         _check_classes(self.pipeline, self.records)
 
     @property
@@ -59,11 +57,11 @@ class TrainedModel:
         except (tf.errors.NotFoundError, tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
             raise BadInput(
                 "The checkpoint %s does not fit %s, or is damaged: %s"
-                % (self.prefix, CONFIG, error.message.split("\n")[0])
+                % (self.prefix, pipeline_config.FILE, error.message.split("\n")[0])
             ) from error
 
 
-def _check_classes(pipeline: Pipeline, records: RecordSet) -> None:
+def _check_classes(pipeline: TrainEvalPipelineConfig, records: RecordSet) -> None:
     if pipeline.model.ssd.num_classes != len(records.classes):
         raise BadInput(
             "The model was trained for %d classes and the records have %d (%s): run train again."

@@ -12,6 +12,8 @@ HISTORY = "history.json"
 POINTS = 400  # of the loss curve, at most
 RECENT = 20  # steps whose mean loss the progress shows
 
+History = Dict[str, List[Dict[str, Any]]]
+
 
 class TrainingState:
     """The files ``history.json`` and ``checkpoints.json`` of a training (docs/architecture.md), and its checkpoints."""
@@ -44,7 +46,7 @@ class TrainingState:
     def late_loss(self) -> float:
         """The mean training loss over the last tenth of the steps so far."""
         points = self._history["training"]
-        late = [point["loss"] for point in points if point["step"] > 0.9 * points[-1]["step"]]
+        late: List[float] = [point["loss"] for point in points if point["step"] > 0.9 * points[-1]["step"]]
         return sum(late) / len(late)
 
     def add_save(self, step: int) -> None:
@@ -106,13 +108,14 @@ class TrainingState:
             os.replace(path + ".new", path)
 
 
-def _read(path: str) -> Dict[str, List[Dict[str, Any]]]:
+def _read(path: str) -> History:
     if not os.path.exists(path):
         return {"training": [], "evaluation": []}
     with open(path, encoding="utf-8") as stream:
-        return json.load(stream)
+        history: History = json.load(stream)
+        return history
 
 
-def _before(history: Dict[str, List[Dict[str, Any]]], step: int) -> Dict[str, List[Dict[str, Any]]]:
+def _before(history: History, step: int) -> History:
     """The part of a history up to ``step``, where a killed training goes on."""
     return {name: [point for point in points if point["step"] <= step] for name, points in history.items()}

@@ -4,9 +4,15 @@ import json
 
 import pytest
 from detect_data import write_model
+from hypothesis import settings
 
-from stages import job
 from stages.detect.detect import main
+from stages.job import Job
+from stages.parameters import DetectParameters
+
+# A machine that is busy with other things is not a failing test.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +20,7 @@ def model(tmp_path_factory):
     return write_model(tmp_path_factory.mktemp("model") / "convert")
 
 
-class Outcome:
+class DetectOutcome:
     """What a run left behind."""
 
     def __init__(self, folder, events):
@@ -31,22 +37,22 @@ def detect(model, tmp_path, monkeypatch):
 
     def run(media=None, records=None, score_threshold=0.6, pictures=0, draw=True, output="output"):
         events = []
-        monkeypatch.setattr(job, "emit", events.append)
+        monkeypatch.setattr("stages.job.emit", events.append)
         folder = tmp_path / output
         folder.mkdir()
         inputs = {"model": model, **({"media": str(media)} if media else {"records": str(records)})}
         main(
-            job.Job(
+            Job(
                 {
                     "stage": "detect",
                     "inputs": inputs,
                     "output": str(folder),
                     "scratch": str(tmp_path),
                     "cpus": 1,
-                    "parameters": {"score_threshold": score_threshold, "pictures": pictures, "draw": draw},
+                    "parameters": DetectParameters(score_threshold, pictures, draw)._asdict(),
                 }
             )
         )
-        return Outcome(folder, events)
+        return DetectOutcome(folder, events)
 
     return run

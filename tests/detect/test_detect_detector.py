@@ -53,7 +53,7 @@ def test_detections_are_sorted_and_plain_json(model):
     "spoil, told",
     [
         (lambda folder: (folder / "model.json").unlink(), "model.json cannot be read"),
-        (lambda folder: (folder / "model.json").write_text("{"), "is no JSON"),
+        (lambda folder: (folder / "model.json").write_text("{"), "is not JSON"),
         (lambda folder: (folder / "model.json").write_text("{}"), "does not describe a model"),
         (lambda folder: (folder / "model.json").write_text("[]"), "does not describe a model"),
         (lambda folder: (folder / "model.uff").unlink(), "model.uff cannot be read"),

@@ -26,7 +26,7 @@ def painted(drawn):
     return np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(SIDES, SIDES, st.lists(st.tuples(EDGES, EDGES, EDGES, EDGES), max_size=6), st.text(max_size=40))
 def test_any_boxes_can_be_drawn_on_any_picture(height, width, boxes, name):
     picture = blank(height, width)

@@ -9,7 +9,7 @@ from uff_bytes import ORDERS
 from stages.reference import orders, spatial
 from stages.reference.ops import OPERATIONS
 
-FEW = settings(deadline=None, max_examples=60)
+FEW = settings(max_examples=60)
 
 
 def run(operation, fields, *inputs):

@@ -189,7 +189,7 @@ def naive_nms(fields, loc, conf, prior):
     return rows + [[0, -1, 0, 0, 0, 0, 0]] * (fields["keepTopK"] - len(rows)), len(rows)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.integers(5, 40),
     st.integers(1, 4),

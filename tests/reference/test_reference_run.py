@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from stages import job as jobs
-from stages.job import BadInput
+from stages.job import BadInput, Job
+from stages.parameters import RunUffParameters
 from stages.reference import run
 
 
@@ -18,8 +18,8 @@ def job(folder, uff, names, arrays):
         path = folder / ("x%d.npy" % number)
         path.write_bytes(array) if isinstance(array, bytes) else np.save(str(path), array)
         inputs["input_%d" % number] = str(path)
-    parameters = {"names": names, "fp16_decode": False}
-    return jobs.Job(
+    parameters = RunUffParameters(names, fp16_decode=False)._asdict()
+    return Job(
         {"stage": "run-uff", "inputs": inputs, "output": str(out), "scratch": "", "parameters": parameters, "cpus": 1}
     )
 
@@ -47,9 +47,9 @@ X = np.zeros((1, 4), np.float32)
         (["left", "right"], [X, X], "given are left, right"),
         (["left", "scope/right"], [X, X[0]], r"takes float32 \[1, 4\], not float32 \[4\]"),
         (["left", "scope/right"], [X, X.astype(np.float64)], "not float64"),
-        (["left", "scope/right"], [X, b"1 2 3"], "x1.npy is no .npy file"),
-        (["left", "scope/right"], [X, b""], "x1.npy is no .npy file"),
-        (["left", "scope/right"], [X, np.array([{}])], "x1.npy is no .npy file of numbers"),
+        (["left", "scope/right"], [X, b"1 2 3"], "x1.npy is not a .npy file"),
+        (["left", "scope/right"], [X, b""], "x1.npy is not a .npy file"),
+        (["left", "scope/right"], [X, np.array([{}])], "x1.npy is not a .npy file of numbers"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_written(difference, tmp_path, names, arrays, told):

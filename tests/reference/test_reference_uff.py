@@ -14,6 +14,8 @@ from stages.job import BadInput
 from stages.reference import uff, wire
 from stages.reference.interpreter import UffInterpreter
 
+SMALL = ssd(size=32, multiplier=0.1, classes=3).bytes()
+
 
 def graph_of(node_fields, referenced=b""):
     """A file with one node whose fields are the given (name, Data bytes)."""
@@ -133,6 +135,9 @@ def test_names_what_the_file_is_instead(content, told):
         ([("f", varint(3 << 3 | 1) + b"\x00")], "truncated"),
         ([("f", chunk(4, chunk(1, b"12345")))], "a list of doubles has 5 bytes"),
         ([("f", chunk(8, chunk(1, b"\x01" * 70000)))], "more than 65536 items"),
+        ([("f", chunk(7, b"1"))], "a number was expected, found wire type 2"),
+        ([("f", number(3, 1))], "a double was expected, found wire type 0"),
+        ([("f", number(1, 1))], "bytes were expected, found wire type 0"),
     ],
 )
 def test_refuses_damaged_fields(fields, told):
@@ -154,6 +159,38 @@ def test_refuses_constants_whose_data_does_not_fit(shape, blob, dtype):
     assert "the Const c of shape" in refusal(graph.bytes())
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"dtype": np.dtype("float32"), "shape": [1]},
+        {"dtype": np.dtype("float32"), "shape": "one", "values": bytes(4)},
+        {"dtype": 7, "shape": [1], "values": bytes(4)},
+        {"shape": [1], "values": bytes(4)},
+    ],
+)
+def test_refuses_constants_that_lack_what_makes_an_array(fields):
+    graph = Graph()
+    graph.node("c", "Const", **fields)
+    assert "the Const c has no values, or a shape or dtype" in refusal(graph.bytes())
+
+
+def test_refuses_what_would_fill_the_memory(tmp_path, monkeypatch):
+    path = tmp_path / "model.uff"
+    path.write_bytes(SMALL)
+    monkeypatch.setattr(uff, "MAX_NODES", 10)
+    with pytest.raises(BadInput, match="more than 10 nodes"):
+        uff.read(str(path))
+    monkeypatch.setattr(uff, "MAX_BYTES", 1000)
+    with pytest.raises(BadInput, match="has %d bytes, more than any UFF file" % len(SMALL)):
+        uff.read(str(path))
+
+
+def test_an_optional_descriptor_is_told_from_one_that_is_needed():
+    descriptors = chunk(3, chunk(1, "a") + number(2, 3) + number(3, 1)) + chunk(3, chunk(1, "b"))
+    meta = uff.parse(number(1, 1) + descriptors + chunk(4, b""), "x")
+    assert meta.descriptors == [("a", 3, True), ("b", 0, False)]
+
+
 def test_refuses_a_file_that_cannot_be_opened(tmp_path):
     with pytest.raises(BadInput, match="cannot be read"):
         uff.read(str(tmp_path / "none.uff"))
@@ -167,14 +204,11 @@ def test_varints_of_all_lengths_come_back(value):
     assert wire.varint(memoryview(encoded + b"rest"), 0) == (value, len(encoded))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.binary(max_size=60))
 def test_random_bytes_after_a_good_start_are_refused_or_read(tail):
     with contextlib.suppress(BadInput):
         uff.parse(number(1, 1) + tail, "x")
-
-
-SMALL = ssd(size=32, multiplier=0.1, classes=3).bytes()
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -192,7 +226,7 @@ def test_a_damaged_model_is_refused_or_runs(seed, tmp_path):
                 content[noise.randrange(len(content) if attempt % 2 else 12000)] ^= 1 << noise.randrange(8)
         path.write_bytes(bytes(content))
         try:
-            engine = UffInterpreter(str(path))
-            assert set(engine.run(x)) == set(engine.outputs)
+            interpreter = UffInterpreter(str(path))
+            assert set(interpreter.run(x)) == set(interpreter.outputs)
         except BadInput as error:
             assert str(path) in str(error)

@@ -1,15 +1,20 @@
 """One tiny dataset, and one tiny detector trained on it, for the whole session."""
 
 import pytest
-from train_helpers import Stage, draw, parameters, write_records
+from hypothesis import settings
+from train_helpers import InProcessStage, draw, parameters, write_records
 
 from stages.train import train
+
+# A machine that is busy with other things is not a failing test.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture
 def stage(tmp_path, capfd):
     """Makes a stage that runs in a new folder of this test."""
-    return lambda name="job": Stage(str(tmp_path / name), capfd)
+    return lambda name="job": InProcessStage(str(tmp_path / name), capfd)
 
 
 @pytest.fixture(scope="session")
@@ -22,4 +27,5 @@ def records_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory, records_folder):
     """A training of six steps, evaluated at step 4 and at the end."""
-    return Stage(str(tmp_path_factory.mktemp("trained"))).run(train.main, {"records": records_folder}, parameters())
+    stage = InProcessStage(str(tmp_path_factory.mktemp("trained")))
+    return stage.run(train.main, {"records": records_folder}, parameters())

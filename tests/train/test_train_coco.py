@@ -79,7 +79,7 @@ pictures = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(pictures)
 def test_the_figures_are_those_of_object_detections_own_evaluator(results):
     truth, found = standard_fields.InputDataFields, standard_fields.DetectionResultFields

@@ -2,9 +2,10 @@
 
 import os
 
+import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from object_detection.builders import model_builder
 from train_helpers import parameters
@@ -68,6 +69,25 @@ def test_a_config_holds_no_path_until_it_is_located(records, tmp_path):
     assert again == pipeline
 
 
+@settings(max_examples=40)
+@given(st.floats(1e-12, 1e6), st.floats(0.01, 4), st.integers(1, 10**7))
+def test_numbers_reach_the_config_to_the_last_bit(records_folder, rate, width, steps):
+    wanted = parameters(learning_rate=rate, depth_multiplier=width, steps=steps, evaluate_every=steps)
+    pipeline = pipeline_config.generate(wanted, RecordSet(records_folder))
+    decay = pipeline.train_config.optimizer.adam_optimizer.learning_rate.cosine_decay_learning_rate
+    assert decay.learning_rate_base == np.float32(rate)
+    assert decay.warmup_learning_rate == np.float32(rate / 10)
+    assert decay.total_steps == pipeline.train_config.num_steps == steps
+    extractor = pipeline.model.ssd.feature_extractor
+    assert extractor.depth_multiplier == np.float32(width)
+    assert extractor.conv_hyperparams.batch_norm.decay == np.float32(pipeline_config.batch_norm_decay(steps, steps))
+
+
+def test_a_width_without_a_decimal_point_is_a_number_too(records):
+    extractor = pipeline_config.generate(parameters(depth_multiplier=1), records).model.ssd.feature_extractor
+    assert extractor.depth_multiplier == 1.0
+
+
 @pytest.mark.parametrize(
     "change, words",
     [
@@ -112,6 +132,22 @@ def test_a_users_own_config_reads_the_records_and_keeps_the_rest(records, tmp_pa
     assert pipeline.train_input_reader.label_map_path == "label_map.pbtxt"
 
 
+def test_where_a_users_own_config_says_no_steps_those_of_the_parameters_count(records, tmp_path):
+    path = own_config(tmp_path, records, ("num_steps: 6", ""))
+    assert pipeline_config.adopt(path, parameters(steps=11), records).train_config.num_steps == 11
+
+
+def test_a_users_own_config_is_evaluated_on_all_validation_pictures_once(records, tmp_path):
+    reader = 'eval_input_reader { label_map_path: "x" tf_record_input_reader { input_path: "y" } }'
+    path = own_config(tmp_path, records, ("\neval_config", "\n%s\n%s\neval_config" % (reader, reader)))
+    assert len(pipeline_config.read(path).eval_input_reader) == 3
+    pipeline = pipeline_config.adopt(path, parameters(), records)
+    (validation,) = pipeline.eval_input_reader
+    assert list(validation.tf_record_input_reader.input_path) == records.shards("validation")
+    assert pipeline.eval_config.num_examples == 5 and pipeline.eval_config.batch_size == 1
+    assert pipeline.train_config.max_number_of_boxes == records.most_boxes() == 2
+
+
 @pytest.mark.parametrize(
     "changes, words",
     [
@@ -136,10 +172,14 @@ def test_a_users_own_config_that_cannot_reach_the_jetson_is_refused(records, tmp
         pipeline_config.adopt(own_config(tmp_path, records, *changes), parameters(), records)
 
 
-def test_a_faster_rcnn_config_is_refused(records, tmp_path):
-    path = tmp_path / "faster.config"
-    path.write_text("model { faster_rcnn { num_classes: 2 } }")
-    with pytest.raises(BadInput, match="faster_rcnn"):
+@pytest.mark.parametrize(
+    "text, told",
+    [("model { faster_rcnn { num_classes: 2 } }", "describes a faster_rcnn model"), ("", "describes no model")],
+)
+def test_a_config_of_another_kind_of_model_is_refused(records, tmp_path, text, told):
+    path = tmp_path / "other.config"
+    path.write_text(text)
+    with pytest.raises(BadInput, match=told + ": only SSD models"):
         pipeline_config.adopt(str(path), parameters(), records)
 
 

@@ -80,7 +80,7 @@ XML = """<annotation><filename>%(file)s</filename><size><width>120</width><heigh
 
 
 @pytest.fixture
-def made_by_the_data_room(tmp_path):
+def made_by_the_records_stage(tmp_path):
     """Records of four photos, made by stages.data.records in the environment it is meant for."""
     for number in range(4):
         name = "photo-%d.png" % number
@@ -125,14 +125,14 @@ def decoded(path):
         return [session.run(tensors, {record: data}) for data in tf.python_io.tf_record_iterator(path)]
 
 
-def test_tensorflow_reads_what_the_data_room_wrote(made_by_the_data_room):
-    records = RecordSet(str(made_by_the_data_room / "out"))
+def test_tensorflow_reads_what_the_records_stage_wrote(made_by_the_records_stage):
+    records = RecordSet(str(made_by_the_records_stage / "out"))
     seen = []
     for lines in records.index.values():
         for line, example in zip(lines, decoded(os.path.join(records.folder, lines[0]["shard"]))):
             name = line["source_id"]
             seen.append(name)
-            photo = pixels.decode((made_by_the_data_room / example["filename"].decode()).read_bytes())
+            photo = pixels.decode((made_by_the_records_stage / example["filename"].decode()).read_bytes())
             np.testing.assert_array_equal(example["image"], pixels.resize(photo, 40, 60))
             np.testing.assert_allclose(example["groundtruth_boxes"], line["boxes"], atol=1e-7)
             np.testing.assert_allclose(
@@ -166,8 +166,8 @@ KEYS = {
 }
 
 
-def test_the_data_rooms_records_have_the_keys_of_create_pascal_tf_record(made_by_the_data_room):
-    path = str(made_by_the_data_room / "out" / SHARD)
+def test_the_records_stages_records_have_the_keys_of_create_pascal_tf_record(made_by_the_records_stage):
+    path = str(made_by_the_records_stage / "out" / SHARD)
     example = tf.train.Example.FromString(next(tf.python_io.tf_record_iterator(path)))
     features = example.features.feature
     assert set(features) == KEYS

@@ -6,18 +6,32 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from train_helpers import SIZE, draw, write_records
+from train_helpers import SIZE, InProcessStage, draw, write_records
 
 from stages import pixels
 from stages.job import BadInput
+from stages.parameters import EvaluateParameters, ExportParameters, PreviewParameters
 from stages.train import evaluate, export, pipeline_config, preview
 
-EXPORT = {"checkpoint": "6", "score_threshold": 0.001, "iou_threshold": 0.5, "max_detections": 20}
+EXPORT = ExportParameters(checkpoint="6", score_threshold=0.001, iou_threshold=0.5, max_detections=20)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def inputs(trained, records_folder):
     return {"records": records_folder, "train": trained.output}
+
+
+@pytest.fixture(scope="module")
+def evaluated(inputs, tmp_path_factory):
+    """The last checkpoint, evaluated once for the tests that only look at what came of it."""
+    stage = InProcessStage(str(tmp_path_factory.mktemp("evaluated")))
+    return stage.run(evaluate.main, inputs, EvaluateParameters("last"))
+
+
+@pytest.fixture(scope="module")
+def exported(inputs, tmp_path_factory):
+    """The same checkpoint, exported once."""
+    return InProcessStage(str(tmp_path_factory.mktemp("exported"))).run(export.main, inputs, EXPORT)
 
 
 @pytest.fixture
@@ -40,7 +54,7 @@ def run_graph(path, picture):
 
 
 def test_the_metrics_are_those_of_the_training(inputs, trained, stage):
-    job = stage().run(evaluate.main, inputs, {"checkpoint": "best"})
+    job = stage().run(evaluate.main, inputs, EvaluateParameters("best"))
     document = job.document("evaluation.json")
     listed = trained.document("checkpoints.json")
     best = next(entry for entry in listed["checkpoints"] if entry["step"] == listed["best"])
@@ -51,8 +65,8 @@ def test_the_metrics_are_those_of_the_training(inputs, trained, stage):
     assert job.metrics()["mAP"] == document["mAP"]
 
 
-def test_detections_stand_in_pixels_of_the_original_pictures(inputs, stage):
-    document = stage().run(evaluate.main, inputs, {"checkpoint": "last"}).document("detections.json")
+def test_detections_stand_in_pixels_of_the_original_pictures(evaluated):
+    document = evaluated.document("detections.json")
     assert [entry["file"] for entry in document["pictures"]] == ["picture-%d.png" % number for number in range(13, 18)]
     first = document["pictures"][0]
     _, boxes, classes = draw(20)
@@ -65,7 +79,7 @@ def test_detections_stand_in_pixels_of_the_original_pictures(inputs, stage):
 
 
 def test_preview_draws_truth_and_detections(inputs, stage):
-    job = stage().run(preview.main, inputs, {"checkpoint": "4", "pictures": 2, "score_threshold": 0.0})
+    job = stage().run(preview.main, inputs, PreviewParameters("4", pictures=2, score_threshold=0.0))
     document = job.document("detections.json")
     drawings = [entry["drawing"] for entry in document["pictures"]]
     assert drawings == ["pictures/picture-13.jpg", "pictures/picture-14.jpg"]
@@ -80,14 +94,14 @@ def test_preview_reads_the_scratch_folder_of_a_running_training(trained, records
     job = stage().run(
         preview.main,
         {"records": records_folder, "train": trained.scratch},
-        {"checkpoint": "last", "pictures": 1, "score_threshold": 0.5},
+        PreviewParameters("last", pictures=1, score_threshold=0.5),
     )
     assert job.document("detections.json")["model"] == "checkpoints/model.ckpt-6"
 
 
-def test_the_graph_detects_what_evaluation_detects(inputs, stage):
-    found = stage("evaluate").run(evaluate.main, inputs, {"checkpoint": "6"}).document("detections.json")["pictures"][0]
-    job = stage("export").run(export.main, inputs, dict(EXPORT, iou_threshold=0.6, max_detections=100))
+def test_the_graph_detects_what_evaluation_detects(evaluated, inputs, stage):
+    found = evaluated.document("detections.json")["pictures"][0]
+    job = stage().run(export.main, inputs, EXPORT._replace(iou_threshold=0.6, max_detections=100))
     shape, boxes, scores, classes = run_graph(job.path("frozen_inference_graph.pb"), draw(20)[0])
     assert shape == [1, SIZE, SIZE, 3]
     assert len(found["detections"]) > 0
@@ -98,32 +112,32 @@ def test_the_graph_detects_what_evaluation_detects(inputs, stage):
         assert class_id == detection["class_id"]
 
 
-def test_export_says_what_it_froze_and_heeds_the_thresholds(inputs, stage):
-    job = stage().run(export.main, inputs, EXPORT)
-    document = job.document("export.json")
+def test_export_says_what_it_froze_and_heeds_the_thresholds(exported):
+    document = exported.document("export.json")
     assert document["checkpoint"] == "checkpoints/model.ckpt-6" and document["step"] == 6
     assert document["tensorflow"] == "1.12.0"
     assert document["classes"] == ["red", "blue"] and document["input_size"] == [SIZE, SIZE]
-    suppression = pipeline_config.read(job.path("pipeline.config")).model.ssd.post_processing.batch_non_max_suppression
+    suppression = pipeline_config.read(
+        exported.path("pipeline.config")
+    ).model.ssd.post_processing.batch_non_max_suppression
     assert suppression.max_total_detections == 20 and suppression.iou_threshold == 0.5
-    assert os.path.isfile(job.path("label_map.pbtxt"))
-    assert len(run_graph(job.path("frozen_inference_graph.pb"), draw(20)[0])[1]) <= 20
+    assert os.path.isfile(exported.path("label_map.pbtxt"))
+    assert len(run_graph(exported.path("frozen_inference_graph.pb"), draw(20)[0])[1]) <= 20
 
 
-def test_the_graph_is_what_the_converter_expects(inputs, stage):
-    job = stage().run(export.main, inputs, EXPORT)
+def test_the_graph_is_what_the_converter_expects(exported):
     graph = tf.GraphDef()
-    with open(job.path("frozen_inference_graph.pb"), "rb") as stream:
+    with open(exported.path("frozen_inference_graph.pb"), "rb") as stream:
         graph.ParseFromString(stream.read())
     operations = {node.op for node in graph.node}
     assert "FusedBatchNorm" in operations and "VariableV2" not in operations
     assert {"concat", "concat_1", "Squeeze", "Concatenate/concat", "image_tensor"} <= {node.name for node in graph.node}
 
 
-def test_export_writes_the_same_bytes_again(inputs, stage):
-    one, other = (stage(name).run(export.main, inputs, EXPORT) for name in ("one", "other"))
+def test_export_writes_the_same_bytes_again(exported, inputs, stage):
+    again = stage().run(export.main, inputs, EXPORT)
     for name in ("frozen_inference_graph.pb", "pipeline.config", "export.json"):
-        with open(one.path(name), "rb") as left, open(other.path(name), "rb") as right:
+        with open(exported.path(name), "rb") as left, open(again.path(name), "rb") as right:
             assert left.read() == right.read()
 
 
@@ -147,7 +161,12 @@ def test_a_checkpoint_without_its_meta_file_cannot_be_vouched_for(train_copy, re
 def test_records_of_another_class_count_are_refused(trained, tmp_path, stage):
     folder = write_records(str(tmp_path / "one"), {"train": [draw(1)], "validation": [draw(2)]}, ("red",))
     with pytest.raises(BadInput, match="trained for 2 classes and the records have 1"):
-        stage().run(evaluate.main, {"records": folder, "train": trained.output}, {"checkpoint": "best"})
+        stage().run(evaluate.main, {"records": folder, "train": trained.output}, EvaluateParameters("best"))
+
+
+def test_a_folder_that_no_training_made_is_bad_input(records_folder, tmp_path, stage):
+    with pytest.raises(BadInput, match="pipeline.config is not a pipeline config: .*No such file"):
+        stage().run(evaluate.main, {"records": records_folder, "train": str(tmp_path)}, EvaluateParameters("best"))
 
 
 def test_a_damaged_checkpoint_is_bad_input(train_copy, records_folder, stage):
@@ -155,4 +174,4 @@ def test_a_damaged_checkpoint_is_bad_input(train_copy, records_folder, stage):
     with open(path, "r+b") as stream:
         stream.truncate(1000)
     with pytest.raises(BadInput, match="model.ckpt-6 does not fit pipeline.config, or is damaged"):
-        stage().run(evaluate.main, {"records": records_folder, "train": train_copy}, {"checkpoint": "6"})
+        stage().run(evaluate.main, {"records": records_folder, "train": train_copy}, EvaluateParameters("6"))

@@ -6,10 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from train_helpers import CLASSES, draw, parameters, write_records
+from train_helpers import CLASSES, InProcessStage, draw, events, parameters, write_records
 
 from stages.job import BadInput
-from stages.train import start, train
+from stages.train import pipeline_config, start, train
+from stages.train.records import RecordSet
 
 START = {"start_checkpoint": "model.ckpt-6", "learning_rate": 1e-12, "steps": 1, "warmup_steps": 0, "augmentation": []}
 
@@ -93,6 +94,36 @@ def test_a_damaged_checkpoint_is_refused(trained, records_folder, tmp_path, stag
         stream.write(b"no index at all" * 20)
     with pytest.raises(BadInput, match="cannot be read"):
         stage().run(train.main, {"records": records_folder, "start": folder}, parameters(**START))
+
+
+def prepared(records_folder, folder, name, theirs=""):
+    """The prefix to start from, and the pipeline config made ready for it."""
+    pipeline = pipeline_config.generate(parameters(), RecordSet(records_folder))
+    pipeline.train_config.fine_tune_checkpoint = theirs
+    job = InProcessStage(str(folder)).job({"start": str(folder)}, parameters())
+    return start.prepare(job, name, pipeline), pipeline.train_config
+
+
+def test_a_detection_checkpoint_gives_every_weight_and_the_config_holds_its_bare_name(trained, records_folder):
+    folder = started_from(trained)
+    prefix, config = prepared(records_folder, folder, "model.ckpt-6", theirs="/elsewhere/model.ckpt")
+    assert prefix == os.path.join(folder, "model.ckpt-6")
+    assert config.fine_tune_checkpoint == "model.ckpt-6"
+    assert config.fine_tune_checkpoint_type == "detection" and config.load_all_detection_checkpoint_vars
+
+
+def test_a_checkpoint_that_only_the_users_own_config_names_is_not_used_and_that_is_said(
+    records_folder, tmp_path, capfd
+):
+    prefix, config = prepared(records_folder, tmp_path, None, theirs="/elsewhere/model.ckpt")
+    assert prefix is None and not config.fine_tune_checkpoint
+    (event,) = events(capfd.readouterr().out)
+    assert "/elsewhere/model.ckpt is not used: name it in model.checkpoint" in event["warning"]
+
+
+def test_random_weights_need_no_word(records_folder, tmp_path, capfd):
+    assert prepared(records_folder, tmp_path, None)[0] is None
+    assert not events(capfd.readouterr().out)
 
 
 @pytest.mark.parametrize("classes, anchors", [(90, 3), (1, 6)])

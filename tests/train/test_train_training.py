@@ -132,6 +132,15 @@ def test_a_record_damaged_inside_names_the_shard(records_folder, tmp_path, stage
         stage().run(train.main, {"records": folder}, parameters())
 
 
+def test_too_little_memory_names_the_keys_that_help(records_folder, stage, monkeypatch):
+    def exhausted(_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[4,48,48,8]")
+
+    monkeypatch.setattr(train.Training, "run", exhausted)
+    with pytest.raises(StageFailed, match=r"smaller train.batch_size \(4 now\) or model.input_size"):
+        stage().run(train.main, {"records": records_folder}, parameters())
+
+
 def test_evaluating_leaves_the_results_in_the_order_of_the_records(trained, records_folder):
     records = RecordSet(records_folder)
     pipeline = pipeline_config.located(pipeline_config.read(trained.path("pipeline.config")), records)
@@ -145,7 +154,6 @@ def test_evaluating_leaves_the_results_in_the_order_of_the_records(trained, reco
         assert result.truth_classes.tolist() == line["classes"]
         assert set(result.classes) <= {1, 2} and result.scores.max() <= 1
     np.testing.assert_array_equal(again.results[1].boxes, evaluation.results[1].boxes)
-    evaluator.close()
 
 
 def digests(folder):
@@ -179,7 +187,7 @@ def test_a_training_killed_goes_on(records_folder, tmp_path):
     assert not os.listdir(str(tmp_path / "output"))
     reached = checkpoints.steps(str(tmp_path / "scratch"))[-1]
     assert reached >= 10
-    again = start_process(str(tmp_path), {"records": records_folder}, dict(wanted, steps=reached + 2))
+    again = start_process(str(tmp_path), {"records": records_folder}, wanted._replace(steps=reached + 2))
     text, _ = again.communicate()
     assert again.returncode == 0, text
     assert events(text)[0]["progress"]["done"] == reached

@@ -11,13 +11,14 @@ import tensorflow as tf
 
 from stages import pixels
 from stages.job import EVENT_MARK, Job
+from stages.parameters import TrainParameters
 
 SIZE = 96
 CLASSES = ("red", "blue")
 COLORS = {1: (220, 40, 40), 2: (40, 60, 220)}
 
 
-class Stage:
+class InProcessStage:
     """A stage run in this process: ``output`` is its output folder, ``events`` what it said."""
 
     def __init__(self, folder, capfd=None):
@@ -26,22 +27,23 @@ class Stage:
         self._capfd = capfd
         self.events = []
 
+    def job(self, inputs, parameters):
+        return Job(
+            {
+                "stage": "test",
+                "inputs": inputs,
+                "output": self.output,
+                "scratch": self.scratch,
+                "parameters": parameters._asdict(),
+                "cpus": 2,
+            }
+        )
+
     def run(self, main, inputs, parameters):
         for path in (self.output, self.scratch):
             os.makedirs(path, exist_ok=True)
         try:
-            main(
-                Job(
-                    {
-                        "stage": "test",
-                        "inputs": inputs,
-                        "output": self.output,
-                        "scratch": self.scratch,
-                        "parameters": parameters,
-                        "cpus": 2,
-                    }
-                )
-            )
+            main(self.job(inputs, parameters))
         finally:
             if self._capfd:
                 self.events = events(self._capfd.readouterr().out)
@@ -67,35 +69,32 @@ def events(text):
 
 def parameters(**changes):
     """Parameters of a training that takes seconds."""
-    return dict(
-        {
-            "architecture": "ssd_mobilenet_v1",
-            "depth_multiplier": 0.1,
-            "input_size": [SIZE, SIZE],
-            "steps": 6,
-            "batch_size": 4,
-            "learning_rate": 0.002,
-            "warmup_steps": 1,
-            "evaluate_every": 4,
-            "keep_checkpoints": 2,
-            "seed": 7,
-            "augmentation": ["random_horizontal_flip"],
-            "start_checkpoint": None,
-        },
-        **changes,
-    )
+    return TrainParameters(
+        architecture="ssd_mobilenet_v1",
+        depth_multiplier=0.1,
+        input_size=[SIZE, SIZE],
+        start_checkpoint=None,
+        steps=6,
+        batch_size=4,
+        learning_rate=0.002,
+        warmup_steps=1,
+        evaluate_every=4,
+        keep_checkpoints=2,
+        seed=7,
+        augmentation=["random_horizontal_flip"],
+    )._replace(**changes)
 
 
 def draw(number):
     """Picture ``number``: uint8 [96, 96, 3] with one or two coloured rectangles, and its boxes and class ids."""
-    dice = np.random.RandomState(number)
-    picture = dice.randint(90, 140, (SIZE, SIZE, 3)).astype(np.uint8)
+    rng = np.random.RandomState(number)
+    picture = rng.randint(90, 140, (SIZE, SIZE, 3)).astype(np.uint8)
     boxes, classes = [], []
     for half in range(1 + number % 2):
-        height, width = dice.randint(24, 44, 2)
-        top, left = dice.randint(0, SIZE - height), 48 * half + dice.randint(0, 48 - min(width, 46))
+        height, width = rng.randint(24, 44, 2)
+        top, left = rng.randint(0, SIZE - height), 48 * half + rng.randint(0, 48 - min(width, 46))
         right = min(left + width, 48 * (half + 1) if number % 2 else SIZE)
-        class_id = 1 + dice.randint(2)
+        class_id = 1 + rng.randint(2)
         picture[top : top + height, left:right] = COLORS[class_id]
         boxes.append([top / SIZE, left / SIZE, (top + height) / SIZE, right / SIZE])
         classes.append(int(class_id))
@@ -181,7 +180,7 @@ def start_process(folder, inputs, wanted, **environment):
                 "inputs": inputs,
                 "output": os.path.join(folder, "output"),
                 "scratch": os.path.join(folder, "scratch"),
-                "parameters": wanted,
+                "parameters": wanted._asdict(),
                 "cpus": 2,
             },
             stream,

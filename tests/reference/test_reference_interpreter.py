@@ -37,8 +37,8 @@ def detector(tmp_path_factory):
 
 
 def test_says_what_it_takes_and_gives(detector):
-    engine = UffInterpreter(detector)
-    assert (engine.input_shapes, engine.outputs) == ({"Input": (1, 3, 64, 64)}, ["NMS", "NMS_1"])
+    interpreter = UffInterpreter(detector)
+    assert (interpreter.input_shapes, interpreter.outputs) == ({"Input": (1, 3, 64, 64)}, ["NMS", "NMS_1"])
 
 
 def test_runs_a_detector(detector):
@@ -53,20 +53,20 @@ def test_runs_a_detector(detector):
 
 
 def test_runs_again_and_gives_the_same_bytes(detector):
-    engine, x = UffInterpreter(detector), image(1, 3, 64, 64)
-    first = engine.run(x)["NMS"].tobytes()
-    engine.run(x * 0.5)
-    assert engine.run(x)["NMS"].tobytes() == first == UffInterpreter(detector).run(x)["NMS"].tobytes()
+    interpreter, x = UffInterpreter(detector), image(1, 3, 64, 64)
+    first = interpreter.run(x)["NMS"].tobytes()
+    interpreter.run(x * 0.5)
+    assert interpreter.run(x)["NMS"].tobytes() == first == UffInterpreter(detector).run(x)["NMS"].tobytes()
 
 
 def test_keeps_what_is_asked_for(detector):
-    engine = UffInterpreter(detector)
-    results = engine.run(image(1, 3, 64, 64), keep=["concat_box_loc", "GridAnchor", "concat_priorbox"])
+    interpreter = UffInterpreter(detector)
+    results = interpreter.run(image(1, 3, 64, 64), keep=["concat_box_loc", "GridAnchor", "concat_priorbox"])
     anchors = [results[name] for name in ["GridAnchor"] + ["GridAnchor_%d" % index for index in range(1, 6)]]
     np.testing.assert_array_equal(np.concatenate(anchors, axis=2), results["concat_priorbox"])
     assert results["concat_box_loc"].shape == (1, results["concat_priorbox"].shape[2], 1, 1)
     with pytest.raises(BadInput, match="no node nowhere"):
-        engine.run(image(1, 3, 64, 64), keep=["nowhere"])
+        interpreter.run(image(1, 3, 64, 64), keep=["nowhere"])
 
 
 def test_fp16_decode_changes_the_boxes_a_little(detector):
@@ -226,6 +226,65 @@ def test_names_the_node_that_does_not_fit(tmp_path, node, told):
     with pytest.raises(BadInput, match=told) as caught:
         UffInterpreter(path).run(image(1, 4))
     assert path in str(caught.value)
+
+
+def test_a_node_that_no_output_depends_on_is_neither_run_nor_shown(tmp_path):
+    def change(graph):
+        graph.node("unused", "_Cast", ["a"])  # unsupported, and nobody needs it
+        graph.output("a")
+
+    interpreter = UffInterpreter(broken(change).write(tmp_path / "m.uff"))
+    np.testing.assert_array_equal(interpreter.run(image(1, 4))["a"], -image(1, 4))
+    with pytest.raises(BadInput, match="no node unused that an output depends on"):
+        interpreter.run(image(1, 4), keep=["unused"])
+
+
+def test_what_no_input_reaches_is_computed_once(tmp_path, monkeypatch):
+    def change(graph):
+        graph.const("c", np.float32([1, 2, 3, 4]))
+        graph.node("doubled", "Binary", ["c", "c"], func="add")
+        graph.node("b", "Binary", ["a", "doubled"], func="add")
+        graph.output("b")
+
+    interpreter = UffInterpreter(broken(change).write(tmp_path / "m.uff"))
+    computed = []
+    compute = interpreter._compute
+    monkeypatch.setattr(interpreter, "_compute", lambda node, values: computed.append(node.id) or compute(node, values))
+    for _ in range(2):
+        np.testing.assert_array_equal(interpreter.run(image(1, 4))["b"], np.float32([2, 4, 6, 8]) - image(1, 4))
+    assert computed == ["a", "b", "a", "b"]
+
+
+def test_an_output_that_is_named_twice_and_kept_too_is_the_same_array(tmp_path):
+    def change(graph):
+        graph.node("b", "Binary", ["a", "a"], func="mul")
+        graph.output("b")
+        graph.output("a")
+
+    results = UffInterpreter(broken(change).write(tmp_path / "m.uff")).run(image(1, 4), keep=["a", "Input"])
+    np.testing.assert_array_equal(results["b"], results["a"] ** 2)
+    np.testing.assert_array_equal(results["Input"], -results["a"])
+
+
+@pytest.mark.parametrize("shape", ["text", 7, [1.0, 4.0]])
+def test_an_input_whose_shape_is_not_a_list_of_sizes_is_refused(tmp_path, shape):
+    graph = Graph()
+    graph.node("Input", "Input", dtype=np.dtype(np.float32), shape=shape)
+    graph.node("a", "Unary", ["Input"], func="neg")
+    graph.output("a")
+    with pytest.raises(BadInput, match="input Input has the shape .* instead of a list of sizes"):
+        UffInterpreter(graph.write(tmp_path / "m.uff"))
+
+
+def test_a_batch_of_any_size_goes_where_the_file_says_minus_one(tmp_path):
+    graph = Graph()
+    graph.input("Input", [-1, 4])
+    graph.node("a", "Unary", ["Input"], func="neg")
+    graph.output("a")
+    interpreter = UffInterpreter(graph.write(tmp_path / "m.uff"))
+    assert [interpreter.run(image(batch, 4))["a"].shape for batch in (1, 3)] == [(1, 4), (3, 4)]
+    with pytest.raises(BadInput, match=r"takes float32 \[-1, 4\], not float32 \[3, 5\]"):
+        interpreter.run(image(3, 5))
 
 
 @pytest.mark.parametrize("x", [image(1, 3, 64, 63), image(1, 64, 64, 3), image(3, 64, 64), np.zeros((1, 3, 64, 64))])

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.job import BadInput
 from stages.train import checkpoints
 from stages.train.training_state import POINTS, TrainingState
 
@@ -64,7 +63,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path):
 
 @given(st.integers(1, 3000))
 def test_the_curve_is_never_long_ends_with_the_last_step_and_holds_means(tmp_path_factory, steps):
-    folder = tmp_path_factory.mktemp("ledger")
+    folder = tmp_path_factory.mktemp("state")
     state = TrainingState(str(folder), steps, keep=1)
     for step in range(1, steps + 1):
         state.add_step(step, 2.0, 0.1)
@@ -81,38 +80,3 @@ def test_a_loss_that_is_no_number_is_null_in_the_files(tmp_path):
     state.add_evaluation(10, float("nan"), {"mAP": None, "mAP@0.5": None})
     text = (tmp_path / "history.json").read_text() + (tmp_path / "checkpoints.json").read_text()
     assert "NaN" not in text and state.last_loss() == float("inf")
-
-
-@pytest.fixture
-def folder(tmp_path):
-    state = TrainingState(str(tmp_path), 60, keep=5)
-    for step, score in ((10, 0.7), (20, 0.3)):
-        evaluate(state, tmp_path, step, score)
-    save(tmp_path, 25)
-    return str(tmp_path)
-
-
-@pytest.mark.parametrize("which, step", [("best", 10), ("last", 25), ("20", 20), (20, 20)])
-def test_best_last_and_steps_name_checkpoints(folder, which, step):
-    assert checkpoints.choose(folder, which) == step
-
-
-@pytest.mark.parametrize(
-    "which, words",
-    [
-        ("30", "no checkpoint of step 30; there are those of 10, 20, 25"),
-        ("newest", "best, last or a step, not 'newest'"),
-    ],
-)
-def test_what_names_no_checkpoint_is_bad_input(folder, which, words):
-    with pytest.raises(BadInput, match=words):
-        checkpoints.choose(folder, which)
-
-
-def test_before_the_first_evaluation_none_is_the_best(tmp_path):
-    with pytest.raises(BadInput, match="no checkpoint"):
-        checkpoints.choose(str(tmp_path), "last")
-    save(tmp_path, 5)
-    assert checkpoints.choose(str(tmp_path), "last") == 5
-    with pytest.raises(BadInput, match="No checkpoint was evaluated yet"):
-        checkpoints.choose(str(tmp_path), "best")

@@ -1,0 +1,172 @@
+"""The handshake of every stage: what it is told, what it says, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from stages.job import EVENT_MARK, EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, Job
+from stages.parameters import DetectParameters, NoParameters
+
+HOME = os.path.join(os.path.dirname(__file__), "..", "..")
+
+
+def description(folder, **changes):
+    return dict(
+        {
+            "stage": "detect",
+            "inputs": {"model": "/model"},
+            "output": str(folder / "output"),
+            "scratch": str(folder / "scratch"),
+            "parameters": {"score_threshold": 0.5, "pictures": 3, "draw": True},
+            "cpus": 2,
+        },
+        **changes,
+    )
+
+
+def events(text):
+    return [json.loads(line.split(EVENT_MARK)[1]) for line in text.splitlines() if EVENT_MARK in line]
+
+
+class Program:
+    """A stage of a few lines, started as the runner does it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def start(self, body, *arguments, **environment):
+        script = self.folder / "program.py"
+        script.write_text(
+            "import os, subprocess, sys, time\nfrom stages.job import BadInput, StageFailed, run\n\n\ndef main(job):\n"
+            + "".join("    %s\n" % line for line in body)
+            + "\n\nrun(main)\n"
+        )
+        job = self.folder / "job.json"
+        job.write_text(json.dumps(description(self.folder)))
+        return subprocess.Popen(
+            [sys.executable, str(script), *(arguments or [str(job)])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+            start_new_session=True,
+            env=dict(os.environ, PYTHONPATH=HOME, **environment),
+        )
+
+    def run(self, body, *arguments, **environment):
+        """Exit code, events, standard output and standard error."""
+        process = self.start(body, *arguments, **environment)
+        out, error = process.communicate()
+        return process.returncode, events(out), out, error
+
+
+@pytest.fixture
+def program(tmp_path):
+    return Program(tmp_path)
+
+
+def test_parameters_come_as_the_declared_type(tmp_path):
+    job = Job(description(tmp_path))
+    assert job.read(DetectParameters) == DetectParameters(score_threshold=0.5, pictures=3, draw=True)
+    assert Job(description(tmp_path, parameters={})).read(NoParameters) == NoParameters()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"score_threshold": 0.5, "pictures": 3},
+        {"score_threshold": 0.5, "pictures": 3, "draw": True, "drawn": True},
+    ],
+)
+def test_a_parameter_that_is_missing_or_unknown_is_an_error(tmp_path, parameters):
+    with pytest.raises(TypeError, match="draw"):
+        Job(description(tmp_path, parameters=parameters)).read(DetectParameters)
+
+
+def test_a_file_of_the_output_gets_its_folder(tmp_path):
+    path = Job(description(tmp_path)).out("pictures", "a", "b.jpg")
+    assert path == str(tmp_path / "output" / "pictures" / "a" / "b.jpg")
+    assert os.listdir(str(tmp_path / "output" / "pictures")) == ["a"] and not os.path.exists(path)
+
+
+def test_a_stage_that_does_its_work_ends_with_0_and_says_what_it_did(program):
+    code, said, out, _ = program.run(
+        [
+            "print('a plain line')",
+            "job.progress(1, 3, 'loss\\n1.5')",
+            "job.metrics(mAP=0.5, name='\\u00e9')",
+            "job.warn('a warning')",
+        ]
+    )
+    assert code == EXIT_DONE
+    assert said == [
+        {"progress": {"done": 1, "total": 3, "message": "loss\n1.5"}},
+        {"metrics": {"mAP": 0.5, "name": "é"}},
+        {"warning": "a warning"},
+    ]
+    assert out.splitlines()[0] == "a plain line"  # said before, so it stands before
+
+
+@pytest.mark.parametrize(
+    "raised, code, told",
+    [
+        ("BadInput('a.jpg is empty; copy it again')", EXIT_BAD_INPUT, "a.jpg is empty; copy it again"),
+        ("StageFailed('The loss became nan')", EXIT_FAILED, "The loss became nan"),
+    ],
+)
+def test_a_sentence_for_the_user_has_no_traceback(program, raised, code, told):
+    ended, said, _, error = program.run(["raise " + raised])
+    assert (ended, said, error) == (code, [{"error": told}], "")
+
+
+@pytest.mark.parametrize(
+    "line, told",
+    [
+        ("open('/nowhere/a.jpg')", "No such file or directory while writing or reading /nowhere/a.jpg"),
+        ("raise OSError(28, 'No space left on device')", "No space left on device"),
+        ("raise OSError('of its own making')", "of its own making"),
+        ("{}['key']", "KeyError: 'key' (a bug: the traceback is in the log)"),
+    ],
+)
+def test_what_nobody_foresaw_ends_with_1_and_leaves_its_traceback_in_the_log(program, line, told):
+    code, said, _, error = program.run([line])
+    assert (code, said) == (EXIT_FAILED, [{"error": told}])
+    assert "Traceback" in error and line in error
+
+
+def test_without_a_job_file_it_says_how_it_is_called(program):
+    code, said, _, error = program.run(["pass"], "one.json", "two.json")
+    assert (code, said) == (1, []) and error.startswith("usage: python -m stages.")
+
+
+def test_an_event_is_one_line_beside_what_children_print(program):
+    body = [
+        "child = subprocess.Popen([sys.executable, '-c', 'for _ in range(3000): print(\"child\", flush=True)'])",
+        "for number in range(300): job.progress(number, 300)",
+        "child.wait()",
+    ]
+    code, said, out, _ = program.run(body)
+    assert code == EXIT_DONE
+    assert [event["progress"]["done"] for event in said] == list(range(300))
+    assert out.count("child\n") == 3000
+
+
+WAITING = ["subprocess.Popen(['sleep', '60'])", "job.progress(0, 1)", "time.sleep(60)"]
+
+
+def test_with_its_runner_gone_a_stage_ends_and_its_children_too(program):
+    process = program.start(WAITING, NANOFORGE_PARENT_PIPE="1")
+    assert events(process.stdout.readline()) == [{"progress": {"done": 0, "total": 1, "message": ""}}]
+    process.stdin.close()  # as the kernel does when the runner dies
+    assert process.stdout.read() == ""  # its end is reached once the child is gone, too
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_by_hand_a_stage_does_not_care_for_its_standard_input(program):
+    body = ["sys.stdin.read()", "time.sleep(0.3)", "job.metrics(done=1)"]
+    code, said, _, _ = program.run(body)  # communicate() closes standard input
+    assert (code, said) == (EXIT_DONE, [{"metrics": {"done": 1}}])
