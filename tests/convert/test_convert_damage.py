@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from test_convert_parity import compare
 
-from stages.convert.graph.analysis import REFUSED, Examination
+from stages.convert.graph.analysis import Refused, analyse
 from stages.job import BadInput
 
 SECONDS = 240  # for one graph; more is a hang
@@ -18,12 +18,11 @@ def outcome(data, folder):
     """``refused``, ``unproven`` (the stage fails, naming a difference) or ``proven``; anything else raises."""
     (folder / "damaged.pb").write_bytes(data)
     try:
-        found = Examination(str(folder / "damaged.pb"))
+        found = analyse(str(folder / "damaged.pb"))
     except BadInput as error:
         return sentence(str(error))
-    if found.verdict == REFUSED:
-        found.session and found.session.close()
-        return sentence(found.refusal())
+    if isinstance(found, Refused):
+        return sentence(found.reason)
     try:
         first = compare(found, folder, count=1)
         if first["failures"]:

@@ -22,8 +22,13 @@ NEW_ATTRIBUTES = {
     "T_threshold": attr_value_pb2.AttrValue(type=types_pb2.DT_FLOAT),
 }
 
-Repair = NamedTuple("Repair", [("op", str), ("nodes", List[str]), ("why", str)])
-"""One thing done: the operation as it was, the names of the nodes, and why the numbers stay the same."""
+
+class Repair(NamedTuple):
+    """One thing done: the operation as it was, the names of the nodes, and why the numbers stay the same."""
+
+    op: str
+    nodes: List[str]
+    why: str
 
 
 def repair(graph: Graph) -> Tuple[Graph, List[Repair]]:
