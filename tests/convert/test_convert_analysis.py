@@ -27,6 +27,11 @@ PLAIN = [
 ]
 
 
+def inside(examined):
+    """The names of the nodes of the network."""
+    return network(examined.graph, examined.structure)
+
+
 @pytest.mark.parametrize("architecture, fixed", PLAIN)
 def test_architectures_convert_with_and_without_config(export, architecture, fixed):
     made = export(architecture, fixed)
@@ -68,8 +73,7 @@ def test_names_of_loops_do_not_count_either(export, tmp_path):
 def test_nodes_called_like_the_plugins_do_not_clash(definition, examined, tmp_path):
     made = helpers.copy(definition)
     taken = iter(["NMS", "GridAnchor", "Input", "concat_box_loc"])
-    kept = network(examined.graph, examined.structure)
-    for node in [node for node in made.node if node.op == "Relu6" and node.name in kept][:4]:
+    for node in [node for node in made.node if node.op == "Relu6" and node.name in inside(examined)][:4]:
         new, old = next(taken), node.name
         node.name = new
         for reader in made.node:
@@ -235,20 +239,38 @@ def test_weights_that_are_no_numbers_are_refused(definition, examined, tmp_path,
 
 def test_an_operation_that_uff_lacks_stops_and_is_named(definition, examined, tmp_path):
     made = helpers.copy(definition)
-    node = next(
-        node for node in made.node if node.op == "Relu6" and node.name in network(examined.graph, examined.structure)
-    )
+    node = next(node for node in made.node if node.op == "Relu6" and node.name in inside(examined))
     node.op = "Softsign"
     found = helpers.analyse_definition(made, tmp_path)
     stop = next(finding for finding in found.audit.findings if finding["severity"] == "stop")
     assert (stop["op"], stop["node"], stop["where"]) == ("Softsign", node.name, "extractor")
-    assert isinstance(found, Refused)
+    assert isinstance(found, Refused) and found.reason == stop["advice"]
+
+
+def test_a_refusal_keeps_what_was_found_out_before(definition, examined, tmp_path):
+    """What goes away is listed for a graph that is refused by its weights too, and so are its parameters."""
+    made = helpers.copy(definition)
+    node = next(node for node in made.node if node.op == "Relu6" and node.name in inside(examined))
+    node.op = "Softsign"
+    found = helpers.analyse_definition(made, tmp_path)
+    assert {"cut", "stop"} == {finding["severity"] for finding in found.audit.findings}
+    assert found.audit.ops["Softsign"] == 1 and found.parameters.classes == 3
+
+
+def test_a_graph_that_is_refused_at_once_has_one_finding(definition, tmp_path):
+    made = helpers.copy(definition)
+    made.node.add(name="second", op="Placeholder").attr["shape"].shape.unknown_rank = True
+    made.node[-1].attr["dtype"].type = tf.uint8.as_datatype_enum
+    found = helpers.analyse_definition(made, tmp_path)
+    assert found.parameters is None and "no single image input" in found.reason
+    assert found.audit.findings == [
+        {"op": "", "node": "", "count": 1, "where": "graph", "severity": "stop", "advice": found.reason}
+    ]
 
 
 def test_cycle_is_refused(definition, examined, tmp_path):
     made = helpers.copy(definition)
-    inside = network(examined.graph, examined.structure)
-    relus = [node for node in made.node if node.op == "Relu6" and node.name in inside]
+    relus = [node for node in made.node if node.op == "Relu6" and node.name in inside(examined)]
     relus[0].input[0] = relus[1].name
     assert helpers.analyse_definition(made, tmp_path).audit.verdict == "refused"
 
@@ -268,9 +290,10 @@ def test_dropping_a_needed_node_is_refused(definition, examined, tmp_path, data)
 @given(data=st.data())
 def test_swapped_inputs_are_refused_or_make_no_difference_to_the_network(definition, examined, tmp_path, data):
     """What is damaged in front of or behind the network gives the same UFF, a refusal, or other anchors, proven."""
-    inside = network(examined.graph, examined.structure)
     candidates = [
-        number for number, node in enumerate(definition.node) if len(data_inputs(node)) > 1 and node.name not in inside
+        number
+        for number, node in enumerate(definition.node)
+        if len(data_inputs(node)) > 1 and node.name not in inside(examined)
     ]
     made = helpers.copy(definition)
     node = made.node[data.draw(st.sampled_from(candidates))]

@@ -257,6 +257,7 @@ def without_plugin(model):
         (attribute("NMS_TRT", "inputOrder", [0, 0, 2]), "inputOrder of 0, 1 and 2"),
         (attribute("NMS_TRT", "topK", 5000), "topK 5000 is over"),
         (attribute("NMS_TRT", "keepTopK", 0), "keepTopK 0"),
+        (attribute("NMS_TRT", "nmsThreshold", 1.5), "a threshold is not between 0 and 1"),
         (attribute("NMS_TRT", "backgroundLabelId", 9), "backgroundLabelId is not one of the classes"),
         (attribute("Conv", "auto_pad", b"SAME_UPPER"), "pads"),
         (constant(PRIORS, lambda values: values[:, :, :-4]), "numPriors * 4"),
