@@ -39,10 +39,14 @@ def repair(graph: Graph) -> Tuple[Graph, List[Repair]]:
     """
     definition = graph_pb2.GraphDef()
     definition.CopyFrom(graph.definition)
+    repaired = Graph(definition)
     repairs: List[Repair] = []
     for one_pass in PASSES:
-        repairs.extend(one_pass(Graph(definition)))
-    return Graph(definition), repairs
+        done = one_pass(repaired)
+        if done:
+            repaired = Graph(definition)  # its edges anew
+            repairs.extend(done)
+    return repaired, repairs
 
 
 def _named(nodes: List[Any], why: str) -> List[Repair]:
