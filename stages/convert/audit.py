@@ -5,8 +5,9 @@ import json
 import textwrap
 from typing import Any, Dict, List, Tuple
 
-from stages import job as jobs
-from stages.convert.graph.analysis import CUT, FOLD, NOTE, REFUSED, REPAIR, STOP, Examination
+from stages.convert.graph.analysis import Audit, Refused, analyse
+from stages.convert.graph.findings import CUT, FOLD, NOTE, REPAIR, STOP
+from stages.job import BadInput, Job, run
 
 _HEADINGS = {
     STOP: "Stops the conversion",
@@ -17,41 +18,30 @@ _HEADINGS = {
 }
 
 
-def main(job: jobs.Job) -> None:
+def main(job: Job) -> None:
     """Write ``audit.json`` and ``audit.txt`` for the input ``graph``; a refused graph ends as bad input.
 
     Raises:
-        BadInput: the input is no frozen graph, or one that cannot be converted.
+        BadInput: the input is not a frozen graph, or one that cannot be converted.
     """
-    examination = Examination(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
-    result = summary(examination)
+    found = analyse(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
+    result, text = found.audit._asdict(), as_text(found.audit)
     with open(job.out("audit.json"), "w", encoding="utf-8") as stream:
         json.dump(result, stream, indent=1, sort_keys=True)
-    text = as_text(examination)
     with open(job.out("audit.txt"), "w", encoding="utf-8") as stream:
         stream.write(text)
     print(text)
-    job.metrics(verdict=examination.verdict)
-    if examination.verdict == REFUSED:
+    job.metrics(verdict=found.audit.verdict)
+    if isinstance(found, Refused):
         job.metrics(result=result)
-        raise jobs.BadInput(examination.refusal())
+        raise BadInput(found.reason)
 
 
-def summary(examination: Examination) -> Dict[str, Any]:
-    """The audit as audit.json holds it."""
-    return {
-        "verdict": examination.verdict,
-        "tensorflow": examination.tensorflow,
-        "findings": examination.findings,
-        "ops": examination.ops,
-    }
-
-
-def as_text(examination: Examination) -> str:
+def as_text(audit: Audit) -> str:
     """The audit for people, worst first."""
-    lines = ["Verdict: %s" % examination.verdict, "Written by TensorFlow %s" % examination.tensorflow]
+    lines = ["Verdict: %s" % audit.verdict, "Written by TensorFlow %s" % audit.tensorflow]
     for severity, heading in _HEADINGS.items():
-        chosen = [finding for finding in examination.findings if finding["severity"] == severity]
+        chosen = [finding for finding in audit.findings if finding["severity"] == severity]
         if chosen:
             lines += ["", heading + ":"] + _lines(chosen)
     return "\n".join(lines) + "\n"
@@ -75,4 +65,4 @@ def _wrapped(text: str) -> List[str]:
 
 
 if __name__ == "__main__":
-    jobs.run(main)
+    run(main)

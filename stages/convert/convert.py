@@ -1,24 +1,27 @@
 """Stage: a frozen graph becomes a .uff for TensorRT, and ONNX if asked, with proof that they compute the same."""
 
 import json
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Union
 
 import tensorflow as tf
 
-from stages import job as jobs
 from stages import pixels
-from stages.convert.graph import detector_parameters
-from stages.convert.graph.analysis import REFUSED, Examination, beside
+from stages.convert.graph.analysis import Examined, Refused, analyse, beside
+from stages.convert.graph.detector_parameters import DetectorParameters, plugins
 from stages.convert.graph.settings import class_names
 from stages.convert.parity import pictures, verdict, worst
+from stages.convert.parity.measure import Input
 from stages.convert.uff import nvidia, plugin_graph, schema
 from stages.convert.uff.lint import lint
+from stages.job import BadInput, Job, StageFailed, run
+from stages.parameters import ConvertParameters
+from stages.reference.interpreter import UffInterpreter
 
 LEAST_PICTURES = 20
-Drawing = Callable[[verdict.Comparison, Dict[str, Any]], None]
+Drawing = Callable[[worst.View, Dict[str, Any]], None]
 
 
-def main(job: jobs.Job) -> None:
+def main(job: Job) -> None:
     """Write ``model.uff``, ``model.json``, ``labels.txt``, ``parity.json``, ``worst.png`` and ``result.json``.
 
     With the parameter ``to`` = ``onnx``, ``model.onnx`` is written and proven too; with the input ``nvidia_uff``,
@@ -28,52 +31,59 @@ def main(job: jobs.Job) -> None:
         BadInput: the graph is refused, or another input is not this graph's.
         StageFailed: a model does not compute what the graph does.
     """
-    examination = Examination(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
-    if examination.verdict == REFUSED:
-        job.metrics(result=result(examination, None))
-        raise jobs.BadInput(examination.refusal())
-    convert(job, examination)
+    found = analyse(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
+    if isinstance(found, Refused):
+        job.metrics(result=result(found, None))
+        raise BadInput(found.reason)
+    convert(job, found)
 
 
-def convert(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
-    """Write the files of ``job`` for a graph that is not refused; returns what parity.json holds.
+def convert(job: Job, examined: Examined) -> Dict[str, Any]:
+    """Write the files of ``job``; returns what parity.json holds.
 
     Raises:
         BadInput: the label map or the pictures are not this graph's.
         StageFailed: a model does not compute what the graph does.
     """
-    from stages.reference.interpreter import UffInterpreter
-
-    to_onnx = job.parameters.get("to", "uff") == "onnx"
+    to_onnx = job.read(ConvertParameters).to == "onnx"
     label_map = job.inputs.get("label_map") or beside(job.inputs["graph"], "label_map.pbtxt")
-    names = class_names(label_map, examination.detector.classes)
-    _refuse_broken("UFF", lint(examination.meta))
-    with open(job.out("model.uff"), "wb") as stream:
-        stream.write(schema.serialize(examination.meta))
+    names = class_names(label_map, examined.parameters.classes)
+    write_uff(examined, job.out("model.uff"))
     if to_onnx:
-        write_onnx(examination, job.out("model.onnx"))
-    _write_json(job.out("model.json"), model(examination.detector, names))
+        write_onnx(examined, job.out("model.onnx"))
+    _write_json(job.out("model.json"), model(examined.parameters, names))
     with open(job.out("labels.txt"), "w", encoding="utf-8") as stream:
         stream.write("\n".join(["BACKGROUND"] + names[1:]) + "\n")
-    report = compare(job, examination, UffInterpreter(job.out("model.uff")), ".uff", _drawing(job, names))
+    report = compare(job, examined, UffInterpreter(job.out("model.uff")), ".uff", _drawing(job, names))
     if to_onnx:
-        report["onnx"] = compare_onnx(job, examination)
+        report["onnx"] = compare_onnx(job, examined)
     if job.inputs.get("nvidia_uff"):
-        report["nvidia"] = compare_nvidia(job, examination)
+        report["nvidia"] = compare_nvidia(job, examined)
     _write_json(job.out("parity.json"), report)
-    _write_json(job.out("result.json"), result(examination, report))
+    _write_json(job.out("result.json"), result(examined, report))
     job.metrics(parity={key: report[key] for key in ("detections", "matched", "max_score_diff", "min_iou")})
     return report
 
 
 def _refuse_broken(parser: str, broken: List[str]) -> None:
     if broken:
-        raise jobs.StageFailed(
+        raise StageFailed(
             "The %s parser would refuse the model: %s; please report this graph" % (parser, "; ".join(broken))
         )
 
 
-def write_onnx(examination: Examination, path: str) -> None:
+def write_uff(examined: Examined, path: str) -> None:
+    """Write the UFF file of an examined graph to ``path``.
+
+    Raises:
+        StageFailed: TensorRT's UFF parser would refuse it.
+    """
+    _refuse_broken("UFF", lint(examined.uff))
+    with open(path, "wb") as stream:
+        stream.write(schema.serialize(examined.uff))
+
+
+def write_onnx(examined: Examined, path: str) -> None:
     """Write the ONNX model of an examined graph to ``path``.
 
     Raises:
@@ -81,23 +91,23 @@ def write_onnx(examination: Examination, path: str) -> None:
     """
     from stages.convert.onnx import lint, writer
 
-    model = writer.write(examination.graph, examination.structure, examination.detector)
+    model = writer.write(examined.graph, examined.structure, examined.parameters)
     _refuse_broken("ONNX", lint.lint(model))
     with open(path, "wb") as stream:
         stream.write(model.SerializeToString(deterministic=True))
 
 
-def compare_onnx(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
+def compare_onnx(job: Job, examined: Examined) -> Dict[str, Any]:
     """:func:`compare` for ``model.onnx``, which onnxruntime runs up to its plugin."""
     from stages.convert.onnx.runtime import OnnxRuntime
 
-    return compare(job, examination, OnnxRuntime(job.out("model.onnx")), ".onnx")
+    return compare(job, examined, OnnxRuntime(job.out("model.onnx")), ".onnx")
 
 
-def compare_nvidia(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
+def compare_nvidia(job: Job, examined: Examined) -> Dict[str, Any]:
     """What NVIDIA's converter, the input ``nvidia_uff``, makes otherwise; it warns where that is something."""
     opinion = nvidia.second_opinion(
-        examination.plugin_graph, [plugin_graph.NMS], examination.meta, job.inputs["nvidia_uff"], job.out("nvidia.uff")
+        examined.plugin_graph, [plugin_graph.NMS], examined.uff, job.inputs["nvidia_uff"], job.out("nvidia.uff")
     )
     if opinion["differences"]:
         job.warn(
@@ -107,11 +117,11 @@ def compare_nvidia(job: jobs.Job, examination: Examination) -> Dict[str, Any]:
     return opinion
 
 
-def _drawing(job: jobs.Job, names: List[str]) -> Drawing:
+def _drawing(job: Job, names: List[str]) -> Drawing:
     """What draws the worst case of a comparison into ``worst.png``."""
 
-    def draw(comparison: verdict.Comparison, report: Dict[str, Any]) -> None:
-        drawn = worst.draw(comparison.view, report["worst"].get("box"), names, verdict.LEAST_SCORE)
+    def draw(view: worst.View, report: Dict[str, Any]) -> None:
+        drawn = worst.draw(view, report["worst"].get("box"), names, verdict.LEAST_SCORE)
         with open(job.out("worst.png"), "wb") as stream:
             stream.write(pixels.encode_png(drawn))
 
@@ -119,26 +129,24 @@ def _drawing(job: jobs.Job, names: List[str]) -> Drawing:
 
 
 def compare(
-    job: jobs.Job, examination: Examination, engine: Any, name: str, draw: Optional[Drawing] = None
+    job: Job, examined: Examined, interpreter: Any, name: str, draw: Optional[Drawing] = None
 ) -> Dict[str, Any]:
-    """Hold a model, run by ``engine``, against its graph on pictures; returns what parity.json holds.
+    """Hold a model, run by ``interpreter``, against its graph on pictures; returns what parity.json holds.
 
     Raises:
         StageFailed: they differ; ``name`` says which model it is.
     """
-    comparison = verdict.Comparison(
-        examination.graph, examination.structure, examination.detector, examination.session, engine
-    )
-    chosen = choose_pictures(job, examination.detector.input)
+    comparison = verdict.Comparison(examined, interpreter)
+    chosen = choose_pictures(job, examined.parameters.input)
     for number, picture in enumerate(chosen, 1):
         comparison.add(picture)
         job.progress(number, len(chosen), "parity of the " + name)
     report = comparison.report()
     if draw and comparison.view:
-        draw(comparison, report)
+        draw(comparison.view, report)
     if report["failures"]:
         first = report["worst"]
-        raise jobs.StageFailed(
+        raise StageFailed(
             "The %s does not compute what the graph does: %d differences on %d pictures, the "
             "first on picture %s, %s; please report this graph"
             % (name, len(report["failures"]), report["pictures"], first["picture"], describe(first))
@@ -151,9 +159,9 @@ def compare(
     return report
 
 
-def choose_pictures(job: jobs.Job, size: Any) -> List[pictures.ProofPicture]:
+def choose_pictures(job: Job, size: Input) -> List[pictures.ProofPicture]:
     """At least 20 pictures: from ``records``, else from the folder ``pictures``, else seeded noise."""
-    count = max(LEAST_PICTURES, job.parameters.get("parity_pictures", LEAST_PICTURES))
+    count = max(LEAST_PICTURES, job.read(ConvertParameters).parity_pictures)
     for name, source in (("records", pictures.from_records), ("pictures", pictures.from_folder)):
         if job.inputs.get(name):
             return source(job.inputs[name], count, size.height, size.width)
@@ -163,7 +171,7 @@ def choose_pictures(job: jobs.Job, size: Any) -> List[pictures.ProofPicture]:
 def describe(case: Dict[str, Any]) -> str:
     """One failure of the parity report in words."""
     if "box" not in case:
-        return case["what"]
+        return str(case["what"])
     return "class %d with score %.4f at %s %s" % (
         case["class_id"],
         case["score"],
@@ -172,14 +180,14 @@ def describe(case: Dict[str, Any]) -> str:
     )
 
 
-def model(detector: detector_parameters.DetectorParameters, names: List[str]) -> Dict[str, Any]:
+def model(parameters: DetectorParameters, names: List[str]) -> Dict[str, Any]:
     """Everything that a runtime needs, as model.json holds it."""
-    size = detector.input
+    size = parameters.input
     return {
         "format": 1,
         "classes": names,
-        "anchors": len(detector.anchors),
-        "plugin": detector_parameters.plugins(detector),
+        "anchors": len(parameters.anchors),
+        "plugin": plugins(parameters),
         "input": {
             "name": plugin_graph.INPUT,
             "shape": [3, size.height, size.width],
@@ -188,17 +196,17 @@ def model(detector: detector_parameters.DetectorParameters, names: List[str]) ->
             "offset": size.offset,
         },
         "outputs": {"detections": plugin_graph.NMS, "count": plugin_graph.NMS + "_1"},
-        "feature_maps": [[layer.height, layer.width] for layer in detector.layers],
+        "feature_maps": [[layer.height, layer.width] for layer in parameters.layers],
         "tensorflow": tf.__version__,
     }
 
 
-def result(examination: Examination, report: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+def result(found: Union[Refused, Examined], report: Optional[Dict[str, Any]]) -> Dict[str, Any]:
     """What the command prints with --json; ``parity`` and the models' files are null for a refused graph."""
     return {
-        "verdict": examination.verdict,
-        "findings": examination.findings,
-        "plugin": detector_parameters.plugins(examination.detector) if examination.detector else {},
+        "verdict": found.audit.verdict,
+        "findings": found.audit.findings,
+        "plugin": plugins(found.parameters) if found.parameters else {},
         "parity": report,
         "uff": "model.uff" if report else None,
         "onnx": "model.onnx" if report and "onnx" in report else None,
@@ -212,4 +220,4 @@ def _write_json(path: str, value: Any) -> None:
 
 
 if __name__ == "__main__":
-    jobs.run(main)
+    run(main)

@@ -20,15 +20,16 @@ CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-
 MAKE_UFF = """
 import sys
 from ssd_graphs import ARCHITECTURES, build, pipeline
-from stages.convert import inspection, uff_schema
-from stages.convert.examination import Examination
+from stages.convert import inspect
+from stages.convert.graph.analysis import analyse
+from stages.convert.uff import schema
 folder = sys.argv[1]
 with open(folder + "/graph.pb", "wb") as stream:
     stream.write(build(pipeline(**ARCHITECTURES["v1"]), True).SerializeToString())
 with open(folder + "/model.uff", "wb") as stream:
-    stream.write(uff_schema.serialize(Examination(folder + "/graph.pb").meta))
+    stream.write(schema.serialize(analyse(folder + "/graph.pb").uff))
 with open(folder + "/inspect.json", "w") as stream:
-    inspection.json.dump(inspection.inspect(folder + "/model.uff"), stream)
+    inspect.json.dump(inspect.inspect(folder + "/model.uff"), stream)
 """
 # Netron takes eval away from pages, and playwright reads pages by it.
 KEEP_EVAL = "const kept = window.eval; Object.defineProperty(window, 'eval', {get: () => kept, set: () => {}})"

@@ -1,18 +1,52 @@
-"""Ways to change a graph, and a form of a UFF message in which names do not count."""
+"""Ways to run stages, to change a graph, and a form of a UFF message in which names do not count."""
 
+import os
 import random
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Union
 
 import tensorflow as tf
 
-from stages.convert.graph.analysis import Examination
+from stages.convert.graph.analysis import Examined, Refused, analyse
+from stages.convert.parity import pictures
+from stages.convert.parity.verdict import Comparison
+from stages.job import Job
+from stages.parameters import ConvertParameters
+
+PARAMETERS: Dict[str, Dict[str, Any]] = {"convert": ConvertParameters(to="uff", parity_pictures=20)._asdict()}
 
 
-def examine(definition: Any, folder: Any, config: str = "") -> Examination:
-    """The examination of a GraphDef, by way of a file in ``folder``."""
+def description(stage: str, output: str, scratch: str, inputs: Dict[str, str], **parameters: Any) -> Dict[str, Any]:
+    """What a job file holds; ``parameters`` are those that differ from a detector.toml that says nothing of them."""
+    return {
+        "stage": stage,
+        "inputs": inputs,
+        "output": output,
+        "scratch": scratch,
+        "parameters": dict(PARAMETERS.get(stage, {}), **parameters),
+        "cpus": 1,
+    }
+
+
+def job(stage: str, folder: Any, inputs: Dict[str, str], **parameters: Any) -> Job:
+    """A job whose output is the new folder ``out`` in ``folder``."""
+    os.mkdir(os.path.join(str(folder), "out"))
+    return Job(description(stage, os.path.join(str(folder), "out"), str(folder), inputs, **parameters))
+
+
+def compared(examined: Examined, interpreter: Any, count: int = 2) -> Comparison:
+    """The graph held against its model on ``count`` pictures of noise."""
+    comparison = Comparison(examined, interpreter)
+    size = examined.parameters.input
+    for picture in pictures.of_noise(count, size.height, size.width):
+        comparison.add(picture)
+    return comparison
+
+
+def analyse_definition(definition: Any, folder: Any, config: str = "") -> Union[Refused, Examined]:
+    """What is found out about a GraphDef, by way of a file in ``folder``."""
     path = folder / "graph.pb"
     path.write_bytes(definition.SerializeToString())
-    return Examination(str(path), config)
+    return analyse(str(path), config)
 
 
 def copy(definition: Any) -> Any:

@@ -33,10 +33,19 @@ OPS = (
 def damaged(definition: Any, number: int) -> Tuple[str, bytes]:
     """What was done to a copy of the GraphDef ``definition``, and the bytes of the file that comes out."""
     chance = random.Random(number)
-    kind = chance.choice(sorted(KINDS))
+    kind = _kind(chance)
     made = helpers.copy(definition)
     data = KINDS[kind](made, chance)
     return kind, made.SerializeToString(deterministic=True) if data is None else data
+
+
+def kind_of(number: int) -> str:
+    """What :func:`damaged` does for ``number``, without doing it."""
+    return _kind(random.Random(number))
+
+
+def _kind(chance: random.Random) -> str:
+    return chance.choice(sorted(KINDS))
 
 
 def _node(made: Any, chance: random.Random, fits: Callable[[Any], Any] = bool) -> Any:

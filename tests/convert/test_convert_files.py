@@ -1,4 +1,4 @@
-"""What is no convertible graph file is refused in one clear sentence."""
+"""A file that is not a convertible graph is refused in one clear sentence."""
 
 import contextlib
 
@@ -32,7 +32,7 @@ def small_graph(op="Relu"):
         (b"", "empty"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "Git LFS pointer"),
         (b'node { name: "a" op: "Const" }\n', "text file"),
-        (b"\xff\xfe\x00\x01" * 40, "no TensorFlow graph"),
+        (b"\xff\xfe\x00\x01" * 40, "not a TensorFlow graph"),
         (b"\x0a\xff\xff\xff\xff\x07" + b"\x00" * 64, "truncated"),  # a first node of nearly 2 GB, says the header
     ],
 )

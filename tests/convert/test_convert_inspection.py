@@ -2,20 +2,19 @@
 
 import json
 
+import convert_helpers as helpers
 import numpy as np
 import pytest
 
-from stages import job as jobs
 from stages.convert import inspect
-from stages.convert.graph.analysis import Examination
 from stages.convert.uff import schema
 from stages.job import BadInput
 
 
 @pytest.fixture(scope="session")
-def uff(exported, tmp_path_factory):
+def uff(examined, tmp_path_factory):
     path = tmp_path_factory.mktemp("inspect") / "model.uff"
-    path.write_bytes(schema.serialize(Examination(exported.graph).meta))
+    path.write_bytes(schema.serialize(examined.uff))
     return path
 
 
@@ -29,20 +28,8 @@ def changed(uff, tmp_path, change):
 
 
 def run(tmp_path, **inputs):
+    inspect.main(helpers.job("inspect", tmp_path, {key: str(path) for key, path in inputs.items()}))
     out = tmp_path / "out"
-    out.mkdir()
-    inspect.main(
-        jobs.Job(
-            {
-                "stage": "inspect",
-                "inputs": {key: str(path) for key, path in inputs.items()},
-                "output": str(out),
-                "scratch": "",
-                "parameters": {},
-                "cpus": 1,
-            }
-        )
-    )
     return json.loads((out / "inspect.json").read_text()), (out / "inspect.txt").read_text()
 
 
@@ -139,8 +126,8 @@ def test_what_the_parser_would_refuse_is_found(uff, tmp_path):
     [
         (b"", "is empty"),
         (b"hello", "is a text file"),
-        (b"\x08\x01\x10\x01", "no UFF file"),
-        (b"\x0a\x02\xff\xff", "no TensorFlow graph"),
+        (b"\x08\x01\x10\x01", "not a UFF file"),
+        (b"\x0a\x02\xff\xff", "not a TensorFlow graph"),
     ],
 )
 def test_what_is_neither_is_refused(tmp_path, content, told):

@@ -5,23 +5,32 @@ NVIDIA's own cannot be installed here; what it writes is held against ours in te
 
 import json
 import os
+import sys
 import zipfile
 
 import pytest
 
+
+@pytest.fixture(autouse=True)
+def no_package_before(monkeypatch):
+    """Each test has a package of its own, which Python keeps once it is imported."""
+    monkeypatch.setitem(sys.modules, "uff", None)
+    monkeypatch.delitem(sys.modules, "uff")
+
+
 # from_tensorflow(graphdef, output_nodes=[], preprocessor=None, **kwargs) returns the serialized UFF MetaGraph, unless
 # return_graph_info or output_filename is given; with quiet=True it still prints a warning for each plugin.
 PACKAGE = """
-from stages.convert import uff_schema, uff_writer
-from stages.convert.graph import Graph
+from stages.convert.graph.frozen_graph import Graph
+from stages.convert.uff import schema, writer
 
 def from_tensorflow(graphdef, output_nodes=[], preprocessor=None, **kwargs):
     assert kwargs == {"quiet": True} and output_nodes == ["NMS"], (output_nodes, kwargs)
     assert {node.op for node in graphdef.node} >= {"NMS_TRT", "GridAnchor_TRT", "FlattenConcat_TRT", "Placeholder"}
     print("Warning: No conversion function registered for layer: NMS_TRT yet.")
-    meta = uff_writer.write(Graph(graphdef), output_nodes)
+    meta = writer.write(Graph(graphdef), output_nodes)
     CHANGE
-    return uff_schema.serialize(meta)
+    return schema.serialize(meta)
 """
 
 
@@ -71,7 +80,7 @@ def test_a_wheel_will_do_and_a_difference_is_told(exported, run_stage, tmp_path)
             "NVIDIA's package uff failed: RuntimeError: no",
         ),
         ("def from_tensorflow(*_, **__):\n    return 'no bytes'", "returned str instead of a file's bytes"),
-        ("def from_tensorflow(*_, **__):\n    return b'x'", "is no UFF file"),
+        ("def from_tensorflow(*_, **__):\n    return b'x'", "is not a UFF file"),
     ],
 )
 def test_a_package_that_fails_is_named(exported, run_stage, tmp_path, text, told):

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from stages.convert.graph.analysis import Examination
+from stages.convert.graph.analysis import analyse
 from stages.convert.graph.frozen_graph import Graph
 from stages.convert.graph.ssd_structure import Head
 from stages.convert.onnx import writer
 from stages.convert.onnx.lint import lint
 from stages.convert.onnx.runtime import OnnxRuntime
-from stages.convert.parity import measure, pictures, verdict
+from stages.convert.parity import measure
 from stages.convert.uff.plugin_graph import CONFIDENCES, LOCATIONS, PRIORS
-from stages.job import BadInput
+from stages.job import BadInput, StageFailed
 
 ARCHITECTURES = [
     ("v1", True, {}),
@@ -33,8 +33,8 @@ ARCHITECTURES = [
 ]
 
 
-def written(examination):
-    return writer.write(examination.graph, examination.structure, examination.detector)
+def written(examined):
+    return writer.write(examined.graph, examined.structure, examined.parameters)
 
 
 def saved(model, folder):
@@ -44,23 +44,8 @@ def saved(model, folder):
     return path
 
 
-def compare(examination, model, folder, count=2):
-    comparison = verdict.Comparison(
-        examination.graph,
-        examination.structure,
-        examination.detector,
-        examination.session,
-        OnnxRuntime(saved(model, folder)),
-    )
-    size = examination.detector.input
-    for picture in pictures.of_noise(count, size.height, size.width):
-        comparison.add(picture)
-    return comparison.report()
-
-
-@pytest.fixture(scope="session")
-def examined(exported):
-    return Examination(exported.graph, exported.config)
+def compare(examined, model, folder, count=2):
+    return helpers.compared(examined, OnnxRuntime(saved(model, folder)), count).report()
 
 
 @pytest.fixture
@@ -70,7 +55,7 @@ def model(examined):
 
 @pytest.mark.parametrize("architecture, fixed, options", ARCHITECTURES)
 def test_what_is_written_computes_the_same(export, tmp_path, architecture, fixed, options):
-    found = Examination(export(architecture, fixed, **options).graph)
+    found = analyse(export(architecture, fixed, **options).graph)
     made = written(found)
     assert lint(made) == []
     report = compare(found, made, tmp_path)
@@ -80,13 +65,13 @@ def test_what_is_written_computes_the_same(export, tmp_path, architecture, fixed
 
 
 def test_a_repaired_graph_computes_the_same(definition, tmp_path):
-    found = helpers.examine(helpers.aged(definition), tmp_path)
-    assert found.verdict == "repairable"
+    found = helpers.analyse_definition(helpers.aged(definition), tmp_path)
+    assert found.audit.verdict == "repairable"
     assert compare(found, written(found), tmp_path)["failures"] == []
 
 
 def test_names_of_nodes_do_not_count(definition, examined, tmp_path):
-    found = helpers.examine(helpers.renamed(definition, 5), tmp_path)
+    found = helpers.analyse_definition(helpers.renamed(definition, 5), tmp_path)
     assert nameless(written(found)) == nameless(written(examined))
 
 
@@ -114,9 +99,9 @@ def test_it_is_what_tensorrt_7_1_reads(model):
     assert [one.name for one in model.graph.output] == list(plugin.output) == ["NMS", "NMS_1"]
 
 
-def test_the_artifact_holds_both_models_and_repeats_its_bytes(exported, run_stage):
+def test_the_artifact_holds_both_models_and_repeats_its_bytes(exported, start_stage):
     runs = [
-        run_stage("convert", {"to": "onnx"}, hash_seed=seed, name=name, graph=os.path.dirname(exported.graph))
+        start_stage("convert", hash_seed=seed, name=name, to="onnx", graph=os.path.dirname(exported.graph))
         for seed, name in (("1", "first"), ("2", "second"))
     ]
     assert [ran.code for ran in runs] == [0, 0], runs[0].log
@@ -146,23 +131,12 @@ def test_without_being_asked_for_there_is_none(exported, run_stage):
 
 
 def test_a_failed_proof_fails_the_stage(exported, tmp_path, monkeypatch):
-    from stages import job as jobs
     from stages.convert import convert
     from stages.convert.onnx import runtime
 
     monkeypatch.setattr(runtime, "_session", lambda model: Halved(model))
-    (tmp_path / "out").mkdir()
-    job = jobs.Job(
-        {
-            "stage": "convert",
-            "inputs": {"graph": exported.graph},
-            "output": str(tmp_path / "out"),
-            "scratch": str(tmp_path),
-            "parameters": {"to": "onnx"},
-            "cpus": 1,
-        }
-    )
-    with pytest.raises(jobs.StageFailed, match="The .onnx does not compute .* box encodings differ by"):
+    job = helpers.job("convert", tmp_path, {"graph": exported.graph}, to="onnx")
+    with pytest.raises(StageFailed, match="The .onnx does not compute .* box encodings differ by"):
         convert.main(job)
 
 
@@ -283,19 +257,20 @@ def without_plugin(model):
         (attribute("NMS_TRT", "inputOrder", [0, 0, 2]), "inputOrder of 0, 1 and 2"),
         (attribute("NMS_TRT", "topK", 5000), "topK 5000 is over"),
         (attribute("NMS_TRT", "keepTopK", 0), "keepTopK 0"),
-        (attribute("NMS_TRT", "backgroundLabelId", 9), "backgroundLabelId is no class"),
+        (attribute("NMS_TRT", "nmsThreshold", 1.5), "a threshold is not between 0 and 1"),
+        (attribute("NMS_TRT", "backgroundLabelId", 9), "backgroundLabelId is not one of the classes"),
         (attribute("Conv", "auto_pad", b"SAME_UPPER"), "pads"),
         (constant(PRIORS, lambda values: values[:, :, :-4]), "numPriors * 4"),
         (constant(PRIORS, lambda values: values[:, :1]), "priors are"),
         (constant(":kernel", with_nan), "not finite"),
-        (constant(":shape", lambda values: values * 3), "no valid ONNX"),
+        (constant(":shape", lambda values: values * 3), "not valid ONNX"),
         (unknown_to_the_parser, "unsupported operation"),
         (newer, "opset 13"),
-        (computed_kernel, '"computed" is no constant'),
+        (computed_kernel, '"computed" is not a constant'),
         (open_batch, "instead of [1, 3, height, width]"),
         (average, "uneven pads"),
         (without_plugin, "not exactly one NMS_TRT"),
-        (lambda model: model.graph.node[0].input.append("lost"), "no valid ONNX"),
+        (lambda model: model.graph.node[0].input.append("lost"), "not valid ONNX"),
     ],
 )
 def test_the_linter_finds(model, change, says):
@@ -365,7 +340,7 @@ OPERATIONS = {
 }
 
 
-def tiny(make, height, width, detector):
+def tiny(make, height, width, parameters):
     """A network of ``make`` alone, whose output of 8 channels is both heads: 2 boxes of 4 numbers, or of 4 classes."""
     with tf.Graph().as_default() as graph:
         entry = tf.placeholder(tf.float32, [1, height, width, 3], name="entry")
@@ -374,7 +349,7 @@ def tiny(make, height, width, detector):
         head = Head("reshape", output.op.name, output.op.name)
         other = Head("reshape_1", output.op.name, output.op.name)
     structure = Parts(entry="entry", box_heads=[head], class_heads=[other])
-    changed = detector._replace(
+    changed = parameters._replace(
         input=measure.Input(height, width, "RGB", 1.0, 0.0),
         classes=4,
         layers=[measure.Layer(rows, columns, 2, 4)],
@@ -384,7 +359,7 @@ def tiny(make, height, width, detector):
 
 
 class Parts:
-    """Only what the writer reads of an anatomy."""
+    """Only what the writer reads of an SsdStructure."""
 
     def __init__(self, **parts):
         self.__dict__.update(parts)
@@ -393,7 +368,7 @@ class Parts:
 @pytest.mark.parametrize("height, width", [(8, 8), (9, 7), (12, 5)])
 @pytest.mark.parametrize("name", sorted(OPERATIONS))
 def test_one_operation_computes_the_same(examined, tmp_path, name, height, width):
-    graph, output, made = tiny(OPERATIONS[name], height, width, examined.detector)
+    graph, output, made = tiny(OPERATIONS[name], height, width, examined.parameters)
     onnx.checker.check_model(made)
     values = np.random.RandomState(3).normal(0, 1, (1, height, width, 3)).astype(np.float32)
     with tf.Session(graph=graph) as session:
@@ -406,7 +381,7 @@ def test_one_operation_computes_the_same(examined, tmp_path, name, height, width
 
 
 def test_a_bias_becomes_the_convolutions(examined):
-    made = tiny(OPERATIONS["bias"], 8, 8, examined.detector)[2]
+    made = tiny(OPERATIONS["bias"], 8, 8, examined.parameters)[2]
     assert [node.op_type for node in made.graph.node][:1] == ["Conv"] and len(made.graph.node[0].input) == 3
     assert "Add" not in {node.op_type for node in made.graph.node}
 
@@ -432,7 +407,7 @@ def test_a_bias_becomes_the_convolutions(examined):
 )
 def test_what_cannot_be_written_is_refused(examined, make, says):
     with pytest.raises(BadInput, match=says):
-        tiny(make, 8, 8, examined.detector)
+        tiny(make, 8, 8, examined.parameters)
 
 
 def test_a_network_in_a_circle_is_refused(examined):
@@ -442,7 +417,7 @@ def test_a_network_in_a_circle_is_refused(examined):
     definition.node.add(name="b", op="Relu", input=["a"])
     head = Head("reshape", "a", "a")
     with pytest.raises(BadInput, match="cannot"):
-        writer.write(Graph(definition), Parts(entry="entry", box_heads=[head], class_heads=[head]), examined.detector)
+        writer.write(Graph(definition), Parts(entry="entry", box_heads=[head], class_heads=[head]), examined.parameters)
 
 
 def test_files_without_the_plugin_are_no_models_to_prove(model, tmp_path):

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages import drawing, pixels
-from stages.convert.graph.analysis import Examination
+from stages.convert.graph.analysis import analyse
 from stages.convert.parity import pictures, verdict, worst
-from stages.convert.parity.verdict import Comparison, Seen
+from stages.convert.parity.verdict import Seen
 from stages.convert.uff import schema
 from stages.job import BadInput
 from stages.reference.interpreter import UffInterpreter
@@ -29,40 +29,29 @@ ARCHITECTURES = [
 ]
 
 
-def compare(examination, folder, change=None, count=2):
+def compare(examined, folder, change=None, count=2):
     """The report of :func:`comparing`."""
-    return comparing(examination, folder, change, count).report()
+    return comparing(examined, folder, change, count).report()
 
 
-def comparing(examination, folder, change=None, count=2):
+def comparing(examined, folder, change=None, count=2):
     """The comparison on ``count`` pictures of noise, after ``change`` to a copy of the message."""
     meta = schema.meta_graph()
-    meta.CopyFrom(examination.meta)
+    meta.CopyFrom(examined.uff)
     if change:
         change(meta)
     path = str(folder / "model.uff")
     with open(path, "wb") as stream:
         stream.write(schema.serialize(meta))
-    comparison = Comparison(
-        examination.graph, examination.structure, examination.detector, examination.session, UffInterpreter(path)
-    )
-    size = examination.detector.input
-    for picture in pictures.of_noise(count, size.height, size.width):
-        comparison.add(picture)
-    return comparison
+    return helpers.compared(examined, UffInterpreter(path), count)
 
 
 BOX, FAR = [0.1, 0.1, 0.5, 0.5], [0.6, 0.6, 0.9, 0.9]
 
 
-@pytest.fixture(scope="session")
-def examined(exported):
-    return Examination(exported.graph, exported.config)
-
-
 @pytest.mark.parametrize("architecture, fixed, options", ARCHITECTURES)
 def test_what_is_converted_computes_the_same(export, tmp_path, architecture, fixed, options):
-    report = compare(Examination(export(architecture, fixed, **options).graph), tmp_path)
+    report = compare(analyse(export(architecture, fixed, **options).graph), tmp_path)
     assert report["failures"] == []
     assert 0 < report["detections"] - sum(report["excused"].values()) <= report["matched"] <= report["detections"]
     assert report["min_iou"] > 0.99 and report["max_score_diff"] < 0.001
@@ -70,23 +59,21 @@ def test_what_is_converted_computes_the_same(export, tmp_path, architecture, fix
 
 
 def test_a_repaired_graph_computes_the_same(definition, tmp_path):
-    found = helpers.examine(helpers.aged(definition), tmp_path)
-    assert found.verdict == "repairable"
+    found = helpers.analyse_definition(helpers.aged(definition), tmp_path)
+    assert found.audit.verdict == "repairable"
     assert compare(found, tmp_path)["failures"] == []
 
 
 def test_both_sides_are_measured_where_the_truth_is_known(examined, tmp_path):
     """Two of TensorFlow's own detections as the truth of one picture, nothing as that of another."""
-    size = examined.detector.input
+    size = examined.parameters.input
     first, second = pictures.of_noise(2, size.height, size.width)
     path = str(tmp_path / "model.uff")
     with open(path, "wb") as stream:
-        stream.write(schema.serialize(examined.meta))
+        stream.write(schema.serialize(examined.uff))
 
     def measured(*shown):
-        comparison = Comparison(
-            examined.graph, examined.structure, examined.detector, examined.session, UffInterpreter(path)
-        )
+        comparison = verdict.Comparison(examined, UffInterpreter(path))
         for picture in shown:
             comparison.add(picture)
         return comparison

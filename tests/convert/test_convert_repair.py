@@ -4,18 +4,20 @@ import convert_helpers as helpers
 import pytest
 import tensorflow as tf
 
-from stages.convert.graph.analysis import Examination
+from stages.convert.graph.analysis import analyse
 from stages.convert.graph.frozen_graph import Graph
 from stages.convert.graph.repair import repair
 from stages.job import BadInput
 
 
 def test_a_graph_of_115_gives_the_same_uff_as_its_112_twin(export, tmp_path):
-    twin = Examination(export("v1", False).graph)
-    found = helpers.examine(helpers.aged(twin.graph.definition), tmp_path)
-    assert found.verdict == "repairable" and found.tensorflow == "1.15 or newer"
-    assert helpers.nameless(found.meta) == helpers.nameless(twin.meta)
-    repaired = {(finding["op"], finding["where"]) for finding in found.findings if finding["severity"] == "repair"}
+    twin = analyse(export("v1", False).graph)
+    found = helpers.analyse_definition(helpers.aged(twin.graph.definition), tmp_path)
+    assert found.audit.verdict == "repairable" and found.audit.tensorflow == "1.15 or newer"
+    assert helpers.nameless(found.uff) == helpers.nameless(twin.uff)
+    repaired = {
+        (finding["op"], finding["where"]) for finding in found.audit.findings if finding["severity"] == "repair"
+    }
     assert {
         ("FusedBatchNormV3", "extractor"),
         ("Conv2D", "heads"),
@@ -83,8 +85,8 @@ def test_soft_suppression_is_refused(definition):
 def test_a_repair_that_is_refused_is_a_finding(definition, tmp_path):
     old = helpers.aged(definition)
     set_padding(next(node for node in old.node if node.op == "Conv2D"))
-    found = helpers.examine(old, tmp_path)
-    assert found.verdict == "refused" and "explicit_paddings" in found.refusal()
+    found = helpers.analyse_definition(old, tmp_path)
+    assert found.audit.verdict == "refused" and "explicit_paddings" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -98,5 +100,5 @@ def test_the_writers_version_is_told_by_its_attributes(definition, tmp_path, att
             node.attr[attribute].list.SetInParent()
         elif node.op == op:
             node.attr[attribute].b = True
-    found = helpers.examine(old, tmp_path)
-    assert (found.tensorflow, found.verdict) == (version, "repairable")
+    found = helpers.analyse_definition(old, tmp_path)
+    assert (found.audit.tensorflow, found.audit.verdict) == (version, "repairable")

@@ -8,6 +8,7 @@ import convert_helpers as helpers
 import pytest
 
 from stages import pixels
+from stages.job import StageFailed
 
 PARITY_KEYS = {"detections", "matched", "max_score_diff", "min_iou"}
 
@@ -55,18 +56,18 @@ def test_convert_writes_the_artifact(exported, run_stage, label_map):
     assert result["plugin"] == model["plugin"]
 
 
-def test_convert_of_an_export_folder_takes_its_files_and_repeats_its_bytes(exported, run_stage, tmp_path):
+def test_convert_of_an_export_folder_takes_its_files_and_repeats_its_bytes(exported, start_stage, tmp_path):
     folder = os.path.dirname(exported.graph)
     elsewhere = str(tmp_path / "another path")
     shutil.copytree(folder, elsewhere)
-    first = run_stage("convert", hash_seed="1", name="first", graph=folder)
-    second = run_stage("convert", hash_seed="2", name="second", graph=elsewhere)
+    first = start_stage("convert", hash_seed="1", name="first", graph=folder)
+    second = start_stage("convert", hash_seed="2", name="second", graph=elsewhere)
     assert first.code == second.code == 0, first.log
     assert files(first) == files(second)
 
 
-def test_audit_writes_what_was_found(exported, run_stage):
-    ran = run_stage("audit", graph=exported.graph)
+def test_audit_writes_what_was_found(exported, start_stage):
+    ran = start_stage("audit", graph=exported.graph)
     assert ran.code == 0, ran.log
     made = files(ran)
     audit = json.loads(made["audit.json"].decode())
@@ -96,7 +97,9 @@ def test_what_is_no_graph_is_bad_input(run_stage, tmp_path, stage):
     assert files(ran) == {}
 
 
-@pytest.mark.parametrize("text, says", [("item { id: 1 name: 'cone' }", "class ids [1]"), ("item [", "no label map")])
+@pytest.mark.parametrize(
+    "text, says", [("item { id: 1 name: 'cone' }", "class ids [1]"), ("item [", "not a label map")]
+)
 def test_another_label_map_is_bad_input(exported, run_stage, tmp_path, text, says):
     (tmp_path / "other.pbtxt").write_text(text)
     ran = run_stage("convert", graph=exported.graph, label_map=str(tmp_path / "other.pbtxt"))
@@ -110,21 +113,10 @@ def test_missing_pictures_are_bad_input(exported, run_stage, tmp_path):
 
 
 def test_a_failed_proof_fails_the_stage(exported, tmp_path, monkeypatch):
-    from stages import job as jobs
     from stages.convert import convert
     from stages.convert.parity import verdict
 
     monkeypatch.setattr(verdict, "MOST_HEAD_DIFFERENCE", -1.0)
-    (tmp_path / "out").mkdir()
-    job = jobs.Job(
-        {
-            "stage": "convert",
-            "inputs": {"graph": exported.graph},
-            "output": str(tmp_path / "out"),
-            "scratch": str(tmp_path),
-            "parameters": {},
-            "cpus": 1,
-        }
-    )
-    with pytest.raises(jobs.StageFailed, match="box encodings differ by"):
+    job = helpers.job("convert", tmp_path, {"graph": exported.graph})
+    with pytest.raises(StageFailed, match="box encodings differ by"):
         convert.main(job)

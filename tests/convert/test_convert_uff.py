@@ -10,7 +10,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.convert.graph.analysis import Examination
+from stages.convert.graph.analysis import analyse
 from stages.convert.graph.frozen_graph import Graph
 from stages.convert.uff import schema, writer
 from stages.convert.uff.lint import lint
@@ -29,8 +29,8 @@ values = st.one_of(
 
 
 @pytest.fixture(scope="session")
-def meta(exported):
-    return Examination(exported.graph).meta
+def meta(examined):
+    return examined.uff
 
 
 def by_id(meta):
@@ -231,7 +231,7 @@ def test_of_lenet_is_written_what_nvidias_converter_wrote():
 
 @pytest.mark.slow
 def test_explicit_padding_is_fused_into_the_convolution(export):
-    meta = Examination(export("v1", True, explicit_padding="true").graph).meta
+    meta = analyse(export("v1", True, explicit_padding="true").graph).uff
     padded = [node for node in meta.graphs[0].nodes if "padding" in node.fields]
     assert padded and all(list(node.fields["padding"].i_list.val) == [1, 1] for node in padded)
     assert not [node for node in meta.graphs[0].nodes if node.operation == "Pad"]
@@ -240,8 +240,8 @@ def test_explicit_padding_is_fused_into_the_convolution(export):
 
 def test_bytes_are_equal_in_every_process(exported):
     program = (
-        "import sys, hashlib; from stages.convert import uff_schema; from stages.convert.graph.analysis import "
-        "Examination; print(hashlib.sha256(uff_schema.serialize(Examination(sys.argv[1]).meta)).hexdigest())"
+        "import sys, hashlib; from stages.convert.uff import schema; from stages.convert.graph.analysis import "
+        "analyse; print(hashlib.sha256(schema.serialize(analyse(sys.argv[1]).uff)).hexdigest())"
     )
     digests = {
         subprocess.check_output(
@@ -254,7 +254,7 @@ def test_bytes_are_equal_in_every_process(exported):
 
 @pytest.mark.parametrize("data", [b"", b"\x08", b"\x08\x02\x22\x06\x0a\x04main", b"not a uff file", b"\xff" * 30])
 def test_what_is_no_uff_is_refused(data):
-    with pytest.raises(BadInput, match="no UFF file"):
+    with pytest.raises(BadInput, match="not a UFF file"):
         schema.parse(data, "x.uff")
 
 

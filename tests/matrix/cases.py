@@ -6,8 +6,15 @@ TENSORFLOWS = ("1.12", "1.9", "1.13", "1.14", "1.15")
 # When the code was written: tensorflow-object-detection-api 0.1.1 and tf-object-detection 0.0.3.
 APIS = ("2019-05", "2019-09")
 
-Case = NamedTuple("Case", [("tensorflow", str), ("api", str), ("detector", str), ("fixed", bool)])
-"""One export; ``fixed`` means a batch of one and a fixed input size, as ``--input_shape 1,H,W,3`` makes it."""
+
+class Case(NamedTuple):
+    """One export; ``fixed`` means a batch of one and a fixed input size, as ``--input_shape 1,H,W,3`` makes it."""
+
+    tensorflow: str
+    api: str
+    detector: str
+    fixed: bool
+
 
 _V2, _LITE = {"type": "ssd_mobilenet_v2", "depth": "0.35"}, {"depthwise": "true", "kernel": 3}
 DETECTORS: Dict[str, Dict[str, Any]] = {

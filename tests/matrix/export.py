@@ -9,7 +9,7 @@ the heads that this TensorFlow computes.
 import json
 import os
 import sys
-from typing import Any, Dict, List  # noqa: F401 (type comments need it)
+from typing import Any, Dict, List
 
 import cases
 import numpy as np

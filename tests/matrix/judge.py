@@ -16,10 +16,11 @@ import cases
 import convert_helpers as helpers
 import numpy as np
 
-from stages import job as jobs
 from stages.convert import convert
-from stages.convert.graph.analysis import REFUSED, REPAIR, Examination
+from stages.convert.graph.analysis import Examined, Refused, analyse
+from stages.convert.graph.findings import REPAIR
 from stages.convert.parity import measure
+from stages.job import BadInput, Job, StageFailed
 
 
 def judge(case: cases.Case, job: Dict[str, Any], twin: Optional[Dict[str, Any]]) -> Dict[str, Any]:
@@ -33,57 +34,50 @@ def judge(case: cases.Case, job: Dict[str, Any], twin: Optional[Dict[str, Any]])
     folder = os.path.join(job["exports"], cases.folder(case))
     started = time.time()
     row = dict(case._asdict(), options=cases.DETECTORS[case.detector])
-    examination = Examination(folder)
-    row.update(verdict=examination.verdict, written_by=examination.tensorflow, repaired=_repaired(examination))
-    if examination.verdict == REFUSED:
-        return dict(row, error=examination.refusal())
+    examined = analyse(folder)
+    audit = examined.audit
+    row.update(verdict=audit.verdict, written_by=audit.tensorflow, repaired=_repaired(audit.findings))
+    if isinstance(examined, Refused):
+        return dict(row, error=examined.reason)
     output = os.path.join(job["scratch"], "output")
     shutil.rmtree(output, ignore_errors=True)
     os.makedirs(output)
     try:
-        row["parity"] = convert.convert(_job(output, job), examination)
-    except (jobs.BadInput, jobs.StageFailed) as error:
+        row["parity"] = convert.convert(_job(output, job), examined)
+    except (BadInput, StageFailed) as error:
         return dict(row, error=str(error))
     row["seconds"] = round(time.time() - started, 1)
-    row["uff"] = hashlib.sha256(repr(helpers.nameless(examination.meta)).encode("utf-8")).hexdigest()
-    row.update(_heads(examination, folder, twin["folder"] if twin else folder))
+    row["uff"] = hashlib.sha256(repr(helpers.nameless(examined.uff)).encode("utf-8")).hexdigest()
+    row.update(_heads(examined, folder, twin["folder"] if twin else folder))
     row["uff_as_112"] = twin is None or twin["uff"] == row["uff"]  # names apart: 1.15 has names that end in V3
-    row["renamed_equal"] = _survives_renaming(examination, folder, job["scratch"])
+    row["renamed_equal"] = _survives_renaming(examined, folder, job["scratch"])
     return row
 
 
-def _job(output: str, job: Dict[str, Any]) -> jobs.Job:
-    return jobs.Job(
-        {
-            "stage": "convert",
-            "inputs": {"graph": output, "pictures": job["pictures"]},
-            "output": output,
-            "scratch": job["scratch"],
-            "parameters": {},
-            "cpus": 1,
-        }
-    )
+def _job(output: str, job: Dict[str, Any]) -> Job:
+    inputs = {"graph": output, "pictures": job["pictures"]}
+    return Job(helpers.description("convert", output, job["scratch"], inputs))
 
 
-def _repaired(examination: Examination) -> Dict[str, int]:
+def _repaired(findings: List[Dict[str, Any]]) -> Dict[str, int]:
     """Operation -> how many of its nodes were repaired."""
     found: Dict[str, int] = {}
-    for finding in examination.findings:
+    for finding in findings:
         if finding["severity"] == REPAIR:
             found[finding["op"]] = found.get(finding["op"], 0) + finding["count"]
     return found
 
 
-def _heads(examination: Examination, folder: str, twin: str) -> Dict[str, Any]:
+def _heads(examined: Examined, folder: str, twin: str) -> Dict[str, Any]:
     """How the repaired graph's heads in TensorFlow 1.12 differ from its own export's and from the exporting one's."""
     golden, own = np.load(os.path.join(folder, "golden.npz")), np.load(os.path.join(twin, "golden.npz"))
     assert (golden["pixels"] == own["pixels"]).all(), "the exports were made with unlike pictures"
-    structure, classes = examination.structure, examination.detector.classes
+    structure, classes = examined.structure, examined.parameters.classes
     bits, difference, largest = True, 0.0, 0.0
     for number, picture in enumerate(golden["pixels"]):
-        found = examination.session.run(
+        found = examined.session.run(
             [structure.box_encodings, structure.class_predictions],
-            {structure.image: measure.as_fed(picture, examination.graph, structure)},
+            {structure.image: measure.as_fed(picture, examined.graph, structure)},
         )
         for part, value in (("boxes", found[0].reshape(-1, 4)), ("classes", found[1].reshape(-1, classes))):
             bits = bits and bool((value == own[part][number]).all())
@@ -92,15 +86,18 @@ def _heads(examination: Examination, folder: str, twin: str) -> Dict[str, Any]:
     return {"bits_as_112": bits, "head_difference": difference, "largest_head": largest}
 
 
-def _survives_renaming(examination: Examination, folder: str, scratch: str) -> bool:
+def _survives_renaming(examined: Examined, folder: str, scratch: str) -> bool:
     """Whether the graph under random names and in random order gives the same UFF up to names."""
     path = os.path.join(scratch, "renamed.pb")
     with open(os.path.join(folder, "frozen_inference_graph.pb"), "rb") as stream:
-        definition = type(examination.graph.definition).FromString(stream.read())
+        definition = type(examined.graph.definition).FromString(stream.read())
     with open(path, "wb") as renamed:
         renamed.write(helpers.renamed(definition, seed=5).SerializeToString())
-    other = Examination(path)
-    return other.verdict == examination.verdict and helpers.nameless(other.meta) == helpers.nameless(examination.meta)
+    other = analyse(path)
+    return isinstance(other, Examined) and (other.audit.verdict, helpers.nameless(other.uff)) == (
+        examined.audit.verdict,
+        helpers.nameless(examined.uff),
+    )
 
 
 def judge_all(job: Dict[str, Any]) -> List[Dict[str, Any]]:

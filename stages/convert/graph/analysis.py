@@ -1,152 +1,123 @@
-"""One graph, examined whole: what it is, whether it converts, and if not, why."""
+"""One graph, analysed whole: what it is, whether it converts, and if not, why."""
 
 import collections
 import os
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Union
 
-from stages.convert.graph import detector_parameters
+from stages.convert.graph import detector_parameters, findings
 from stages.convert.graph import frozen_graph as graphs
+from stages.convert.graph.detector_parameters import DetectorParameters
 from stages.convert.graph.frozen_graph import Graph, data_inputs
-from stages.convert.graph.repair import Repair, repair
+from stages.convert.graph.repair import repair
 from stages.convert.graph.settings import PipelineSettings
-from stages.convert.graph.ssd_structure import SsdStructure, regions
+from stages.convert.graph.ssd_structure import SsdStructure
 from stages.convert.parity.session import GraphSession
 from stages.convert.uff import plugin_graph, writer
 from stages.job import BadInput
 
 CONVERTIBLE, REPAIRABLE, REFUSED = "convertible", "repairable", "refused"
-CUT, FOLD, NOTE, REPAIR, STOP = "cut", "fold", "note", "repair", "stop"
-
-# TensorFlow operations that NVIDIA's converter has a UFF operation for (its table in tao_tensorflow1_backend).
-UFF_TAKES = {
-    "Placeholder",
-    "Identity",
-    "Const",
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "RealDiv",
-    "Relu",
-    "Relu6",
-    "LeakyRelu",
-    "Tanh",
-    "Sigmoid",
-    "Elu",
-    "Selu",
-    "Softsign",
-    "Softplus",
-    "Neg",
-    "Abs",
-    "Acos",
-    "Acosh",
-    "Asin",
-    "Asinh",
-    "Atan",
-    "Atanh",
-    "Ceil",
-    "Cos",
-    "Cosh",
-    "Sin",
-    "Sinh",
-    "Tan",
-    "Floor",
-    "Sqrt",
-    "Rsqrt",
-    "Square",
-    "Pow",
-    "Exp",
-    "Log",
-    "Softmax",
-    "Minimum",
-    "Maximum",
-    "Shape",
-    "ExpandDims",
-    "ArgMax",
-    "ArgMin",
-    "Reshape",
-    "Transpose",
-    "Pack",
-    "ConcatV2",
-    "MaxPool",
-    "AvgPool",
-    "LRN",
-    "MatMul",
-    "Conv2D",
-    "DepthwiseConv2dNative",
-    "Conv2DBackpropInput",
-    "BiasAdd",
-    "FusedBatchNorm",
-    "StridedSlice",
-    "Sum",
-    "Prod",
-    "Min",
-    "Max",
-    "Mean",
-    "Squeeze",
-    "Pad",
-    "Gather",
-    "GatherV2",
-}
-_CUT_ADVICE = {
-    "preprocessor": "cut away: the runtime resizes and scales pixels itself, as model.json says",
-    "anchors": "replaced by GridAnchor_TRT, or by a constant of the same anchors where it cannot make them",
-    "postprocessor": "replaced by NMS_TRT, which decodes and suppresses",
-}
 
 
-class Examination:
-    """What was found out about a graph; everything after the point of a refusal is None.
+class Audit(NamedTuple):
+    """What is known of any graph, as audit.json holds it.
 
     Attributes:
-        verdict: ``convertible``, ``repairable`` or ``refused``.
+        verdict: ``convertible``, ``repairable`` or ``refused``: the worst that any finding says.
         tensorflow: the versions that may have written the graph.
+        findings: as :mod:`stages.convert.graph.findings` makes them.
         ops: operation -> how often, in the whole graph.
-        findings: ``{"op", "node", "count", "where", "severity", "advice"}``, one per operation and place;
-            ``node`` is the first of ``count``; severities are ``cut``, ``fold``, ``note``, ``repair`` and ``stop``.
-        graph, anatomy, evaluator, detector: the repaired graph, its parts, its session, its parameters.
-        transplant, meta: what TensorRT is to run, as a graph and as UFF.
     """
 
-    def __init__(self, path: str, pipeline_config: str = "") -> None:
-        original = graphs.read(path)
-        self.tensorflow = written_by(original)
-        self.ops = dict(collections.Counter(node.op for node in original.nodes.values()))
-        self.findings: List[Dict[str, Any]] = []
-        self.graph: Optional[Graph] = None
-        self.structure: Optional[SsdStructure] = None
-        self.session: Optional[GraphSession] = None
-        self.detector: Optional[detector_parameters.DetectorParameters] = None
-        self.plugin_graph: Optional[Graph] = None
-        self.meta: Any = None
-        try:
-            self._examine(original, pipeline_config or beside(path, "pipeline.config"))
-        except BadInput as error:
-            self.findings.append(
-                {"op": "", "node": "", "count": 1, "where": "graph", "severity": STOP, "advice": str(error)}
-            )
+    verdict: str
+    tensorflow: str
+    findings: List[Dict[str, Any]]
+    ops: Dict[str, int]
 
-    def _examine(self, original: Graph, pipeline_config: str) -> None:
-        self.graph, repairs = repair(original)
-        self.session = GraphSession(self.graph.definition)
-        self.structure = SsdStructure(self.graph)
-        self.findings = _findings(original, self.graph, self.structure, repairs)
+
+class Refused(NamedTuple):
+    """A graph that cannot be converted, and why, in one sentence; ``parameters`` where they could be measured."""
+
+    audit: Audit
+    reason: str
+    parameters: Optional[DetectorParameters]
+
+
+class Examined(NamedTuple):
+    """A graph that can be converted.
+
+    Attributes:
+        graph, structure, session, parameters: the graph, repaired, its parts, a session on it, what it detects and how.
+        plugin_graph, uff: what TensorRT is to run, as a graph and as a UFF message.
+    """
+
+    audit: Audit
+    graph: Graph
+    structure: SsdStructure
+    session: GraphSession
+    parameters: DetectorParameters
+    plugin_graph: Graph
+    uff: Any
+
+
+def analyse(path: str, pipeline_config: str = "") -> Union[Refused, Examined]:
+    """Find out all about the graph in the file or export folder ``path``.
+
+    Args:
+        path: of a frozen graph, or of the folder that an export made.
+        pipeline_config: what the graph is held against; by default the file beside it, where there is one.
+
+    Raises:
+        BadInput: there is no frozen graph at all.
+    """
+    analysis = _Analysis(graphs.read(path))
+    try:
+        return analysis.examine(pipeline_config or beside(path, "pipeline.config"))
+    except BadInput as error:
+        return analysis.refuse(str(error))
+
+
+class _Analysis:
+    """Keeps what was found out before a refusal."""
+
+    def __init__(self, original: Graph) -> None:
+        self._original = original
+        self._findings: List[Dict[str, Any]] = []
+        self._session: Optional[GraphSession] = None
+        self._parameters: Optional[DetectorParameters] = None
+
+    def examine(self, pipeline_config: str) -> Union[Refused, Examined]:
+        graph, repairs = repair(self._original)
+        self._session = session = GraphSession(graph.definition)
+        structure = SsdStructure(graph)
+        self._findings = findings.of_operations(self._original, graph, structure, repairs)
         settings = PipelineSettings(pipeline_config) if pipeline_config else None
-        self.detector = detector_parameters.examine(self.graph, self.structure, self.session, settings)
-        self.findings += _batch_note(self.graph, self.structure) + _notes(self.detector)
-        if self.verdict != REFUSED:
-            self.plugin_graph = plugin_graph.plugin_graph(self.graph, self.structure, self.detector)
-            self.meta = writer.write(self.plugin_graph, [plugin_graph.NMS])
+        self._parameters = parameters = detector_parameters.derive(graph, structure, session, settings)
+        self._findings += findings.on_the_batch(graph, structure) + findings.on_the_plugins(parameters)
+        if _verdict(self._findings) == REFUSED:
+            return self._refused()
+        with_plugins = plugin_graph.plugin_graph(graph, structure, parameters)
+        uff = writer.write(with_plugins, [plugin_graph.NMS])
+        return Examined(self._audit(), graph, structure, session, parameters, with_plugins, uff)
 
-    @property
-    def verdict(self) -> str:
-        """The worst that any finding says."""
-        severities = {finding["severity"] for finding in self.findings}
-        return REFUSED if STOP in severities else REPAIRABLE if REPAIR in severities else CONVERTIBLE
+    def refuse(self, reason: str) -> Refused:
+        """The refusal of a graph whose analysis ended with ``reason``."""
+        self._findings.append(findings.of_the_graph(findings.STOP, "graph", reason))
+        return self._refused()
 
-    def refusal(self) -> str:
-        """Why the graph is refused, in one sentence."""
-        return next(finding["advice"] for finding in self.findings if finding["severity"] == STOP)
+    def _refused(self) -> Refused:
+        if self._session:
+            self._session.close()
+        reason = next(finding["advice"] for finding in self._findings if finding["severity"] == findings.STOP)
+        return Refused(self._audit(), reason, self._parameters)
+
+    def _audit(self) -> Audit:
+        ops = dict(collections.Counter(node.op for node in self._original.nodes.values()))
+        return Audit(_verdict(self._findings), written_by(self._original), self._findings, ops)
+
+
+def _verdict(found: List[Dict[str, Any]]) -> str:
+    severities = {finding["severity"] for finding in found}
+    return REFUSED if findings.STOP in severities else REPAIRABLE if findings.REPAIR in severities else CONVERTIBLE
 
 
 def beside(path: str, name: str) -> str:
@@ -171,106 +142,3 @@ def written_by(graph: Graph) -> str:
         graph.maker(data_inputs(node)[1]).op for node in graph.of_kind("Transpose") if len(data_inputs(node)) == 2
     ]
     return "1.13" if permutations and "Sub" not in permutations else "1.12 or older"
-
-
-def network(graph: Graph, structure: SsdStructure) -> Set[str]:
-    """The nodes that become UFF nodes: what flows into the heads' data, up to the network's entry."""
-    sources = [head.source for head in structure.box_heads + structure.class_heads]
-    heads = {head.reshape for head in structure.box_heads + structure.class_heads}
-    return graph.ancestors(sources, stop=[structure.entry]) | heads
-
-
-def _findings(original: Graph, repaired: Graph, structure: SsdStructure, repairs: List[Repair]) -> List[Dict[str, Any]]:
-    where, kept = regions(repaired, structure), network(repaired, structure)
-    found = []
-    for one in repairs:
-        for place, names in _by_place(one.nodes, where):
-            found.append(_finding(one.op, names, place, REPAIR, one.why))
-    groups: Dict[str, List[str]] = collections.OrderedDict()
-    for name, node in original.nodes.items():
-        groups.setdefault(node.op, []).append(name)
-    repaired_places = {(finding["op"], finding["where"]) for finding in found}
-    for op, nodes in groups.items():
-        for place, names in _by_place(nodes, where):
-            if (op, place) not in repaired_places:
-                found.extend(_judge(repaired, op, names, place, kept))
-    return found
-
-
-def _batch_note(graph: Graph, structure: SsdStructure) -> List[Dict[str, Any]]:
-    shape = graph.nodes[structure.image].attr["shape"].shape
-    if not shape.unknown_rank and shape.dim[0].size == 1:
-        return []
-    advice = (
-        "the picture input has no batch size: a batch of 1 is what is converted and proven; export with "
-        "--input_shape 1,H,W,3 to have it in the graph"
-    )
-    return [_finding("Placeholder", [structure.image], "preprocessor", NOTE, advice)]
-
-
-def _notes(detector: detector_parameters.DetectorParameters) -> List[Dict[str, Any]]:
-    """What converts, but not without a difference that the user should know."""
-    notes = []
-    if detector.per_class < detector.outputs.most:
-        notes.append(
-            (
-                "postprocessor",
-                "max_detections_per_class is %d, which NMS_TRT cannot limit: of more than %d "
-                "objects of one class it keeps up to %d; export with max_detections_per_class equal to "
-                "max_total_detections" % (detector.per_class, detector.per_class, detector.outputs.most),
-            )
-        )
-    if detector.no_grid:
-        notes.append(
-            (
-                "anchors",
-                "written as a constant input of NMS_TRT, which was never tried on a Jetson, because %s"
-                % detector.no_grid,
-            )
-        )
-    return [
-        {"op": "", "node": "", "count": 1, "where": where, "severity": NOTE, "advice": advice}
-        for where, advice in notes
-    ]
-
-
-def _by_place(names: List[str], where: Dict[str, str]) -> List[Tuple[str, List[str]]]:
-    places: Dict[str, List[str]] = collections.OrderedDict()
-    for name in names:
-        places.setdefault(where[name], []).append(name)
-    return list(places.items())
-
-
-def _judge(graph: Graph, op: str, names: List[str], place: str, kept: Set[str]) -> List[Dict[str, Any]]:
-    if place in _CUT_ADVICE:
-        return [] if op in UFF_TAKES else [_finding(op, names, place, CUT, _CUT_ADVICE[place])]
-    stopping = [name for name in names if name in kept and not _is_written(graph, name)]
-    folded = [name for name in names if name not in kept and op not in ("Const", "Identity", "ConcatV2", "Squeeze")]
-    found = (
-        [
-            _finding(
-                op,
-                stopping,
-                place,
-                STOP,
-                'UFF has no %s (node "%s" of the %s); train one of the plain ssd_* '
-                "architectures" % (op, stopping[0], place),
-            )
-        ]
-        if stopping
-        else []
-    )
-    return found + (
-        [_finding(op, folded, place, FOLD, "computed once, for a batch of 1, and written as a constant")]
-        if folded
-        else []
-    )
-
-
-def _is_written(graph: Graph, name: str) -> bool:
-    op = graph.nodes[name].op
-    return op in plugin_graph.NETWORK or op in ("Identity", "Reshape")
-
-
-def _finding(op: str, names: List[str], place: str, severity: str, advice: str) -> Dict[str, Any]:
-    return {"op": op, "node": names[0], "count": len(names), "where": place, "severity": severity, "advice": advice}

@@ -16,29 +16,33 @@ from stages.job import BadInput
 LARGEST_TOP_K = 4096
 MOST_CANDIDATES = 40000
 
-DetectorParameters = NamedTuple(
-    "Detector",
-    [
-        ("input", measure.Input),
-        ("layers", List[measure.Layer]),
-        ("classes", int),
-        ("anchors", np.ndarray),
-        ("grid", Optional[grid_anchor.GridAnchor]),
-        ("no_grid", str),
-        ("variances", List[float]),
-        ("sigmoid", bool),
-        ("outputs", measure.Outputs),
-        ("score_threshold", float),
-        ("iou_threshold", float),
-        ("per_class", int),
-    ],
-)
-"""What a graph detects and how: ``classes`` counts the background; ``anchors`` are the graph's own, float32 [P, 4],
-xmin, ymin, xmax, ymax; without ``grid`` they become a constant of the .uff, because of ``no_grid``; ``per_class`` is
-the most results of one class."""
+
+class DetectorParameters(NamedTuple):
+    """What a graph detects and how.
+
+    Attributes:
+        classes: how many, background included.
+        anchors: the graph's own, float32 [P, 4], rows xmin, ymin, xmax, ymax.
+        grid: what makes them; None: they become a constant of the .uff, because of ``no_grid``.
+        sigmoid: whether scores are the sigmoid of the class predictions; else the predictions themselves.
+        per_class: the most results of one class.
+    """
+
+    input: measure.Input
+    layers: List[measure.Layer]
+    classes: int
+    anchors: np.ndarray
+    grid: Optional[grid_anchor.GridAnchor]
+    no_grid: str
+    variances: List[float]
+    sigmoid: bool
+    outputs: measure.Outputs
+    score_threshold: float
+    iou_threshold: float
+    per_class: int
 
 
-def examine(
+def derive(
     graph: Graph, structure: SsdStructure, session: GraphSession, settings: Optional[PipelineSettings]
 ) -> DetectorParameters:
     """Measure ``graph`` (as TensorFlow 1.12 loads it), prove what is measured, and hold it against ``settings``.
@@ -111,38 +115,38 @@ def _score_threshold(told: Dict[str, float], settings: Optional[PipelineSettings
     return settings.score_threshold
 
 
-def plugins(detector: DetectorParameters) -> Dict[str, Dict[str, Any]]:
+def plugins(parameters: DetectorParameters) -> Dict[str, Dict[str, Any]]:
     """The fields of the plugins used, by plugin and field name; floats are floats, integers integers.
 
     ``topK`` limits the candidates of a class before suppression, TensorFlow's limit counts results after it. So it is
     as large as the plugin and the work allow: all anchors, if there are few classes.
     """
-    candidates = max(detector.per_class, MOST_CANDIDATES // detector.classes)
-    top_k = min(len(detector.anchors), candidates, LARGEST_TOP_K)
+    candidates = max(parameters.per_class, MOST_CANDIDATES // parameters.classes)
+    top_k = min(len(parameters.anchors), candidates, LARGEST_TOP_K)
     fields: Dict[str, Dict[str, Any]] = {
         "FlattenConcat_TRT": {"axis": 1, "ignoreBatch": 0},
         "NMS_TRT": {
             "shareLocation": 1,
             "varianceEncodedInTarget": 0,
             "backgroundLabelId": 0,
-            "confidenceThreshold": float(detector.score_threshold),
-            "nmsThreshold": float(detector.iou_threshold),
+            "confidenceThreshold": float(parameters.score_threshold),
+            "nmsThreshold": float(parameters.iou_threshold),
             "topK": top_k,
-            "keepTopK": min(detector.outputs.most, top_k),
-            "numClasses": detector.classes,
+            "keepTopK": min(parameters.outputs.most, top_k),
+            "numClasses": parameters.classes,
             "inputOrder": [0, 2, 1],
-            "confSigmoid": int(detector.sigmoid),
+            "confSigmoid": int(parameters.sigmoid),
             "isNormalized": 1,
             "codeType": 3,
         },
     }
-    if detector.grid:
+    if parameters.grid:
         fields["GridAnchor_TRT"] = {
-            "minSize": float(detector.grid.min_size),
-            "maxSize": float(detector.grid.max_size),
-            "aspectRatios": [float(ratio) for ratio in detector.grid.aspect_ratios],
-            "variance": [float(variance) for variance in detector.variances],
-            "featureMapShapes": [int(side) for side in detector.grid.maps],
-            "numLayers": len(detector.grid.maps),
+            "minSize": float(parameters.grid.min_size),
+            "maxSize": float(parameters.grid.max_size),
+            "aspectRatios": [float(ratio) for ratio in parameters.grid.aspect_ratios],
+            "variance": [float(variance) for variance in parameters.variances],
+            "featureMapShapes": [int(side) for side in parameters.grid.maps],
+            "numLayers": len(parameters.grid.maps),
         }
     return fields

@@ -121,7 +121,7 @@ def read(path: str) -> Graph:
     """The frozen graph in the file ``path``, or in the export folder ``path``.
 
     Raises:
-        BadInput: the file is missing, no graph, damaged, or a graph that was not frozen for inference.
+        BadInput: the file is missing, not a graph, damaged, or a graph that was not frozen for inference.
     """
     path = input_file(path)
     where = os.path.basename(path)
@@ -152,7 +152,7 @@ def parse(data: bytes, where: str) -> Graph:
             "the exporter writes beside it" % where
         )
     if not is_graph:
-        raise BadInput("%s is no TensorFlow graph, or it is truncated; copy it again as a binary file" % where)
+        raise BadInput("%s is not a TensorFlow graph, or it is truncated; copy it again as a binary file" % where)
     _check_edges(definition, where)
     _check_constants(definition, where)
     _check_texts(definition, where)
@@ -215,14 +215,14 @@ def _check_constants(definition: Any, where: str) -> None:
 
 
 def _check_texts(definition: Any, where: str) -> None:
-    """TensorFlow 1.12 crashes when it wants to name an attribute that is no UTF-8."""
+    """TensorFlow 1.12 crashes when it wants to name an attribute that is not UTF-8."""
     for node in definition.node:
         for name, value in node.attr.items():
             try:
                 b"".join([value.s] + list(value.list.s)).decode("utf-8")
             except UnicodeDecodeError:
                 raise BadInput(
-                    '%s is damaged: the attribute %s of node "%s" is no text; export the graph again'
+                    '%s is damaged: the attribute %s of node "%s" is not text; export the graph again'
                     % (where, name, node.name)
                 ) from None
 

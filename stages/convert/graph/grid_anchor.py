@@ -13,10 +13,14 @@ from stages.job import BadInput
 TOLERANCE = 1e-5
 FIRST_LAYER_SCALE = 0.1
 
-GridAnchor = NamedTuple(
-    "GridAnchor", [("min_size", float), ("max_size", float), ("aspect_ratios", List[float]), ("maps", List[int])]
-)
-"""The plugin's parameters: smallest and largest scale, aspect ratios (width / height), side of each square map."""
+
+class GridAnchor(NamedTuple):
+    """The plugin's parameters: smallest and largest scale, aspect ratios (width / height), side of each square map."""
+
+    min_size: float
+    max_size: float
+    aspect_ratios: List[float]
+    maps: List[int]
 
 
 def sizes(grid: GridAnchor) -> List[np.ndarray]:

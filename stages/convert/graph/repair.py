@@ -22,8 +22,13 @@ NEW_ATTRIBUTES = {
     "T_threshold": attr_value_pb2.AttrValue(type=types_pb2.DT_FLOAT),
 }
 
-Repair = NamedTuple("Repair", [("op", str), ("nodes", List[str]), ("why", str)])
-"""One thing done: the operation as it was, the names of the nodes, and why the numbers stay the same."""
+
+class Repair(NamedTuple):
+    """One thing done: the operation as it was, the names of the nodes, and why the numbers stay the same."""
+
+    op: str
+    nodes: List[str]
+    why: str
 
 
 def repair(graph: Graph) -> Tuple[Graph, List[Repair]]:
@@ -34,10 +39,14 @@ def repair(graph: Graph) -> Tuple[Graph, List[Repair]]:
     """
     definition = graph_pb2.GraphDef()
     definition.CopyFrom(graph.definition)
+    repaired = Graph(definition)
     repairs: List[Repair] = []
     for one_pass in PASSES:
-        repairs.extend(one_pass(Graph(definition)))
-    return Graph(definition), repairs
+        done = one_pass(repaired)
+        if done:
+            repaired = Graph(definition)  # its edges anew
+            repairs.extend(done)
+    return repaired, repairs
 
 
 def _named(nodes: List[Any], why: str) -> List[Repair]:

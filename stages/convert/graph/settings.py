@@ -20,13 +20,13 @@ class PipelineSettings:
         path: the file.
 
     Raises:
-        BadInput: it is no pipeline.config of an SSD.
+        BadInput: there is no such file, or it is not a pipeline.config of an SSD.
     """
 
     def __init__(self, path: str) -> None:
         self._name = os.path.basename(path)
         self._ssd = _read(path).model.ssd
-        self.score_threshold = self._ssd.post_processing.batch_non_max_suppression.score_threshold
+        self.score_threshold: float = self._ssd.post_processing.batch_non_max_suppression.score_threshold
 
     def hold_against_anchors(self, anchors: np.ndarray, maps: List[Tuple[int, int]], height: int, width: int) -> None:
         """Refuse a file whose anchors are not all the graph's own, to 1e-5.
@@ -84,17 +84,13 @@ class PipelineSettings:
         Raises:
             BadInput: every difference, in one sentence.
         """
-        told, seen = (
-            self._told(),
-            {
-                "image_resizer": "%d x %d" % (size.height, size.width),
-                "num_classes": classes - 1,
-                "box coder scales (x, y, width, height)": [
-                    grid_anchor.shortest(1 / variance) for variance in variances
-                ],
-                "score_converter": "SIGMOID" if sigmoid else "IDENTITY",
-            },
-        )
+        told = self._told()
+        seen = {
+            "image_resizer": "%d x %d" % (size.height, size.width),
+            "num_classes": classes - 1,
+            "box coder scales (x, y, width, height)": [grid_anchor.shortest(1 / variance) for variance in variances],
+            "score_converter": "SIGMOID" if sigmoid else "IDENTITY",
+        }
         differences = [
             "%s is %s in the file, %s in the graph" % (name, told[name], seen[name])
             for name in seen
@@ -124,17 +120,24 @@ def _read(path: str) -> Any:
     from object_detection.protos import pipeline_pb2
 
     message = pipeline_pb2.TrainEvalPipelineConfig()
-    name = os.path.basename(path)
+    _parse(path, message, "pipeline.config")
+    if not message.model.HasField("ssd"):
+        raise BadInput(
+            "%s describes no SSD model (model { ssd { … } }); only ssd_* models can be converted"
+            % os.path.basename(path)
+        )
+    return message
+
+
+def _parse(path: str, message: Any, kind: str) -> None:
+    """Read the text form of ``message``, which people call ``kind``, from the file at ``path``."""
     try:
         with open(path, encoding="utf-8") as stream:
             text_format.Parse(stream.read(), message, allow_unknown_field=True)
     except OSError:
-        raise BadInput("There is no pipeline.config at %s" % path) from None
+        raise BadInput("There is no %s at %s" % (kind, path)) from None
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise BadInput("%s is no pipeline.config: %s" % (name, str(error).split("\n")[0])) from error
-    if not message.model.HasField("ssd"):
-        raise BadInput("%s describes no SSD model (model { ssd { … } }); only ssd_* models can be converted" % name)
-    return message
+        raise BadInput("%s is not a %s: %s" % (os.path.basename(path), kind, str(error).split("\n")[0])) from error
 
 
 def class_names(path: str, classes: int) -> List[str]:
@@ -145,7 +148,7 @@ def class_names(path: str, classes: int) -> List[str]:
         classes: how many the graph predicts, background included.
 
     Raises:
-        BadInput: the file is no label map, or has other ids than 1 to classes - 1.
+        BadInput: the file is not a label map, or has other ids than 1 to classes - 1.
     """
     if not path:
         return ["background"] + ["class %d" % number for number in range(1, classes)]
@@ -163,11 +166,5 @@ def _label_map(path: str) -> Any:
     from object_detection.protos import string_int_label_map_pb2
 
     message = string_int_label_map_pb2.StringIntLabelMap()
-    try:
-        with open(path, encoding="utf-8") as stream:
-            text_format.Parse(stream.read(), message, allow_unknown_field=True)
-    except OSError:
-        raise BadInput("There is no label map at %s" % path) from None
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise BadInput("%s is no label map: %s" % (os.path.basename(path), str(error).split("\n")[0])) from error
+    _parse(path, message, "label map")
     return message

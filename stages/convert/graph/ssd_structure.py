@@ -29,8 +29,13 @@ _ANCHOR_ARRANGING = {
     "Squeeze",
 }
 
-Head = NamedTuple("Head", [("reshape", str), ("source", str), ("convolution", str)])
-"""One layer's head: its last Reshape, the tensor that one reads ([1, h, w, channels]), and its convolution."""
+
+class Head(NamedTuple):
+    """One layer's head: its last Reshape, the tensor that one reads ([1, h, w, channels]), and its convolution."""
+
+    reshape: str
+    source: str
+    convolution: str
 
 
 class SsdStructure:
@@ -71,7 +76,7 @@ def find_image(graph: Graph) -> str:
     inputs = graph.of_kind("Placeholder")
     pictures = [node for node in inputs if _takes_pictures(node)]
     if len(pictures) == 1:
-        return pictures[0].name
+        return str(pictures[0].name)
     kinds = ", ".join('"%s"' % node.name for node in inputs) or "none"
     raise BadInput(
         "The graph has no single image input [batch, height, width, 3] (its inputs: %s); "
@@ -88,12 +93,12 @@ def _refuse_two_stages(graph: Graph) -> None:
     crop = graph.of_kind("CropAndResize")
     if crop:
         raise BadInput(
-            'The graph is a two-stage detector (Faster R-CNN: node "%s" is CropAndResize), no SSD; '
+            'The graph is a two-stage detector (Faster R-CNN: node "%s" is CropAndResize), not an SSD; '
             "train one of the ssd_* architectures" % crop[0].name
         )
     if not graph.of_kind(*SUPPRESSIONS):
         raise BadInput(
-            "The graph has no postprocessor (no NonMaxSuppression), so it is no SSD detector; "
+            "The graph has no postprocessor (no NonMaxSuppression), so it is not an SSD detector; "
             "give the frozen_inference_graph.pb of object_detection's exporter"
         )
 
@@ -114,7 +119,7 @@ def find_concats(graph: Graph) -> Tuple[Any, Any, List[Any]]:
     classes = [node for node in concats if node not in boxes]
     if len(boxes) != 1 or len(classes) != 1 or len(decoders) != 2:
         raise BadInput(
-            "The graph is no SSD with convolutional heads: found %d concatenated box heads, %d class heads "
+            "The graph is not an SSD with convolutional heads: found %d concatenated box heads, %d class heads "
             "and %d box decoders instead of 1, 1 and 2; only ssd_* models can be converted"
             % (len(boxes), len(classes), len(decoders))
         )
@@ -160,11 +165,11 @@ def find_entry(graph: Graph, ends: List[str], image: str) -> str:
     """The tensor that the first convolution of the network reads.
 
     Raises:
-        BadInput: there is no single one, or it does not come from the image.
+        BadInput: there is not exactly one, or it does not come from the image.
     """
     from_image = graph.descendants([image])
     network = graph.ancestors(ends) & from_image
-    entries = set()
+    entries: Set[str] = set()
     for name in network:
         node = graph.nodes[name]
         if node.op in CONVOLUTIONS and _is_first(graph, node):
@@ -207,12 +212,12 @@ def _arranged(graph: Graph, tensor: str) -> str:
         if node.op not in _ANCHOR_ARRANGING:
             break
         node = graph.maker(data_inputs(node)[0])
-    return node.name
+    return str(node.name)
 
 
 def find_decoded(graph: Graph, exponentials: List[Any]) -> str:
     """The node that stacks ymin, xmin, ymax, xmax of the decoded boxes: the first stack of four behind the decoder."""
-    queue = [node.name for node in exponentials]
+    queue: List[str] = [node.name for node in exponentials]
     seen: Set[str] = set(queue)
     while queue:
         name = queue.pop(0)
@@ -244,7 +249,7 @@ def find_scores(graph: Graph, predictions: str) -> str:
                     % reader.name
                 )
             if reader.op == "Sigmoid":
-                return reader.name
+                return str(reader.name)
             if _scales(graph, reader) and reader.name not in last:
                 last.add(reader.name)
                 queue.append(reader.name)
@@ -283,3 +288,10 @@ def _beside_network(graph: Graph, structure: SsdStructure) -> Set[str]:
     after_network = graph.descendants([structure.entry])
     aside = graph.descendants([structure.image], stop=[structure.entry])
     return aside - after_network
+
+
+def network(graph: Graph, structure: SsdStructure) -> Set[str]:
+    """The nodes that become UFF nodes: what flows into the heads' data, up to the network's entry."""
+    sources = [head.source for head in structure.box_heads + structure.class_heads]
+    heads = {head.reshape for head in structure.box_heads + structure.class_heads}
+    return graph.ancestors(sources, stop=[structure.entry]) | heads

@@ -9,6 +9,8 @@ from typing import Any, Dict, Iterator, List
 import numpy as np
 from onnx import AttributeProto, checker, helper, numpy_helper, shape_inference
 
+from stages.convert.uff.nms_rules import broken_fields, broken_inputs
+
 NEWEST_OPSET, NEWEST_IR = 11, 6
 OPERATIONS = {
     "Conv",
@@ -45,7 +47,6 @@ NMS_FIELDS = {
     "scoreBits": _INT,
     "isBatchAgnostic": _INT,
 }
-MOST_CANDIDATES = 4096
 
 
 def lint(model: Any) -> List[str]:
@@ -54,7 +55,7 @@ def lint(model: Any) -> List[str]:
         checker.check_model(model)
         inferred = shape_inference.infer_shapes(model, strict_mode=True)
     except (checker.ValidationError, shape_inference.InferenceError, RuntimeError) as error:
-        return ["it is no valid ONNX: %s" % str(error).strip().split("\n")[0]]
+        return ["it is not valid ONNX: %s" % str(error).strip().split("\n")[0]]
     return list(_OnnxLint(inferred).findings())
 
 
@@ -95,7 +96,7 @@ class _OnnxLint:
     def _operation(self, node: Any) -> Iterator[str]:
         for index in CONSTANT_INPUTS.get(node.op_type, ()):
             if index < len(node.input) and node.input[index] not in self._constants:
-                yield 'its input "%s" is no constant' % node.input[index]
+                yield 'its input "%s" is not a constant' % node.input[index]
         for name in node.output:
             if min(self._shapes.get(name) or [0]) < 1:
                 yield 'its output "%s" has no fixed shape' % name
@@ -127,29 +128,16 @@ class _OnnxLint:
         if len(node.input) != 3 or sorted(values["inputOrder"]) != [0, 1, 2] or len(node.output) != 2:
             yield "it needs three inputs (loc, conf, priors), an inputOrder of 0, 1 and 2, and two outputs"
             return
-        yield from self._places(*(self._shapes[node.input[index]] for index in values["inputOrder"]), values=values)
-        if not 0 < values["keepTopK"] <= values["topK"]:
-            yield "keepTopK %d is not between 1 and topK %d" % (values["keepTopK"], values["topK"])
-        if not 0 <= values["backgroundLabelId"] < values["numClasses"]:
-            yield "backgroundLabelId is no class"
+        loc, conf, prior = (self._shapes[node.input[index]] for index in values["inputOrder"])
+        yield from self._inputs(loc, conf, prior, values)
+        yield from broken_fields(values)
         if self._shapes[node.output[0]] != [1, 1, values["keepTopK"], 7]:
             yield "its first output is declared as %s" % self._shapes[node.output[0]]
 
-    def _places(self, loc: List[int], conf: List[int], prior: List[int], values: Dict[str, Any]) -> Iterator[str]:
+    def _inputs(self, loc: List[int], conf: List[int], prior: List[int], values: Dict[str, Any]) -> Iterator[str]:
         if len(prior) != 4 or prior[:2] != [1, 2] or prior[2] % 4 or prior[3] != 1:
             yield "its priors are %s instead of [1, 2, 4 * numPriors, 1]" % prior
-            return
-        priors = prior[2] // 4
-        if loc != [1, priors * 4, 1, 1]:
-            yield "the plugin asserts numPriors * 4 = %d box numbers, loc is %s" % (priors * 4, loc)
-        if conf != [1, priors * values["numClasses"], 1, 1]:
-            yield "the plugin asserts numPriors * numClasses = %d scores, conf is %s" % (
-                priors * values["numClasses"],
-                conf,
-            )
-        if values["topK"] > min(MOST_CANDIDATES, priors):
-            yield "topK %d is over %d, the smaller of %d and the priors" % (
-                values["topK"],
-                min(MOST_CANDIDATES, priors),
-                MOST_CANDIDATES,
-            )
+        elif any(len(shape) != 4 or shape[:1] + shape[2:] != [1, 1, 1] for shape in (loc, conf)):
+            yield "its loc is %s and its conf %s instead of [1, numbers, 1, 1]" % (loc, conf)
+        else:
+            yield from broken_inputs(values, loc[1], conf[1], prior[2] // 4)

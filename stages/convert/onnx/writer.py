@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from stages.convert.graph.detector_parameters import DetectorParameters, plugins
 from stages.convert.graph.frozen_graph import Graph, data_inputs, output_index
 from stages.convert.graph.ssd_structure import Head, SsdStructure
+from stages.convert.graph.windows import Pads, check_layout, pads_before, window
 from stages.convert.parity.measure import Layer
 from stages.convert.uff.plugin_graph import CONFIDENCES, INPUT, LOCATIONS, NMS, PRIORS
 from stages.job import BadInput
@@ -29,31 +30,29 @@ COUNT = NMS + "_1"
 NEWER_FIELDS = {"scoreBits": 16, "isBatchAgnostic": 1}
 
 _RESERVED = (INPUT, LOCATIONS, CONFIDENCES, PRIORS, NMS, COUNT)
-Pads = Tuple[Tuple[int, int], Tuple[int, int]]
-"""What is added (before, after) rows and (before, after) columns."""
 
 
-def write(graph: Graph, structure: SsdStructure, detector: DetectorParameters) -> Any:
-    """The ONNX ModelProto of ``detector``, whose network is ``graph`` between its entry and its heads.
+def write(graph: Graph, structure: SsdStructure, parameters: DetectorParameters) -> Any:
+    """The ONNX ModelProto of ``parameters``, whose network is ``graph`` between its entry and its heads.
 
     Its input ``Input`` is float32 [1, 3, height, width]; its outputs are NMS_TRT's: ``NMS``, float32
     [1, 1, keepTopK, 7], and ``NMS_1``, [1, 1, 1, 1], the number of rows as int32 bits that TensorRT calls float32.
 
     Raises:
-        BadInput: a node of the network is none that is written here, or its weights are not finite float32.
+        BadInput: a node of the network is not among those written here, or its weights are not finite float32.
     """
-    return _OnnxWriter(graph, structure, detector).write()
+    return _OnnxWriter(graph, structure, parameters).write()
 
 
 class _OnnxWriter:
     """Collects nodes in the order of computation; ``sizes`` holds (height, width) of every tensor written."""
 
-    def __init__(self, graph: Graph, structure: SsdStructure, detector: DetectorParameters) -> None:
-        self.graph, self._anatomy, self._detector = graph, structure, detector
+    def __init__(self, graph: Graph, structure: SsdStructure, parameters: DetectorParameters) -> None:
+        self.graph, self._structure, self._parameters = graph, structure, parameters
         self._nodes: List[Any] = []
         self._initializers: Dict[str, Any] = collections.OrderedDict()
         self.made: Dict[str, Any] = {}
-        self.sizes = {INPUT: (detector.input.height, detector.input.width)}
+        self.sizes = {INPUT: (parameters.input.height, parameters.input.width)}
 
     def write(self) -> Any:
         for node in self._network():
@@ -63,8 +62,8 @@ class _OnnxWriter:
                     "architectures" % (node.name, node.op)
                 )
             CONVERTERS[node.op](self, node)
-        self._heads(LOCATIONS, self._anatomy.box_heads, lambda layer: 4)
-        self._heads(CONFIDENCES, self._anatomy.class_heads, lambda layer: layer.classes)
+        self._heads(LOCATIONS, self._structure.box_heads, lambda layer: 4)
+        self._heads(CONFIDENCES, self._structure.class_heads, lambda layer: layer.classes)
         self._plugin()
         return helper.make_model(
             self._graph_proto(),
@@ -76,13 +75,13 @@ class _OnnxWriter:
     def _network(self) -> List[Any]:
         """The nodes between entry and heads, each behind those it reads."""
         found: Dict[str, Any] = collections.OrderedDict()
-        pending = [head.source for head in self._anatomy.box_heads + self._anatomy.class_heads][::-1]
+        pending = [head.source for head in self._structure.box_heads + self._structure.class_heads][::-1]
         opened = set()
         while pending:
             node = self.graph.maker(pending[-1])
-            if node.name in opened or node.name == self._anatomy.entry:
+            if node.name in opened or node.name == self._structure.entry:
                 pending.pop()
-                if node.name != self._anatomy.entry:
+                if node.name != self._structure.entry:
                     found.setdefault(node.name, node)
             else:
                 opened.add(node.name)
@@ -91,7 +90,7 @@ class _OnnxWriter:
 
     def _heads(self, name: str, heads: List[Head], width: Callable[[Layer], int]) -> None:
         """Join the heads as NMS_TRT asserts them: [1, numbers, 1, 1], channels last as TensorFlow counts them."""
-        for head, layer in zip(heads, self._detector.layers):
+        for head, layer in zip(heads, self._parameters.layers):
             source = self.source(head.source)
             if self.sizes[source] != (layer.height, layer.width):
                 raise BadInput(
@@ -105,15 +104,15 @@ class _OnnxWriter:
         self.add("Concat", [self.id(head.reshape) for head in heads], name, axis=1)
 
     def _plugin(self) -> None:
-        anchors = self._detector.anchors.astype(np.float32)
-        variances = np.tile(np.array(self._detector.variances, np.float32), len(anchors))
+        anchors = self._parameters.anchors.astype(np.float32)
+        variances = np.tile(np.array(self._parameters.variances, np.float32), len(anchors))
         priors = np.stack([anchors.reshape(-1), variances])[np.newaxis, :, :, np.newaxis]
         inputs = [LOCATIONS, self.initializer(PRIORS, priors), CONFIDENCES]
-        fields = dict(plugins(self._detector)["NMS_TRT"], plugin_version="1", plugin_namespace="", **NEWER_FIELDS)
+        fields = dict(plugins(self._parameters)["NMS_TRT"], plugin_version="1", plugin_namespace="", **NEWER_FIELDS)
         self._nodes.append(helper.make_node("NMS_TRT", inputs, [NMS, COUNT], name=NMS, domain=PLUGIN_DOMAIN, **fields))
 
     def _graph_proto(self) -> Any:
-        size, rows = self._detector.input, plugins(self._detector)["NMS_TRT"]["keepTopK"]
+        size, rows = self._parameters.input, plugins(self._parameters)["NMS_TRT"]["keepTopK"]
         tensor = helper.make_tensor_value_info
         return helper.make_graph(
             self._nodes,
@@ -130,7 +129,7 @@ class _OnnxWriter:
     def source(self, tensor: str) -> str:
         """The ONNX name of ``tensor``, which must have been written."""
         node = self.graph.maker(tensor)
-        name = INPUT if node.name == self._anatomy.entry else self.id(node.name)
+        name = INPUT if node.name == self._structure.entry else self.id(node.name)
         if name not in self.sizes or output_index(tensor):
             raise BadInput(
                 'Node "%s" (%s) is read where ONNX and TensorRT cannot; export the graph again' % (node.name, node.op)
@@ -174,23 +173,6 @@ class _OnnxWriter:
         return values
 
 
-def _check_layout(node: Any) -> None:
-    if node.attr["data_format"].s not in (b"NHWC", b""):
-        raise BadInput('Node "%s" (%s) is not NHWC; export the graph on a CPU' % (node.name, node.op))
-
-
-def _window(node: Any, attribute: str) -> List[int]:
-    """The height and width of a four-number attribute of an NHWC node; [1, 1] where it is not given."""
-    _check_layout(node)
-    values = list(node.attr[attribute].list.i) or [1, 1, 1, 1]
-    if len(values) != 4 or values[0] != 1 or values[3] != 1:
-        raise BadInput(
-            'Node "%s" (%s) has the %s %s; only rows and columns can be stepped over'
-            % (node.name, node.op, attribute, values)
-        )
-    return values[1:3]
-
-
 def same_pads(size: int, window: int, stride: int) -> Tuple[int, int]:
     """What TensorFlow's SAME adds before and after ``size`` pixels: the odd one goes behind.
 
@@ -205,7 +187,7 @@ def same_pads(size: int, window: int, stride: int) -> Tuple[int, int]:
 
 def _slide(node: Any, size: Tuple[int, int], pads: Pads, kernel: List[int]) -> Tuple[Dict[str, Any], Tuple[int, int]]:
     """The attributes of a convolution or pooling over ``size``, and the size of what it makes."""
-    strides, dilations = _window(node, "strides"), _window(node, "dilations")
+    strides, dilations = window(node, "strides"), window(node, "dilations")
     extents = [(side - 1) * step + 1 for side, step in zip(kernel, dilations)]
     if node.attr["padding"].s == b"SAME":
         pads = (same_pads(size[0], extents[0], strides[0]), same_pads(size[1], extents[1], strides[1]))
@@ -226,7 +208,7 @@ def _convolution(writer: _OnnxWriter, node: Any) -> None:
     values, pads, group = writer.weights(kernel, 4), ((0, 0), (0, 0)), 1
     pad = writer.graph.maker(tensor)
     if pad.op == "Pad":
-        tensor, pads = data_inputs(pad)[0], _pads(writer.graph, pad, node)
+        tensor, pads = data_inputs(pad)[0], pads_before(writer.graph, pad, node)
     if node.op == "DepthwiseConv2dNative":
         group = values.shape[2]
         values = values.transpose(2, 3, 0, 1).reshape(-1, 1, *values.shape[:2])
@@ -238,23 +220,9 @@ def _convolution(writer: _OnnxWriter, node: Any) -> None:
     writer.follow(node, "Conv", [source, weights], size, group=group, **attributes)
 
 
-def _pads(graph: Graph, pad: Any, convolution: Any) -> Pads:
-    """What a Pad before a convolution adds, which ONNX gives to the convolution itself."""
-    pads = graph.constant(data_inputs(pad)[1])
-    if (
-        pads is None
-        or pads.shape != (4, 2)
-        or pads.min() < 0
-        or pads[[0, 3]].any()
-        or (convolution.attr["padding"].s != b"VALID")
-    ):
-        raise BadInput('Node "%s" pads more than the picture of a VALID convolution; export the graph again' % pad.name)
-    return (int(pads[1, 0]), int(pads[1, 1])), (int(pads[2, 0]), int(pads[2, 1]))
-
-
 def _bias(writer: _OnnxWriter, node: Any) -> None:
     """BiasAdd: the bias of the convolution before it, if nothing else reads that one; else an Add."""
-    _check_layout(node)
+    check_layout(node)
     tensor, bias = data_inputs(node)
     source = writer.source(tensor)
     convolution = writer.made.get(source)
@@ -269,7 +237,7 @@ def _bias(writer: _OnnxWriter, node: Any) -> None:
 
 
 def _batch_norm(writer: _OnnxWriter, node: Any) -> None:
-    _check_layout(node)
+    check_layout(node)
     tensor, *parameters = data_inputs(node)
     source = writer.source(tensor)
     names = [
@@ -282,7 +250,7 @@ def _batch_norm(writer: _OnnxWriter, node: Any) -> None:
 def _pool(operation: str, **more: int) -> Callable[[_OnnxWriter, Any], None]:
     def convert(writer: _OnnxWriter, node: Any) -> None:
         source = writer.source(data_inputs(node)[0])
-        attributes, size = _slide(node, writer.sizes[source], ((0, 0), (0, 0)), _window(node, "ksize"))
+        attributes, size = _slide(node, writer.sizes[source], ((0, 0), (0, 0)), window(node, "ksize"))
         writer.follow(node, operation, [source], size, **dict(attributes, **more))
 
     return convert

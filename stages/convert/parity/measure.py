@@ -1,7 +1,7 @@
 """What the parts of a graph compute, proven by feeding values through them.
 
-Whatever surgery replaces by a fixed formula or by a TensorRT plugin passes through here: the preprocessor, the box
-decoder, the score converter, and non-maximum suppression. Pictures and encodings are seeded, so results repeat.
+Whatever the conversion replaces by a fixed formula or by a TensorRT plugin passes through here: the preprocessor, the
+box decoder, the score converter, and non-maximum suppression. Pictures and encodings are seeded, so results repeat.
 """
 
 from typing import Any, Dict, List, NamedTuple, Tuple
@@ -17,14 +17,34 @@ from stages.job import BadInput
 TOLERANCE = 1e-5
 _LARGEST_SIDE = 2048
 
-Input = NamedTuple("Input", [("height", int), ("width", int), ("channels", str), ("scale", float), ("offset", float)])
-"""The network's input: value = pixel (0 to 255) * scale + offset, in the channel order ``channels``."""
 
-Layer = NamedTuple("Layer", [("height", int), ("width", int), ("boxes", int), ("classes", int)])
-"""One feature map: its size, boxes per cell, and class predictions per box, background included."""
+class Input(NamedTuple):
+    """The network's input: value = pixel (0 to 255) * scale + offset, in the channel order ``channels``."""
 
-Outputs = NamedTuple("Outputs", [("boxes", str), ("classes", str), ("scores", str), ("count", str), ("most", int)])
-"""The graph's detection outputs, and how many rows they have."""
+    height: int
+    width: int
+    channels: str
+    scale: float
+    offset: float
+
+
+class Layer(NamedTuple):
+    """One feature map: its size, boxes per cell, and class predictions per box, background included."""
+
+    height: int
+    width: int
+    boxes: int
+    classes: int
+
+
+class Outputs(NamedTuple):
+    """The names of the graph's detection outputs; ``number`` says how many of the ``most`` rows hold a detection."""
+
+    boxes: str
+    classes: str
+    scores: str
+    number: str
+    most: int
 
 
 def noise(shape: Tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -132,7 +152,7 @@ def measure_anchors(session: GraphSession, graph: Graph, structure: SsdStructure
     """All anchors that the graph itself computes: float32 [P, 4], rows xmin, ymin, xmax, ymax.
 
     Raises:
-        BadInput: they are no boxes, or others for another picture.
+        BadInput: they are not boxes, or others for another picture.
     """
     value, other = [
         session.run([structure.anchors], {structure.image: as_fed(picture, graph, structure)})[0]
@@ -140,7 +160,7 @@ def measure_anchors(session: GraphSession, graph: Graph, structure: SsdStructure
     ]
     if value.dtype != np.float32 or value.size % 4 or not np.isfinite(value).all():
         raise BadInput(
-            "The graph's anchors are no boxes (%s of shape %s); export it again" % (value.dtype, value.shape)
+            "The graph's anchors are not boxes (%s of shape %s); export it again" % (value.dtype, value.shape)
         )
     if value.shape != other.shape or (value != other).any():
         raise BadInput(
@@ -164,18 +184,18 @@ class Heads:
         self, session: GraphSession, graph: Graph, structure: SsdStructure, size: Input, shapes: Tuple[int, int]
     ) -> None:
         self.priors, self.classes = shapes
-        self._evaluator, self._anatomy = session, structure
+        self._session, self._structure = session, structure
         self._picture = as_fed(noise((size.height, size.width, 3)), graph, structure)
         self._box_shape = (1, self.priors, 1, 4) if _has_unit_axis(graph, structure) else (1, self.priors, 4)
 
     def run(self, tensors: List[str], encodings: np.ndarray, predictions: np.ndarray) -> List[np.ndarray]:
         """The values of ``tensors`` for encodings float32 [P, 4] and class predictions float32 [P, C]."""
-        return self._evaluator.run(
+        return self._session.run(
             tensors,
             {
-                self._anatomy.image: self._picture,
-                self._anatomy.box_encodings: encodings.astype(np.float32).reshape(self._box_shape),
-                self._anatomy.class_predictions: predictions.astype(np.float32)[np.newaxis],
+                self._structure.image: self._picture,
+                self._structure.box_encodings: encodings.astype(np.float32).reshape(self._box_shape),
+                self._structure.class_predictions: predictions.astype(np.float32)[np.newaxis],
             },
         )
 
@@ -261,8 +281,8 @@ def find_outputs(heads: Heads, graph: Graph, structure: SsdStructure, anchors: n
             "shows their %s; only batch_non_max_suppression with per-class suppression can be converted"
             % " and ".join(missing)
         )
-    most = dict(zip(names, values))[found["scores"][0]].shape[1]
-    return Outputs(most=most, **{role: named[0] for role, named in found.items()})
+    boxes, labelled, scored, number = (found[role][0] for role in ("boxes", "classes", "scores", "count"))
+    return Outputs(boxes, labelled, scored, number, most=dict(zip(names, values))[scored].shape[1])
 
 
 def _apart(anchors: np.ndarray, wanted: int) -> List[int]:
@@ -317,7 +337,7 @@ def thresholds(graph: Graph, structure: SsdStructure, classes: int) -> Dict[str,
     if any(told != found[0] for told in found):
         raise BadInput("The graph's classes have unlike suppression thresholds, which NMS_TRT cannot express")
     if not 0 < found[0].get("iou", -1) <= 1:
-        raise BadInput("The graph's suppression threshold is no constant between 0 and 1; export it again")
+        raise BadInput("The graph's suppression threshold is not a constant between 0 and 1; export it again")
     return found[0]
 
 

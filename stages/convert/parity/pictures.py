@@ -1,4 +1,4 @@
-"""Pictures to compare two engines on: from records, from a folder, or of seeded noise."""
+"""Pictures to compare a graph and its model on: from records, from a folder, or of seeded noise."""
 
 import json
 import os
@@ -15,18 +15,27 @@ from stages.job import BadInput
 INDEX = "index.jsonl"
 _FRAME_HEAD, _FRAME_TAIL = 12, 4  # a TFRecord frame: length and its checksum before the data, the data's after it
 
-Truth = NamedTuple("Truth", [("boxes", np.ndarray), ("classes", np.ndarray)])
-"""What is on a picture: float [n, 4], (ymin, xmin, ymax, xmax) as shares of it, and int [n], class ids from 1."""
 
-ProofPicture = NamedTuple("Picture", [("name", str), ("pixels", np.ndarray), ("truth", Optional[Truth])])
-"""A picture at the network's input size: uint8 RGB [height, width, 3], and what is on it, if that is known."""
+class Truth(NamedTuple):
+    """What is on a picture: float [n, 4], (ymin, xmin, ymax, xmax) as shares of it, and int [n], class ids from 1."""
+
+    boxes: np.ndarray
+    classes: np.ndarray
+
+
+class ProofPicture(NamedTuple):
+    """A picture at the network's input size: uint8 RGB [height, width, 3], and what is on it, if that is known."""
+
+    name: str
+    pixels: np.ndarray
+    truth: Optional[Truth]
 
 
 def from_records(folder: str, count: int, height: int, width: int) -> List[ProofPicture]:
     """The first ``count`` validation pictures of a records artifact, filled up with training pictures.
 
     Raises:
-        BadInput: the folder is no records artifact, or a record is damaged.
+        BadInput: the folder is not a records artifact, or a record is damaged.
     """
     lines = _index(folder)
     lines.sort(key=lambda line: line["split"] != "validation")  # stable: file order within each split
@@ -41,7 +50,7 @@ def _index(folder: str) -> List[Any]:
         with open(os.path.join(folder, INDEX), encoding="utf-8") as stream:
             return [json.loads(line) for line in stream]
     except (OSError, ValueError) as error:
-        raise BadInput("%s is no records artifact (%s); run records again" % (folder, error)) from error
+        raise BadInput("%s is not a records artifact (%s); run records again" % (folder, error)) from error
 
 
 def _truth(folder: str, line: Any) -> Truth:

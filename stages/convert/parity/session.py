@@ -34,9 +34,10 @@ class GraphSession:
             BadInput: the graph fails while it runs.
         """
         try:
-            return self._session.run(
+            values: List[np.ndarray] = self._session.run(
                 [_full(name) for name in tensors], {_full(name): value for name, value in (feeds or {}).items()}
             )
+            return values
         except (ValueError, TypeError, KeyError, tf.errors.OpError) as error:
             raise BadInput(
                 "The graph does not run in TensorFlow %s: %s" % (tf.__version__, first_line(error))

@@ -1,4 +1,4 @@
-"""Proof that a .uff computes what its graph does: TensorFlow against the reference engine, picture by picture.
+"""Proof that a .uff computes what its graph does: TensorFlow against the reference interpreter, picture by picture.
 
 Compared are, in this order: heads, anchors, decoded boxes, detections. Heads come first because they are what
 conversion can get wrong; detections of nearly equal scores change places for a difference of 1e-7.
@@ -24,12 +24,10 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from stages.convert.graph import grid_anchor
-from stages.convert.graph.detector_parameters import DetectorParameters, plugins
-from stages.convert.graph.frozen_graph import Graph
-from stages.convert.graph.ssd_structure import SsdStructure
+from stages.convert.graph.analysis import Examined
+from stages.convert.graph.detector_parameters import plugins
 from stages.convert.parity import measure
 from stages.convert.parity.pictures import ProofPicture
-from stages.convert.parity.session import GraphSession
 from stages.convert.parity.worst import Seen, View
 from stages.convert.uff.plugin_graph import CONFIDENCES, LOCATIONS, NMS, PRIORS
 from stages.train import coco
@@ -41,18 +39,20 @@ NEARLY = 1e-4
 
 
 class Comparison:
-    """Compares one graph with one engine and keeps the worst differences.
+    """Compares one graph with what was made of it and keeps the worst differences.
+
+    Args:
+        examined: the graph.
+        interpreter: a UffInterpreter or an OnnxRuntime: its ``run(tensor, keep)`` gives values by name.
 
     Attributes:
         view: the picture of the worst case, or the first one where no detection differs; None before :meth:`add`.
     """
 
-    def __init__(
-        self, graph: Graph, structure: SsdStructure, detector: DetectorParameters, session: GraphSession, engine: Any
-    ) -> None:
-        self._graph, self._anatomy, self._detector = graph, structure, detector
-        self._evaluator, self._engine = session, engine
-        self._nms = plugins(detector)["NMS_TRT"]
+    def __init__(self, examined: Examined, interpreter: Any) -> None:
+        self._graph, self._structure, self._parameters = examined.graph, examined.structure, examined.parameters
+        self._session, self._interpreter = examined.session, interpreter
+        self._nms = plugins(examined.parameters)["NMS_TRT"]
         self.pictures = self.detections = self.matched = 0
         self.differences = {"box": 0.0, "class": 0.0, "anchors": 0.0, "decoded": 0.0}
         self.max_score_diff, self.min_iou = 0.0, 1.0
@@ -88,7 +88,7 @@ class Comparison:
         return self.failures[0] if self.failures else self.worst
 
     def _tensorflow(self, picture: ProofPicture) -> Dict[str, Any]:
-        structure, outputs = self._anatomy, self._detector.outputs
+        structure, outputs = self._structure, self._parameters.outputs
         tensors = [
             structure.box_encodings,
             structure.class_predictions,
@@ -96,34 +96,34 @@ class Comparison:
             outputs.boxes,
             outputs.classes,
             outputs.scores,
-            outputs.count,
+            outputs.number,
         ]
         fed = measure.as_fed(picture.pixels, self._graph, structure)
-        encodings, predictions, decoded, boxes, classes, scores, count = self._evaluator.run(
+        encodings, predictions, decoded, boxes, classes, scores, count = self._session.run(
             tensors, {structure.image: fed}
         )
         rows = slice(int(count[0]))
         return {
             "box": encodings.reshape(-1, 4),
-            "class": predictions.reshape(-1, self._detector.classes),
-            "anchors": self._detector.anchors,
+            "class": predictions.reshape(-1, self._parameters.classes),
+            "anchors": self._parameters.anchors,
             "decoded": decoded.T[:, [1, 0, 3, 2]],
             "detections": Seen(boxes[0, rows][:, [1, 0, 3, 2]], classes[0, rows].astype(int), scores[0, rows]),
         }
 
     def _reference(self, picture: ProofPicture) -> Dict[str, Any]:
-        size = self._detector.input
+        size = self._parameters.input
         values = picture.pixels.astype(np.float32)
         if size.channels == "BGR":
             values = values[:, :, ::-1]
         tensor = (values * np.float32(size.scale) + np.float32(size.offset)).transpose(2, 0, 1)[np.newaxis]
-        out = self._engine.run(np.ascontiguousarray(tensor), keep=[LOCATIONS, CONFIDENCES, PRIORS])
+        out = self._interpreter.run(np.ascontiguousarray(tensor), keep=[LOCATIONS, CONFIDENCES, PRIORS])
         encodings = np.asarray(out[LOCATIONS]).reshape(-1, 4)
         priors, variances = np.asarray(out[PRIORS]).reshape(2, -1, 4)
         rows = np.asarray(out[NMS]).reshape(-1, 7)[: int(np.asarray(out[NMS + "_1"]).reshape(-1)[0])]
         return {
             "box": encodings,
-            "class": np.asarray(out[CONFIDENCES]).reshape(-1, self._detector.classes),
+            "class": np.asarray(out[CONFIDENCES]).reshape(-1, self._parameters.classes),
             "anchors": priors,
             "decoded": grid_anchor.decode(encodings, priors, variances[0]),
             "detections": Seen(rows[:, 3:], rows[:, 1].astype(int), rows[:, 2]),
@@ -149,7 +149,7 @@ class Comparison:
                 )
 
     def _compare_detections(self, name: str, truth: Dict[str, Any], seen: Dict[str, Any]) -> None:
-        least = max(LEAST_SCORE, self._detector.score_threshold + MOST_SCORE_DIFFERENCE)
+        least = max(LEAST_SCORE, self._parameters.score_threshold + MOST_SCORE_DIFFERENCE)
         pairs, missing, extra = match(truth["detections"], seen["detections"], least)
         self.detections += len(pairs) + len(missing)
         self.matched += len(pairs)
@@ -160,9 +160,13 @@ class Comparison:
                 )
             self.min_iou, self.max_score_diff = min(self.min_iou, overlap), max(self.max_score_diff, difference)
         for index in missing:
-            self._judge(name, truth["detections"], seen["detections"], index, "is not found by the reference engine")
+            self._judge(
+                name, truth["detections"], seen["detections"], index, "is not found by the reference interpreter"
+            )
         for index in extra:
-            self._judge(name, seen["detections"], truth["detections"], index, "is found by the reference engine only")
+            self._judge(
+                name, seen["detections"], truth["detections"], index, "is found by the reference interpreter only"
+            )
 
     def _judge(self, name: str, having: Seen, lacking: Seen, index: int, what: str) -> None:
         reason = excuse(having, lacking, index, self._nms["nmsThreshold"], self._nms["keepTopK"])
@@ -202,7 +206,7 @@ class Comparison:
         """Both sides' mAP on the pictures whose boxes are known; None where those of none are."""
         if not self._results["model"]:
             return None
-        names = [str(class_id) for class_id in range(1, self._detector.classes)]
+        names = [str(class_id) for class_id in range(1, self._parameters.classes)]
         return {side: coco.metrics(results, names)["mAP"] for side, results in self._results.items()}
 
 

@@ -1,4 +1,4 @@
-"""The worst case of the proof as a picture: what TensorFlow detects beside what the reference engine detects."""
+"""The worst case of the proof as a picture: what TensorFlow detects beside what the reference interpreter detects."""
 
 from typing import Any, Dict, List, NamedTuple, Optional
 
@@ -9,15 +9,30 @@ from stages.convert.parity.pictures import ProofPicture
 
 PANEL_WIDTH = 480
 
-Seen = NamedTuple("Seen", [("boxes", np.ndarray), ("classes", np.ndarray), ("scores", np.ndarray)])
-"""Detections: float [n, 4] (xmin, ymin, xmax, ymax, clipped, normalised), int [n] (class id), float [n], best first."""
 
-View = NamedTuple("View", [("picture", ProofPicture), ("truth", Seen), ("seen", Seen)])
-"""A picture with the detections of TensorFlow and of the reference engine."""
+class Seen(NamedTuple):
+    """Detections, best first.
+
+    Attributes:
+        boxes: float [n, 4], xmin, ymin, xmax, ymax, normalised, clipped.
+        classes, scores: int [n], class ids, and float [n].
+    """
+
+    boxes: np.ndarray
+    classes: np.ndarray
+    scores: np.ndarray
+
+
+class View(NamedTuple):
+    """A picture with the detections of TensorFlow and of the reference interpreter."""
+
+    picture: ProofPicture
+    truth: Seen
+    seen: Seen
 
 
 def draw(view: View, box: Optional[List[float]], names: List[str], least: float) -> np.ndarray:
-    """TensorFlow's detections on the left, the reference engine's on the right: uint8 RGB.
+    """TensorFlow's detections on the left, the reference interpreter's on the right: uint8 RGB.
 
     Args:
         view: what to draw.

@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, List, Optional
 import numpy as np
 
 from stages.convert.uff import schema
+from stages.convert.uff.nms_rules import broken_fields, broken_inputs
 from stages.job import BadInput
 
 OPERATIONS = {
@@ -73,7 +74,6 @@ PLUGIN_FIELDS = {
         "nmsThreshold": "d",
     },
 }
-NMS_TOP_K = 4096
 
 
 def _field(node: Any, name: str) -> Any:
@@ -126,7 +126,7 @@ class _UffLint:
     def _operation(self, node: Any) -> Iterator[str]:
         for name in node.inputs:
             if name not in self._nodes:
-                yield 'reads "%s", which is no node' % name
+                yield 'reads "%s", which is not in the file' % name
         if node.operation not in OPERATIONS and node.operation not in PLUGIN_FIELDS:
             yield "unsupported operation"
         function = _field(node, "func").s
@@ -171,7 +171,7 @@ class _UffLint:
     def convolution(self, node: Any) -> Iterator[str]:
         kernel = self.constant(node.inputs[1]) if len(node.inputs) == 2 else None
         if kernel is None or kernel.ndim != 4:
-            yield "its kernel is no constant of four dimensions"
+            yield "its kernel is not a constant of four dimensions"
         elif _field(node, "number_groups").i not in (0, kernel.shape[2]):
             yield "it has %d groups for %d input channels" % (_field(node, "number_groups").i, kernel.shape[2])
         yield from self.window(node)
@@ -192,7 +192,7 @@ class _UffLint:
     def reshape(self, node: Any) -> Iterator[str]:
         shape = self.constant(node.inputs[1]) if len(node.inputs) == 2 else None
         if shape is None:
-            yield "its shape is no constant"
+            yield "its shape is not a constant"
         elif (shape == -1).sum() > 1:
             yield "-1 is given %d times, the parser takes it once" % (shape == -1).sum()
         elif shape.size > 4 or shape.size < 2 or (shape[1:] == 0).any():
@@ -203,7 +203,7 @@ class _UffLint:
         values = {}
         for key, data in node.fields.items():
             kind = data.WhichOneof("data_oneof")
-            value = getattr(data, kind) if kind else None
+            value: Any = getattr(data, kind) if kind else None
             values[key.split("_u_")[0]] = list(value.val) if kind and kind.endswith("_list") else value
         return values
 
@@ -245,31 +245,18 @@ class _UffLint:
             yield "it needs three inputs (loc, conf, priors) and an inputOrder of 0, 1 and 2"
             return
         yield from self._heads(node, values)
-        if not 0 < values["keepTopK"] <= values["topK"]:
-            yield "keepTopK %d is not between 1 and topK %d" % (values["keepTopK"], values["topK"])
-        if not 0 <= values["backgroundLabelId"] < values["numClasses"]:
-            yield "backgroundLabelId is no class"
-        if not (0 <= values["confidenceThreshold"] < 1 and 0 < values["nmsThreshold"] <= 1):
-            yield "a threshold is not between 0 and 1"
+        yield from broken_fields(values)
 
     def _heads(self, node: Any, values: Dict[str, Any]) -> Iterator[str]:
         loc, conf, prior = [self._nodes.get(node.inputs[index]) for index in values["inputOrder"]]
         numbers, scores, priors = self._flattened(loc), self._flattened(conf), self._priors(prior)
-        if None in (numbers, scores, priors):
+        if numbers is None or scores is None or priors is None:
             yield (
                 "its inputs are not two FlattenConcat_TRT of constant reshapes and a Concat of GridAnchor_TRT "
                 "or a Const [2, 4 * priors, 1]"
             )
-            return
-        if numbers != priors * 4:
-            yield "the plugin asserts numPriors * 4 = %d box numbers, there are %d" % (priors * 4, numbers)
-        if scores != priors * values["numClasses"]:
-            yield "the plugin asserts numPriors * numClasses = %d scores, there are %d" % (
-                priors * values["numClasses"],
-                scores,
-            )
-        if values["topK"] > min(NMS_TOP_K, priors):
-            yield "topK %d is over %d, the smaller of 4096 and the priors" % (values["topK"], min(NMS_TOP_K, priors))
+        else:
+            yield from broken_inputs(values, numbers, scores, priors)
 
     def _flattened(self, node: Any) -> Optional[int]:
         if node is None or node.operation != "_FlattenConcat_TRT":
@@ -286,7 +273,7 @@ class _UffLint:
     def _priors(self, node: Any) -> Optional[int]:
         if node is not None and node.operation == "Const":  # a Const has no batch dimension, says the operator page
             value = self.constant(node.id)
-            return value.shape[1] // 4 if value is not None and value.shape == (2, value.size // 2, 1) else None
+            return value.size // 8 if value is not None and value.shape == (2, value.size // 2, 1) else None
         grid = self._nodes.get(node.inputs[0]) if node is not None and len(node.inputs) == 1 else None
         if node is None or node.operation != "Concat" or _field(node, "axis").i != 2 or grid is None:
             return None
@@ -294,7 +281,8 @@ class _UffLint:
             return None
         values = self.fields(grid)
         first, *rest = [side * side for side in values["featureMapShapes"]]
-        return 3 * first + (len(values["aspectRatios"]) + 1) * sum(rest)
+        boxes: int = 3 * first + (len(values["aspectRatios"]) + 1) * sum(rest)
+        return boxes
 
 
 _RULES = {

@@ -11,8 +11,8 @@ import sys
 from typing import Any, Dict, List, Sequence
 
 from stages.convert.graph.frozen_graph import Graph
-from stages.convert.inspect import differences, listing_of
 from stages.convert.uff import schema
+from stages.convert.uff.inspection import differences, listing_of
 from stages.job import BadInput
 
 _NO_DILATION = [1, 1]  # what the field means where it is missing: older versions of the package leave it out, as we do
@@ -28,7 +28,7 @@ def second_opinion(graph: Graph, outputs: Sequence[str], meta: Any, package: str
         ``differences``, one sentence each.
 
     Raises:
-        BadInput: the package is none, or it fails.
+        BadInput: there is no such package, or it fails.
     """
     data = _converted(graph, outputs, package)
     with open(path, "wb") as stream:

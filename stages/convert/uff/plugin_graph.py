@@ -47,32 +47,32 @@ NETWORK = {
 }
 
 
-def plugin_graph(graph: Graph, structure: SsdStructure, detector: DetectorParameters) -> Graph:
-    """The network of ``graph`` between its entry and its heads, and the plugins of ``detector``, which end in ``NMS``.
+def plugin_graph(graph: Graph, structure: SsdStructure, parameters: DetectorParameters) -> Graph:
+    """The network of ``graph`` from its entry to its heads, and the plugins of ``parameters``, which end in ``NMS``.
 
     Its input is the placeholder ``Input``, float32 [1, 3, height, width], although the network is NHWC: this is how
     TensorRT's parser wants it. Identity nodes are left out.
 
     Raises:
-        BadInput: a node of the network is none that a UFF detector can have.
+        BadInput: a node of the network is not one that a UFF detector can have.
     """
-    return _PluginGraph(graph, structure, detector).make()
+    return _PluginGraph(graph, structure, parameters).make()
 
 
 class _PluginGraph:
-    def __init__(self, graph: Graph, structure: SsdStructure, detector: DetectorParameters) -> None:
-        self._graph, self._anatomy, self._detector = graph, structure, detector
+    def __init__(self, graph: Graph, structure: SsdStructure, parameters: DetectorParameters) -> None:
+        self._graph, self._structure, self._parameters = graph, structure, parameters
         self._made = graph_pb2.GraphDef()
 
     def make(self) -> Graph:
-        size = self._detector.input
+        size = self._parameters.input
         placeholder = self._add(INPUT, "Placeholder", [], dtype=types_pb2.DT_FLOAT)
         for side in (1, 3, size.height, size.width):
             placeholder.attr["shape"].shape.dim.add(size=side)
         self._network()
-        boxes = self._heads(self._anatomy.box_heads, lambda layer: 4)
-        classes = self._heads(self._anatomy.class_heads, lambda layer: layer.classes)
-        fields = plugins(self._detector)
+        boxes = self._heads(self._structure.box_heads, lambda layer: 4)
+        classes = self._heads(self._structure.class_heads, lambda layer: layer.classes)
+        fields = plugins(self._parameters)
         self._plugin(LOCATIONS, "FlattenConcat_TRT", boxes, fields)
         self._priors(fields)
         self._plugin(CONFIDENCES, "FlattenConcat_TRT", classes, fields)
@@ -80,8 +80,8 @@ class _PluginGraph:
         return Graph(self._made)
 
     def _network(self) -> None:
-        heads = self._anatomy.box_heads + self._anatomy.class_heads
-        kept = self._graph.ancestors([head.source for head in heads], stop=[self._anatomy.entry])
+        heads = self._structure.box_heads + self._structure.class_heads
+        kept = self._graph.ancestors([head.source for head in heads], stop=[self._structure.entry])
         for node in self._graph.nodes.values():
             if node.name in kept and node.op != "Identity":
                 if node.op not in NETWORK:
@@ -101,7 +101,7 @@ class _PluginGraph:
             the names of the reshapes, [1, boxes of the layer, 1, width].
         """
         names = []
-        for head, layer in zip(heads, self._detector.layers):
+        for head, layer in zip(heads, self._parameters.layers):
             name = self._id(head.reshape)
             shape = self._free(name + "/shape", but=node_name(data_inputs(self._graph.nodes[head.reshape])[1]))
             boxes = layer.height * layer.width * layer.boxes
@@ -128,8 +128,8 @@ class _PluginGraph:
             self._plugin(GRID_ANCHOR, "GridAnchor_TRT", [ANCHOR_INPUT], fields)
             self._add(PRIORS, "ConcatV2", [GRID_ANCHOR], dtype=types_pb2.DT_FLOAT, axis=2)
         else:
-            anchors = self._detector.anchors
-            variances = np.tile(np.array(self._detector.variances, np.float32), len(anchors))
+            anchors = self._parameters.anchors
+            variances = np.tile(np.array(self._parameters.variances, np.float32), len(anchors))
             self._constant(PRIORS, np.stack([anchors.reshape(-1), variances])[:, :, np.newaxis])
 
     def _plugin(self, name: str, op: str, inputs: Sequence[str], fields: Dict[str, Dict[str, Any]]) -> None:
@@ -159,7 +159,7 @@ class _PluginGraph:
         if output_index(tensor):
             raise BadInput('The network reads "%s", which UFF cannot: nodes have one output there' % tensor)
         name = self._graph.maker(tensor).name
-        return INPUT if name == self._anatomy.entry else self._id(name)
+        return INPUT if name == self._structure.entry else self._id(name)
 
 
 def set_plugin_attribute(node: Any, name: str, value: Any) -> None:

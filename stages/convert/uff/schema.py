@@ -139,21 +139,22 @@ def parse(data: bytes, where: str = "the file") -> Any:
     """``data`` as a MetaGraph with at least one graph.
 
     Raises:
-        BadInput: the bytes are no UFF file; ``where`` names them in the message.
+        BadInput: the bytes are not a UFF file; ``where`` names them in the message.
     """
     meta = meta_graph()
     try:
         meta.ParseFromString(data)
     except (message.DecodeError, UnicodeDecodeError):
-        raise BadInput("%s is no UFF file: it cannot be decoded; make it again with convert" % where) from None
+        raise BadInput("%s is not a UFF file: it cannot be decoded; make it again with convert" % where) from None
     if not meta.graphs or meta.version != 1:
-        raise BadInput("%s is no UFF file: it holds no UFF graph of version 1; make it again with convert" % where)
+        raise BadInput("%s is not a UFF file: it holds no UFF graph of version 1; make it again with convert" % where)
     return meta
 
 
 def serialize(meta: Any) -> bytes:
     """``meta`` as bytes, equal for equal messages: map entries are written sorted by key."""
-    return meta.SerializeToString(deterministic=True)
+    data: bytes = meta.SerializeToString(deterministic=True)
+    return data
 
 
 def array(data: Any, dtype: int, shape: List[int]) -> np.ndarray:

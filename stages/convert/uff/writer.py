@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 import numpy as np
 
 from stages.convert.graph.frozen_graph import Graph, data_inputs
+from stages.convert.graph.windows import check_layout, pads_before, window
 from stages.convert.uff import schema
 from stages.job import BadInput
 
@@ -38,7 +39,7 @@ def write(graph: Graph, outputs: Sequence[str]) -> Any:
     attributes, which :mod:`stages.convert.uff.plugin_graph` gives them.
 
     Raises:
-        BadInput: a node is no operation that UFF has, or its weights are not finite.
+        BadInput: UFF has no such operation as a node's, or its weights are not finite.
     """
     return _UffWriter(graph).write(outputs)
 
@@ -81,7 +82,7 @@ class _UffWriter:
 
     def source(self, tensor: str) -> str:
         """The id of the node that makes ``tensor``; Identity nodes are passed over."""
-        return self.graph.maker(tensor).name
+        return str(self.graph.maker(tensor).name)
 
     def add(self, name: str, operation: str, inputs: Sequence[str], **fields: Any) -> None:
         """Append a node; each field is (kind of Data, value)."""
@@ -142,21 +143,9 @@ def _field(node: Any, key: str) -> Tuple[str, Any]:
     return ("dtype", schema.FLOAT32) if key == "dtype" else _FIELDS[key.split("_u_")[1]](node.attr[key])
 
 
-def _window(node: Any, attribute: str) -> List[int]:
-    """The height and width of a four-number attribute of an NHWC node."""
-    values = list(node.attr[attribute].list.i)
-    if len(values) != 4 or values[0] != 1 or values[3] != 1:
-        raise BadInput(
-            'Node "%s" (%s) has %s %s over batch or channels, which UFF cannot say; export the graph again'
-            % (node.name, node.op, attribute, values)
-        )
-    return values[1:3]
-
-
 def _padding(writer: _UffWriter, node: Any, source: str) -> Tuple[Dict[str, Any], str]:
     """The fields that say how ``node`` pads, and the tensor it reads: that before a Pad, where there is one."""
-    if node.attr["data_format"].s not in (b"NHWC", b""):
-        raise BadInput('Node "%s" (%s) is not NHWC; export the graph on a CPU' % (node.name, node.op))
+    check_layout(node)
     pad = writer.graph.maker(source)
     if pad.op == "Pad":
         return {"padding": ("i_list", _symmetric(writer.graph, pad, node))}, data_inputs(pad)[0]
@@ -165,13 +154,12 @@ def _padding(writer: _UffWriter, node: Any, source: str) -> Tuple[Dict[str, Any]
 
 def _symmetric(graph: Graph, pad: Any, node: Any) -> List[int]:
     """The rows and columns that ``pad`` adds on every side, where UFF can say so."""
-    pads = graph.constant(data_inputs(pad)[1])
-    fits = pads is not None and pads.shape == (4, 2) and (pads[:, 0] == pads[:, 1]).all() and not pads[[0, 3]].any()
-    if not fits or node.attr["padding"].s != b"VALID":
+    rows, columns = pads_before(graph, pad, node)
+    if rows[0] != rows[1] or columns[0] != columns[1]:
         raise BadInput(
             'Node "%s" pads unevenly, which the UFF parser refuses; train without explicit padding' % pad.name
         )
-    return [int(pads[1, 0]), int(pads[2, 0])]
+    return [rows[0], columns[0]]
 
 
 def _placeholder(writer: _UffWriter, node: Any) -> None:
@@ -184,7 +172,7 @@ def _placeholder(writer: _UffWriter, node: Any) -> None:
 def _convolution(writer: _UffWriter, node: Any) -> None:
     source, kernel = data_inputs(node)
     fields, source = _padding(writer, node, source)
-    fields.update(strides=("i_list", _window(node, "strides")), inputs_orders=writer.orders("N+C", "+CK"))
+    fields.update(strides=("i_list", window(node, "strides")), inputs_orders=writer.orders("N+C", "+CK"))
     dilation = list(node.attr["dilations"].list.i)[1:3]
     if any(step != 1 for step in dilation):
         fields["dilation"] = ("i_list", dilation)
@@ -195,20 +183,15 @@ def _convolution(writer: _UffWriter, node: Any) -> None:
 
 def _bias(writer: _UffWriter, node: Any) -> None:
     """A sum; its constant is written before it, unlike all others, because NVIDIA's converter makes it there."""
-    _window_free(node)
+    check_layout(node)
     source, bias = data_inputs(node)
     if not writer.is_written(bias):
         writer.constant(writer.source(bias), writer.weights(bias))
     writer.follow(node, "Binary", [source, bias], func=("s", "add"))
 
 
-def _window_free(node: Any) -> None:
-    if node.attr["data_format"].s not in (b"NHWC", b""):
-        raise BadInput('Node "%s" (%s) is not NHWC; export the graph on a CPU' % (node.name, node.op))
-
-
 def _batch_norm(writer: _UffWriter, node: Any) -> None:
-    _window_free(node)
+    check_layout(node)
     writer.follow(
         node, "BatchNorm", data_inputs(node), epsilon=("d", node.attr["epsilon"].f), inputs_orders=writer.orders("N+C")
     )
@@ -221,8 +204,8 @@ def _pool(writer: _UffWriter, node: Any) -> None:
         "Pool",
         [source],
         func=("s", {"MaxPool": "max", "AvgPool": "avg"}[node.op]),
-        kernel=("i_list", _window(node, "ksize")),
-        strides=("i_list", _window(node, "strides")),
+        kernel=("i_list", window(node, "ksize")),
+        strides=("i_list", window(node, "strides")),
         inputs_orders=writer.orders("N+C"),
         **fields,
     )
@@ -240,7 +223,7 @@ def _concat(writer: _UffWriter, node: Any) -> None:
     else:
         value = writer.weights(axis)
     if value.size != 1:
-        raise BadInput('Node "%s" joins along no single axis; export the graph again' % node.name)
+        raise BadInput('Node "%s" does not join along one axis; export the graph again' % node.name)
     writer.follow(node, "Concat", parts, axis=("i", int(value) % 4))
 
 
