@@ -18,7 +18,7 @@ def run_stage(name: str, folder: Path, inputs: dict, parameters: dict) -> Path:
     scratch.mkdir()
     job = {"stage": name, "inputs": inputs, "output": str(output), "scratch": str(scratch), "parameters": parameters}
     (folder / f"{name}.json").write_text(json.dumps({**job, "cpus": 2}))
-    command = [sys.executable, "-m", f"stages.data.{name}", str(folder / f"{name}.json")]
+    command = [sys.executable, "-m", f"{module}", str(folder / f"{name}.json")]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return output
 

@@ -49,8 +49,8 @@ def make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     if source is None:
         return PictureRecord(None, b"", {}, findings.found, 0)
     objects = voc.objects_of(source.root) if source.root is not None else []
-    judge = ObjectFilter(settings.classes, settings.image_size, source.frame, str(pair.xml), findings)
-    labelled = judge.kept(objects)
+    object_filter = ObjectFilter(settings.classes, settings.image_size, source.frame, str(pair.xml), findings)
+    labelled = object_filter.kept(objects)
     small = pixels.resize(source.picture, *settings.image_size)
     content = _example(settings, pair.photo, small, labelled)
     return PictureRecord(

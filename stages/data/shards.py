@@ -4,10 +4,10 @@ import json
 import os
 from typing import Any, BinaryIO, Dict, List, Optional, TextIO
 
-from stages.data.disk import writing
+from stages.disk import writing
 
 
-class Split:
+class SplitWriter:
     """The files of one split, train or validation. Their names tell how many they are, so they get them at the end."""
 
     def __init__(self, name: str, output: str, scratch: str, pictures_per_shard: int) -> None:

@@ -439,6 +439,6 @@ def test_a_shard_that_cannot_be_made_is_said(dataset, make_records, monkeypatch)
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("stages.data.shards.Split._start", full)
+    monkeypatch.setattr("stages.data.shards.SplitWriter._start", full)
     with pytest.raises(StageFailed, match="No space left on device. Free some space"):
         make_records()

@@ -71,8 +71,8 @@ def test_drawing_outside_its_artifact_is_not_read(artifacts: Dict[str, str], rep
     "inputs, sentence",
     [
         ({}, "at least one artifact"),
-        ({"engine": "."}, "knows nothing of engine"),
-        ({"train": "/nowhere"}, "The train artifact is no folder"),
+        ({"engine": "."}, "cannot show engine"),
+        ({"train": "/nowhere"}, "The train artifact is not a folder"),
     ],
 )
 def test_inputs_that_are_no_artifacts(report: Callable, inputs: Dict[str, Any], sentence: str) -> None:
