@@ -9,14 +9,24 @@ from stages.job import BadInput
 STAGES = ("records", "train", "evaluate", "export", "audit", "convert", "detect")
 
 REQUIRED_KEYS = {
-    "dataset.json": ("classes", "image_size", "splits", "images", "boxes", "dropped", "findings", "finding_counts"),
+    "dataset.json": (
+        "classes",
+        "image_size",
+        "encoding",
+        "splits",
+        "images",
+        "boxes",
+        "dropped",
+        "findings",
+        "finding_counts",
+    ),
     "checkpoints.json": ("tensorflow", "best", "last", "checkpoints"),
     "history.json": ("training", "evaluation"),
     "evaluation.json": ("step", "mAP", "mAP@0.5", "per_class"),
     "export.json": ("step", "tensorflow"),
     "audit.json": ("verdict", "findings"),
     "model.json": ("input", "outputs", "classes", "plugin", "feature_maps", "anchors"),
-    "parity.json": ("pictures", "detections", "matched", "max_score_diff", "min_iou"),
+    "parity.json": ("pictures", "detections", "matched", "max_score_diff", "min_iou", "worst"),
     "detections.json": ("score_threshold", "pictures"),
     "record.json": ("stage", "environment", "fingerprint", "artifact_digest", "started", "seconds", "recipe"),
 }

@@ -76,3 +76,14 @@ def test_the_label_map_escapes_quotes_and_keeps_letters():
         "라쿤",
     ]
     assert text.startswith("item {\n  id: 1\n")
+
+
+@given(st.lists(st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=12), max_size=5))
+def test_any_name_comes_back_from_the_label_map_with_its_id(names):
+    items = labels.label_map(names).split("item {\n")[1:]
+    assert len(items) == len(names)
+    for number, (item, name) in enumerate(zip(items, names), 1):
+        id_line, name_line, end, _ = item.split("\n")
+        assert (id_line, end) == ("  id: %d" % number, "}")
+        value = name_line.replace("  name: ", "value: ", 1)
+        assert text_format.Parse(value, wrappers_pb2.StringValue()).value == name

@@ -9,8 +9,10 @@ from typing import Any, Callable, Dict
 
 import pytest
 import report_artifacts
+from markupsafe import Markup
 
 from stages.job import EVENT_MARK, EXIT_BAD_INPUT, BadInput
+from stages.report.artifacts import REQUIRED_KEYS
 
 
 def write(folder: str, name: str, text: str) -> None:
@@ -51,6 +53,35 @@ def test_missing_file_is_named(artifacts: Dict[str, str], report: Callable, stag
     os.remove(os.path.join(artifacts[stage], name))
     with pytest.raises(BadInput, match="The %s artifact has no file %s" % (stage, name)):
         report(artifacts)
+
+
+DOCUMENTS = {
+    "records": ("dataset.json", "record.json"),
+    "train": ("checkpoints.json", "history.json"),
+    "evaluate": ("evaluation.json",),
+    "export": ("export.json",),
+    "audit": ("audit.json",),
+    "convert": ("model.json", "parity.json"),
+    "detect": ("detections.json",),
+}
+
+
+@pytest.mark.parametrize("stage, name", [(stage, name) for stage, names in DOCUMENTS.items() for name in names])
+def test_no_missing_key_is_more_than_a_sentence(
+    artifacts: Dict[str, str], report: Callable, monkeypatch: pytest.MonkeyPatch, stage: str, name: str
+) -> None:
+    """Without one of its keys a document is refused by name, or the page does without: the template never breaks."""
+    monkeypatch.setattr("stages.report.plots._svg", lambda *_: Markup("<svg></svg>"))
+    path = Path(artifacts[stage]) / name
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    for key in whole:
+        path.write_text(json.dumps({other: value for other, value in whole.items() if other != key}), encoding="utf-8")
+        try:
+            report({stage: artifacts[stage]})
+        except BadInput as error:
+            assert str(error).startswith("%s of the %s artifact lacks %s:" % (name, stage, key))
+        else:
+            assert key not in REQUIRED_KEYS[name]
 
 
 def test_drawing_that_is_no_picture_is_named(artifacts: Dict[str, str], report: Callable) -> None:
