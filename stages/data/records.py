@@ -111,12 +111,12 @@ def _write(job: Job, parameters: RecordsParameters, settings: RecordSettings, wo
 def _place(
     made: PictureRecord, seed: int, threshold: int, splits: Dict[str, SplitWriter], dataset: DatasetSummary
 ) -> None:
-    if made.frame is None:
+    if made.framed is None:
         dataset.drop_picture(made)
         return
     share = int.from_bytes(hashlib.sha256(b"%d:%s" % (seed, made.digest)).digest()[:8], "big")
     name = "validation" if share < threshold else "train"
-    splits[name].add(made.frame, made.facts)
+    splits[name].add(made.framed, made.facts)
     dataset.add(name, share, made)
 
 

@@ -10,7 +10,7 @@ MASK_DELTA = 0xA282EAD8  # tensorflow/core/lib/hash/crc32c.h
 HEAD, TAIL = 12, 4  # bytes of a frame before and after its content
 
 
-def frame(content: bytes) -> bytes:
+def framed(content: bytes) -> bytes:
     """One record as it stands in a TFRecord file: length, its checksum, content, its checksum.
 
     The format is told in TensorFlow's ``core/lib/io/record_writer.cc``.

@@ -94,7 +94,7 @@ def test_another_shape_is_another_shape():
     assert not _same_shape((1, 1), (200, 100))
 
 
-def test_a_cut_off_jpeg_is_no_picture_although_opencv_would_fill_it_with_grey():
+def test_a_cut_off_jpeg_is_refused_although_opencv_would_fill_it_with_grey():
     whole = photo()
     assert pixels.decode(whole).shape == (100, 200, 3)
     for length in (3, 30, len(whole) // 2, len(whole) - 2):

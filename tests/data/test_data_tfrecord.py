@@ -15,12 +15,12 @@ BY_TENSORFLOW = bytes.fromhex("090000000000000037f971394e616e6f666f7267659258030
 
 @given(st.lists(st.binary(max_size=200), max_size=8))
 def test_what_is_framed_comes_back(contents):
-    assert list(tfrecord.contents(b"".join(tfrecord.frame(content) for content in contents))) == contents
+    assert list(tfrecord.contents(b"".join(tfrecord.framed(content) for content in contents))) == contents
 
 
 @given(st.binary(min_size=1, max_size=50), st.data())
 def test_any_changed_byte_is_noticed(content, data):
-    frame = bytearray(tfrecord.frame(content))
+    frame = bytearray(tfrecord.framed(content))
     frame[data.draw(st.integers(0, len(frame) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(ValueError):
         list(tfrecord.contents(bytes(frame)))
@@ -28,13 +28,13 @@ def test_any_changed_byte_is_noticed(content, data):
 
 @given(st.binary(max_size=50), st.data())
 def test_any_cut_is_noticed(content, data):
-    frame = tfrecord.frame(content)
+    frame = tfrecord.framed(content)
     with pytest.raises(ValueError):
         list(tfrecord.contents(frame[: data.draw(st.integers(1, len(frame) - 1))]))
 
 
-def test_the_frame_is_tensorflow_s():
-    assert tfrecord.frame(b"Nanoforge") == BY_TENSORFLOW
+def test_the_framing_is_tensorflow_s():
+    assert tfrecord.framed(b"Nanoforge") == BY_TENSORFLOW
 
 
 PRINT_EXAMPLE = (

@@ -84,7 +84,7 @@ def test_no_missing_key_is_more_than_a_sentence(
             assert key not in REQUIRED_KEYS[name]
 
 
-def test_drawing_that_is_no_picture_is_named(artifacts: Dict[str, str], report: Callable) -> None:
+def test_drawing_that_is_not_a_picture_is_named(artifacts: Dict[str, str], report: Callable) -> None:
     write(artifacts["detect"], "pictures/IMG_0162.jpg", "no picture")
     with pytest.raises(BadInput, match=r"pictures/IMG_0162\.jpg of the detect artifact cannot be shown"):
         report(artifacts)
@@ -106,7 +106,7 @@ def test_drawing_outside_its_artifact_is_not_read(artifacts: Dict[str, str], rep
         ({"train": "/nowhere"}, "The train artifact is not a folder"),
     ],
 )
-def test_inputs_that_are_no_artifacts(report: Callable, inputs: Dict[str, Any], sentence: str) -> None:
+def test_inputs_that_are_not_artifacts(report: Callable, inputs: Dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
         report(inputs)
 
