@@ -9,16 +9,18 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any, Dict, List
 
 
-def run_stage(name: str, folder: Path, inputs: dict, parameters: dict) -> Path:
-    """Run a stage of the data room in a process of its own; returns its output folder."""
+def run_stage(module: str, folder: Path, inputs: Dict[str, str], parameters: Dict[str, Any]) -> Path:
+    """Run a stage of the environment data in a process of its own; returns its output folder."""
+    name = module.rsplit(".", 1)[-1]
     output, scratch = folder / name, folder / f"{name}-scratch"
     output.mkdir()
     scratch.mkdir()
     job = {"stage": name, "inputs": inputs, "output": str(output), "scratch": str(scratch), "parameters": parameters}
     (folder / f"{name}.json").write_text(json.dumps({**job, "cpus": 2}))
-    command = [sys.executable, "-m", f"stages.data.{name}", str(folder / f"{name}.json")]
+    command = [sys.executable, "-m", module, str(folder / f"{name}.json")]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return output
 
@@ -38,14 +40,14 @@ def records_peak(rendered: str, pictures: int) -> float:
         "findings": {},
     }
     with tempfile.TemporaryDirectory() as folder:
-        run_stage("records", Path(folder), inputs, parameters)
+        run_stage("stages.data.records", Path(folder), inputs, parameters)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
 
 
-def main(counts: list) -> None:
+def main(counts: List[int]) -> None:
     """Render the largest dataset once, then measure `records` on parts of it, each time in a new process."""
     with tempfile.TemporaryDirectory() as folder:
-        rendered = run_stage("render", Path(folder), {}, {"pictures": max(counts), "seed": 0})
+        rendered = run_stage("stages.demo.render", Path(folder), {}, {"pictures": max(counts), "seed": 0})
         for count in counts:
             program = (
                 f"from benchmarks.records_memory import records_peak; print(records_peak({str(rendered)!r}, {count}))"

@@ -36,8 +36,8 @@ KINDS = {
         "take the one that the XML's <filename> names",
         FIX,
     ),
-    "damaged_xml": Kind("picture", "XML that cannot be read, or is no VOC annotation", None, DROP),
-    "unreadable_image": Kind("picture", "a photo that is empty, cut off or no JPEG, PNG, BMP or WebP", None, DROP),
+    "damaged_xml": Kind("picture", "XML that cannot be read, or is not a VOC annotation", None, DROP),
+    "unreadable_image": Kind("picture", "a photo that is empty, cut off or not a JPEG, PNG, BMP or WebP", None, DROP),
     "wrong_suffix": Kind(
         "picture",
         "a photo in another format than its name says, such as a PNG named .jpg",
@@ -99,7 +99,7 @@ def policies(chosen: Dict[str, str]) -> Dict[str, str]:
     for kind, policy in chosen.items():
         if kind not in KINDS:
             raise BadInput(
-                "records.findings.%s is no kind of finding%s Known are: %s."
+                "records.findings.%s: unknown kind of finding%s The kinds are: %s."
                 % (kind, did_you_mean(kind, KINDS), ", ".join(KINDS))
             )
         allowed = (FAIL, DROP, FIX) if KINDS[kind].fix else (FAIL, DROP)

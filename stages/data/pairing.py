@@ -4,7 +4,7 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from stages.data import voc
 from stages.data.findings import Findings
@@ -32,7 +32,7 @@ class Folders(NamedTuple):
         return _bytes(os.path.join(self.annotations, name))
 
 
-def files_below(folder: str, suffixes: tuple) -> List[str]:
+def files_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
     """The files with one of these suffixes, in any case, below ``folder``, sorted; no hidden ones (.DS_Store, ._a.jpg).
 
     Raises:
@@ -43,7 +43,7 @@ def files_below(folder: str, suffixes: tuple) -> List[str]:
     return sorted(_walk(folder, suffixes))
 
 
-def _walk(folder: str, suffixes: tuple) -> Iterator[str]:
+def _walk(folder: str, suffixes: Tuple[str, ...]) -> Iterator[str]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
         below = os.path.relpath(parent, folder).replace(os.sep, "/")

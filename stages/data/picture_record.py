@@ -1,4 +1,4 @@
-"""From a photo and its XML to one TFRecord frame: everything about a picture that needs no other picture."""
+"""From a photo and its XML to one framed TFRecord: everything about a picture that needs no other picture."""
 
 import hashlib
 import os
@@ -25,13 +25,13 @@ class RecordSettings(NamedTuple):
 
 
 class PictureRecord(NamedTuple):
-    """A picture's TFRecord frame (None: it cannot be used) and its facts.
+    """A picture's record as ``tfrecord.framed`` gives it (None: it cannot be used) and its facts.
 
     ``digest`` is the SHA-256 of the photo's file; ``facts`` are the index's keys that hang on the picture alone;
     ``written`` counts the objects in the XML.
     """
 
-    frame: Optional[bytes]
+    framed: Optional[bytes]
     digest: bytes
     facts: Dict[str, Any]
     findings: List[DataFinding]
@@ -49,12 +49,12 @@ def make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     if source is None:
         return PictureRecord(None, b"", {}, findings.found, 0)
     objects = voc.objects_of(source.root) if source.root is not None else []
-    judge = ObjectFilter(settings.classes, settings.image_size, source.frame, str(pair.xml), findings)
-    labelled = judge.kept(objects)
+    object_filter = ObjectFilter(settings.classes, settings.image_size, source.frame, str(pair.xml), findings)
+    labelled = object_filter.kept(objects)
     small = pixels.resize(source.picture, *settings.image_size)
     content = _example(settings, pair.photo, small, labelled)
     return PictureRecord(
-        tfrecord.frame(content),
+        tfrecord.framed(content),
         hashlib.sha256(source.data).digest(),
         _facts(pair.photo, source.frame.upright, labelled),
         findings.found,

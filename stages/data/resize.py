@@ -12,10 +12,12 @@ from typing import List, NamedTuple, Tuple
 
 from lxml import etree
 
-from stages import job, pixels
-from stages.data import boxes, disk, exif, sample, voc, workers
+from stages import disk, pixels, workers
+from stages.data import boxes, exif, sample, voc
 from stages.data.findings import DataFinding, Findings, policies, summary
 from stages.data.pairing import Folders, Pair, pairs, shuffled
+from stages.job import BadInput, Job, run
+from stages.parameters import ResizeParameters
 
 
 class ResizeSettings(NamedTuple):
@@ -52,14 +54,14 @@ def target_size(size: sample.WholeSize, long_side: int) -> sample.WholeSize:
 
 def rewrite(root: etree._Element, frame: sample.BoxFrame, photo: str, target: sample.WholeSize) -> None:
     """Make the annotation that of the picture ``photo`` of size ``target``: its name, size, and every ``<bndbox>``."""
-    for name, value in (("filename", photo), ("size/width", str(target[0])), ("size/height", str(target[1]))):
-        _made(root, name).text = value
-    for frame_of_object in root.iter("bndbox"):
-        box = voc.box_of(frame_of_object)
+    for path, text in (("filename", photo), ("size/width", str(target[0])), ("size/height", str(target[1]))):
+        _made(root, path).text = text
+    for bndbox in root.iter("bndbox"):
+        box = voc.box_of(bndbox)
         if box is not None:
             placed = boxes.scaled(frame.place(box), frame.upright, target)
-            for edge, value in zip(voc.EDGES, placed):
-                _made(frame_of_object, edge).text = ("%.2f" % value).rstrip("0").rstrip(".")
+            for name, edge in zip(voc.EDGES, placed):
+                _made(bndbox, name).text = ("%.2f" % edge).rstrip("0").rstrip(".")
 
 
 def _made(root: etree._Element, path: str) -> etree._Element:
@@ -85,31 +87,31 @@ def _suffix(photo: str, kind: str) -> str:
     return own if own.lower() in sample.SUFFIXES[kind] else sample.SUFFIXES[kind][0]
 
 
-def main(task: job.Job) -> None:
+def main(job: Job) -> None:
     """Write ``JPEGImages/``, ``Annotations/`` and ``findings.jsonl``.
 
     Raises:
         BadInput: nothing to read, or nothing that can be used.
         StageFailed: the disk does not take it.
     """
-    wanted = task.parameters
-    folders = Folders(task.inputs["photos"], task.inputs["annotations"])
+    parameters = job.read(ResizeParameters)
+    folders = Folders(job.inputs["photos"], job.inputs["annotations"])
     findings = Findings(policies({}))
-    items = shuffled(pairs(folders, findings), 0, wanted["limit"])
-    settings = ResizeSettings(folders, task.output, wanted["long_side"], wanted["jpeg_quality"])
+    items = shuffled(pairs(folders, findings), 0, parameters.limit)
+    settings = ResizeSettings(folders, job.output, parameters.long_side, parameters.jpeg_quality)
     images, found = 0, findings.found
-    for done, (made, more) in enumerate(workers.in_order(partial(make, settings), items, task.cpus), 1):
+    for done, (made, more) in enumerate(workers.in_order(partial(make, settings), items, job.cpus), 1):
         images += made
         found += more
-        task.progress(done, len(items))
+        job.progress(done, len(items))
     if not images:
-        raise job.BadInput("None of the pictures can be used. For instance %s" % found[0].sentence())
+        raise BadInput("None of the pictures can be used. For instance %s" % found[0].sentence())
     lines = "".join(json.dumps(finding._asdict(), sort_keys=True) + "\n" for finding in found)
-    disk.write(task.out("findings.jsonl"), lines.encode())
+    disk.write(job.out("findings.jsonl"), lines.encode())
     if found:
-        task.warn("The data has flaws, listed in findings.jsonl: %s." % summary(Counter(one.kind for one in found)))
-    task.metrics(images=images, dropped=len(items) - images, findings=len(found))
+        job.warn("The data has flaws, listed in findings.jsonl: %s." % summary(Counter(one.kind for one in found)))
+    job.metrics(images=images, dropped=len(items) - images, findings=len(found))
 
 
 if __name__ == "__main__":
-    job.run(main)
+    run(main)

@@ -4,10 +4,10 @@ import json
 import os
 from typing import Any, BinaryIO, Dict, List, Optional, TextIO
 
-from stages.data.disk import writing
+from stages.disk import writing
 
 
-class Split:
+class SplitWriter:
     """The files of one split, train or validation. Their names tell how many they are, so they get them at the end."""
 
     def __init__(self, name: str, output: str, scratch: str, pictures_per_shard: int) -> None:
@@ -17,8 +17,8 @@ class Split:
         self._index_path = os.path.join(scratch, name + ".index")
         self._index = open(self._index_path, "w", encoding="utf-8")  # noqa: SIM115 - closed by finish
 
-    def add(self, frame: bytes, facts: Dict[str, Any]) -> None:
-        """Append a record.
+    def add(self, framed: bytes, facts: Dict[str, Any]) -> None:
+        """Append a record, framed, and its line of the index.
 
         Raises:
             StageFailed: the disk does not take it.
@@ -28,8 +28,8 @@ class Split:
             if place == 0:
                 self._start(self._path(number))
             assert self._shard is not None
-            line = dict(facts, split=self.name, shard=number, offset=self._shard.tell(), length=len(frame))
-            self._shard.write(frame)
+            line = dict(facts, split=self.name, shard=number, offset=self._shard.tell(), length=len(framed))
+            self._shard.write(framed)
             self._index.write(json.dumps(line, sort_keys=True) + "\n")
         self.pictures += 1
 

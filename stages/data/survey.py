@@ -5,10 +5,11 @@ from collections import Counter
 from typing import Any, Dict, Iterable
 from typing import Counter as CounterOf
 
-from stages import job
-from stages.data import disk, voc
+from stages import disk
+from stages.data import voc
 from stages.data.findings import Findings, policies
 from stages.data.pairing import Folders, Pair, files_below, pairs
+from stages.job import Job, run
 from stages.pixels import PICTURE_SUFFIXES
 
 
@@ -27,9 +28,9 @@ def survey(folders: Folders, items: Iterable[Pair]) -> Dict[str, CounterOf[str]]
     return counts
 
 
-def main(task: job.Job) -> None:
+def main(job: Job) -> None:
     """Write ``survey.json``: pictures, annotations, classes, sizes, and counts of what is wrong."""
-    folders = Folders(task.inputs["photos"], task.inputs["annotations"])
+    folders = Folders(job.inputs["photos"], job.inputs["annotations"])
     findings = Findings(policies({}))
     items = pairs(folders, findings)
     result = survey(folders, items)
@@ -39,9 +40,9 @@ def main(task: job.Job) -> None:
         "annotations": len(files_below(folders.annotations, (".xml",))),
     }
     summary.update({name: dict(sorted(counts.items())) for name, counts in result.items()})
-    disk.write(task.out("survey.json"), json.dumps(summary, indent=1, sort_keys=True).encode())
-    task.metrics(images=summary["pictures"])
+    disk.write(job.out("survey.json"), json.dumps(summary, indent=1, sort_keys=True).encode())
+    job.metrics(images=summary["pictures"])
 
 
 if __name__ == "__main__":
-    job.run(main)
+    run(main)

@@ -1,7 +1,7 @@
 """tf.train.Example and TFRecord frames without TensorFlow, the same bytes for the same content."""
 
 import struct
-from typing import Any, Dict, Iterator, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -10,7 +10,7 @@ MASK_DELTA = 0xA282EAD8  # tensorflow/core/lib/hash/crc32c.h
 HEAD, TAIL = 12, 4  # bytes of a frame before and after its content
 
 
-def frame(content: bytes) -> bytes:
+def framed(content: bytes) -> bytes:
     """One record as it stands in a TFRecord file: length, its checksum, content, its checksum.
 
     The format is told in TensorFlow's ``core/lib/io/record_writer.cc``.
@@ -79,7 +79,7 @@ Example = _declared()
 
 
 def example(
-    integers: Dict[str, Sequence[int]], floats: Dict[str, Sequence[float]], texts: Dict[str, Sequence[bytes]]
+    integers: Mapping[str, Sequence[int]], floats: Mapping[str, Sequence[float]], texts: Mapping[str, Sequence[bytes]]
 ) -> bytes:
     """A serialized tf.train.Example with these features; an empty list is a feature without values."""
     message = Example()

@@ -11,7 +11,7 @@ EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
 class Damaged(ValueError):
-    """Not well-formed XML, or no VOC annotation. ``line`` counts from 1, where known."""
+    """Not well-formed XML, or not a VOC annotation. ``line`` counts from 1, where known."""
 
     def __init__(self, message: str, line: Optional[int] = None) -> None:
         super().__init__(message)
@@ -20,7 +20,7 @@ class Damaged(ValueError):
 
 class VocObject(NamedTuple):
     """An object as written. ``number`` counts from 1; ``box`` is in pixels of the picture that the XML's size tells of,
-    None where one of its four numbers is missing, no number or not finite."""
+    None where one of its four numbers is missing, not a number or not finite."""
 
     number: int
     line: int
@@ -43,7 +43,7 @@ def tree(data: bytes) -> etree._Element:
     """The root ``<annotation>`` of a VOC file. Nothing outside of ``data`` is ever read.
 
     Raises:
-        Damaged: the bytes are no such XML, or they declare entities.
+        Damaged: the bytes are not such XML, or they declare entities.
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
@@ -74,7 +74,7 @@ def objects_of(root: etree._Element) -> List[VocObject]:
 
 
 def size_of(root: etree._Element) -> Optional[Tuple[int, int]]:
-    """(width, height) in the XML; None if one is missing, no number or not positive, as some tools write 0."""
+    """(width, height) in the XML; None if one is missing, not a number or not positive, as some tools write 0."""
     width, height = _number(root, "size/width"), _number(root, "size/height")
     return (int(width), int(height)) if width and height and min(width, height) >= 1 else None
 
@@ -88,12 +88,12 @@ def box_of(element: etree._Element) -> Optional[Box]:
 
 
 def _object(number: int, element: etree._Element) -> VocObject:
-    frame = element.find("bndbox")
+    bndbox = element.find("bndbox")
     return VocObject(
         number,
         element.sourceline,
         _text(element, "name"),
-        None if frame is None else box_of(frame),
+        None if bndbox is None else box_of(bndbox),
         _text(element, "difficult") == "1",
         _text(element, "truncated") == "1",
         _text(element, "pose") or "Unspecified",

@@ -1,4 +1,4 @@
-"""The demo's places: a backdrop (wall, sky, lights out of focus), a ground in perspective, and the light over both.
+"""Where the demo's objects stand: a backdrop (wall, sky, blurred lights), a ground in perspective, and light over both.
 
 All at half the picture's size: a background is out of focus anyway, and it takes a quarter of the time.
 """
@@ -36,15 +36,26 @@ CLOTHS = ((120, 62, 66), (86, 104, 134), (170, 160, 142), (108, 122, 92), (70, 7
 BOOKS = ((150, 54, 50), (48, 82, 118), (198, 162, 84), (66, 108, 84), (214, 204, 188), (92, 66, 100), (60, 60, 64))
 
 
-class Place(NamedTuple):
+class Background(NamedTuple):
     """An empty scene: ``picture`` uint8 RGB [540, 960, 3]; the ground begins at row ``ground``."""
 
     picture: np.ndarray
     ground: int
 
 
-def place(rng: Rng) -> Place:
-    """A place to put things: indoors or outdoors, by the dice."""
+class Bond(NamedTuple):
+    """How bricks or tiles lie: their height and length in pixels, their color, by how many grey levels it differs from
+    one to the next, and by which share of one every other row is shifted."""
+
+    tall: int
+    long: int
+    color: Color
+    spread: int
+    shift: float
+
+
+def random_background(rng: Rng) -> Background:
+    """A place to put objects: indoors or outdoors, as chance has it."""
     ground = rng.between(225, 300)
     indoors = rng.chance(72)
     if indoors:
@@ -58,14 +69,14 @@ def place(rng: Rng) -> Place:
     if rng.chance(65):
         _skirting(rng, surface, ground)
     surface *= _daylight(rng, windows=indoors)[:, :, np.newaxis]
-    return Place(to_bytes(surface), ground)
+    return Background(to_bytes(surface), ground)
 
 
 def _daylight(rng: Rng, windows: bool) -> np.ndarray:
     """A pool of light, and the corners a little darker: a factor for every pixel."""
-    pool = disc(
-        HEIGHT, WIDTH, (rng.between(100, 860), rng.between(40, 420)), (rng.between(500, 900), rng.between(360, 640))
-    )
+    center = rng.between(100, 860), rng.between(40, 420)
+    radii = rng.between(500, 900), rng.between(360, 640)
+    pool = disc(HEIGHT, WIDTH, center, radii)
     corners = disc(HEIGHT, WIDTH, (WIDTH / 2, HEIGHT / 2), (WIDTH * 0.95, HEIGHT * 1.1))
     light = (0.66 + rng.share(0.2, 0.5) * pool) * (0.7 + 0.34 * corners)
     return light * _window(rng) if windows and rng.chance(40) else light
@@ -98,35 +109,36 @@ def _striped_wall(rng: Rng, height: int) -> np.ndarray:
 
 def _brick_wall(rng: Rng, height: int) -> np.ndarray:
     tall = rng.between(16, 30)
-    return _bonded(rng, height, tall, int(tall * 2.6), rng.pick(BRICKS), 26, 0.5)
+    return _bonded(rng, height, Bond(tall, int(tall * 2.6), rng.pick(BRICKS), 26, 0.5))
 
 
 def _tiled_wall(rng: Rng, height: int) -> np.ndarray:
     edge = rng.between(36, 70)
-    return _bonded(rng, height, edge, edge, rng.pick(((226, 232, 230), (160, 196, 194), (206, 196, 176))), 7, 0.0)
+    color = rng.pick(((226, 232, 230), (160, 196, 194), (206, 196, 176)))
+    return _bonded(rng, height, Bond(edge, edge, color, 7, 0.0))
 
 
-def _bonded(rng: Rng, height: int, tall: int, long: int, color: Color, spread: int, shift: float) -> np.ndarray:
-    """Bricks or tiles with joints, every other row shifted by a share of one; ``spread``: how their shades differ."""
+def _bonded(rng: Rng, height: int, bond: Bond) -> np.ndarray:
+    """A wall of bricks or tiles with joints between them."""
     y = np.arange(height)[:, np.newaxis]
-    x = np.arange(WIDTH)[np.newaxis, :] + (y // tall % 2) * int(long * shift)
+    x = np.arange(WIDTH)[np.newaxis, :] + (y // bond.tall % 2) * int(bond.long * bond.shift)
     shades = rng.grains(64, 64).astype(np.float32) / 127.5 - 1
-    shade = shades[y // tall % 64, x // long % 64] * spread + cloud(rng, height, WIDTH, 4) * 6
-    joint = (x % long < 2) | (y % tall < 2)
-    wall = paint(height, WIDTH, color) + shade[:, :, np.newaxis]
+    shade = shades[y // bond.tall % 64, x // bond.long % 64] * bond.spread + cloud(rng, height, WIDTH, 4) * 6
+    joint = (x % bond.long < 2) | (y % bond.tall < 2)
+    wall = paint(height, WIDTH, bond.color) + shade[:, :, np.newaxis]
     wall[joint] = np.array(rng.pick(((188, 182, 172), (120, 112, 106))), np.float32)
     return wall
 
 
 def _furnished(rng: Rng, wall: np.ndarray) -> np.ndarray:
-    """The wall with a few things out of focus: framed pictures, shelves of books, a plant."""
+    """The wall with a few pieces out of focus: framed pictures, shelves of books, a plant."""
     canvas = to_bytes(wall)
     for _ in range(rng.between(0, 3)):
-        rng.pick((_frame, _shelf, _shelf, _plant))(rng, canvas)
+        rng.pick((_picture_frame, _shelf, _shelf, _plant))(rng, canvas)
     return soften(canvas, rng.between(2, 7)).astype(np.float32)
 
 
-def _frame(rng: Rng, canvas: np.ndarray) -> None:
+def _picture_frame(rng: Rng, canvas: np.ndarray) -> None:
     x, y = rng.between(0, WIDTH - 120), rng.between(0, 60)
     w, h = rng.between(60, 170), rng.between(60, 130)
     canvas[y : y + h, x : x + w] = rng.pick(WOODS)
@@ -149,14 +161,9 @@ def _plant(rng: Rng, canvas: np.ndarray) -> None:
     x, y = rng.between(60, WIDTH - 60), canvas.shape[0] - rng.between(10, 60)
     canvas[y:, x - 26 : x + 26] = rng.pick(CLOTHS)
     for _ in range(26):
-        leaf = (
-            disc(
-                *canvas.shape[:2],
-                (x + rng.between(-60, 60), y - rng.between(0, 120)),
-                (rng.between(8, 22), rng.between(8, 26)),
-            )
-            > 0
-        )
+        center = x + rng.between(-60, 60), y - rng.between(0, 120)
+        radii = rng.between(8, 22), rng.between(8, 26)
+        leaf = disc(canvas.shape[0], canvas.shape[1], center, radii) > 0
         canvas[leaf] = (rng.between(30, 80), rng.between(84, 136), rng.between(40, 70))
 
 
@@ -177,13 +184,9 @@ def _sky(rng: Rng, height: int) -> np.ndarray:
 
 def _street_lights(rng: Rng, height: int) -> np.ndarray:
     """Dusk in a town: round lights far out of focus."""
-    canvas = soften(
-        to_bytes(
-            paint(height, WIDTH, rng.pick(((44, 52, 72), (70, 64, 80), (84, 92, 104))))
-            + (cloud(rng, height, WIDTH, 120) * 22)[:, :, np.newaxis]
-        ),
-        9,
-    ).astype(np.float32)
+    dusk = paint(height, WIDTH, rng.pick(((44, 52, 72), (70, 64, 80), (84, 92, 104))))
+    haze = cloud(rng, height, WIDTH, 120) * 22
+    canvas = soften(to_bytes(dusk + haze[:, :, np.newaxis]), 9).astype(np.float32)
     for _ in range(rng.between(14, 34)):
         radius = rng.between(8, 34)
         light = disc(height, WIDTH, (rng.between(0, WIDTH), rng.between(0, height)), (radius, radius)) > 0

@@ -1,16 +1,17 @@
-"""What the renderer draws with: dice, soft noise, and blending, all with the same bits on every machine.
+"""What the renderer draws with: random choices, soft noise, and blending, all with the same bits on every machine.
 
 Pixels come from integers, from numpy's elementwise + - * / and square root, which IEEE 754 rounds correctly everywhere
 (not so sums, powers and sines), and from OpenCV's bit-exact 8-bit operations. Scalars are Python's own, because numpy 1
 and 2 promote theirs differently.
 """
 
-from typing import Any, Sequence, Tuple
+from typing import Sequence, Tuple, TypeVar
 
 import cv2
 import numpy as np
 
 Color = Tuple[int, int, int]
+Choice = TypeVar("Choice")
 
 
 class Rng:
@@ -30,7 +31,7 @@ class Rng:
     def chance(self, percent: int) -> bool:
         return self.between(1, 100) <= percent
 
-    def pick(self, choices: Sequence[Any]) -> Any:
+    def pick(self, choices: Sequence[Choice]) -> Choice:
         return choices[self.between(0, len(choices) - 1)]
 
     def grains(self, height: int, width: int) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""The demo's things: a traffic cone, a ball, a mug, each drawn from its geometry and lit from one side.
+"""The demo's objects: a traffic cone, a ball, a mug, each drawn from its geometry and lit from one side.
 
-Every function takes dice, a size in pixels and the direction of the light, and gives the thing's colours
-(uint8 [h, w, 3]) and its silhouette (bool [h, w]).
+``cone``, ``ball`` and ``mug`` take random choices, a size in pixels and the direction of the light, and give the
+object's colours (uint8 [h, w, 3]) and its silhouette (bool [h, w]).
 """
 
 import math
@@ -193,7 +193,8 @@ def _handle(colors: np.ndarray, x: np.ndarray, y: np.ndarray, radii: Tuple[float
 
 
 def _plain(rng: Rng, colors: np.ndarray, u: np.ndarray, ring: np.ndarray, glaze: Color) -> None:
-    fill(colors, ring > rng.share(0.72, 0.9), tuple(int(value * 0.7) for value in glaze))
+    red, green, blue = glaze
+    fill(colors, ring > rng.share(0.72, 0.9), (int(red * 0.7), int(green * 0.7), int(blue * 0.7)))
 
 
 def _stripes(rng: Rng, colors: np.ndarray, u: np.ndarray, ring: np.ndarray, glaze: Color) -> None:
@@ -225,4 +226,4 @@ def unit(vector: Light) -> Light:
     return vector[0] / length, vector[1] / length, vector[2] / length
 
 
-THINGS: Dict[str, Callable[[Rng, int, Light], Drawing]] = {"cone": cone, "ball": ball, "mug": mug}
+CLASSES: Dict[str, Callable[[Rng, int, Light], Drawing]] = {"cone": cone, "ball": ball, "mug": mug}

@@ -10,19 +10,20 @@ from typing import Dict, List, NamedTuple, Tuple
 import cv2
 import numpy as np
 
-from stages import job, pixels
-from stages.data import disk, workers
+from stages import disk, pixels, workers
 from stages.demo import backgrounds, drawing_tools, objects, voc_writer
-from stages.demo.drawing_tools import Rng
+from stages.demo.drawing_tools import Rng, soften
+from stages.job import BadInput, Job, run
+from stages.parameters import RenderParameters
 
 HEIGHT, WIDTH = 2 * backgrounds.HEIGHT, 2 * backgrounds.WIDTH
-SMALLEST, LARGEST = 250, 600  # a thing's longer side in pixels
+SMALLEST, LARGEST = 250, 600  # an object's longer side in pixels
 JPEG_QUALITY = 90
 Box = Tuple[int, int, int, int]
 
 
 class SceneObject(NamedTuple):
-    """A thing that stands in the scene: ``box`` is (xmin, ymin, xmax, ymax), whole pixels, maximum excluded."""
+    """An object in the scene: ``box`` is (xmin, ymin, xmax, ymax), whole pixels, maximum excluded."""
 
     name: str
     box: Box
@@ -31,34 +32,29 @@ class SceneObject(NamedTuple):
 
 
 def picture(seed: int, number: int) -> Tuple[np.ndarray, List[SceneObject]]:
-    """Picture ``number`` (from 1) of the demo: uint8 RGB [1080, 1920, 3], and the things on it."""
+    """Picture ``number`` (from 1) of the demo: uint8 RGB [1080, 1920, 3], and the objects on it, the farthest first."""
     rng = Rng(seed % 2**32, seed // 2**32 % 2**32, number)
-    place = backgrounds.place(rng)
+    background = backgrounds.random_background(rng)
     side = rng.pick((-1, 1))
     light = objects.unit((side * rng.share(0.3, 0.7), -0.65, rng.share(0.5, 0.8)))
-    group = sorted(_arranged(rng, light, 2 * place.ground), key=lambda thing: thing.box[3])
-    for thing in group:
-        _cast_shadow(place.picture, thing.box, side)
-    canvas = backgrounds.enlarged(place.picture)
-    for thing in group:
-        drawing_tools.blend(
-            canvas,
-            drawing_tools.soften(thing.colors, 1),
-            drawing_tools.soften(thing.mask, 1),
-            thing.box[0],
-            thing.box[1],
-        )
+    group = sorted(_arranged(rng, light, 2 * background.ground), key=lambda one: one.box[3])
+    for one in group:
+        _cast_shadow(background.picture, one.box, side)
+    canvas = backgrounds.enlarged(background.picture)
+    for one in group:
+        left, top, _, _ = one.box
+        drawing_tools.blend(canvas, soften(one.colors, 1), soften(one.mask, 1), left, top)
     return _photographed(rng, canvas), group
 
 
 def _arranged(rng: Rng, light: objects.Light, ground: int) -> List[SceneObject]:
-    """One to three things on the ground, the farther the smaller, with little overlap."""
+    """One to three objects on the ground, the farther the smaller, with little overlap."""
     group: List[SceneObject] = []
     for _ in range(rng.pick((1, 2, 2, 2, 3, 3))):
-        name = rng.pick(tuple(objects.THINGS))
+        name = rng.pick(tuple(objects.CLASSES))
         near = rng.share(0, 1)
         size = SMALLEST + 10 + int((LARGEST - SMALLEST - 20) * near * rng.share(0.85, 1))
-        colors, mask = _cropped(*objects.THINGS[name](rng, size, light))
+        colors, mask = _cropped(*objects.CLASSES[name](rng, size, light))
         for _ in range(12):  # as many tries to find a free spot
             x = rng.between(10, WIDTH - 10 - mask.shape[1])
             low = min(ground + 90 + int((HEIGHT - 20 - ground - 90) * near) + rng.between(-25, 25), HEIGHT - 10)
@@ -84,7 +80,7 @@ def _shared(a: Box, b: Box) -> float:
 
 
 def _cast_shadow(half_size: np.ndarray, box: Box, side: int) -> None:
-    """A wide soft shadow away from the lamp and a dark one where the thing touches the ground."""
+    """A wide soft shadow away from the lamp and a dark one where the object touches the ground."""
     left, _, right, low = (value / 2 for value in box)
     wide, middle = right - left, (left + right) / 2
     backgrounds.shadow(half_size, (middle - side * wide * 0.28, low - wide * 0.07), (wide * 0.85, wide * 0.22), 0.42)
@@ -99,7 +95,7 @@ def _photographed(rng: Rng, canvas: np.ndarray) -> np.ndarray:
     shot = cv2.LUT(canvas, drawing_tools.to_bytes(curves)[np.newaxis])
     noise = rng.grains(HEIGHT, WIDTH) // rng.between(18, 40)
     shot = cv2.add(shot, cv2.merge([noise] * 3))
-    return drawing_tools.soften(shot, rng.pick((0, 0, 1, 2)))
+    return soften(shot, rng.pick((0, 0, 1, 2)))
 
 
 def name_of(number: int) -> str:
@@ -111,23 +107,24 @@ def make(output: str, seed: int, number: int) -> Dict[str, int]:
     shot, group = picture(seed, number)
     photo = os.path.join(output, "JPEGImages", name_of(number) + ".jpg")
     disk.write(photo, pixels.encode_jpeg(shot, JPEG_QUALITY))
-    xml = voc_writer.annotation(os.path.basename(photo), WIDTH, HEIGHT, [(thing.name, thing.box) for thing in group])
+    xml = voc_writer.annotation(os.path.basename(photo), WIDTH, HEIGHT, [(one.name, one.box) for one in group])
     disk.write(os.path.join(output, "Annotations", name_of(number) + ".xml"), xml)
-    return {name: sum(thing.name == name for thing in group) for name in objects.THINGS}
+    return {name: sum(one.name == name for one in group) for name in objects.CLASSES}
 
 
-def main(task: job.Job) -> None:
+def main(job: Job) -> None:
     """Render ``pictures`` pictures from ``seed``."""
-    total = task.parameters["pictures"]
+    parameters = job.read(RenderParameters)
+    total = parameters.pictures
     if total < 1:
-        raise job.BadInput("dataset.rendered_pictures is %d: ask for at least 1." % total)
-    boxes = dict.fromkeys(objects.THINGS, 0)
-    render_one = partial(make, task.output, task.parameters["seed"])
-    for done, counts in enumerate(workers.in_order(render_one, range(1, total + 1), task.cpus), 1):
+        raise BadInput("dataset.rendered_pictures is %d: ask for at least 1." % total)
+    boxes = dict.fromkeys(objects.CLASSES, 0)
+    render_one = partial(make, job.output, parameters.seed)
+    for done, counts in enumerate(workers.in_order(render_one, range(1, total + 1), job.cpus), 1):
         boxes = {name: boxes[name] + counts[name] for name in boxes}
-        task.progress(done, total, name_of(done))
-    task.metrics(images=total, boxes=sum(boxes.values()), **boxes)
+        job.progress(done, total, name_of(done))
+    job.metrics(images=total, boxes=sum(boxes.values()), **boxes)
 
 
 if __name__ == "__main__":
-    job.run(main)
+    run(main)

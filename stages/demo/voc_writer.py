@@ -19,7 +19,7 @@ def annotation(
         *[_object(name, box) for name, box in objects],
     )
     etree.indent(root, "\t")
-    return etree.tostring(root, encoding="utf-8") + b"\n"
+    return bytes(etree.tostring(root, encoding="utf-8")) + b"\n"
 
 
 def _object(name: str, box: Tuple[int, int, int, int]) -> etree._Element:

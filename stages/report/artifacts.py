@@ -9,14 +9,24 @@ from stages.job import BadInput
 STAGES = ("records", "train", "evaluate", "export", "audit", "convert", "detect")
 
 REQUIRED_KEYS = {
-    "dataset.json": ("classes", "image_size", "splits", "images", "boxes", "dropped", "findings", "finding_counts"),
+    "dataset.json": (
+        "classes",
+        "image_size",
+        "encoding",
+        "splits",
+        "images",
+        "boxes",
+        "dropped",
+        "findings",
+        "finding_counts",
+    ),
     "checkpoints.json": ("tensorflow", "best", "last", "checkpoints"),
     "history.json": ("training", "evaluation"),
     "evaluation.json": ("step", "mAP", "mAP@0.5", "per_class"),
     "export.json": ("step", "tensorflow"),
     "audit.json": ("verdict", "findings"),
     "model.json": ("input", "outputs", "classes", "plugin", "feature_maps", "anchors"),
-    "parity.json": ("pictures", "detections", "matched", "max_score_diff", "min_iou"),
+    "parity.json": ("pictures", "detections", "matched", "max_score_diff", "min_iou", "worst"),
     "detections.json": ("score_threshold", "pictures"),
     "record.json": ("stage", "environment", "fingerprint", "artifact_digest", "started", "seconds", "recipe"),
 }
@@ -96,15 +106,15 @@ def open_artifacts(inputs: Dict[str, str]) -> Dict[str, Artifact]:
     """The artifacts among a job's inputs, in the order of the stages.
 
     Raises:
-        BadInput: there is none, an input is no stage a report knows, or is no folder.
+        BadInput: there is none, an input is not the artifact of such a stage, or is not a folder.
     """
     unknown = sorted(set(inputs) - set(STAGES))
     if unknown or not inputs:
         raise BadInput(
             "A report needs at least one artifact of %s%s."
-            % (", ".join(STAGES), ", and knows nothing of " + ", ".join(unknown) if unknown else "")
+            % (", ".join(STAGES), ", and cannot show " + ", ".join(unknown) if unknown else "")
         )
     for stage, folder in inputs.items():
         if not os.path.isdir(folder):
-            raise BadInput("The %s artifact is no folder: %s." % (stage, folder))
+            raise BadInput("The %s artifact is not a folder: %s." % (stage, folder))
     return {stage: Artifact(stage, inputs[stage]) for stage in STAGES if stage in inputs}

@@ -31,9 +31,9 @@ def render(values: Dict[str, Any]) -> str:
     environment.filters.update(figure=figure, share=share, seconds=seconds, size=size, short=short, plain=plain)
     script = _template("report.js.j2")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    return environment.get_template("report.html.j2").render(
-        values, script=Markup(script), script_digest=digest, style=Markup(_template("report.css.j2"))
-    )
+    template = environment.get_template("report.html.j2")
+    style = Markup(_template("report.css.j2"))
+    return str(template.render(values, script=Markup(script), script_digest=digest, style=style))
 
 
 def figure(value: Any) -> str:

@@ -21,14 +21,14 @@ def sample_pictures(detect: Artifact) -> List[Dict[str, Any]]:
     (None without truth), and ``uri``, the drawing as a data URI.
 
     Raises:
-        BadInput: a drawing is missing or is no picture.
+        BadInput: a drawing is missing or is not a picture.
     """
     drawn = [entry for entry in detect.document("detections.json")["pictures"] if entry.get("drawing")]
-    samples, room = [], MOST_BYTES
+    samples, bytes_left = [], MOST_BYTES
     for entry in choose([judge(entry) for entry in drawn], MOST_PICTURES):
         uri = thumbnail(detect, entry["drawing"])
-        room -= len(uri) * 3 // 4  # base64 makes four characters of three bytes
-        if room < 0:
+        bytes_left -= len(uri) * 3 // 4  # base64 makes four characters of three bytes
+        if bytes_left < 0:
             break
         samples.append(dict(entry, uri=uri))
     return sorted(samples, key=lambda entry: entry["file"])
@@ -85,7 +85,7 @@ def thumbnail(artifact: Artifact, name: str) -> str:
     """A picture of an artifact as a data URI, JPEG, shrunk to 720 pixels on its longer side.
 
     Raises:
-        BadInput: it is no picture.
+        BadInput: it is missing or is not a picture.
     """
     with open(artifact.path(name), "rb") as stream:
         data = stream.read()

@@ -23,7 +23,7 @@ def warnings_of(history: Sequence[Dict[str, Any]]) -> List[Dict[str, str]]:
     for record in history:
         warnings += [{"stage": record["stage"], "text": text} for text in record.get("warnings", [])]
         warnings += [
-            {"stage": record["stage"], "text": _stranger(source["name"])}
+            {"stage": record["stage"], "text": _made_from_another(source["name"])}
             for source in record["made_from"]
             if source["name"] in shown and source["stage"] is None
         ]
@@ -35,5 +35,5 @@ def _made_from(record: Dict[str, Any], makers: Dict[str, str]) -> List[Dict[str,
     return [{"name": name, "digest": inputs[name], "stage": makers.get(inputs[name])} for name in sorted(inputs)]
 
 
-def _stranger(name: str) -> str:
+def _made_from_another(name: str) -> str:
     return "It was made from another %s artifact than the one shown here." % name

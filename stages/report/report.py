@@ -2,24 +2,28 @@
 
 from typing import Any, Dict
 
-from stages import job as jobs
+from stages import disk
+from stages.job import Job, run
+from stages.parameters import ReportParameters
 from stages.report.artifacts import Artifact, open_artifacts
 from stages.report.page import render
 from stages.report.provenance import history_of, warnings_of
 from stages.report.sections import all_sections, headline
 
-DEFAULT_TITLE = "Object detector"
 
+def main(job: Job) -> None:
+    """Write ``report.html`` from the artifacts that the job names.
 
-def main(job: jobs.Job) -> None:
-    """Write ``report.html`` from the artifacts that the job names; ``title`` is the only parameter."""
+    Raises:
+        BadInput: an artifact is missing, incomplete or damaged.
+        StageFailed: the disk does not take the page.
+    """
     artifacts = open_artifacts(job.inputs)
     job.progress(0, 2, "reading the artifacts")
-    values = contents(artifacts, job.parameters.get("title") or DEFAULT_TITLE)
+    values = contents(artifacts, job.read(ReportParameters).title)
     job.progress(1, 2, "writing the page")
     page = render(values).encode("utf-8")
-    with open(job.out("report.html"), "wb") as stream:
-        stream.write(page)
+    disk.write(job.out("report.html"), page)
     job.metrics(bytes=len(page), sections=len(values["sections"]))
     job.progress(2, 2)
 
@@ -38,4 +42,4 @@ def contents(artifacts: Dict[str, Artifact], title: str) -> Dict[str, Any]:
 
 
 if __name__ == "__main__":
-    jobs.run(main)
+    run(main)

@@ -125,8 +125,10 @@ def headline(sections: Dict[str, Dict[str, Any]]) -> List[Dict[str, Any]]:
     tiles: List[Dict[str, Any]] = []
     if "data" in sections:
         tiles += _data_tiles(sections["data"])
-    if "evaluation" in sections or "training" in sections:
-        tiles += _precision_tiles(sections.get("evaluation"), sections.get("training"))
+    if "evaluation" in sections:
+        tiles += _precision_tiles(sections["evaluation"], "evaluation")
+    elif "training" in sections:
+        tiles += _precision_tiles(_best_checkpoint(sections["training"]), "training")
     if "conversion" in sections:
         tiles += _conversion_tiles(sections["conversion"])
     return tiles
@@ -143,12 +145,14 @@ def _data_tiles(data: Dict[str, Any]) -> List[Dict[str, Any]]:
     ]
 
 
-def _precision_tiles(evaluation: Optional[Dict[str, Any]], training: Optional[Dict[str, Any]]) -> List[Dict[str, Any]]:
-    if evaluation is not None:
-        figures, section = evaluation, "evaluation"
-    else:
-        best = [point for point in training["checkpoints"] if point["step"] == training["best"]]  # type: ignore[index]
-        figures, section = (best or training["checkpoints"] or [{}])[-1], "training"  # type: ignore[index]
+def _best_checkpoint(training: Dict[str, Any]) -> Dict[str, Any]:
+    """The best of the checkpoints that were kept, or else the newest; without any, no figures."""
+    best = [point for point in training["checkpoints"] if point["step"] == training["best"]]
+    figures: Dict[str, Any] = (best or training["checkpoints"] or [{}])[-1]
+    return figures
+
+
+def _precision_tiles(figures: Dict[str, Any], section: str) -> List[Dict[str, Any]]:
     note = "checkpoint of step %s" % figures.get("step", "–")
     return [
         _tile("mAP@0.5", figures.get("mAP@0.5"), note, section),

@@ -1,4 +1,4 @@
-"""Datasets and jobs for the data room's tests."""
+"""Datasets and jobs for the tests of stages/data and stages/demo."""
 
 from pathlib import Path
 from typing import Any, Callable, Dict, List
@@ -6,8 +6,8 @@ from typing import Any, Callable, Dict, List
 import pytest
 from data_voc import PARAMETERS, Dataset, Outcome
 
-from stages import job
 from stages.data import records
+from stages.job import Job
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ def dataset(tmp_path: Path) -> Dataset:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
     """Run a stage's ``main`` in this process and gather what it says."""
     events: List[Dict[str, Any]] = []
-    monkeypatch.setattr(job, "emit", events.append)
+    monkeypatch.setattr("stages.job.emit", events.append)
     runs = iter(range(1000))
 
     def start(
-        main: Callable[[job.Job], None], inputs: Dict[str, str], parameters: Dict[str, Any], cpus: int = 1
+        main: Callable[[Job], None], inputs: Dict[str, str], parameters: Dict[str, Any], cpus: int = 1
     ) -> Outcome:
         folder = tmp_path / ("run-%d" % next(runs))
         output, scratch = folder / "out", folder / "scratch"
@@ -31,7 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcom
         scratch.mkdir()
         before = len(events)
         main(
-            job.Job(
+            Job(
                 {
                     "stage": "test",
                     "inputs": inputs,

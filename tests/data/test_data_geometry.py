@@ -94,7 +94,7 @@ def test_another_shape_is_another_shape():
     assert not _same_shape((1, 1), (200, 100))
 
 
-def test_a_cut_off_jpeg_is_no_picture_although_opencv_would_fill_it_with_grey():
+def test_a_cut_off_jpeg_is_refused_although_opencv_would_fill_it_with_grey():
     whole = photo()
     assert pixels.decode(whole).shape == (100, 200, 3)
     for length in (3, 30, len(whole) // 2, len(whole) - 2):
@@ -127,3 +127,16 @@ def test_the_format_is_told_by_the_bytes(kind):
     assert pixels.format_of(photo(kind=kind)) == kind.lower()
     assert pixels.decode(photo(kind=kind)).shape == (100, 200, 3)
     assert pixels.format_of(photo(kind="GIF")) is None
+
+
+@given(st.binary(max_size=300))
+def test_what_tells_no_orientation_is_upright(data):
+    assert exif.orientation(data) == exif.UPRIGHT
+    assert exif.orientation(photo()[:40] + data) == exif.UPRIGHT
+
+
+@pytest.mark.parametrize("kind, tag, told", [("JPEG", 0, 1), ("JPEG", 9, 1), ("PNG", 6, 6), ("WEBP", 6, 1)])
+def test_an_orientation_counts_where_the_decoder_heeds_it(kind, tag, told):
+    data = photo(200, 100, kind=kind, orientation=tag)
+    assert exif.orientation(data) == told
+    assert pixels.decode(data).shape == ((200, 100, 3) if told >= 5 else (100, 200, 3))

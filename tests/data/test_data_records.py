@@ -269,7 +269,7 @@ BAD_PICTURES = [
 
 
 @pytest.mark.parametrize("data, kind, words", BAD_PICTURES)
-def test_a_photo_that_is_none_is_dropped_and_said(dataset, make_records, data, kind, words):
+def test_an_unreadable_photo_is_dropped_and_said(dataset, make_records, data, kind, words):
     dataset.fill(2)
     dataset.add("bad.jpg")
     (dataset.photos / "bad.jpg").write_bytes(data)
@@ -359,7 +359,7 @@ def as_program(tmp_path, dataset, cpus=1, limits=(), **parameters):
     """Run the stage as its own process; returns the process with its output."""
     (tmp_path / "out").mkdir()
     (tmp_path / "scratch").mkdir()
-    task = {
+    job = {
         "stage": "records",
         "inputs": {"photos": str(dataset.photos), "annotations": str(dataset.annotations)},
         "output": str(tmp_path / "out"),
@@ -367,7 +367,7 @@ def as_program(tmp_path, dataset, cpus=1, limits=(), **parameters):
         "cpus": cpus,
         "parameters": dict(PARAMETERS, **parameters),
     }
-    (tmp_path / "job.json").write_text(json.dumps(task))
+    (tmp_path / "job.json").write_text(json.dumps(job))
     return subprocess.Popen(
         [sys.executable, "-m", "stages.data.records", str(tmp_path / "job.json")],
         cwd=str(ROOT),
@@ -439,6 +439,6 @@ def test_a_shard_that_cannot_be_made_is_said(dataset, make_records, monkeypatch)
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("stages.data.shards.Split._start", full)
+    monkeypatch.setattr("stages.data.shards.SplitWriter._start", full)
     with pytest.raises(StageFailed, match="No space left on device. Free some space"):
         make_records()

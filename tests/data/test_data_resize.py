@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 from data_voc import photo
@@ -8,7 +6,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from stages import pixels
-from stages.data import resize, survey, voc
+from stages.data import resize, voc
 from stages.data.sample import BoxFrame
 from stages.job import BadInput
 
@@ -134,18 +132,28 @@ def test_boxes_keep_their_share_of_the_picture(edges):
     assert np.allclose(shares, [edge / 200 for edge in edges], atol=0.0002)
 
 
-def test_a_survey_counts_without_reading_pixels(dataset, run):
-    dataset.fill(2)
-    dataset.add("big.jpg", (("mug", (0, 0, 9, 9)),), (1920, 1080), data=b"never read")
-    dataset.add("broken.jpg")
-    (dataset.annotations / "broken.xml").write_text("<annotation>")
-    dataset.add("lone.jpg")
-    (dataset.annotations / "lone.xml").unlink()
-    done = run(survey.main, {"photos": str(dataset.photos), "annotations": str(dataset.annotations)}, {})
-    assert json.loads((done.folder / "survey.json").read_text()) == {
-        "pictures": 5,
-        "annotations": 4,
-        "classes": {"ball": 2, "cone": 2, "mug": 1},
-        "sizes": {"1920x1080": 1, "200x100": 2},
-        "problems": {"damaged_xml": 1, "no_xml": 1},
-    }
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (501, 1), (3, 1000), (301, 199), (33, 33)])
+def test_odd_sizes_keep_pictures_and_xml_in_step(dataset, make_smaller, size):
+    width, height = size
+    dataset.add("a.png", (("cone", (0, 0, width, height)),), size, photo(width, height, kind="PNG"))
+    done = make_smaller(long_side=33)
+    small = annotation(done, "a.xml")
+    assert picture(done, "a.png").shape[:2] == small.size[::-1]
+    assert small.size == resize.target_size(size, 33)
+    assert small.objects[0].box == (0, 0, *small.size)
+
+
+def test_an_xml_without_size_and_name_gets_them_and_an_unreadable_box_stays(dataset, make_smaller):
+    dataset.add("a.jpg", (("cone", ("wide", 1, 2, 3)), ("cone", (0, 0, 100, 50))))
+    path = dataset.annotations / "a.xml"
+    root = etree.parse(str(path)).getroot()
+    for name in ("filename", "size"):
+        root.remove(root.find(name))
+    path.write_bytes(etree.tostring(root))
+    done = make_smaller()
+    small = annotation(done, "a.xml")
+    assert (small.filename, small.size) == ("a.jpg", (100, 50))
+    assert [one.box for one in small.objects] == [None, (0, 0, 50, 25)]
+    kept = etree.parse(str(done.folder / "Annotations/a.xml")).find("object/bndbox")
+    assert [kept.findtext(edge) for edge in voc.EDGES] == ["wide", "1", "2", "3"]
+    assert done.kinds == [("size_mismatch", "fix")]

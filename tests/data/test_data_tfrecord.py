@@ -15,12 +15,12 @@ BY_TENSORFLOW = bytes.fromhex("090000000000000037f971394e616e6f666f7267659258030
 
 @given(st.lists(st.binary(max_size=200), max_size=8))
 def test_what_is_framed_comes_back(contents):
-    assert list(tfrecord.contents(b"".join(tfrecord.frame(content) for content in contents))) == contents
+    assert list(tfrecord.contents(b"".join(tfrecord.framed(content) for content in contents))) == contents
 
 
 @given(st.binary(min_size=1, max_size=50), st.data())
 def test_any_changed_byte_is_noticed(content, data):
-    frame = bytearray(tfrecord.frame(content))
+    frame = bytearray(tfrecord.framed(content))
     frame[data.draw(st.integers(0, len(frame) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(ValueError):
         list(tfrecord.contents(bytes(frame)))
@@ -28,13 +28,13 @@ def test_any_changed_byte_is_noticed(content, data):
 
 @given(st.binary(max_size=50), st.data())
 def test_any_cut_is_noticed(content, data):
-    frame = tfrecord.frame(content)
+    frame = tfrecord.framed(content)
     with pytest.raises(ValueError):
         list(tfrecord.contents(frame[: data.draw(st.integers(1, len(frame) - 1))]))
 
 
-def test_the_frame_is_tensorflow_s():
-    assert tfrecord.frame(b"Nanoforge") == BY_TENSORFLOW
+def test_the_framing_is_tensorflow_s():
+    assert tfrecord.framed(b"Nanoforge") == BY_TENSORFLOW
 
 
 PRINT_EXAMPLE = (
@@ -76,3 +76,14 @@ def test_the_label_map_escapes_quotes_and_keeps_letters():
         "라쿤",
     ]
     assert text.startswith("item {\n  id: 1\n")
+
+
+@given(st.lists(st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=12), max_size=5))
+def test_any_name_comes_back_from_the_label_map_with_its_id(names):
+    items = labels.label_map(names).split("item {\n")[1:]
+    assert len(items) == len(names)
+    for number, (item, name) in enumerate(zip(items, names), 1):
+        id_line, name_line, end, _ = item.split("\n")
+        assert (id_line, end) == ("  id: %d" % number, "}")
+        value = name_line.replace("  name: ", "value: ", 1)
+        assert text_format.Parse(value, wrappers_pb2.StringValue()).value == name

@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from stages.data import workers
+from stages import workers
 from stages.job import BadInput, StageFailed
 
 

@@ -72,7 +72,7 @@ def report(tmp_path: Path) -> Callable[..., Page]:
                     "inputs": inputs,
                     "output": str(output),
                     "scratch": str(tmp_path),
-                    "parameters": parameters,
+                    "parameters": dict({"title": "Detector of cones"}, **parameters),
                     "cpus": 1,
                 }
             )

@@ -63,7 +63,7 @@ def build(root: str, stages: Sequence[str] = STAGES, classes: Sequence[str] = CL
     return folders
 
 
-def write_job(root: str, inputs: Dict[str, str], **parameters: Any) -> str:
+def write_job(root: str, inputs: Dict[str, str], title: str = "Detector of cones") -> str:
     """Write ``root``/job.json and its folders; returns its path."""
     for name in ("output", "scratch"):
         os.makedirs(os.path.join(root, name))
@@ -75,7 +75,7 @@ def write_job(root: str, inputs: Dict[str, str], **parameters: Any) -> str:
             "inputs": inputs,
             "output": os.path.join(root, "output"),
             "scratch": os.path.join(root, "scratch"),
-            "parameters": parameters,
+            "parameters": {"title": title},
             "cpus": 1,
         },
     )

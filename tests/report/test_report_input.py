@@ -9,8 +9,10 @@ from typing import Any, Callable, Dict
 
 import pytest
 import report_artifacts
+from markupsafe import Markup
 
 from stages.job import EVENT_MARK, EXIT_BAD_INPUT, BadInput
+from stages.report.artifacts import REQUIRED_KEYS
 
 
 def write(folder: str, name: str, text: str) -> None:
@@ -53,7 +55,36 @@ def test_missing_file_is_named(artifacts: Dict[str, str], report: Callable, stag
         report(artifacts)
 
 
-def test_drawing_that_is_no_picture_is_named(artifacts: Dict[str, str], report: Callable) -> None:
+DOCUMENTS = {
+    "records": ("dataset.json", "record.json"),
+    "train": ("checkpoints.json", "history.json"),
+    "evaluate": ("evaluation.json",),
+    "export": ("export.json",),
+    "audit": ("audit.json",),
+    "convert": ("model.json", "parity.json"),
+    "detect": ("detections.json",),
+}
+
+
+@pytest.mark.parametrize("stage, name", [(stage, name) for stage, names in DOCUMENTS.items() for name in names])
+def test_no_missing_key_is_more_than_a_sentence(
+    artifacts: Dict[str, str], report: Callable, monkeypatch: pytest.MonkeyPatch, stage: str, name: str
+) -> None:
+    """Without one of its keys a document is refused by name, or the page does without: the template never breaks."""
+    monkeypatch.setattr("stages.report.plots._svg", lambda *_: Markup("<svg></svg>"))
+    path = Path(artifacts[stage]) / name
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    for key in whole:
+        path.write_text(json.dumps({other: value for other, value in whole.items() if other != key}), encoding="utf-8")
+        try:
+            report({stage: artifacts[stage]})
+        except BadInput as error:
+            assert str(error).startswith("%s of the %s artifact lacks %s:" % (name, stage, key))
+        else:
+            assert key not in REQUIRED_KEYS[name]
+
+
+def test_drawing_that_is_not_a_picture_is_named(artifacts: Dict[str, str], report: Callable) -> None:
     write(artifacts["detect"], "pictures/IMG_0162.jpg", "no picture")
     with pytest.raises(BadInput, match=r"pictures/IMG_0162\.jpg of the detect artifact cannot be shown"):
         report(artifacts)
@@ -71,11 +102,11 @@ def test_drawing_outside_its_artifact_is_not_read(artifacts: Dict[str, str], rep
     "inputs, sentence",
     [
         ({}, "at least one artifact"),
-        ({"engine": "."}, "knows nothing of engine"),
-        ({"train": "/nowhere"}, "The train artifact is no folder"),
+        ({"engine": "."}, "cannot show engine"),
+        ({"train": "/nowhere"}, "The train artifact is not a folder"),
     ],
 )
-def test_inputs_that_are_no_artifacts(report: Callable, inputs: Dict[str, Any], sentence: str) -> None:
+def test_inputs_that_are_not_artifacts(report: Callable, inputs: Dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
         report(inputs)
 

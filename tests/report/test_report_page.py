@@ -47,7 +47,7 @@ def test_sections_appear_for_what_exists(tmp_path: Path, report: Callable, stage
     assert set(page.sections) - {"warnings", "provenance"} == {SECTION_OF[stage] for stage in stages}
 
 
-def test_the_worst_case_of_the_proof_is_shown(artifacts: Dict[str, str], report: Callable) -> None:
+def test_the_worst_case_of_parity_is_shown(artifacts: Dict[str, str], report: Callable) -> None:
     page = report(artifacts)
     (shown,) = [image["src"] for image in page.all("img") if "TensorFlow" in image["alt"]]
     height, width = pixels.decode(base64.b64decode(shown.split(",")[1])).shape[:2]

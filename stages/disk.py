@@ -1,4 +1,4 @@
-"""Writing files so that a full disk becomes a sentence."""
+"""Writing files so that a full disk becomes a sentence. Standard library only, Python 3.6 to current."""
 
 import os
 from contextlib import contextmanager
@@ -18,8 +18,8 @@ def writing(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise StageFailed(
-            "%s cannot be written: %s. Free some space, or keep the artifact on another disk "
-            "(records.folder)." % (path, error.strerror or error)
+            "%s cannot be written: %s. Free some space there; records can be kept on another disk (records.folder)."
+            % (path, error.strerror or error)
         ) from error
 
 

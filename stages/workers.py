@@ -1,4 +1,7 @@
-"""The same work on many items, in several processes, in order, with a bounded number of results in memory."""
+"""The same work on many items, in several processes, in order, with a bounded number of results in memory.
+
+Needs OpenCV, Python 3.8 to current.
+"""
 
 import multiprocessing
 from collections import deque

@@ -32,25 +32,25 @@ def test_seed_and_number_decide_alone(run):
     assert other["JPEGImages/demo-0001.jpg"] != one["JPEGImages/demo-0001.jpg"]
 
 
-def test_boxes_touch_their_things_on_all_sides():
+def test_boxes_touch_their_objects_on_all_sides():
     shot, group = render.picture(0, 4)
     assert shot.shape == (1080, 1920, 3)
     assert shot.dtype == np.uint8
-    for thing in group:
-        xmin, ymin, xmax, ymax = thing.box
+    for one in group:
+        xmin, ymin, xmax, ymax = one.box
         assert 0 <= xmin < xmax <= 1920
         assert 0 <= ymin < ymax <= 1080
-        assert thing.mask.shape == (ymax - ymin, xmax - xmin)
-        assert all(edge.any() for edge in (thing.mask[0], thing.mask[-1], thing.mask[:, 0], thing.mask[:, -1]))
+        assert one.mask.shape == (ymax - ymin, xmax - xmin)
+        assert all(edge.any() for edge in (one.mask[0], one.mask[-1], one.mask[:, 0], one.mask[:, -1]))
 
 
-def test_things_are_large_and_apart():
+def test_objects_are_large_and_apart():
     scenes = [render.picture(1, number)[1] for number in range(1, 13)]
-    assert {thing.name for group in scenes for thing in group} == {"cone", "ball", "mug"}
+    assert {one.name for group in scenes for one in group} == {"cone", "ball", "mug"}
     for group in scenes:
         assert 1 <= len(group) <= 3
-        for thing in group:
-            assert 240 <= max(thing.mask.shape) <= 600
+        for one in group:
+            assert 240 <= max(one.mask.shape) <= 600
         for first, second in zip(group, group[1:]):
             assert render._shared(first.box, second.box) < 0.06
 
@@ -60,9 +60,8 @@ def test_the_xml_is_voc_and_names_the_photo(run):
     annotation = voc.parse((done.folder / "Annotations/demo-0001.xml").read_bytes())
     photo = cv2.imread(str(done.folder / "JPEGImages" / annotation.filename))
     assert annotation.size == (1920, 1080) == (photo.shape[1], photo.shape[0])
-    assert [(thing.name, thing.box) for thing in render.picture(0, 1)[1]] == [
-        (one.name, tuple(int(edge) for edge in one.box)) for one in annotation.objects
-    ]
+    drawn = [(one.name, one.box) for one in render.picture(0, 1)[1]]
+    assert drawn == [(one.name, tuple(int(edge) for edge in one.box)) for one in annotation.objects]
     root = etree.fromstring((done.folder / "Annotations/demo-0001.xml").read_bytes())
     assert [root.findtext("object/" + tag) for tag in ("pose", "truncated", "difficult")] == ["Unspecified", "0", "0"]
     assert done.metrics["boxes"] == len(annotation.objects)
