@@ -6,6 +6,7 @@ from nanoforge.cli import command
 from nanoforge.commands import cleanup, serve, stages, start
 from nanoforge.commands import images as image_commands
 from nanoforge.commands.stages import StageOptions
+from nanoforge.dev import docs as generated
 from nanoforge.dev import matrix as measured
 from nanoforge.dev import tests
 from nanoforge.doctor import run as doctor_checks
@@ -331,17 +332,18 @@ def gc(_c, config="", dry_run=False, host=""):
 
 @command(
     help={
-        "room": "One room of tests/, such as host or containers; default: all of them.",
-        "all_": "The slow suites too.",
+        "suite": "One suite of tests/, such as host or containers; default: all of them.",
+        "all_": "The slow tests too.",
+        "prepare": "Only make the environments that these tests need.",
     },
 )
-def test(_c, room="", all_=False):
-    """Check style and types, and run the tests, each room's by its own environment's Python.
+def test(_c, suite="", all_=False, prepare=False):
+    """Check style and types, and run the tests, each suite's by its own environment's Python.
 
     Example: ./run test
-    Example: ./run test --room train --all
+    Example: ./run test --suite train --all
     """
-    tests.test(room, all_)
+    tests.test(suite, all_, prepare)
 
 
 @command(help={"full": "Every combination, not only the chosen ones: hours instead of minutes."})
@@ -359,4 +361,4 @@ def docs(_c):
 
     Example: ./run docs
     """
-    tests.write_docs()
+    generated.write_docs()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nanoforge.dev.tests import generated_docs
+from nanoforge.dev.docs import generated_docs
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.pipeline.fingerprint import code_files
 from nanoforge.pipeline.stages import TABLE
