@@ -2,14 +2,10 @@
 
 from invoke import Exit
 
+from nanoforge import commands, dev
+from nanoforge import doctor as doctors
 from nanoforge.cli import command
-from nanoforge.commands import cleanup, serve, stages, start
-from nanoforge.commands import images as image_commands
-from nanoforge.commands.stages import StageOptions
-from nanoforge.dev import docs as generated
-from nanoforge.dev import matrix as measured
-from nanoforge.dev import tests
-from nanoforge.doctor import run as doctor_checks
+from nanoforge.commands.options import StageOptions
 
 
 @command(
@@ -25,7 +21,7 @@ def init(_c, photos, folder="", force=False, runner=""):
 
     Example: ./run init ~/photos
     """
-    start.init(photos, folder, force, StageOptions(runner=runner))
+    commands.start.init(photos, folder, force, StageOptions(runner=runner))
 
 
 @command(iterable=["set_"])
@@ -34,7 +30,7 @@ def demo(_c, set_=None, dry_run=False, runner=""):
 
     Example: ./run demo
     """
-    start.demo(StageOptions("", set_, dry_run, runner))
+    commands.start.demo(StageOptions("", set_, dry_run, runner))
 
 
 @command(iterable=["set_"])
@@ -43,7 +39,7 @@ def resize(_c, config="", set_=None, dry_run=False, runner="", host=""):
 
     Example: ./run resize --set resize.long_side=960
     """
-    stages.run_stage("resize", StageOptions(config, set_, dry_run, runner, host))
+    commands.stages.run_stage("resize", StageOptions(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"], help={"limit": "Use only so many photos, for a trial."})
@@ -52,8 +48,8 @@ def records(_c, config="", limit=0, set_=None, dry_run=False, runner="", host=""
 
     Example: ./run records --limit 100
     """
-    asked = StageOptions(config, set_, dry_run, runner, host)
-    stages.run_stage("records", asked.also(f"records.limit={limit}") if limit else asked)
+    options = StageOptions(config, set_, dry_run, runner, host)
+    commands.stages.run_stage("records", options.also(f"records.limit={limit}") if limit else options)
 
 
 @command(iterable=["set_"])
@@ -62,7 +58,7 @@ def train(_c, config="", set_=None, dry_run=False, runner="", host=""):
 
     Example: ./run train --set train.steps=4000
     """
-    stages.run_stage("train", StageOptions(config, set_, dry_run, runner, host))
+    commands.stages.run_stage("train", StageOptions(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"], help={"checkpoint": "best, last or a step."})
@@ -71,8 +67,8 @@ def evaluate(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", 
 
     Example: ./run evaluate --checkpoint last
     """
-    asked = StageOptions(config, set_, dry_run, runner, host)
-    stages.run_stage("evaluate", stages.with_checkpoint("evaluate", checkpoint, asked))
+    options = StageOptions(config, set_, dry_run, runner, host)
+    commands.stages.run_stage("evaluate", commands.stages.with_checkpoint("evaluate", checkpoint, options))
 
 
 @command(
@@ -85,11 +81,11 @@ def preview(_c, config="", checkpoint="", running=False, set_=None, dry_run=Fals
     Example: ./run preview --checkpoint 2000
     Example: ./run preview --running
     """
-    asked = stages.with_checkpoint("preview", checkpoint, StageOptions(config, set_, dry_run, runner, host))
+    options = commands.stages.with_checkpoint("preview", checkpoint, StageOptions(config, set_, dry_run, runner, host))
     if running:
-        print(stages.preview_running(asked))
+        print(commands.stages.preview_running(options))
     else:
-        stages.run_stage("preview", asked)
+        commands.stages.run_stage("preview", options)
 
 
 @command(help={"port": "Port on 127.0.0.1."})
@@ -98,7 +94,7 @@ def tensorboard(_c, config="", port=6006, runner=""):
 
     Example: ./run tensorboard --port 6007
     """
-    serve.tensorboard(StageOptions(config, runner=runner), port)
+    commands.serve.tensorboard(StageOptions(config, runner=runner), port)
 
 
 @command(help={"port": "Port on 127.0.0.1."})
@@ -107,7 +103,7 @@ def viewer(_c, config="", port=8000, runner=""):
 
     Example: ./run viewer --port 8080
     """
-    serve.viewer(StageOptions(config, runner=runner), port)
+    commands.serve.viewer(StageOptions(config, runner=runner), port)
 
 
 @command(iterable=["set_"], help={"checkpoint": "best, last or a step."})
@@ -116,8 +112,8 @@ def export(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", ho
 
     Example: ./run export --checkpoint best
     """
-    asked = StageOptions(config, set_, dry_run, runner, host)
-    stages.run_stage("export", stages.with_checkpoint("export", checkpoint, asked))
+    options = StageOptions(config, set_, dry_run, runner, host)
+    commands.stages.run_stage("export", commands.stages.with_checkpoint("export", checkpoint, options))
 
 
 @command(iterable=["set_"], help={"graph": "A frozen graph that belongs to no project."})
@@ -127,11 +123,11 @@ def audit(_c, graph="", config="", json_=False, set_=None, dry_run=False, runner
     Example: ./run audit
     Example: ./run audit --graph frozen_inference_graph.pb --json
     """
-    asked = StageOptions(config, set_, dry_run, runner, host)
+    options = StageOptions(config, set_, dry_run, runner, host)
     if graph:
-        stages.audit_graph(graph, json_, asked)
+        commands.graphs.audit_graph(graph, json_, options)
     else:
-        stages.audit_project(asked, json_)
+        commands.graphs.audit_project(options, json_)
 
 
 @command(
@@ -147,7 +143,7 @@ def inspect(_c, file, against="", json_=False, runner=""):
     Example: ./run inspect build/convert/model.uff
     Example: ./run inspect ours.uff --against theirs.uff
     """
-    stages.inspect_file(file, against, json_, StageOptions(runner=runner))
+    commands.graphs.inspect_file(file, against, json_, StageOptions(runner=runner))
 
 
 @command(
@@ -165,7 +161,7 @@ def run_uff(_c, file, input=None, output="", fp16_decode=False, runner=""):
 
     Example: ./run run-uff build/convert/model.uff --input x.npy --output y.npz
     """
-    stages.run_uff(file, input, output, fp16_decode, StageOptions(runner=runner))
+    commands.graphs.run_uff(file, input, output, fp16_decode, StageOptions(runner=runner))
 
 
 @command(
@@ -202,12 +198,14 @@ def convert(
     Example: ./run convert --to onnx
     Example: ./run convert --graph frozen_inference_graph.pb --pipeline-config pipeline.config --out model
     """
-    asked = StageOptions(config, set_, dry_run, runner, host)
+    options = StageOptions(config, set_, dry_run, runner, host)
     if graph:
         inputs = {"graph": graph, "pipeline_config": pipeline_config, "label_map": label_map, "pictures": pictures}
-        stages.convert_graph({**inputs, "nvidia_uff": nvidia_uff}, to, out, json_, asked)
+        commands.graphs.convert_graph({**inputs, "nvidia_uff": nvidia_uff}, to, out, json_, options)
     else:
-        stages.run_stage("convert", stages.with_nvidia(nvidia_uff, stages.with_format(to, asked)))
+        commands.stages.run_stage(
+            "convert", commands.stages.with_nvidia(nvidia_uff, commands.stages.with_format(to, options))
+        )
 
 
 @command(
@@ -219,7 +217,7 @@ def detect(_c, media="", config="", set_=None, dry_run=False, runner="", host=""
 
     Example: ./run detect --media holiday.mp4
     """
-    stages.detect(media, StageOptions(config, set_, dry_run, runner, host))
+    commands.stages.detect(media, StageOptions(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"])
@@ -228,7 +226,7 @@ def report(_c, config="", set_=None, dry_run=False, runner="", host=""):
 
     Example: ./run report
     """
-    stages.run_stage("report", StageOptions(config, set_, dry_run, runner, host))
+    commands.stages.run_stage("report", StageOptions(config, set_, dry_run, runner, host))
 
 
 @command(iterable=["set_"])
@@ -237,7 +235,7 @@ def build(_c, config="", set_=None, dry_run=False, runner=""):
 
     Example: ./run build --set train.steps=4000 --dry-run
     """
-    stages.run_stage("report", StageOptions(config, set_, dry_run, runner))
+    commands.stages.run_stage("report", StageOptions(config, set_, dry_run, runner))
 
 
 @command(iterable=["set_"])
@@ -246,7 +244,7 @@ def status(_c, config="", json_=False, set_=None, runner=""):
 
     Example: ./run status --json
     """
-    stages.show_status(StageOptions(config, set_, runner=runner), json_)
+    commands.status.show_status(StageOptions(config, set_, runner=runner), json_)
 
 
 @command(positional=["stage"], iterable=["set_"], help={"stage": "Name of a stage, as `status` lists them."})
@@ -255,7 +253,7 @@ def explain(_c, stage, config="", set_=None, runner="", host=""):
 
     Example: ./run explain train
     """
-    if stages.explain(StageOptions(config, set_, runner=runner, host=host).project(stage), stage):
+    if commands.status.explain(StageOptions(config, set_, runner=runner, host=host).project(stage), stage):
         raise Exit(code=1)
 
 
@@ -277,17 +275,17 @@ def images(_c, environments="", host="", config="", save="", bases=False, load="
     Example: ./run images --environments train --save ~/archive --bases
     Example: ./run images --check
     """
-    chosen = image_commands.ImageSet([name for name in environments.split(",") if name], host, config)
+    chosen = commands.images.ImageSet([name for name in environments.split(",") if name], host, config)
     if pin:
-        image_commands.pin(chosen)
+        commands.images.pin(chosen)
     if load:
-        image_commands.load(chosen, load)
+        commands.images.load(chosen, load)
     if check:
-        image_commands.check(chosen, json_)
+        commands.images.check(chosen, json_)
     elif save:
-        image_commands.save(chosen, save, bases)
+        commands.images.save(chosen, save, bases)
     elif not load and not pin:
-        image_commands.build(chosen)
+        commands.images.build(chosen)
 
 
 @command(positional=["environment"], help={"environment": "data, train, train-gpu or jetson."})
@@ -296,7 +294,7 @@ def shell(_c, environment, runner=""):
 
     Example: ./run shell train
     """
-    code = serve.shell(environment, StageOptions(runner=runner))
+    code = commands.shell.shell(environment, StageOptions(runner=runner))
     if code:
         raise Exit(code=code)
 
@@ -308,7 +306,7 @@ def doctor(_c, json_=False, host="", config=""):
     Example: ./run doctor
     Example: ./run doctor --host nano
     """
-    doctor_checks.run(json_, host, config)
+    doctors.run.run(json_, host, config)
 
 
 @command(help={"stage": "Remove only this stage's artifacts.", "yes": "Do not ask."})
@@ -317,7 +315,7 @@ def clean(_c, config="", stage="", yes=False):
 
     Example: ./run clean --stage records
     """
-    cleanup.clean(config, stage, yes)
+    commands.cleanup.clean(config, stage, yes)
 
 
 @command(help={"host": "Remove what is kept of this project on that host instead."})
@@ -327,7 +325,7 @@ def gc(_c, config="", dry_run=False, host=""):
     Example: ./run gc --dry-run
     Example: ./run gc --host nano
     """
-    cleanup.gc(config, dry_run, host)
+    commands.cleanup.gc(config, dry_run, host)
 
 
 @command(
@@ -343,7 +341,7 @@ def test(_c, suite="", all_=False, prepare=False):
     Example: ./run test
     Example: ./run test --suite train --all
     """
-    tests.test(suite, all_, prepare)
+    dev.tests.test(suite, all_, prepare)
 
 
 @command(help={"full": "Every combination, not only the chosen ones: hours instead of minutes."})
@@ -352,7 +350,7 @@ def matrix(_c, full=False):
 
     Example: ./run matrix
     """
-    measured.write_page(full)
+    dev.matrix.write_page(full)
 
 
 @command()
@@ -361,4 +359,4 @@ def docs(_c):
 
     Example: ./run docs
     """
-    generated.write_docs()
+    dev.docs.write_docs()

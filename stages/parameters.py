@@ -11,10 +11,6 @@ host imports.
 from typing import Dict, List, NamedTuple, Optional
 
 
-class NoParameters(NamedTuple):
-    """Of a stage that has none."""
-
-
 class RenderParameters(NamedTuple):
     pictures: int
     seed: int

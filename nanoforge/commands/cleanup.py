@@ -8,22 +8,21 @@ from typing import List
 
 from rich.prompt import Confirm
 
-from nanoforge.commands.stages import StageOptions, all_statuses
+from nanoforge.commands.options import StageOptions
+from nanoforge.commands.status import all_statuses
 from nanoforge.containers import volumes
 from nanoforge.errors import BadInput
 from nanoforge.pipeline.project import Project
-from nanoforge.pipeline.stages import STAGES
+from nanoforge.pipeline.stages import STAGES, stage_called
 from nanoforge.runners.docker import OWNER
 from nanoforge.store.store import discard
 
 
 def clean(config: str, stage: str, yes: bool) -> None:
     """Remove a stage's artifacts, or everything that was built; asks first unless ``yes``."""
-    if stage and stage not in STAGES:
-        raise BadInput(f"{stage} is no stage; stages are {', '.join(STAGES)}.")
     project = StageOptions(config).project()
     with project.locked():
-        folders = [project.store.stage_folder(name) for name in ([stage] if stage else STAGES)]
+        folders = [project.store.stage_folder(name) for name in ([stage_called(stage).name] if stage else STAGES)]
         found = [folder for folder in folders if folder.is_dir()]
         size = sum(_size(folder) for folder in found)
         if not found:

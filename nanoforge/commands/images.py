@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
-from nanoforge.commands.stages import print_json
 from nanoforge.config.reader import load as load_config
 from nanoforge.config.schema import Config
-from nanoforge.console import Console
+from nanoforge.console import Console, print_json
 from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
 from nanoforge.containers.connection import Daemon

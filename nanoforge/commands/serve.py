@@ -1,39 +1,30 @@
-"""What goes on until Ctrl-C: TensorBoard, the viewer of what was built, and a shell in an environment."""
+"""What serves until Ctrl-C: TensorBoard, and the viewer of what was built."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import List, Mapping, Sequence, Tuple
 
 import msgspec
 
-from nanoforge.commands.stages import StageOptions, shown
-from nanoforge.console import Console
+from nanoforge.commands.options import StageOptions, shown
 from nanoforge.containers import compose
-from nanoforge.containers.connection import environment_of
-from nanoforge.containers.container import Container, Folder, create, remove, run
-from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
+from nanoforge.containers.container import Container, run
+from nanoforge.errors import BadInput, StageFailed
 from nanoforge.pipeline.plan import plan
 from nanoforge.pipeline.project import Project
 from nanoforge.runners import virtual_environments
-from nanoforge.runners.bind_mounts import INPUTS, OUTPUT, SCRATCH, declared_folders, give
-from nanoforge.runners.contract import Limits
-from nanoforge.runners.docker import DockerRunner, thread_variables
-from nanoforge.runners.local import child_environment, processors
+from nanoforge.runners.bind_mounts import declared_folders
+from nanoforge.runners.docker import DockerRunner
 from nanoforge.runners.placement import LOCAL
 from nanoforge.stop import Stop
 
-IMAGE_ONLY = ("train-gpu", "jetson")  # what they need beside Python packages is in their bases
-SHELL_ENVIRONMENTS = ("data", "train", *IMAGE_ONLY)
 
-
-def tensorboard(asked: StageOptions, port: int) -> None:
+def tensorboard(options: StageOptions, port: int) -> None:
     """Serve the training's TensorBoard on loopback until Ctrl-C."""
-    project = asked.project()
+    project = options.project()
     events = _events(project)
     project.console.say(f"TensorBoard of {shown(events)}: http://127.0.0.1:{port}/ (Ctrl-C ends it)")
     inside = {"NANOFORGE_EVENTS": os.path.relpath(events, project.build)}
@@ -52,9 +43,9 @@ def _events(project: Project) -> Path:
     return events
 
 
-def viewer(asked: StageOptions, port: int) -> None:
+def viewer(options: StageOptions, port: int) -> None:
     """Serve the build folder (report, pictures, models) read-only on loopback until Ctrl-C."""
-    project = asked.project()
+    project = options.project()
     if not (project.build / "report").exists():
         raise StageFailed("There is nothing to view yet: run `build` first.")
     project.console.say(f"Report: http://127.0.0.1:{port}/report/report.html (Ctrl-C ends it)")
@@ -99,68 +90,3 @@ def _serve_in_container(
     except KeyboardInterrupt:
         return 130, ""
     return ended.code, " ".join(lines[-3:])
-
-
-def shell(environment: str, asked: StageOptions) -> int:
-    """Open a shell in an environment as a stage would see it: its packages, code, limits, read-only inputs, no network.
-
-    The current folder is the input ``here``; what is written to output and scratch is gone afterwards.
-
-    Returns:
-        The shell's exit code.
-    """
-    if environment not in SHELL_ENVIRONMENTS:
-        raise BadInput(f"{environment} is no environment; environments are {', '.join(SHELL_ENVIRONMENTS)}.")
-    placement = asked.placement()
-    if environment in IMAGE_ONLY and placement.place("shell") == LOCAL:
-        raise BadInput(f"{environment} is an image only: use --runner docker, where a Docker engine answers.")
-    runner = placement.runner("shell", environment)
-    runner.prepare()
-    with tempfile.TemporaryDirectory(prefix="nanoforge-shell-") as folder:
-        for name in ("output", "scratch"):
-            (Path(folder) / name).mkdir()
-        if isinstance(runner, DockerRunner):
-            return _shell_in_container(runner, Path(folder))
-        return _shell_in_process(environment, Path(folder), asked)
-
-
-def _shell_in_process(environment: str, folder: Path, asked: StageOptions) -> int:
-    python = virtual_environments.ensure(environment, Console())
-    cpus = processors(Limits(0, 0))
-    variables = child_environment(cpus)
-    variables["PATH"] = f"{python.parent}:{variables['PATH']}"
-    variables["PS1"] = f"({environment}) \\w\\$ "
-    return subprocess.run(["/bin/sh"], cwd=folder / "scratch", env=variables).returncode
-
-
-def _shell_in_container(runner: DockerRunner, folder: Path) -> int:
-    engine = runner.engine
-    if not engine.shares_files:
-        raise BadInput(f"A shell needs this machine's folders, which {engine.name} does not see.")
-    folders = [
-        *declared_folders(runner.service),
-        Folder(str(Path.cwd().resolve()), f"{INPUTS}/here"),
-        Folder(str(folder / "output"), OUTPUT, read_only=False),
-        Folder(str(folder / "scratch"), SCRATCH, read_only=False),
-    ]
-    user = runner.service.user.split(":")
-    give([folder / "output", folder / "scratch"], (int(user[0]), int(user[1])))
-    container = Container(
-        runner.service,
-        runner.tools()["image"],
-        ["/bin/sh"],
-        folders,
-        thread_variables(runner.processors(0)),
-        tty=sys.stdin.isatty(),
-    )
-    with engine.speaking("opening a shell"):
-        identity = create(engine, container)
-    try:
-        # Docker's own tool knows terminals: raw mode, window size, detaching.
-        command = ["docker", "start", "--attach", "--interactive", identity]
-        return subprocess.run(command, env=dict(environment_of(engine))).returncode
-    except FileNotFoundError:
-        raise EnvironmentNotReady("A shell in a container needs Docker's command-line tool `docker`.") from None
-    finally:
-        remove(engine, identity)
-        give([folder / "output", folder / "scratch"], (os.getuid(), os.getgid()))

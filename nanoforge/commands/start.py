@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict
 
-from nanoforge.commands.stages import StageOptions, run_stage
+from nanoforge.commands.options import StageOptions
+from nanoforge.commands.stages import run_stage
 from nanoforge.config.dataset import VocFolders, find_voc_folders
 from nanoforge.config.schema import FILE_NAME
 from nanoforge.config.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
@@ -17,15 +18,16 @@ from nanoforge.console import Console
 from nanoforge.containers.connection import answers
 from nanoforge.doctor import gpu
 from nanoforge.errors import BadInput
-from nanoforge.pipeline.adhoc import AdhocStage, run_adhoc
+from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.project import Project
+from nanoforge.pipeline.stages import SURVEY
 from nanoforge.store.store import Store
 
 DEMO_FOLDER = "demo"
 DEMO_CONFIG = Path(__file__).with_name("demo.toml")
 
 
-def init(photos: str, folder: str, force: bool, asked: StageOptions) -> Path:
+def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
     """Write a commented detector.toml for a folder of photos into ``folder``; returns the file.
 
     Raises:
@@ -36,7 +38,7 @@ def init(photos: str, folder: str, force: bool, asked: StageOptions) -> Path:
     if target.exists() and not force:
         raise BadInput(f"{target} exists already: edit it, or overwrite it with --force.")
     voc = find_voc_folders(Path(photos).expanduser().absolute())
-    survey = _survey(voc, console, asked)
+    survey = _survey(voc, console, options)
     classes: Dict[str, int] = survey["classes"]
     if not classes:
         raise BadInput(f"No XML in {voc.annotations} names an object: label the photos first.")
@@ -78,11 +80,11 @@ def _notes(on_gpu: bool) -> str:
     return f"A detector for the Jetson Nano, made by Nanoforge. Keys with a # stand at their defaults.\n{size}"
 
 
-def _survey(voc: VocFolders, console: Console, asked: StageOptions) -> Dict[str, Any]:
+def _survey(voc: VocFolders, console: Console, options: StageOptions) -> Dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
         out = Path(folder) / "survey"
         inputs = {"photos": voc.photos, "annotations": voc.annotations}
-        run_adhoc(AdhocStage("survey", "data", "stages.data.survey", inputs, {}), console, out, asked.placement())
+        run_adhoc(AdhocRun(SURVEY, inputs, {}), console, out, options.placement())
         survey: Dict[str, Any] = json.loads((out / "survey.json").read_text(encoding="utf-8"))
     return survey
 
@@ -92,14 +94,14 @@ def _relative(path: Path, folder: Path) -> str:
     return str(path.relative_to(folder)) if folder in path.parents else str(path)
 
 
-def demo(asked: StageOptions) -> None:
+def demo(options: StageOptions) -> None:
     """Run the whole chain on pictures that the project renders itself, in ``demo/`` of the current folder."""
     folder = Path.cwd() / DEMO_FOLDER
     config = folder / FILE_NAME
     if not config.exists():
         folder.mkdir(exist_ok=True)
         shutil.copyfile(DEMO_CONFIG, config)
-    here = replace(asked, config=str(config))
+    here = replace(options, config=str(config))
     if run_stage("report", here):
         _show_results(here.project())
 
@@ -114,7 +116,7 @@ def _show_results(project: Project) -> None:
         f"The demo's detector is ready: mAP {evaluation['mAP']:.2f}, mAP@0.5 {evaluation['mAP@0.5']:.2f}"
         " on pictures it never saw."
     )
-    say(f"  proof     TensorFlow and the reference engine agree on {parity['matched']} of {parity['detections']}")
+    say(f"  proof     TensorFlow and the reference interpreter agree on {parity['matched']} of {parity['detections']}")
     say(f"  report    {project.build / 'report' / 'report.html'}")
     say(f"  pictures  {project.build / 'detect' / 'pictures'}")
     say(f"  model     {project.build / 'convert' / 'model.uff'}")

@@ -10,8 +10,8 @@ from typing import Iterator, Optional, Tuple
 import psutil
 from invoke.exceptions import Exit
 
-from nanoforge.commands.stages import print_json
 from nanoforge.config.reader import load
+from nanoforge.console import print_json
 from nanoforge.containers.connection import Daemon, connect
 from nanoforge.doctor import docker, gpu
 from nanoforge.doctor.finding import ERROR, EXIT_CODES, NOTE, OK, WARNING, MachineFinding

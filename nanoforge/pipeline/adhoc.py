@@ -11,22 +11,20 @@ from typing import Any, Mapping, NamedTuple, Optional
 
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
-from nanoforge.runners.contract import EventSink, Limits, Outcome, StageInput, StageRun
+from nanoforge.runners.contract import EventSink, Limits, Outcome, Program, StageInput, StageRun
 from nanoforge.runners.placement import Placement, owner_of
 from nanoforge.stop import Stop
 
 
-class AdhocStage(NamedTuple):
-    """What to run: a stage's name, environment and program, its inputs and parameters."""
+class AdhocRun(NamedTuple):
+    """What to run, and on what."""
 
-    name: str
-    environment: str
-    module: str
+    program: Program
     inputs: Mapping[str, Path]
     parameters: Mapping[str, Any]
 
 
-def run_adhoc(work: AdhocStage, console: Console, out: Path, placement: Placement) -> Outcome:
+def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement) -> Outcome:
     """Run the stage and make ``out`` its output folder; nothing is left behind when it fails.
 
     Raises:
@@ -34,17 +32,17 @@ def run_adhoc(work: AdhocStage, console: Console, out: Path, placement: Placemen
     """
     for name, path in work.inputs.items():
         if not path.exists():
-            raise BadInput(f"{work.name}: there is no {path} (given as {name.replace('_', ' ')}).")
+            raise BadInput(f"{work.program.name}: there is no {path} (given as {name.replace('_', ' ')}).")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out} exists already and is not empty: name a new folder, or remove it.")
-    runner = placement.runner(work.name, work.environment)
+    runner = placement.runner(work.program.name, work.program.environment)
     runner.prepare()
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{work.name}-", dir=out.parent))
-    log = Path(tempfile.gettempdir()) / f"nanoforge-{work.name}-{os.getpid()}.log"
-    call = StageRun(
-        stage=work.name,
-        module=work.module,
+    scratch = Path(tempfile.mkdtemp(prefix=f".{work.program.name}-", dir=out.parent))
+    log = Path(tempfile.gettempdir()) / f"nanoforge-{work.program.name}-{os.getpid()}.log"
+    run = StageRun(
+        stage=work.program.name,
+        module=work.program.module,
         inputs={name: StageInput(path.resolve()) for name, path in work.inputs.items()},
         parameters=work.parameters,
         output=scratch / "output",
@@ -56,14 +54,14 @@ def run_adhoc(work: AdhocStage, console: Console, out: Path, placement: Placemen
     )
     stop = Stop()
     try:
-        with ThreadPoolExecutor(1) as pool, console.bar(work.name) as bar:
-            running = pool.submit(runner.run, call, EventSink(bar.update, console.warn), stop)
+        with ThreadPoolExecutor(1) as pool, console.bar(work.program.name) as bar:
+            running = pool.submit(runner.run, run, EventSink(bar.update, console.warn), stop)
             try:
                 outcome = running.result()
             except KeyboardInterrupt:
                 stop.ask()
                 raise
-        os.rename(call.output, out)
+        os.rename(run.output, out)
         log.unlink()
         log.with_suffix(".json").unlink() if log.with_suffix(".json").exists() else None
     finally:

@@ -16,8 +16,13 @@ from nanoforge.files.paths import HOME
 from nanoforge.pipeline.stages import Stage
 from nanoforge.runners.virtual_environments import lock_files
 
-# Raise when the meaning of a recipe changes, so that no older artifact is taken for a new one.
-RECIPE_VERSION = 1
+# The meaning of a recipe: one more version where it changes, so that no older artifact is taken for a new one, and what
+# `explain` says of artifacts of older versions.
+VERSIONS = {
+    1: "its recipe is of another Nanoforge",
+    2: "the stages' code moved to other folders in this version of Nanoforge; what it computes is the same",
+}
+RECIPE_VERSION = max(VERSIONS)
 
 
 def recipe(

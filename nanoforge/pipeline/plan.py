@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 from nanoforge.errors import BadInput
 from nanoforge.files.listings import changed_files, load_listing, save_listing
 from nanoforge.pipeline import fingerprint as fingerprints
+from nanoforge.pipeline.fingerprint import VERSIONS
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES, ArtifactInput, InputSource, Stage, UserFiles, upstream
 from nanoforge.store.store import ArtifactFolder
@@ -44,7 +45,7 @@ Statuses = Dict[str, Status]
 
 def plan(project: Project, target: str) -> List[Status]:
     """The status of ``target`` and of every stage before it, in the order in which they run."""
-    return statuses(project, upstream(target, project.setting))
+    return statuses(project, upstream(target, project.context))
 
 
 def statuses(project: Project, names: Iterable[str]) -> List[Status]:
@@ -63,7 +64,7 @@ def status_of(project: Project, stage: Stage, known: Statuses, thorough: bool = 
         BadInput: an input that the user gives is not there.
     """
     latest = project.store.latest(stage.name)
-    inputs = stage.inputs(project.setting)
+    inputs = stage.inputs(project.context)
     unmade = sorted(
         {
             source.stage
@@ -79,7 +80,7 @@ def status_of(project: Project, stage: Stage, known: Statuses, thorough: bool = 
         reasons = [f"the image of environment {stage.environment} is not built yet, or older than docker/"]
         return Status(stage, STALE if latest else MISSING, reasons, None, latest)
     digests = {name: input_digest(project, source, known, name) for name, source in inputs.items()}
-    recipe = fingerprints.recipe(stage, stage.parameters(project.setting), digests, image)
+    recipe = fingerprints.recipe(stage, stage.parameters(project.context), digests, image)
     return _status_of_recipe(project, stage, recipe, latest, thorough)
 
 
@@ -129,14 +130,14 @@ def input_digest(project: Project, source: InputSource, known: Statuses, name: s
         return source.digest
     if not os.path.exists(source.path):
         raise BadInput(
-            f"The {name} are not there: {source.path} does not exist (see [dataset] and [model] in detector.toml)."
+            f"The {name} are not there: {source.path} does not exist; {source.key} in detector.toml names it."
         )
     return project.digests.folder_digest(source.path, source.selection)
 
 
 def note_listings(project: Project, stage: Stage) -> None:
     """Remember which files the user's inputs of the stage are made of, to name those that change."""
-    for source in stage.inputs(project.setting).values():
+    for source in stage.inputs(project.context).values():
         if isinstance(source, UserFiles) and not source.digest:
             listing = project.digests.listing(source.path, source.selection)
             save_listing(project.build, listing.digest, listing.files)
@@ -148,14 +149,15 @@ def differences(project: Project, old: Mapping[str, Any], new: Mapping[str, Any]
         yield f"parameter {name} changed from {before} to {after}"
     for name in sorted({*old["inputs"], *new["inputs"]}):
         yield from _input_difference(project, name, old["inputs"].get(name), new["inputs"].get(name))
-    for name, before, after in _changes(old["code"], new["code"]):
-        yield f"code {name} was {_verb(before, after)}"
+    if old["version"] != new["version"]:
+        yield VERSIONS[new["version"]]
+    else:
+        for name, before, after in _changes(old["code"], new["code"]):
+            yield f"code {name} was {_verb(before, after)}"
     if old.get("image") != new.get("image"):
         yield f"it was made {_image_words(old.get('image'))}, and would be made {_image_words(new.get('image'))}"
     for name, before, after in _changes(old["locks"], new["locks"]):
         yield f"environment lock {name} was {_verb(before, after)}"
-    if old["version"] != new["version"]:
-        yield "a newer Nanoforge takes more into account"
 
 
 def _image_words(image: Optional[str]) -> str:

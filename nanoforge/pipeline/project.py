@@ -20,7 +20,7 @@ from nanoforge.config.schema import FILE_NAME
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
 from nanoforge.files.digests import DigestCache
-from nanoforge.pipeline.stages import Stage, StageContext
+from nanoforge.pipeline.stages import TABLE, Stage, StageContext
 from nanoforge.runners.contract import Runner
 from nanoforge.runners.placement import NO_OVERRIDE, Placement, PlacementOverride, owner_of
 from nanoforge.store.store import Store
@@ -45,9 +45,9 @@ class Project:
         self.folder = config_file.absolute().parent
         self.build = self.folder / "build"
         self.console = console
-        self.setting = StageContext(self.config, self.folder, checkpoints.resolve(self.config.model, self.folder))
-        elsewhere = {"records": self.setting.path(self.config.records.folder)} if self.config.records.folder else {}
-        self.store = Store(self.build, elsewhere)
+        self.context = StageContext(self.config, self.folder, checkpoints.resolve(self.config.model, self.folder))
+        folders = {stage.name: stage.folder(self.context) for stage in TABLE}
+        self.store = Store(self.build, {name: folder for name, folder in folders.items() if folder})
         self.digests = DigestCache(self.build / "cache" / "digests.sqlite")
         self.placement = Placement(self.config, console, where)
         self.owner = owner_of(self.folder)

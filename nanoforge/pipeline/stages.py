@@ -1,18 +1,34 @@
 """The stage table: every stage's name, environment, program, inputs and parameters, in the order in which they run.
 
-`tasks.py`, `status`, the plan and docs/stages.md all come from this table.
+The plan, `status`, `clean` and docs/stages.md come from this table; tasks.py has a command for each row.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union, get_type_hints
 
+from nanoforge.config import checkpoints
 from nanoforge.config.checkpoints import StartCheckpoint
 from nanoforge.config.dataset import PICTURE_SUFFIXES, find_annotations
 from nanoforge.config.schema import Config, Size
+from nanoforge.errors import BadInput
 from nanoforge.files.selection import ALL_FILES, Selection
+from nanoforge.runners.contract import Program
+from stages.parameters import (
+    ConvertParameters,
+    DetectParameters,
+    EvaluateParameters,
+    ExportParameters,
+    PreviewParameters,
+    RecordsParameters,
+    RenderParameters,
+    ReportParameters,
+    ResizeParameters,
+    TrainParameters,
+)
 
 
 @dataclass(frozen=True)
@@ -27,16 +43,23 @@ class ArtifactInput:
 class UserFiles:
     """An input that the user gives: a file, or the selected files of a folder.
 
-    ``digest`` is known beforehand for what is downloaded only when it is needed.
+    Attributes:
+        key: of detector.toml, that names it.
+        digest: known beforehand for what is downloaded only when it is needed.
+        fetch: downloads it.
     """
 
     path: Path
+    key: str
     selection: Selection = ALL_FILES
     digest: str = ""
+    fetch: Optional[Callable[[], None]] = None
 
 
 InputSource = Union[ArtifactInput, UserFiles]
 Inputs = Dict[str, InputSource]
+Parameters = Dict[str, Any]
+"""What a declaration of stages/parameters.py holds, filled: name -> plain JSON value."""
 
 
 @dataclass(frozen=True)
@@ -52,31 +75,33 @@ class StageContext:
         return (self.folder / Path(text).expanduser()).absolute()
 
 
+def _always(_context: StageContext) -> bool:
+    return True
+
+
+def _in_the_build_folder(_context: StageContext) -> Optional[Path]:
+    return None
+
+
 @dataclass(frozen=True)
-class Stage:
-    """One row of the table.
+class Stage(Program):
+    """One row of the table; its name is the command's too.
 
     Attributes:
-        name: the command's name too.
-        environment: folder under ``docker/`` whose lock file makes the environment.
-        module: program, run as ``python -m <module>``.
         summary: one line for people.
-        inputs: input name -> where it comes from.
-        parameters: what the stage's job file holds, and what makes it stale.
         makes: the artifact's files, for people.
-        gpu: whether it has use for a GPU.
-        also: other environments that hold all it needs, for hosts.
+        inputs: input name -> where it comes from.
+        parameters: what the job file holds, and what makes it stale.
+        applies: whether a project has this stage at all.
+        folder: where its artifacts are kept, if the user wants them elsewhere than in the build folder.
     """
 
-    name: str
-    environment: str
-    module: str
-    summary: str
-    inputs: Callable[[StageContext], Inputs]
-    parameters: Callable[[StageContext], Dict[str, Any]]
-    makes: str
-    gpu: bool = False
-    also: Tuple[str, ...] = ()
+    summary: str = ""
+    makes: str = ""
+    inputs: Callable[[StageContext], Inputs] = lambda _context: {}
+    parameters: Callable[[StageContext], Parameters] = lambda _context: {}
+    applies: Callable[[StageContext], bool] = _always
+    folder: Callable[[StageContext], Optional[Path]] = _in_the_build_folder
 
 
 def size_of(size: Size) -> List[int]:
@@ -85,220 +110,243 @@ def size_of(size: Size) -> List[int]:
     return [numbers[0], numbers[-1]]
 
 
-def _photo_inputs(setting: StageContext) -> Inputs:
-    dataset = setting.config.dataset
+def _photo_inputs(context: StageContext) -> Inputs:
+    dataset = context.config.dataset
     if dataset.rendered_pictures:
         return {"photos": ArtifactInput("render", "JPEGImages"), "annotations": ArtifactInput("render", "Annotations")}
-    photos = setting.path(dataset.photos)
-    annotations = setting.path(dataset.annotations) if dataset.annotations else find_annotations(photos)
+    photos = context.path(dataset.photos)
+    annotations = context.path(dataset.annotations) if dataset.annotations else find_annotations(photos)
     return {
-        "photos": UserFiles(photos, Selection(PICTURE_SUFFIXES)),
-        "annotations": UserFiles(annotations, Selection((".xml",))),
+        "photos": UserFiles(photos, "dataset.photos", Selection(PICTURE_SUFFIXES)),
+        "annotations": UserFiles(annotations, "dataset.annotations", Selection((".xml",))),
     }
 
 
-def _train_inputs(setting: StageContext) -> Inputs:
+def _train_inputs(context: StageContext) -> Inputs:
     inputs: Inputs = {"records": ArtifactInput("records")}
-    start = setting.start
+    start = context.start
     if start:
         digest = start.archive.sha256 if start.archive else ""
-        inputs["start"] = UserFiles(start.folder, Selection(prefix=start.prefix + "."), digest)
-    if setting.config.model.pipeline_config:
-        inputs["pipeline_config"] = UserFiles(setting.path(setting.config.model.pipeline_config))
+        selection = Selection(prefix=start.prefix + ".")
+        fetch = partial(checkpoints.fetch, start)
+        inputs["start"] = UserFiles(start.folder, "model.checkpoint", selection, digest, fetch)
+    if context.config.model.pipeline_config:
+        path = context.path(context.config.model.pipeline_config)
+        inputs["pipeline_config"] = UserFiles(path, "model.pipeline_config")
     return inputs
 
 
-def _convert_inputs(setting: StageContext) -> Inputs:
+def _convert_inputs(context: StageContext) -> Inputs:
     inputs: Inputs = {
         "graph": ArtifactInput("export"),
         "pipeline_config": ArtifactInput("export", "pipeline.config"),
         "label_map": ArtifactInput("export", "label_map.pbtxt"),
         "records": ArtifactInput("records"),
     }
-    if setting.config.convert.nvidia_uff:
-        inputs["nvidia_uff"] = UserFiles(setting.path(setting.config.convert.nvidia_uff))
+    if context.config.convert.nvidia_uff:
+        inputs["nvidia_uff"] = UserFiles(context.path(context.config.convert.nvidia_uff), "convert.nvidia_uff")
     return inputs
 
 
-def _detect_inputs(setting: StageContext) -> Inputs:
-    media = setting.config.detect.media
-    pictures: InputSource = UserFiles(setting.path(media)) if media else ArtifactInput("records")
-    return {"model": ArtifactInput("convert"), "media" if media else "records": pictures}
-
-
-def _records_parameters(setting: StageContext) -> Dict[str, Any]:
-    records, model = setting.config.records, setting.config.model
-    return {
-        "classes": setting.config.dataset.classes,
-        "image_size": size_of(records.image_size or model.input_size),
-        "encoding": records.encoding,
-        "jpeg_quality": records.jpeg_quality,
-        "validation_fraction": records.validation_fraction,
-        "seed": records.seed,
-        "limit": records.limit,
-        "pictures_per_shard": records.pictures_per_shard,
-        "findings": records.findings,
-    }
-
-
-def _train_parameters(setting: StageContext) -> Dict[str, Any]:
-    model, train = setting.config.model, setting.config.train
-    return {
-        "architecture": model.architecture,
-        "depth_multiplier": model.depth_multiplier,
-        "input_size": size_of(model.input_size),
-        "start_checkpoint": setting.start.prefix if setting.start else None,
-        "steps": train.steps,
-        "batch_size": train.batch_size,
-        "learning_rate": train.learning_rate,
-        # The default suits a long run; a trial of a few steps must still reach its full rate.
-        "warmup_steps": min(train.warmup_steps, train.steps // 5),
-        "evaluate_every": train.evaluate_every,
-        "keep_checkpoints": train.keep_checkpoints,
-        "seed": train.seed,
-        "augmentation": train.augmentation,
-    }
-
-
-def _fields(section: str, *names: str) -> Callable[[StageContext], Dict[str, Any]]:
-    """Parameters that are keys of one section as they stand."""
-    return lambda setting: {name: getattr(getattr(setting.config, section), name) for name in names}
+def _detect_inputs(context: StageContext) -> Inputs:
+    media = context.config.detect.media
+    if media:
+        return {"model": ArtifactInput("convert"), "media": UserFiles(context.path(media), "detect.media")}
+    return {"model": ArtifactInput("convert"), "records": ArtifactInput("records")}
 
 
 def _artifacts(**parts: ArtifactInput) -> Callable[[StageContext], Inputs]:
-    return lambda _setting: dict(parts)
+    return lambda _context: dict(parts)
 
 
-def _nothing(_setting: StageContext) -> Dict[str, Any]:
-    return {}
+def _filled(
+    declaration: Callable[..., NamedTuple], *sections: str, **derived: Callable[[StageContext], Any]
+) -> Callable[[StageContext], Parameters]:
+    """What fills a declaration: ``derived`` values, all others with the keys of the same name in these sections.
 
+    Raises:
+        TypeError: a declared parameter is neither.
+    """
+    keys = [(name, _source_of(name, sections)) for name in get_type_hints(declaration) if name not in derived]
+
+    def fill(context: StageContext) -> Parameters:
+        values = {name: getattr(getattr(context.config, section), name) for name, section in keys}
+        values.update({name: derive(context) for name, derive in derived.items()})
+        return dict(declaration(**values)._asdict())
+
+    return fill
+
+
+def _source_of(name: str, sections: Tuple[str, ...]) -> str:
+    found = [section for section in sections if hasattr(getattr(Config(), section), name)]
+    if len(found) != 1:
+        raise TypeError(f"parameter {name} is a key of {len(found)} of the sections {', '.join(sections)}")
+    return found[0]
+
+
+def _network_size(context: StageContext) -> List[int]:
+    return size_of(context.config.model.input_size)
+
+
+def _records_size(context: StageContext) -> List[int]:
+    return size_of(context.config.records.image_size or context.config.model.input_size)
+
+
+def _warmup_steps(context: StageContext) -> int:
+    """The default suits a long run; a trial of a few steps must still reach its full rate."""
+    return min(context.config.train.warmup_steps, context.config.train.steps // 5)
+
+
+def _records_folder(context: StageContext) -> Optional[Path]:
+    folder = context.config.records.folder
+    return context.path(folder) if folder else None
+
+
+_RECORDS_AND_TRAIN = _artifacts(records=ArtifactInput("records"), train=ArtifactInput("train"))
+_ALL_BEFORE_THE_REPORT = ("records", "train", "evaluate", "export", "audit", "convert", "detect")
 
 TABLE: Tuple[Stage, ...] = (
     Stage(
         "render",
         "data",
         "stages.demo.render",
-        "Render the demo's pictures and their VOC XML",
-        _nothing,
-        lambda setting: {"pictures": setting.config.dataset.rendered_pictures, "seed": setting.config.records.seed},
-        "JPEGImages/, Annotations/",
+        summary="Render the demo's pictures and their VOC XML",
+        makes="JPEGImages/, Annotations/",
+        parameters=_filled(
+            RenderParameters, "records", pictures=lambda context: context.config.dataset.rendered_pictures
+        ),
+        applies=lambda context: context.config.dataset.rendered_pictures > 0,
     ),
     Stage(
         "resize",
         "data",
         "stages.data.resize",
-        "Make a smaller VOC dataset, boxes scaled with the pixels",
-        _photo_inputs,
-        lambda setting: {
-            **_fields("resize", "long_side", "jpeg_quality")(setting),
-            "limit": setting.config.records.limit,
-        },
-        "JPEGImages/, Annotations/",
+        summary="Make a smaller VOC dataset, boxes scaled with the pixels",
+        makes="JPEGImages/, Annotations/",
+        inputs=_photo_inputs,
+        parameters=_filled(ResizeParameters, "resize", limit=lambda context: context.config.records.limit),
     ),
     Stage(
         "records",
         "data",
         "stages.data.records",
-        "Check photos and boxes, shrink them together, write TFRecords",
-        _photo_inputs,
-        _records_parameters,
-        "*.tfrecord, label_map.pbtxt, dataset.json, index.jsonl",
+        summary="Check photos and boxes, shrink them together, write TFRecords",
+        makes="*.tfrecord, label_map.pbtxt, dataset.json, index.jsonl",
+        inputs=_photo_inputs,
+        parameters=_filled(RecordsParameters, "dataset", "records", image_size=_records_size),
+        folder=_records_folder,
     ),
     Stage(
         "train",
         "train",
         "stages.train.train",
-        "Train the detector with TensorFlow 1.12's object_detection",
-        _train_inputs,
-        _train_parameters,
-        "checkpoints/, pipeline.config, checkpoints.json, history.json, events/",
         gpu=True,
+        summary="Train the detector with TensorFlow 1.12's object_detection",
+        makes="checkpoints/, pipeline.config, checkpoints.json, history.json, events/",
+        inputs=_train_inputs,
+        parameters=_filled(
+            TrainParameters,
+            "model",
+            "train",
+            input_size=_network_size,
+            warmup_steps=_warmup_steps,
+            start_checkpoint=lambda context: context.start.prefix if context.start else None,
+        ),
     ),
     Stage(
         "evaluate",
         "train",
         "stages.train.evaluate",
-        "COCO metrics of a checkpoint on the validation pictures",
-        _artifacts(records=ArtifactInput("records"), train=ArtifactInput("train")),
-        _fields("evaluate", "checkpoint"),
-        "evaluation.json, detections.json",
         gpu=True,
+        summary="COCO metrics of a checkpoint on the validation pictures",
+        makes="evaluation.json, detections.json",
+        inputs=_RECORDS_AND_TRAIN,
+        parameters=_filled(EvaluateParameters, "evaluate"),
     ),
     Stage(
         "preview",
         "train",
         "stages.train.preview",
-        "Pictures with truth and detections from any checkpoint",
-        _artifacts(records=ArtifactInput("records"), train=ArtifactInput("train")),
-        _fields("preview", "checkpoint", "pictures", "score_threshold"),
-        "pictures/, detections.json",
         gpu=True,
+        summary="Pictures with truth and detections from any checkpoint",
+        makes="pictures/, detections.json",
+        inputs=_RECORDS_AND_TRAIN,
+        parameters=_filled(PreviewParameters, "preview"),
     ),
     Stage(
         "export",
         "train",
         "stages.train.export",
-        "Freeze a checkpoint into a graph, batch fixed to 1",
-        _artifacts(records=ArtifactInput("records"), train=ArtifactInput("train")),
-        _fields("export", "checkpoint", "score_threshold", "iou_threshold", "max_detections"),
-        "frozen_inference_graph.pb, pipeline.config, label_map.pbtxt, export.json",
+        summary="Freeze a checkpoint into a graph, batch fixed to 1",
+        makes="frozen_inference_graph.pb, pipeline.config, label_map.pbtxt, export.json",
+        inputs=_RECORDS_AND_TRAIN,
+        parameters=_filled(ExportParameters, "export"),
     ),
     Stage(
         "audit",
         "train",
         "stages.convert.audit",
-        "Which ops of the frozen graph UFF cannot take, and what helps",
-        _artifacts(graph=ArtifactInput("export")),
-        _nothing,
-        "audit.json, audit.txt",
+        summary="Which ops of the frozen graph UFF cannot take, and what helps",
+        makes="audit.json, audit.txt",
+        inputs=_artifacts(graph=ArtifactInput("export")),
     ),
     Stage(
         "convert",
         "train",
         "stages.convert.convert",
-        "Frozen graph to .uff, with proof that it computes the same",
-        _convert_inputs,
-        _fields("convert", "to", "parity_pictures"),
-        "model.uff, model.json, labels.txt, parity.json, worst.png; model.onnx if asked for",
+        summary="Frozen graph to .uff, with proof that it computes the same",
+        makes="model.uff, model.json, labels.txt, parity.json, worst.png; model.onnx if asked for",
+        inputs=_convert_inputs,
+        parameters=_filled(ConvertParameters, "convert"),
     ),
     Stage(
         "detect",
         "data",
         "stages.detect.detect",
-        "Boxes on pictures or video, by the reference engine",
-        _detect_inputs,
-        _fields("detect", "score_threshold", "pictures", "draw"),
-        "detections.json, pictures/, videos/",
         also=("jetson",),
+        summary="Boxes on pictures or video, by the reference interpreter",
+        makes="detections.json, pictures/, videos/",
+        inputs=_detect_inputs,
+        parameters=_filled(DetectParameters, "detect"),
     ),
     Stage(
         "report",
         "data",
         "stages.report.report",
-        "One HTML file that shows and explains it all",
-        _artifacts(
-            **{
-                name: ArtifactInput(name)
-                for name in ("records", "train", "evaluate", "export", "audit", "convert", "detect")
-            }
+        summary="One HTML file that shows and explains it all",
+        makes="report.html",
+        inputs=_artifacts(**{name: ArtifactInput(name) for name in _ALL_BEFORE_THE_REPORT}),
+        parameters=_filled(
+            ReportParameters, title=lambda context: "Detector of " + ", ".join(context.config.dataset.classes)
         ),
-        lambda setting: {"title": "Detector of " + ", ".join(setting.config.dataset.classes)},
-        "report.html",
     ),
 )
 
 STAGES: Mapping[str, Stage] = {stage.name: stage for stage in TABLE}
 
-# Stages that nothing after them needs; `build` makes the report, which needs all others.
-FINAL_STAGE = "report"
+# Programs that make no artifact of a project: commands run them once on the files that they name.
+SURVEY = Program("survey", "data", "stages.data.survey")
+INSPECT = Program("inspect", "train", "stages.convert.inspect")
+RUN_UFF = Program("run-uff", "data", "stages.reference.run")
 
 
-def upstream(name: str, setting: StageContext) -> List[str]:
+def stage_called(name: str) -> Stage:
+    """The row of that name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if name not in STAGES:
+        raise BadInput(f"Unknown stage {name}: stages are {', '.join(STAGES)}.")
+    return STAGES[name]
+
+
+def upstream(name: str, context: StageContext) -> List[str]:
     """The stages that ``name`` needs, itself last, in the order in which they run."""
     needed = {name}
     for stage in reversed(TABLE):
         if stage.name in needed:
             needed.update(
-                source.stage for source in stage.inputs(setting).values() if isinstance(source, ArtifactInput)
+                source.stage for source in stage.inputs(context).values() if isinstance(source, ArtifactInput)
             )
     return [stage.name for stage in TABLE if stage.name in needed]

@@ -1,7 +1,7 @@
 """What all runners share: a stage's call and outcome, the stream of its lines, and how its end becomes one sentence.
 
 A stage sees a job file, read-only inputs and an empty output folder, and talks back through its standard output (see
-stages/job.py). Where it runs is a runner's business: `local_runner` or `docker_runner`.
+stages/job.py). Where it runs is a runner's business: `local` or `docker`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,30 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol
+from typing import IO, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Tuple
 
 from nanoforge.errors import BadInput, Interrupted, StageFailed
 from nanoforge.files.selection import ALL_FILES, Selection
 from nanoforge.stop import Stop
+from stages.job import EVENT_MARK, EXIT_BAD_INPUT
 
-EVENT_MARK = "::nanoforge:: "
-EXIT_BAD_INPUT = 2
+
+@dataclass(frozen=True)
+class Program:
+    """What runs in an environment.
+
+    Attributes:
+        environment: service of compose.yml, whose lock files make the environment.
+        module: run as ``python -m <module>``.
+        gpu: whether it has use for a GPU.
+        also: other environments that hold all it needs, for hosts.
+    """
+
+    name: str
+    environment: str
+    module: str
+    gpu: bool = False
+    also: Tuple[str, ...] = ()
 
 
 class StageInput(NamedTuple):
@@ -116,7 +132,7 @@ class Runner(Protocol):
     def tools(self) -> Dict[str, str]:
         """Name -> version of what is in the environment, for the artifact's record."""
 
-    def run(self, call: StageRun, talk: EventSink, stop: Stop) -> Outcome:
+    def run(self, run: StageRun, sink: EventSink, stop: Stop) -> Outcome:
         """Run the stage to its end.
 
         Raises:
@@ -129,13 +145,13 @@ class Listener:
     """Keeps a stage's lines in its log, and sorts out the events among them.
 
     Args:
-        places: path as the stage sees it -> path as the user knows it; sentences for him name the latter.
+        places: path as the stage sees it -> path as the user knows it; sentences for people name the latter.
     """
 
-    def __init__(self, log: IO[str], talk: EventSink, places: Mapping[str, str] = {}) -> None:
+    def __init__(self, log: IO[str], sink: EventSink, places: Mapping[str, str] = {}) -> None:
         self.outcome = Outcome()
         self._log = log
-        self._talk = talk
+        self._sink = sink
         self._places = sorted(places.items(), key=lambda place: -len(place[0]))
 
     def line(self, text: str) -> None:
@@ -149,12 +165,12 @@ class Listener:
     def _note(self, event: Dict[str, Any]) -> None:
         if "progress" in event:
             progress = event["progress"]
-            self._talk.on_progress(progress["done"], progress["total"], progress["message"])
+            self._sink.on_progress(progress["done"], progress["total"], progress["message"])
         elif "metrics" in event:
             self.outcome.metrics.update(event["metrics"])
         elif "warning" in event:
             self.outcome.warnings.append(self._as_known(event["warning"]))
-            self._talk.on_warning(self.outcome.warnings[-1])
+            self._sink.on_warning(self.outcome.warnings[-1])
         elif "error" in event:
             self.outcome.error = self._as_known(event["error"])
 
@@ -184,32 +200,32 @@ class ExitStatus(NamedTuple):
         return self.code in (-9, 137)
 
 
-def outcome_or_raise(call: StageRun, ending: ExitStatus, outcome: Outcome, stop: Stop) -> Outcome:
+def outcome_or_raise(run: StageRun, status: ExitStatus, outcome: Outcome, stop: Stop) -> Outcome:
     """The outcome of a stage that ended well.
 
     Raises:
         NanoforgeError: it did not; of the kind that fits.
     """
     if stop.asked:
-        raise Interrupted(f"{call.stage} was interrupted.")
-    if not ending.code and not ending.broken_memory_mb:
+        raise Interrupted(f"{run.stage} was interrupted.")
+    if not status.code and not status.broken_memory_mb:
         return outcome
-    kind = BadInput if outcome.error and ending.code == EXIT_BAD_INPUT else StageFailed
-    raise kind(f"{_failure_sentence(call, ending, outcome)} Log: {call.log}", outcome.metrics)
+    kind = BadInput if outcome.error and status.code == EXIT_BAD_INPUT else StageFailed
+    raise kind(f"{_failure_sentence(run, status, outcome)} Log: {run.log}", outcome.metrics)
 
 
-def _failure_sentence(call: StageRun, ending: ExitStatus, outcome: Outcome) -> str:
-    if ending.broken_memory_mb:
+def _failure_sentence(run: StageRun, status: ExitStatus, outcome: Outcome) -> str:
+    if status.broken_memory_mb:
         return (
-            f"{call.stage} used more than its {ending.broken_memory_mb} MiB of memory, so it was ended: make the work"
+            f"{run.stage} used more than its {status.broken_memory_mb} MiB of memory, so it was ended: make the work"
             " smaller (train.batch_size, model.input_size) or raise the limit (runner.memory_mb; in containers also"
             " mem_limit in compose.yml)."
         )
     if outcome.error:
-        return f"{call.stage}: {outcome.error}"
-    if ending.killed:
-        return f"{call.stage} was killed; most often the machine ran out of memory (see runner.memory_mb)."
-    return f"{call.stage} ended with exit code {ending.code} and said:\n{_tail(call.log)}\n"
+        return f"{run.stage}: {outcome.error}"
+    if status.killed:
+        return f"{run.stage} was killed; most often the machine ran out of memory (see runner.memory_mb)."
+    return f"{run.stage} ended with exit code {status.code} and said:\n{_tail(run.log)}\n"
 
 
 def _tail(log: Path, lines: int = 10) -> str:

@@ -53,14 +53,14 @@ class LocalRunner:
         assert self._python is not None
         return virtual_environments.describe(self._python)
 
-    def run(self, call: StageRun, talk: EventSink, stop: Stop) -> Outcome:
+    def run(self, run: StageRun, sink: EventSink, stop: Stop) -> Outcome:
         assert self._python is not None
-        for folder in (call.output, call.scratch, call.log.parent):
+        for folder in (run.output, run.scratch, run.log.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        with open(call.log, "w", encoding="utf-8") as log:
-            listener = Listener(log, talk)
-            ending = _run_child(call, self._python, listener, stop)
-        return outcome_or_raise(call, ending, listener.outcome, stop)
+        with open(run.log, "w", encoding="utf-8") as log:
+            listener = Listener(log, sink)
+            status = _run_child(run, self._python, listener, stop)
+        return outcome_or_raise(run, status, listener.outcome, stop)
 
 
 def processors(limits: Limits) -> int:
@@ -84,9 +84,9 @@ def child_environment(cpus: int) -> Dict[str, str]:
     }
 
 
-def _run_child(call: StageRun, python: Path, listener: Listener, stop: Stop) -> ExitStatus:
-    child = _start(call, python)
-    memory = _MemoryWatch(child.pid, call.limits.memory_mb)
+def _run_child(run: StageRun, python: Path, listener: Listener, stop: Stop) -> ExitStatus:
+    child = _start(run, python)
+    memory = _MemoryWatch(child.pid, run.limits.memory_mb)
     threading.Thread(target=_end_what_is_left, args=(child,), daemon=True).start()
     stop.by(lambda: _end_group(child))
     try:
@@ -98,18 +98,18 @@ def _run_child(call: StageRun, python: Path, listener: Listener, stop: Stop) -> 
         memory.stop()
         _end_group(child)
         _close_pipes(child)
-    return ExitStatus(code, call.limits.memory_mb if memory.exceeded else 0)
+    return ExitStatus(code, run.limits.memory_mb if memory.exceeded else 0)
 
 
-def _start(call: StageRun, python: Path) -> subprocess.Popen[str]:
-    cpus = processors(call.limits)
-    inputs = {name: str(source.path) for name, source in call.inputs.items()}
-    job_file = call.scratch / "job.json"
-    job_file.write_text(call.job(inputs, str(call.output), str(call.scratch), cpus), encoding="utf-8")
+def _start(run: StageRun, python: Path) -> subprocess.Popen[str]:
+    cpus = processors(run.limits)
+    inputs = {name: str(source.path) for name, source in run.inputs.items()}
+    job_file = run.scratch / "job.json"
+    job_file.write_text(run.job(inputs, str(run.output), str(run.scratch), cpus), encoding="utf-8")
     allowed = sorted(os.sched_getaffinity(0))[:cpus]
     return subprocess.Popen(
-        [str(python), "-W", "ignore::FutureWarning", "-m", call.module, str(job_file)],
-        cwd=call.scratch,
+        [str(python), "-W", "ignore::FutureWarning", "-m", run.module, str(job_file)],
+        cwd=run.scratch,
         env={**child_environment(cpus), "NANOFORGE_PARENT_PIPE": "1"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from nanoforge.commands.cleanup import _unused
-from nanoforge.commands.stages import all_statuses, status_json
+from nanoforge.commands.status import all_statuses, explain, status_json
 from nanoforge.errors import BadInput, StageFailed
 from nanoforge.pipeline.build import build
 from nanoforge.pipeline.plan import plan
@@ -85,6 +85,21 @@ def test_a_changed_module_and_a_changed_lock_are_named(home, photos):
         "code stages/data/records.py was changed",
         "environment lock docker/data/requirements.lock was changed",
     ]
+
+
+def test_code_that_moved_between_versions_is_one_line(home, photos, capsys):
+    """Artifacts of the version before the stages' folders moved: the recipe named other files."""
+    artifact = build(photos.project(), "records")
+    recipe = {**artifact.recipe, "version": 1, "code": {"stages/data/render.py": "0", "stages/data/tally.py": "1"}}
+    record = {**artifact.record, "recipe": recipe, "fingerprint": "0" * 64}
+    older = artifact.folder.with_name("0" * 20)
+    artifact.folder.rename(older)
+    (older / "record.json").write_text(json.dumps(record))
+    photos.project().store.use("records", photos.project().store.find("records", "0" * 64))
+    assert explain(photos.project(), "records")
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 2 and "code moved to other folders" in told[1]
+    assert [len(reasons(photos, "records", "records.seed=3")), len(reasons(photos, "records"))] == [2, 1]
 
 
 def test_code_that_a_stage_imports_counts_and_other_code_does_not(home, photos):
@@ -194,7 +209,7 @@ def test_records_can_live_in_another_folder(home, photos, tmp_path):
 
 def test_a_missing_photo_folder_is_bad_input(home, photos):
     shutil.rmtree(photos.folder / "photos")
-    with pytest.raises(BadInput, match="does not exist"):
+    with pytest.raises(BadInput, match=r"JPEGImages does not exist; dataset\.photos in detector\.toml names it"):
         build(photos.project(), "records")
 
 
@@ -210,7 +225,7 @@ def test_status_json_has_the_documented_form(home, photos):
 def test_render_is_a_stage_of_the_demo_only(home, photos):
     assert "render" not in [status.stage.name for status in all_statuses(photos.project())]
     demo = photos.project("dataset.rendered_pictures=3")
-    assert upstream("records", demo.setting) == ["render", "records"]
+    assert upstream("records", demo.context) == ["render", "records"]
 
 
 def test_gc_keeps_what_is_current_and_the_last(home, photos):
@@ -221,9 +236,9 @@ def test_gc_keeps_what_is_current_and_the_last(home, photos):
 
 
 def test_the_table_is_in_the_order_of_the_data(photos):
-    setting = photos.project().setting
+    context = photos.project().context
     for target in (stage.name for stage in TABLE):
-        assert upstream(target, setting)[-1] == target
+        assert upstream(target, context)[-1] == target
 
 
 def test_a_remote_start_checkpoint_is_known_by_its_digest_before_it_is_there(home, photos, monkeypatch, tmp_path):
@@ -255,17 +270,17 @@ class Together:
     def tools(self):
         return {}
 
-    def run(self, call, talk, stop):
+    def run(self, run, sink, stop):
         with self._lock:
-            self._running.append(call.stage)
+            self._running.append(run.stage)
             self.at_once.add(frozenset(self._running))
         time.sleep(0.3)
-        call.output.mkdir(parents=True)
+        run.output.mkdir(parents=True)
         for name in ("out.txt", "pipeline.config", "label_map.pbtxt"):
-            (call.output / name).write_text(call.stage)
+            (run.output / name).write_text(run.stage)
         with self._lock:
-            self._running.remove(call.stage)
-        if call.stage == self.fails:
+            self._running.remove(run.stage)
+        if run.stage == self.fails:
             raise StageFailed("no")
         return Outcome()
 

@@ -12,11 +12,12 @@ from invoke import Collection
 from invoke.program import Program
 
 from nanoforge.cli import command
-from nanoforge.commands import stages, start
-from nanoforge.commands.stages import StageOptions
+from nanoforge.commands import start, status
+from nanoforge.commands.options import StageOptions
 from nanoforge.config.dataset import find_voc_folders
 from nanoforge.config.reader import load
 from nanoforge.errors import BadInput
+from nanoforge.pipeline.build import build
 from nanoforge.runners.contract import Outcome
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -137,16 +138,16 @@ def test_a_missing_python36_ends_with_3_and_says_how_to_get_one(tmp_path):
 
 def test_explain_of_an_unknown_stage_lists_the_stages(photos):
     with pytest.raises(BadInput, match="records, train"):
-        stages.explain(photos.project(), "trian")
+        status.explain(photos.project(), "trian")
 
 
 def test_explain_prints_every_reason_and_says_whether_it_would_run(home, photos, capsys):
-    assert stages.explain(photos.project(), "records") is True
+    assert status.explain(photos.project(), "records") is True
     assert "it was never made" in capsys.readouterr().out
-    stages.build(photos.project(), "records")
-    assert stages.explain(photos.project(), "records") is False
+    build(photos.project(), "records")
+    assert status.explain(photos.project(), "records") is False
     capsys.readouterr()
-    assert stages.explain(photos.project("records.seed=1", "records.limit=2"), "records") is True
+    assert status.explain(photos.project("records.seed=1", "records.limit=2"), "records") is True
     said = capsys.readouterr().out
     assert "seed changed from 0 to 1" in said and "limit changed from 0 to 2" in said
 
@@ -206,11 +207,11 @@ def survey(monkeypatch):
         (out / "survey.json").write_text(json.dumps(SURVEY))
         return Outcome()
 
-    monkeypatch.setattr(start, "run_once", run_adhoc)
+    monkeypatch.setattr(start, "run_adhoc", run_adhoc)
 
 
 def test_init_writes_a_config_that_loads(survey, photos, tmp_path):
-    target = start.init(str(photos.folder / "photos"), str(tmp_path / "mine"), force=False, asked=StageOptions())
+    target = start.init(str(photos.folder / "photos"), str(tmp_path / "mine"), force=False, options=StageOptions())
     found = load(target)
     assert found.dataset.classes == ["cat", "dog"]
     assert Path(found.dataset.photos) == photos.folder / "photos" / "JPEGImages"
@@ -218,14 +219,14 @@ def test_init_writes_a_config_that_loads(survey, photos, tmp_path):
 
 
 def test_init_writes_relative_paths_inside_the_project(survey, photos):
-    target = start.init(str(photos.folder / "photos"), str(photos.folder), force=True, asked=StageOptions())
+    target = start.init(str(photos.folder / "photos"), str(photos.folder), force=True, options=StageOptions())
     assert load(target).dataset.photos == "photos/JPEGImages"
 
 
 def test_init_overwrites_only_when_told(survey, photos):
     before = (photos.folder / "detector.toml").read_text()
     with pytest.raises(BadInput, match="--force"):
-        start.init(str(photos.folder / "photos"), str(photos.folder), force=False, asked=StageOptions())
+        start.init(str(photos.folder / "photos"), str(photos.folder), force=False, options=StageOptions())
     assert (photos.folder / "detector.toml").read_text() == before
 
 

@@ -9,7 +9,8 @@ from docker.errors import APIError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanoforge.commands.stages import StageOptions, preview_running
+from nanoforge.commands.options import StageOptions
+from nanoforge.commands.stages import preview_running
 from nanoforge.config import schema
 from nanoforge.console import Console
 from nanoforge.containers import error_messages, volumes
