@@ -69,9 +69,12 @@ def _ending_what_runs() -> Iterator[List[_Process]]:
     finally:
         for process in running:
             process.signal(signal.SIGINT)
-        deadline = time.monotonic() + GRACE_S
+        with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C: no patience left
+            deadline = time.monotonic() + GRACE_S
+            while time.monotonic() < deadline and not all(process.has_ended() for process in running):
+                time.sleep(LOOK_S)
         for process in running:
-            process.end(deadline)
+            process.kill()
 
 
 class _Process:
@@ -135,9 +138,7 @@ class _Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, number)
 
-    def end(self, deadline: float) -> None:
-        """Wait for its end, and force it at the deadline."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._child.wait(max(0.0, deadline - time.monotonic()))
+    def kill(self) -> None:
+        """End it and what it started by force."""
         self.signal(signal.SIGKILL)
         self._child.wait()
