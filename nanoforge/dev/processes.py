@@ -12,10 +12,11 @@ import time
 from collections import deque
 from typing import Deque, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
-from nanoforge.console import Console
+from nanoforge.console import Bar, Console
 from nanoforge.files.paths import HOME
 
 LOOK_S = 0.2
+TELL_S = 5.0
 # pytest tears fixtures down after Ctrl-C; the containers' suite ends a Docker daemon and an SSH server there.
 GRACE_S = 20.0
 _PERCENT = re.compile(r"\[\s*(\d+)%\]\s*$")
@@ -36,7 +37,7 @@ def run_beside(commands: Sequence[Command], at_a_time: int, console: Console) ->
     """
     waiting: Deque[Command] = deque(commands)
     failed: List[str] = []
-    with _ending_what_runs() as running, console.bar("tests") as bar:
+    with _ending_what_runs() as running:
         while waiting or running:
             while waiting and len(running) < at_a_time:
                 running.append(_Process(waiting.popleft(), console))
@@ -44,8 +45,8 @@ def run_beside(commands: Sequence[Command], at_a_time: int, console: Console) ->
             for process in [one for one in running if one.has_ended()]:
                 running.remove(process)
                 failed += [] if process.succeeded() else [process.title]
-            done = len(commands) - len(waiting) - len(running)
-            bar.update(done, len(commands), ", ".join(process.progress() for process in running))
+            for process in running:
+                process.show_progress()
     return failed
 
 
@@ -84,7 +85,7 @@ class _Process:
         self.title = command.title
         self._console = console
         self._lines: List[str] = []
-        self._started = time.monotonic()
+        self._started = self._told = time.monotonic()
         console.say(f"{self.title}: starts")
         self._child = subprocess.Popen(
             list(command.arguments),
@@ -98,7 +99,10 @@ class _Process:
             start_new_session=True,
         )
         self._reader: Optional[threading.Thread] = None
+        self._display = contextlib.ExitStack()
+        self._bar: Optional[Bar] = None
         if captured:
+            self._bar = self._display.enter_context(console.bar(self.title))
             self._reader = threading.Thread(target=self._read, daemon=True)
             self._reader.start()
 
@@ -107,13 +111,14 @@ class _Process:
         for line in self._child.stdout:
             self._lines.append(line.rstrip("\n"))
 
-    def progress(self) -> str:
-        """Title, percentage where pytest told one, and seconds."""
-        told = next(
-            (found.group(1) for line in reversed(self._lines) for found in [_PERCENT.search(line)] if found), ""
-        )
-        percentage = f" {told}%" if told else ""
-        return f"{self.title}{percentage} {self._seconds():.0f} s"
+    def show_progress(self) -> None:
+        """Tell now and then for how long it has run, and the percentage of its tests where pytest printed one."""
+        if self._bar and time.monotonic() - self._told > TELL_S:
+            self._told = time.monotonic()
+            percentages = (
+                found.group(1) for line in reversed(self._lines) for found in [_PERCENT.search(line)] if found
+            )
+            self._bar.update(int(next(percentages, 0)), 100, f"{self._seconds():.0f} s")
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started
@@ -124,6 +129,7 @@ class _Process:
     def succeeded(self) -> bool:
         """Whether it did, once it has ended; tells the user."""
         seconds = self._seconds()
+        self._display.close()
         if self._reader:
             self._reader.join(5)  # what it left running might hold its output open
         failed = self._child.returncode != 0
@@ -140,5 +146,6 @@ class _Process:
 
     def kill(self) -> None:
         """End it and what it started by force."""
+        self._display.close()
         self.signal(signal.SIGKILL)
         self._child.wait()
