@@ -30,11 +30,12 @@ class Suite(NamedTuple):
         return f"tests/{self.name} by {self.environment}"
 
 
+DAEMON_SUITE, MATRIX_SUITE = "containers", "matrix"
 # The longest first, so that the last one to end runs alone for as short as can be.
 SUITES = (
-    Suite("containers", "host"),
+    Suite(DAEMON_SUITE, "host"),
     Suite("convert", "train"),
-    Suite("matrix", "host"),
+    Suite(MATRIX_SUITE, "host"),
     Suite("train", "train"),
     Suite("chain", "host"),
     Suite("host", "host"),
@@ -47,9 +48,8 @@ SUITES = (
     Suite("reference", "data"),
 )
 NAMES = tuple(sorted({suite.name for suite in SUITES}))
-# Suites that only `--all` runs: they need more than a Python (a browser, four more TensorFlows), or take long.
-DAEMON_SUITE = "containers"
-SLOW_SUITES = ("matrix", "chain", "browser", DAEMON_SUITE)
+# Suites that only `--all` runs: they need more than a Python (a browser, a Docker daemon), or take long.
+SLOW_SUITES = ("chain", "browser", DAEMON_SUITE)
 ENVIRONMENTS = ("host", "data", "train")
 CHECKS: Mapping[str, Sequence[str]] = {
     "ruff check": ["-m", "ruff", "check", "."],
@@ -68,20 +68,17 @@ def test(suite: str, everything: bool, only_prepare: bool) -> None:
     """
     chosen = _chosen(suite, everything)
     console = Console()
-    pythons = _prepared(chosen, console)
+    if not only_prepare:
+        _ask_for_a_daemon(chosen)
+    pythons = _prepared(everything and any(one.name == MATRIX_SUITE for one in chosen), console)
     if only_prepare:
         console.good("The environments of the tests are ready.")
         return
-    _ask_for_a_daemon(chosen)
     commands = [_pytest(one, pythons, everything) for one in chosen]
     if suite:
         failed = run_shown(commands, console)
     else:
-        checks = [
-            Command(title, pythons["host"].command(words), pythons["host"].environment())
-            for title, words in CHECKS.items()
-        ]
-        failed = run_beside([*checks, *commands], os.cpu_count() or 1, console)
+        failed = run_beside([*_checks(pythons["host"]), *commands], os.cpu_count() or 1, console)
     if not suite and not everything:
         console.say(
             f"Left out: tests marked slow, and tests/{', tests/'.join(SLOW_SUITES)}; `./run test --all` runs them too"
@@ -121,10 +118,10 @@ class SuitePython(NamedTuple):
         return {**os.environ, "PYTHONPATH": f"{HOME}{os.pathsep}{self.overlay}", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _prepared(chosen: Sequence[Suite], console: Console) -> Dict[str, SuitePython]:
+def _prepared(with_matrix: bool, console: Console) -> Dict[str, SuitePython]:
     """The Pythons of the tests; all environments that are missing are made side by side."""
     with ThreadPoolExecutor() as pool:
-        others = [pool.submit(matrix.prepare, console)] if any(suite.name == "matrix" for suite in chosen) else []
+        others = [pool.submit(matrix.prepare, console)] if with_matrix else []
         pythons = dict(zip(ENVIRONMENTS, pool.map(lambda name: _suite_python(name, console), ENVIRONMENTS)))
         for other in others:
             other.result()
@@ -135,6 +132,10 @@ def _suite_python(environment: str, console: Console) -> SuitePython:
     python = Path(sys.executable) if environment == "host" else virtual_environments.ensure(environment, console)
     lock = TESTS / f"requirements-{environment}.lock"
     return SuitePython(python, virtual_environments.ensure_overlay(environment, lock, python, console))
+
+
+def _checks(host: SuitePython) -> List[Command]:
+    return [Command(title, host.command(words), host.environment()) for title, words in CHECKS.items()]
 
 
 def _pytest(suite: Suite, pythons: Mapping[str, SuitePython], everything: bool) -> Command:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -138,3 +139,51 @@ def test_what_failed_is_named(ran, monkeypatch):
 def test_an_unknown_suite_is_refused_with_the_names():
     with pytest.raises(BadInput, match="Unknown suite kitchen; suites are browser, chain"):
         suites.test("kitchen", False, False)
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The names of the environments, and of the overlays beside them, that are asked for; none is made."""
+    asked = []
+
+    def ensure(environment, _console):
+        asked.append(getattr(environment, "name", environment))
+        return Path("environments") / asked[-1] / "bin" / "python"
+
+    def ensure_overlay(environment, lock, _python, _console):
+        asked.append(f"{environment}+{lock.stem}")
+        return Path("environments") / asked[-1]
+
+    monkeypatch.setattr(suites.virtual_environments, "ensure", ensure)
+    monkeypatch.setattr(suites.virtual_environments, "ensure_overlay", ensure_overlay)
+    monkeypatch.setattr(suites, "run_beside", lambda *_: [])
+    return asked
+
+
+FAST = {"data", "train", "host+requirements-host", "data+requirements-data", "train+requirements-train"}
+OTHERS = {"tensorflow19", "tensorflow113", "tensorflow114", "tensorflow115"}
+PACKAGES = {"train+object_detection-2019-05", "train+object_detection-2019-09"}
+
+
+@pytest.mark.parametrize("everything, wanted", [(False, FAST), (True, FAST | OTHERS | PACKAGES)])
+def test_the_environments_of_what_runs_are_made_and_no_others(made, monkeypatch, everything, wanted):
+    monkeypatch.setattr(suites, "answers", lambda: "it")
+    suites.test("", everything, False)
+    assert set(made) == wanted
+
+
+def test_environments_are_made_side_by_side(made, monkeypatch):
+    """Each waits until another one is asked for, so one after the other they would time out."""
+    both = threading.Barrier(2, timeout=30)
+    monkeypatch.setattr(suites.virtual_environments, "ensure", lambda *_: Path("a/b") / str(both.wait()))
+    suites.test("", False, True)
+    assert not both.broken
+
+
+def test_an_environment_that_cannot_be_made_is_told(made, monkeypatch):
+    def fail(*_):
+        raise EnvironmentNotReady("no network")
+
+    monkeypatch.setattr(suites.virtual_environments, "ensure", fail)
+    with pytest.raises(EnvironmentNotReady, match="no network"):
+        suites.test("", False, True)
