@@ -330,17 +330,18 @@ def gc(_c, config="", dry_run=False, host=""):
 
 @command(
     help={
-        "room": "One room of tests/, such as host or containers; default: all of them.",
-        "all_": "The slow suites too.",
+        "suite": "One suite of tests/, such as host or containers; default: all of them.",
+        "all_": "The slow tests too.",
+        "prepare": "Only make the environments that these tests need.",
     },
 )
-def test(_c, room="", all_=False):
-    """Check style and types, and run the tests, each room's by its own environment's Python.
+def test(_c, suite="", all_=False, prepare=False):
+    """Check style and types, and run the tests, each suite's by its own environment's Python.
 
     Example: ./run test
-    Example: ./run test --room train --all
+    Example: ./run test --suite train --all
     """
-    dev.tests.test(room, all_)
+    dev.tests.test(suite, all_, prepare)
 
 
 @command(help={"full": "Every combination, not only the chosen ones: hours instead of minutes."})
@@ -358,4 +359,4 @@ def docs(_c):
 
     Example: ./run docs
     """
-    dev.tests.write_docs()
+    dev.docs.write_docs()

@@ -22,12 +22,21 @@ from nanoforge.console import Console
 from nanoforge.errors import StageFailed
 from nanoforge.files.digests import sha256_file, sha256_text
 from nanoforge.files.paths import HOME, cache_folder
+from nanoforge.pipeline.fingerprint import code_files
 from nanoforge.runners import virtual_environments
 
 PROGRAMS = HOME / "tests" / "matrix"
 PAGE = HOME / "docs" / "matrix.md"
+# TensorFlow -> the environment that has it: 1.12 is what trains, the others have environments of their own.
+ENVIRONMENTS = {"1.12": "train", **{f"1.{minor}": f"tensorflow1{minor}" for minor in (9, 13, 14, 15)}}
+APIS = ("2019-05", "2019-09")  # generations of object_detection's code, as in tests/matrix/cases.py
+RENDER = "stages.demo.render"
 Row = Dict[str, Any]
 Case = List[Any]  # as tests/matrix/cases.py has it: TensorFlow, object_detection, detector, fixed
+
+
+# Which cases: those of the page, every combination, or the most different dozen; see tests/matrix/cases.py.
+ON_THE_PAGE, EVERY, FEW = "page", "every", "few"
 
 
 def write_page(full: bool) -> List[Row]:
@@ -37,7 +46,7 @@ def write_page(full: bool) -> List[Row]:
         StageFailed: an export or a program of the matrix failed, or a graph does not pass.
     """
     console = Console()
-    rows = measure(full, console)
+    rows = measure(EVERY if full else ON_THE_PAGE, console)
     PAGE.write_text(page(rows), encoding="utf-8")
     failed = [f"{title(row)}: {', '.join(shortcomings(row))}" for row in rows if shortcomings(row)]
     if failed:
@@ -46,22 +55,48 @@ def write_page(full: bool) -> List[Row]:
     return rows
 
 
-def measure(full: bool, console: Console) -> List[Row]:
-    """Export and judge all cases, as many at a time as there are processors; rows in the order of the cases.
+def prepare(console: Console) -> Tuple[Dict[str, Path], Dict[str, Path]]:
+    """Make the environments that are missing, side by side.
+
+    Returns:
+        TensorFlow's version -> the Python that has it, and generation of object_detection -> the folder of its package.
+
+    Raises:
+        EnvironmentNotReady: an environment cannot be made.
+    """
+
+    def python(version: str) -> Path:
+        return virtual_environments.ensure(ENVIRONMENTS[version], console)
+
+    def package(api: str) -> Path:
+        lock = PROGRAMS / f"object_detection-{api}.lock"
+        return virtual_environments.ensure_overlay("train", lock, python("1.12"), console)
+
+    with ThreadPoolExecutor() as pool:
+        pythons, packages = pool.map(python, ENVIRONMENTS), pool.map(package, APIS)
+        return dict(zip(ENVIRONMENTS, pythons)), dict(zip(APIS, packages))
+
+
+def measure(which: str, console: Console) -> List[Row]:
+    """Export and judge cases, as many at a time as there are processors; rows in the order of the cases.
 
     Raises:
         EnvironmentNotReady: an environment cannot be made.
         StageFailed: a program failed.
     """
-    train = virtual_environments.ensure("train", console)
+    pythons, packages = prepare(console)
+    train = pythons["1.12"]
     kept = _kept_exports()
     with FileLock(f"{kept}.lock"), tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
         work = Path(scratch)
         pictures = kept / "pictures"
         if not pictures.is_dir():
             os.rename(_render(work, console), pictures)
-        cases = json.loads(_output(train, ["-c", _LIST_CASES, "full" if full else ""], [PROGRAMS]))
-        exports = [_Export(key, group, work, kept, console) for key, group in _grouped(cases, (0, 1))]
+        cases = json.loads(_output(train, ["-c", _LIST_CASES, which], [PROGRAMS]))
+        exports = [
+            _Export(pythons[version], [packages[one] for one in APIS if one >= api], group, work, kept)
+            for (version, api), group in _grouped(cases, (0, 1))
+        ]
         _all("exporting", [one.run for one in exports], console)
         judges = [_Judge(group, work, kept, train) for _, group in _grouped(cases, (1, 2, 3))]
         _all("judging", [one.run for one in judges], console)
@@ -73,7 +108,7 @@ def _kept_exports() -> Path:
     """The folder of what was exported already, by what an export depends on; other such folders are removed."""
     sources = [*PROGRAMS.rglob("*.lock"), PROGRAMS / "export.py", PROGRAMS / "cases.py"]
     sources += [HOME / "tests" / "convert" / "ssd_graphs.py", *virtual_environments.lock_files("train")]
-    sources += [HOME / "stages" / "pixels.py", *(HOME / "stages" / "data").glob("*.py")]  # make the pictures
+    sources += code_files(RENDER)
     key = sha256_text(" ".join(sha256_file(path) for path in sorted(sources)))[:16]
     folder = cache_folder() / "matrix" / f"exports-{key}"
     for other in folder.parent.glob("exports-*"):
@@ -89,7 +124,7 @@ def _remove_unused(exports: Path) -> None:
         shutil.rmtree(exports, ignore_errors=True)
 
 
-_LIST_CASES = "import sys, json, cases; print(json.dumps(cases.cases(bool(sys.argv[1]))))"
+_LIST_CASES = "import sys, json, cases; print(json.dumps(cases.chosen(sys.argv[1])))"
 
 
 def _grouped(cases: Iterable[Case], places: Sequence[int]) -> List[Tuple[List[Any], List[Case]]]:
@@ -112,31 +147,23 @@ def _render(work: Path, console: Console) -> Path:
     job: Dict[str, Any] = {"stage": "render", "inputs": {}, "output": str(output), "scratch": str(work)}
     more = {"parameters": {"pictures": 20, "seed": 1}, "cpus": os.cpu_count()}
     path = _job(work / "render.json", {**job, **more})
-    _output(virtual_environments.ensure("data", console), ["-m", "stages.demo.render", str(path)], [])
+    _output(virtual_environments.ensure("data", console), ["-m", RENDER, str(path)], [])
     return output / "JPEGImages"
 
 
 class _Export:
     """One process: a TensorFlow with one generation of object_detection makes all its cases."""
 
-    def __init__(self, key: List[Any], group: List[Case], work: Path, kept: Path, console: Console) -> None:
-        version, api = key
-        train = virtual_environments.ensure("train", console)
-        # TensorFlow 1.12 is what trains; the others have environments of their own.
-        name = f"tensorflow{version.replace('.', '')}"
-        self._python = train if version == "1.12" else virtual_environments.ensure(name, console)
-        generations = [virtual_environments.ensure_overlay("train", lock, train, console) for lock in _locks(api)]
-        self._paths = [PROGRAMS, HOME / "tests" / "convert", *generations]
+    def __init__(self, python: Path, packages: Sequence[Path], group: List[Case], work: Path, kept: Path) -> None:
+        self._python = python
+        # The older package leaves out the networks, which the newer one brings.
+        self._paths = [PROGRAMS, HOME / "tests" / "convert", *packages]
         asked = {"cases": group, "pictures": str(kept / "pictures"), "out": str(kept)}
+        version, api = group[0][:2]
         self._path = _job(work / f"export-{version}-{api}.json", asked)
 
     def run(self) -> None:
         _output(self._python, [str(PROGRAMS / "export.py"), str(self._path)], self._paths)
-
-
-def _locks(api: str) -> List[Path]:
-    """The lock files of one generation; the older package leaves out the networks, which the newer one brings."""
-    return [PROGRAMS / f"object_detection-{one}.lock" for one in ("2019-05", "2019-09") if one >= api]
 
 
 class _Judge:
@@ -214,9 +241,9 @@ def shortcomings(row: Row) -> List[str]:
 
 _HEAD = """# Matrix
 
-Graphs that TensorFlow 1.9 to 1.15 exported, all taken through audit, repair, convert, lint, reference engine and
-parity. `./run matrix` makes this page ({count} graphs here; `--full` makes all combinations);
-`./run test --room matrix --all` measures the same.
+Graphs that TensorFlow 1.9 to 1.15 exported, all taken through audit, repair, convert, lint, reference interpreter
+and parity. `./run matrix` makes this page ({count} graphs here; `--full` makes all combinations);
+`./run test --suite matrix --all` measures the dozen of them that differ most, and holds this page against it.
 
 Each detector has seeded random weights, the same for all TensorFlows and both generations of object_detection's code:
 2019-05 is `tensorflow-object-detection-api` 0.1.1, 2019-09 is `tf-object-detection` 0.0.3. Pictures are the 20 first
@@ -229,9 +256,10 @@ that `render` makes.
 * *heads*: how far they are from what the exporting TensorFlow computed: at most {limit:g} on values up to 10, and in
   proportion on larger ones, which random weights make; *largest* is the largest value.
 * *uff*: nodes and weights are those of 1.12's export, and stay so under random names for all nodes.
-* *parity*: worst difference of the heads of the `.uff`, in the reference engine, from TensorFlow 1.12.
-* *detections*: those with a score over 0.3 that the reference engine finds, of TensorFlow's; *excused*: differences on
-  either side that [convert](stages/convert.md) lists as known. Random weights put boxes outside of the picture.
+* *parity*: worst difference of the heads of the `.uff`, in the reference interpreter, from TensorFlow 1.12.
+* *detections*: those with a score over 0.3 that the reference interpreter finds, of TensorFlow's; *excused*:
+  differences on either side that [convert](stages/convert.md) lists as known. Random weights put boxes outside of the
+  picture.
 
 | detector | size | classes | TensorFlow | code | batch | repaired | as 1.12 | heads | largest | uff | parity \
 | detections | excused |
@@ -241,7 +269,12 @@ that `render` makes.
 
 def page(rows: Sequence[Row]) -> str:
     """docs/matrix.md."""
-    return _HEAD.format(count=len(rows), limit=LARGEST_DIFFERENCE) + "".join(map(_line, rows))
+    return page_head(len(rows)) + "".join(map(_line, rows))
+
+
+def page_head(count: int) -> str:
+    """All of docs/matrix.md that stands before its ``count`` rows."""
+    return _HEAD.format(count=count, limit=LARGEST_DIFFERENCE)
 
 
 def _line(row: Row) -> str:

@@ -1,6 +1,6 @@
 """A .uff of ours in Netron, by its own reader in a real browser.
 
-The graph is exported and converted by the train environment's Python, NANOFORGE_TRAIN_PYTHON.
+The graph is made by the train environment's Python, NANOFORGE_TRAIN_PYTHON, and converted as users do.
 """
 
 import collections
@@ -17,19 +17,11 @@ from playwright.sync_api import Page, Route, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-MAKE_UFF = """
+MAKE_GRAPH = """
 import sys
 from ssd_graphs import ARCHITECTURES, build, pipeline
-from stages.convert import inspect
-from stages.convert.graph.analysis import analyse
-from stages.convert.uff import schema
-folder = sys.argv[1]
-with open(folder + "/graph.pb", "wb") as stream:
+with open(sys.argv[1], "wb") as stream:
     stream.write(build(pipeline(**ARCHITECTURES["v1"]), True).SerializeToString())
-with open(folder + "/model.uff", "wb") as stream:
-    stream.write(schema.serialize(analyse(folder + "/graph.pb").uff))
-with open(folder + "/inspect.json", "w") as stream:
-    inspect.json.dump(inspect.inspect(folder + "/model.uff"), stream)
 """
 # Netron takes eval away from pages, and playwright reads pages by it.
 KEEP_EVAL = "const kept = window.eval; Object.defineProperty(window, 'eval', {get: () => kept, set: () => {}})"
@@ -39,18 +31,27 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with model.uff and inspect.json."""
+    """A folder with graph.pb, model/model.uff and inspect.json."""
     made: Path = tmp_path_factory.mktemp("netron")
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "convert")])
-    command = [os.environ["NANOFORGE_TRAIN_PYTHON"], "-W", "ignore", "-c", MAKE_UFF, str(made)]
+    graph, uff = str(made / "graph.pb"), str(made / "model" / "model.uff")
+    command = [os.environ["NANOFORGE_TRAIN_PYTHON"], "-W", "ignore", "-c", MAKE_GRAPH, graph]
     subprocess.run(command, check=True, env=dict(os.environ, PYTHONPATH=paths), cwd=str(ROOT))
+    _run("convert", "--graph", graph, "--out", str(made / "model"))
+    (made / "inspect.json").write_text(_run("inspect", uff, "--json"))
     return made
+
+
+def _run(*arguments: str) -> str:
+    """What a command of the project prints for machines."""
+    command = [str(ROOT / "run"), *arguments, "--runner", "local"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 @pytest.fixture(scope="module")
 def page(folder: Path) -> Iterator[Page]:
     """Netron with the .uff open; it reaches nothing but its own server."""
-    host, port = netron.start(str(folder / "model.uff"), ("127.0.0.1", 0), browse=False)
+    host, port = netron.start(str(folder / "model" / "model.uff"), ("127.0.0.1", 0), browse=False)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
         opened = browser.new_page()

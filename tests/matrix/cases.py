@@ -43,28 +43,48 @@ DETECTORS: Dict[str, Dict[str, Any]] = {
     ),
 }
 _EVERYWHERE = list(DETECTORS)[:4]  # each architecture once
+# The dozen: each architecture by one generation of the code. Of two that share a generation one makes a fixed batch.
+_FEW = {
+    "2019-05": ("mobilenet_v1 0.25", "inception_v2 0.25"),
+    "2019-09": ("ssdlite_v2 0.35", "mobilenet_v2 0.35"),
+}
 
 
-def cases(full: bool) -> List[Case]:
+def chosen(which: str) -> List[Case]:
     """The exports, those of TensorFlow 1.12, which the others are held against, first.
 
-    Without ``full``: every TensorFlow with both APIs and each architecture once, and the other detectors by 1.12 and
-    1.15. Batch kinds alternate so that each TensorFlow and each API makes both.
+    Args:
+        which: ``every`` combination; ``page``: every TensorFlow with both generations and each architecture, and the
+            other detectors by 1.12 and 1.15; ``few``: a dozen of the page, in which every TensorFlow meets both
+            generations and both batch kinds, and every architecture meets two TensorFlows besides 1.12.
     """
-    made = []
-    for tensorflow in TENSORFLOWS:
-        for number, detector in enumerate(DETECTORS):
-            for api in APIS:
-                alternate = (number + APIS.index(api)) % 2 == 0
-                for fixed in (True, False) if full else (alternate,):
-                    chosen = (
-                        full
-                        or detector in _EVERYWHERE
-                        or (tensorflow in (TENSORFLOWS[0], TENSORFLOWS[-1]) and api == APIS[number % 2])
-                    )
-                    if chosen:
-                        made.append(Case(tensorflow, api, detector, fixed))
-    return made
+    made = [
+        Case(tensorflow, api, detector, fixed)
+        for tensorflow in TENSORFLOWS
+        for detector in DETECTORS
+        for api in APIS
+        for fixed in ((True, False) if which == "every" else (_alternate(detector, api),))
+    ]
+    keep = {"every": lambda _: True, "page": _is_on_the_page, "few": _is_of_the_few}[which]
+    return [case for case in made if keep(case)]
+
+
+def _alternate(detector: str, api: str) -> bool:
+    """So that each TensorFlow and each generation makes both batch kinds."""
+    return (list(DETECTORS).index(detector) + APIS.index(api)) % 2 == 0
+
+
+def _is_on_the_page(case: Case) -> bool:
+    if case.detector in _EVERYWHERE:
+        return True
+    its_own = APIS[list(DETECTORS).index(case.detector) % 2]
+    return case.tensorflow in (TENSORFLOWS[0], TENSORFLOWS[-1]) and case.api == its_own
+
+
+def _is_of_the_few(case: Case) -> bool:
+    number = TENSORFLOWS.index(case.tensorflow)
+    by_this = _FEW[case.api]
+    return case.detector in (by_this if number == 0 else by_this[number % 2 :][:1])
 
 
 def folder(case: Case) -> str:

@@ -1,6 +1,4 @@
-"""Graphs that real TensorFlow 1.9 to 1.15 export pass through the whole converter; docs/matrix.md lists the same."""
-
-import itertools
+"""Graphs that real TensorFlow 1.9 to 1.15 export pass through the whole converter; docs/matrix.md lists more."""
 
 import pytest
 
@@ -12,20 +10,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def rows():
-    return matrix.measure(full=False, console=Console())
+    return matrix.measure(matrix.FEW, Console())
 
 
 def test_every_graph_passes(rows):
     assert {matrix.title(row): found for row in rows for found in [matrix.shortcomings(row)] if found} == {}
-
-
-def test_every_tensorflow_made_every_architecture_with_both_generations_of_the_code(rows):
-    made = {(row["tensorflow"], row["api"], row["detector"].split(" ")[0]) for row in rows}
-    architectures = ("mobilenet_v1", "mobilenet_v2", "ssdlite_v2", "inception_v2")
-    versions = ("1.9", "1.12", "1.13", "1.14", "1.15")
-    assert made >= set(itertools.product(versions, ("2019-05", "2019-09"), architectures))
-    for version in versions:
-        assert {row["fixed"] for row in rows if row["tensorflow"] == version} == {True, False}
 
 
 def test_new_operations_are_what_is_repaired(rows):
@@ -38,8 +27,11 @@ def test_new_operations_are_what_is_repaired(rows):
         ), matrix.title(row)
 
 
-def test_the_page_lists_what_was_measured(rows):
+def test_the_page_says_what_was_measured(rows):
+    """Up to what depends on the processor: which graph, what is repaired, whose bits the heads have."""
+
     def beginnings(text):
         return [line.split(" | ")[:8] for line in text.splitlines() if line.startswith("| ")]
 
-    assert beginnings(matrix.PAGE.read_text(encoding="utf-8")) == beginnings(matrix.page(rows))
+    on_the_page = beginnings(matrix.PAGE.read_text(encoding="utf-8"))
+    assert [row for row in beginnings(matrix.page(rows)) if row not in on_the_page] == []

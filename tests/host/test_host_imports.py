@@ -1,0 +1,117 @@
+"""Who may import whom: the host's rooms only downwards, stages only what is listed, and neither the other."""
+
+import pytest
+from host_sources import CLONE, imports, module_imports, module_name, modules_in_cycles, python_files
+
+from nanoforge.pipeline.fingerprint import code_files
+
+# From the commands down; what stands in one line does not import each other.
+LEVELS = (
+    ("tasks",),
+    ("commands", "dev", "cli", "__main__"),
+    ("doctor",),
+    ("pipeline",),
+    ("runners",),
+    ("containers",),
+    ("config",),
+    ("store",),
+    ("files",),
+    ("console", "errors", "stop"),
+)
+LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
+# What stage rooms import of each other.
+AMONG_STAGES = {
+    "convert": ("stages.reference", "stages.train.coco"),
+    "detect": ("stages.reference",),
+    "demo": ("stages.data.disk", "stages.data.workers"),
+}
+SHARED_BY_STAGES = {"job", "parameters", "pixels", "drawing"}
+CONTRACT = ("stages.parameters", "stages.job")
+
+HOST_FILES = python_files("nanoforge", "tasks.py")
+STAGE_FILES = python_files("stages")
+
+
+def below(name, modules):
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def room(name):
+    """The room of a module of the host; "" for the package itself."""
+    first, *more = name.split(".")
+    return first if first == "tasks" else ("".join(more[:1]) if first == "nanoforge" else None)
+
+
+def test_every_module_of_the_host_has_a_level():
+    assert {room(module_name(path)) for path in HOST_FILES} - {""} == set(LEVEL)
+
+
+def test_the_host_imports_downwards_only():
+    upwards = [
+        f"{module_name(path)} imports {name}"
+        for path in HOST_FILES
+        for name in imports(path)
+        if room(module_name(path)) in LEVEL and room(name) in LEVEL and room(name) != room(module_name(path))
+        if LEVEL[room(name)] <= LEVEL[room(module_name(path))]
+    ]
+    assert upwards == []
+
+
+@pytest.mark.parametrize("files", [HOST_FILES, STAGE_FILES], ids=["host", "stages"])
+def test_no_module_leads_to_itself_again(files):
+    graph = module_imports(files)
+    assert sum(map(len, graph.values())) > len(files)
+    assert modules_in_cycles(graph) == []
+
+
+def test_a_cycle_would_be_found():
+    assert modules_in_cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}, "e": set()}) == ["a", "b", "c", "d"]
+    assert modules_in_cycles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_of_the_stages_the_host_knows_the_contract_only():
+    known = {name for path in HOST_FILES for name in imports(path) if name.split(".")[0] == "stages"}
+    assert [name for name in known if not below(name, CONTRACT)] == []
+
+
+def test_stages_know_nothing_of_the_host():
+    assert [path for path in STAGE_FILES for name in imports(path) if name.split(".")[0] == "nanoforge"] == []
+
+
+def test_stage_rooms_import_of_each_other_what_is_listed():
+    for path in STAGE_FILES:
+        own = path.relative_to(CLONE / "stages").parts[0] if path.parent != CLONE / "stages" else ""
+        allowed = [f"stages.{shared}" for shared in SHARED_BY_STAGES] + ([f"stages.{own}"] if own else [])
+        for name in imports(path):
+            if name.split(".")[0] == "stages":
+                assert below(name, [*allowed, *AMONG_STAGES.get(own, ())]), f"{path} imports {name}"
+
+
+def test_the_reference_interpreter_shares_no_code_with_the_converter():
+    assert "reference" not in AMONG_STAGES
+    assert all("convert" not in path.parts for path in code_files("stages.reference.run"))
+
+
+def test_the_docker_sdk_is_imported_below_containers_only():
+    users = [path for path in HOST_FILES for name in imports(path) if below(name, ["docker"])]
+    assert users and {path.parent.name for path in users} == {"containers"}
+
+
+def test_the_handshake_needs_the_standard_library_only():
+    used = {
+        name.split(".")[0] for path in python_files("stages/job.py", "stages/parameters.py") for name in imports(path)
+    }
+    assert used <= {"json", "os", "signal", "stages", "sys", "threading", "traceback", "typing"}
+
+
+def test_detection_needs_numpy_and_opencv_only():
+    files = [path for path in code_files("stages.detect.detect") if path.suffix == ".py"]
+    imported = {name.split(".")[0] for path in files for name in imports(path)}
+    others = {"google", "google_crc32c", "jinja2", "lxml", "matplotlib", "PIL", "scipy", "tensorflow"}
+    assert {"cv2", "numpy"} <= imported and not others & imported
+
+
+def test_a_stages_code_is_what_it_imports():
+    files = {path.name for path in code_files("stages.data.records")}
+    assert {"job.py", "pixels.py", "records.py"} <= files
+    assert not {"train.py", "report.py"} & files
