@@ -102,7 +102,7 @@ def test_drawing_outside_its_artifact_is_not_read(artifacts: Dict[str, str], rep
     "inputs, sentence",
     [
         ({}, "at least one artifact"),
-        ({"engine": "."}, "cannot show engine"),
+        ({"photos": "."}, "cannot show photos"),
         ({"train": "/nowhere"}, "The train artifact is not a folder"),
     ],
 )
