@@ -1,6 +1,7 @@
 """Artifacts to report on, and the report made of them in this process."""
 
 import os
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
@@ -52,32 +53,42 @@ class Page(HTMLParser):
         return [attributes["id"] for attributes in self.all("section")]
 
 
+@pytest.fixture(scope="session")
+def whole_build(tmp_path_factory: pytest.TempPathFactory) -> Dict[str, str]:
+    """stage -> folder of a whole build, for tests that change nothing in it."""
+    return report_artifacts.build(str(tmp_path_factory.mktemp("whole-build")))
+
+
 @pytest.fixture
-def artifacts(tmp_path: Path) -> Dict[str, str]:
-    """stage -> folder of a whole build."""
-    return report_artifacts.build(str(tmp_path))
+def artifacts(whole_build: Dict[str, str], tmp_path: Path) -> Dict[str, str]:
+    """stage -> folder of a whole build that is the test's own."""
+    return {stage: shutil.copytree(folder, str(tmp_path / stage)) for stage, folder in whole_build.items()}
+
+
+def report_of(inputs: Dict[str, str], folder: Path, title: str = "Detector of cones") -> Page:
+    """The report of some artifacts, made in this process in ``folder``."""
+    output = folder / "output"
+    output.mkdir(exist_ok=True)
+    job = {
+        "stage": "report",
+        "inputs": inputs,
+        "output": str(output),
+        "scratch": str(folder),
+        "parameters": {"title": title},
+        "cpus": 1,
+    }
+    main(Job(job))
+    assert os.listdir(str(output)) == ["report.html"]
+    return Page((output / "report.html").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
 def report(tmp_path: Path) -> Callable[..., Page]:
     """Makes the report of some inputs."""
+    return lambda inputs, **title: report_of(inputs, tmp_path, **title)
 
-    def make(inputs: Dict[str, str], **parameters: Any) -> Page:
-        output = tmp_path / "output"
-        output.mkdir(exist_ok=True)
-        main(
-            Job(
-                {
-                    "stage": "report",
-                    "inputs": inputs,
-                    "output": str(output),
-                    "scratch": str(tmp_path),
-                    "parameters": dict({"title": "Detector of cones"}, **parameters),
-                    "cpus": 1,
-                }
-            )
-        )
-        assert os.listdir(str(output)) == ["report.html"]
-        return Page((output / "report.html").read_text(encoding="utf-8"))
 
-    return make
+@pytest.fixture(scope="session")
+def whole_page(whole_build: Dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The report of the whole build."""
+    return report_of(whole_build, tmp_path_factory.mktemp("whole-page"), "Traffic cones")

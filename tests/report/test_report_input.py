@@ -37,7 +37,7 @@ def test_unusable_file_is_named_with_its_remedy(
 ) -> None:
     write(artifacts[stage], name, text)
     with pytest.raises(BadInput, match=sentence):
-        report(artifacts)
+        report({stage: artifacts[stage]})
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_unusable_file_is_named_with_its_remedy(
 def test_missing_file_is_named(artifacts: Dict[str, str], report: Callable, stage: str, name: str) -> None:
     os.remove(os.path.join(artifacts[stage], name))
     with pytest.raises(BadInput, match="The %s artifact has no file %s" % (stage, name)):
-        report(artifacts)
+        report({stage: artifacts[stage]})
 
 
 DOCUMENTS = {
@@ -102,7 +102,7 @@ def test_drawing_outside_its_artifact_is_not_read(artifacts: Dict[str, str], rep
     "inputs, sentence",
     [
         ({}, "at least one artifact"),
-        ({"engine": "."}, "cannot show engine"),
+        ({"photos": "."}, "cannot show photos"),
         ({"train": "/nowhere"}, "The train artifact is not a folder"),
     ],
 )

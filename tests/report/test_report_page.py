@@ -33,12 +33,11 @@ def change(folder: str, name: str, **values: Any) -> None:
     report_artifacts.write_json(folder, name, dict(document, **values))
 
 
-def test_whole_build_shows_every_section_and_headline(artifacts: Dict[str, str], report: Callable) -> None:
-    page = report(artifacts, title="Traffic cones")
-    assert set(page.sections) == set(SECTION_OF.values()) | {"warnings", "provenance"}
-    assert "Traffic cones" in page.text
+def test_whole_build_shows_every_section_and_headline(whole_page: Any) -> None:
+    assert set(whole_page.sections) == set(SECTION_OF.values()) | {"warnings", "provenance"}
+    assert "Traffic cones" in whole_page.text
     for figure in ("200 labelled pictures of 3 classes", "0.831", "100% 57 of 57 detections", "5.4 MB", "Convertible"):
-        assert figure in page.text
+        assert figure in whole_page.text
 
 
 @pytest.mark.parametrize("stages", [["records"], ["records", "train"], ["audit", "convert"], ["detect"], ["evaluate"]])
@@ -47,29 +46,28 @@ def test_sections_appear_for_what_exists(tmp_path: Path, report: Callable, stage
     assert set(page.sections) - {"warnings", "provenance"} == {SECTION_OF[stage] for stage in stages}
 
 
-def test_the_worst_case_of_parity_is_shown(artifacts: Dict[str, str], report: Callable) -> None:
-    page = report(artifacts)
-    (shown,) = [image["src"] for image in page.all("img") if "TensorFlow" in image["alt"]]
+def test_the_worst_case_of_parity_is_shown(whole_page: Any) -> None:
+    (shown,) = [image["src"] for image in whole_page.all("img") if "TensorFlow" in image["alt"]]
     height, width = pixels.decode(base64.b64decode(shown.split(",")[1])).shape[:2]
     assert width == 720 and height < width
-    assert "picture IMG_0171.jpg: IoU 0.999910" in page.text
+    assert "picture IMG_0171.jpg: IoU 0.999910" in whole_page.text
 
 
-def test_links_of_the_page_lead_somewhere_and_ids_are_unique(artifacts: Dict[str, str], report: Callable) -> None:
-    page = report(artifacts)
-    ids = page.attribute("id")
+def test_links_of_the_page_lead_somewhere_and_ids_are_unique(whole_page: Any) -> None:
+    ids = whole_page.attribute("id")
     assert len(ids) == len(set(ids))
-    targets = [link[1:] for link in page.attribute("href") if link.startswith("#")]
+    targets = [link[1:] for link in whole_page.attribute("href") if link.startswith("#")]
     assert len(targets) > 10 and set(targets) <= set(ids)
 
 
-def test_page_asks_nothing_of_any_network(artifacts: Dict[str, str], report: Callable) -> None:
-    page = report(artifacts)
-    addresses = page.attribute("src") + page.attribute("href") + page.attribute("xlink:href")
+def test_page_asks_nothing_of_any_network(whole_page: Any) -> None:
+    addresses = whole_page.attribute("src") + whole_page.attribute("href") + whole_page.attribute("xlink:href")
     assert all(address.startswith(("data:", "#")) for address in addresses)
-    assert "@import" not in page.html and "url(http" not in page.html
-    (policy,) = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
-    digest = base64.b64encode(hashlib.sha256(page.raw["script"].encode("utf-8")).digest()).decode("ascii")
+    assert "@import" not in whole_page.html and "url(http" not in whole_page.html
+    (policy,) = [
+        meta["content"] for meta in whole_page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"
+    ]
+    digest = base64.b64encode(hashlib.sha256(whole_page.raw["script"].encode("utf-8")).digest()).decode("ascii")
     assert policy.startswith("default-src 'none'") and "script-src 'sha256-%s'" % digest in policy
 
 
@@ -128,12 +126,11 @@ def test_page_of_many_large_noisy_pictures_stays_under_8_mb(tmp_path: Path, repo
     assert page.all("img")
 
 
-def test_provenance_links_inputs_to_the_artifacts_shown(artifacts: Dict[str, str], report: Callable) -> None:
-    page = report(artifacts)
-    assert "#made-train" in page.attribute("href")
+def test_provenance_links_inputs_to_the_artifacts_shown(whole_page: Any) -> None:
+    assert "#made-train" in whole_page.attribute("href")
     for shown in (report_artifacts.digest_of("fingerprint train"), "docker/train/requirements.lock", "stages/train.py"):
-        assert shown in page.text
-    assert "another" not in page.text
+        assert shown in whole_page.text
+    assert "another" not in whole_page.text
 
 
 def test_artifacts_that_do_not_fit_together_are_warned_of(artifacts: Dict[str, str], report: Callable) -> None:
@@ -144,7 +141,7 @@ def test_artifacts_that_do_not_fit_together_are_warned_of(artifacts: Dict[str, s
 
 def test_warnings_of_the_stages_are_repeated(artifacts: Dict[str, str], report: Callable) -> None:
     change(artifacts["evaluate"], "record.json", warnings=["No box of class mug among the validation pictures."])
-    assert "No box of class mug among the validation pictures." in report(artifacts).text
+    assert "No box of class mug among the validation pictures." in report({"evaluate": artifacts["evaluate"]}).text
 
 
 def test_artifact_made_by_hand_has_no_provenance(artifacts: Dict[str, str], report: Callable) -> None:
@@ -169,7 +166,7 @@ def test_dataset_without_a_box_and_training_without_an_evaluation(artifacts: Dic
 def test_long_lists_of_findings_are_cut_and_said_to_be(artifacts: Dict[str, str], report: Callable) -> None:
     finding = {"kind": "tiny_box", "file": "a.xml", "object": 1, "line": 1, "message": "m", "action": "drop"}
     change(artifacts["records"], "dataset.json", findings=[finding] * 1000, finding_counts={"tiny_box": 1234})
-    page = report(artifacts)
+    page = report({"records": artifacts["records"]})
     assert page.attribute("data-kind") == ["tiny_box"] * 500
     assert "734 more are in findings.jsonl" in page.text
 
@@ -190,18 +187,35 @@ def test_pictures_that_were_not_drawn(artifacts: Dict[str, str], report: Callabl
     assert "There are no drawn pictures" in page.text and not page.all("form")
 
 
-def test_parity_without_any_detection_is_no_proof(artifacts: Dict[str, str], report: Callable) -> None:
+def test_parity_without_any_detection_proves_nothing(artifacts: Dict[str, str], report: Callable) -> None:
     change(artifacts["convert"], "parity.json", detections=0, matched=0, min_iou=None, max_score_diff=None)
-    assert "nothing to compare" in report(artifacts).text
+    assert "nothing to compare" in report({"convert": artifacts["convert"]}).text
 
 
 def test_parity_is_never_rounded_up_to_all(artifacts: Dict[str, str], report: Callable) -> None:
     change(artifacts["convert"], "parity.json", detections=20000, matched=19999)
-    assert "99.9% 19999 of 20000" in report(artifacts).text
+    assert "99.9% 19999 of 20000" in report({"convert": artifacts["convert"]}).text
 
 
 def test_parity_that_failed_is_not_called_equal(artifacts: Dict[str, str], report: Callable) -> None:
     change(artifacts["convert"], "parity.json", matched=55)
-    page = report(artifacts)
+    page = report({"convert": artifacts["convert"]})
     assert "55 of 57 detections are equal" in page.text and "96.4% 55 of 57" in page.text
     assert any(attributes.get("class") == "verdict bad" for attributes in page.all("p"))
+
+
+KEPT = [{"step": step, "prefix": "p", "mAP": step / 1000, "mAP@0.5": step / 500} for step in (100, 200, 300)]
+
+
+@pytest.mark.parametrize("best, kept, figures", [(200, KEPT, "0.400"), (7, KEPT, "0.600"), (None, [], "–")])
+def test_without_an_evaluation_the_headline_takes_the_best_checkpoint_or_the_newest(
+    artifacts: Dict[str, str], report: Callable, best: Any, kept: list, figures: str
+) -> None:
+    change(artifacts["train"], "checkpoints.json", best=best, checkpoints=kept)
+    page = report({"train": artifacts["train"]})
+    assert "mAP@0.5 %s checkpoint of step" % figures in page.text
+
+
+def test_worst_case_of_nothing_is_the_first_picture(artifacts: Dict[str, str], report: Callable) -> None:
+    change(artifacts["convert"], "parity.json", worst=None)
+    assert "those of the .uff, on the first picture." in report({"convert": artifacts["convert"]}).text
