@@ -23,9 +23,7 @@ LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 AMONG_STAGES = {
     "convert": ("stages.reference", "stages.train.coco"),
     "detect": ("stages.reference",),
-    "demo": ("stages.data.disk", "stages.data.workers"),
 }
-SHARED_BY_STAGES = {"job", "parameters", "pixels", "drawing"}
 CONTRACT = ("stages.parameters", "stages.job")
 
 HOST_FILES = python_files("nanoforge", "tasks.py")
@@ -78,13 +76,17 @@ def test_stages_know_nothing_of_the_host():
     assert [path for path in STAGE_FILES for name in imports(path) if name.split(".")[0] == "nanoforge"] == []
 
 
-def test_stage_rooms_import_of_each_other_what_is_listed():
+def test_stage_rooms_import_what_lies_beside_them_and_of_each_other_what_is_listed():
+    shared = [module_name(path) for path in STAGE_FILES if path.parent == CLONE / "stages" and path.stem != "__init__"]
+    used = set()
     for path in STAGE_FILES:
         own = path.relative_to(CLONE / "stages").parts[0] if path.parent != CLONE / "stages" else ""
-        allowed = [f"stages.{shared}" for shared in SHARED_BY_STAGES] + ([f"stages.{own}"] if own else [])
+        allowed = [*shared, *AMONG_STAGES.get(own, ()), *([f"stages.{own}"] if own else [])]
         for name in imports(path):
             if name.split(".")[0] == "stages":
-                assert below(name, [*allowed, *AMONG_STAGES.get(own, ())]), f"{path} imports {name}"
+                assert below(name, allowed), f"{path} imports {name}"
+                used |= {(own, listed) for listed in AMONG_STAGES.get(own, ()) if below(name, [listed])}
+    assert used == {(own, listed) for own, modules in AMONG_STAGES.items() for listed in modules}
 
 
 def test_the_reference_interpreter_shares_no_code_with_the_converter():
