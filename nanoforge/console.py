@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import Iterator, Optional, Protocol, Tuple
+from typing import Any, Iterator, Optional, Protocol, Tuple
 
 from rich.console import Console as RichConsole
 from rich.markup import escape
@@ -125,3 +127,9 @@ class _PlainBar:
             return
         self._last = now
         self._console.say(f"  {self._title} {done:g} of {total:g}  {message}".rstrip())
+
+
+def print_json(value: Any) -> None:
+    """Print for machines, on standard output."""
+    json.dump(value, sys.stdout, indent=1, sort_keys=True)
+    print()

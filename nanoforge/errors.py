@@ -25,7 +25,7 @@ class StageFailed(NanoforgeError):
 
 
 class DaemonLost(StageFailed):
-    """A Docker engine or the connection to it went away; the same command goes on once it is back."""
+    """A Docker daemon or the connection to it went away; the same command goes on once it is back."""
 
 
 class Interrupted(NanoforgeError):

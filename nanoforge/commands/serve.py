@@ -15,7 +15,8 @@ from nanoforge.commands.stages import StageOptions, shown
 from nanoforge.console import Console
 from nanoforge.containers import compose
 from nanoforge.containers.connection import environment_of
-from nanoforge.containers.container import Container, Folder, create, remove, run
+from nanoforge.containers.container import remove, run_to_end
+from nanoforge.containers.daemon import Container, Folder, speaking
 from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
 from nanoforge.pipeline.plan import plan
 from nanoforge.pipeline.project import Project
@@ -26,9 +27,6 @@ from nanoforge.runners.docker import DockerRunner, thread_variables
 from nanoforge.runners.local import child_environment, processors
 from nanoforge.runners.placement import LOCAL
 from nanoforge.stop import Stop
-
-IMAGE_ONLY = ("train-gpu", "jetson")  # what they need beside Python packages is in their bases
-SHELL_ENVIRONMENTS = ("data", "train", *IMAGE_ONLY)
 
 
 def tensorboard(asked: StageOptions, port: int) -> None:
@@ -67,7 +65,9 @@ def _serve(
 ) -> None:
     """Run a server: in its service, or with the environment's own Python and ``command``."""
     if project.placement.place(service) == LOCAL:
-        python = virtual_environments.ensure(environment, project.console, project.config.runner.python36)
+        python = virtual_environments.ensure(
+            compose.local_environment(environment), project.console, project.config.runner.python36
+        )
         code = subprocess.run([str(python), *command]).returncode
         words = ""
     else:
@@ -79,10 +79,10 @@ def _serve(
 def _serve_in_container(
     project: Project, service: str, environment: str, inside: Mapping[str, str], port: int
 ) -> Tuple[int, str]:
-    engine = project.placement.engine(project.placement.place(service))
-    if not engine.shares_files:
-        raise BadInput(f"{service} shows files of this machine, which {engine.name} does not see: use --runner local.")
-    runner = DockerRunner(engine, environment, {}, project.console)
+    daemon = project.placement.daemon(project.placement.place(service))
+    if not daemon.shares_files:
+        raise BadInput(f"{service} shows files of this machine, which {daemon.name} does not see: use --runner local.")
+    runner = DockerRunner(daemon, environment, {}, project.console)
     runner.prepare()
     declared = compose.service(service, {"NANOFORGE_BUILD": str(project.build), **inside})
     ports = [f"127.0.0.1:{port}:{text.rsplit(':', 1)[-1]}" for text in declared.ports]
@@ -95,7 +95,7 @@ def _serve_in_container(
     lines: List[str] = []
     stop = Stop()
     try:
-        ended = run(engine, container, lines.append, stop, f"{service} ran")
+        ended = run_to_end(daemon, container, lines.append, stop, f"{service} ran")
     except KeyboardInterrupt:
         return 130, ""
     return ended.code, " ".join(lines[-3:])
@@ -109,11 +109,8 @@ def shell(environment: str, asked: StageOptions) -> int:
     Returns:
         The shell's exit code.
     """
-    if environment not in SHELL_ENVIRONMENTS:
-        raise BadInput(f"{environment} is no environment; environments are {', '.join(SHELL_ENVIRONMENTS)}.")
+    compose.facts(environment)
     placement = asked.placement()
-    if environment in IMAGE_ONLY and placement.place("shell") == LOCAL:
-        raise BadInput(f"{environment} is an image only: use --runner docker, where a Docker engine answers.")
     runner = placement.runner("shell", environment)
     runner.prepare()
     with tempfile.TemporaryDirectory(prefix="nanoforge-shell-") as folder:
@@ -125,7 +122,7 @@ def shell(environment: str, asked: StageOptions) -> int:
 
 
 def _shell_in_process(environment: str, folder: Path, asked: StageOptions) -> int:
-    python = virtual_environments.ensure(environment, Console())
+    python = virtual_environments.ensure(compose.local_environment(environment), Console())
     cpus = processors(Limits(0, 0))
     variables = child_environment(cpus)
     variables["PATH"] = f"{python.parent}:{variables['PATH']}"
@@ -134,9 +131,9 @@ def _shell_in_process(environment: str, folder: Path, asked: StageOptions) -> in
 
 
 def _shell_in_container(runner: DockerRunner, folder: Path) -> int:
-    engine = runner.engine
-    if not engine.shares_files:
-        raise BadInput(f"A shell needs this machine's folders, which {engine.name} does not see.")
+    daemon = runner.daemon
+    if not daemon.shares_files:
+        raise BadInput(f"A shell needs this machine's folders, which {daemon.name} does not see.")
     folders = [
         *declared_folders(runner.service),
         Folder(str(Path.cwd().resolve()), f"{INPUTS}/here"),
@@ -153,14 +150,14 @@ def _shell_in_container(runner: DockerRunner, folder: Path) -> int:
         thread_variables(runner.processors(0)),
         tty=sys.stdin.isatty(),
     )
-    with engine.speaking("opening a shell"):
-        identity = create(engine, container)
+    with speaking(daemon, "opening a shell"):
+        identity = daemon.create(container)
     try:
         # Docker's own tool knows terminals: raw mode, window size, detaching.
         command = ["docker", "start", "--attach", "--interactive", identity]
-        return subprocess.run(command, env=dict(environment_of(engine))).returncode
+        return subprocess.run(command, env=dict(environment_of(daemon))).returncode
     except FileNotFoundError:
         raise EnvironmentNotReady("A shell in a container needs Docker's command-line tool `docker`.") from None
     finally:
-        remove(engine, identity)
+        remove(daemon, identity)
         give([folder / "output", folder / "scratch"], (os.getuid(), os.getgid()))

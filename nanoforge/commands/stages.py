@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from nanoforge.config.schema import FORMATS, Config, ConvertSection
 from nanoforge.config.template import toml_text
-from nanoforge.console import Console
+from nanoforge.console import Console, print_json
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
 from nanoforge.pipeline.adhoc import AdhocStage, optional_inputs, run_adhoc
 from nanoforge.pipeline.build import build, metric_words
@@ -325,9 +324,3 @@ def preview_running(asked: StageOptions) -> Path:
         project.placement,
     )
     return out
-
-
-def print_json(value: Any) -> None:
-    """Print for machines, on standard output."""
-    json.dump(value, sys.stdout, indent=1, sort_keys=True)
-    print()

@@ -18,7 +18,6 @@ ARCHITECTURES = ("ssd_mobilenet_v1", "ssd_mobilenet_v2", "ssdlite_mobilenet_v2",
 ENCODINGS = ("png", "jpeg")
 FORMATS = ("uff", "onnx")
 RUNNERS = ("auto", "docker", "local")
-HOST_ENVIRONMENTS = ("data", "train", "jetson")
 POLICIES = ("fail", "drop", "fix")
 
 Size = Union[int, List[int]]
@@ -165,8 +164,8 @@ class RunnerSection(Struct, frozen=True, kw_only=True):
         str,
         Meta(
             extra_json_schema={"choices": RUNNERS},
-            description="Where stages run: docker (containers), local (virtual environments), auto: docker where an"
-            " engine answers",
+            description="Where stages run: docker (containers), local (virtual environments), auto: docker where a"
+            " daemon answers",
         ),
     ] = "auto"
     stages: Annotated[
@@ -183,17 +182,14 @@ class RunnerSection(Struct, frozen=True, kw_only=True):
 
 
 class HostSection(Struct, frozen=True, kw_only=True):
-    """A machine with a Docker engine, such as a Nano; one ``[hosts.NAME]`` each."""
+    """A machine with a Docker daemon, such as a Nano; one ``[hosts.NAME]`` each."""
 
     docker: Annotated[
-        str, Meta(description="Its Docker engine: ssh://user@host, with :port and the socket's path if need be")
+        str, Meta(description="Its Docker daemon: ssh://user@host, with :port and the socket's path if need be")
     ] = ""
     environment: Annotated[
         str,
-        Meta(
-            extra_json_schema={"choices": ("", *HOST_ENVIRONMENTS)},
-            description="Environment that stages run in there, such as jetson; empty: the stage's own",
-        ),
+        Meta(description="Environment that stages run in there, such as jetson; empty: the stage's own"),
     ] = ""
     l4t: Annotated[
         str, Meta(description="A Jetson's L4T release, such as 32.7.1 (`head -1 /etc/nv_tegra_release` there)")

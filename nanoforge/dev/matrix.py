@@ -19,6 +19,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 from filelock import FileLock, Timeout
 
 from nanoforge.console import Console
+from nanoforge.containers.compose import Environment, local_environment
 from nanoforge.errors import StageFailed
 from nanoforge.files.digests import sha256_file, sha256_text
 from nanoforge.files.paths import HOME, cache_folder
@@ -53,7 +54,7 @@ def measure(full: bool, console: Console) -> List[Row]:
         EnvironmentNotReady: an environment cannot be made.
         StageFailed: a program failed.
     """
-    train = virtual_environments.ensure("train", console)
+    train = virtual_environments.ensure(local_environment("train"), console)
     kept = _kept_exports()
     with FileLock(f"{kept}.lock"), tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
         work = Path(scratch)
@@ -72,7 +73,7 @@ def measure(full: bool, console: Console) -> List[Row]:
 def _kept_exports() -> Path:
     """The folder of what was exported already, by what an export depends on; other such folders are removed."""
     sources = [*PROGRAMS.rglob("*.lock"), PROGRAMS / "export.py", PROGRAMS / "cases.py"]
-    sources += [HOME / "tests" / "convert" / "ssd_graphs.py", *virtual_environments.lock_files("train")]
+    sources += [HOME / "tests" / "convert" / "ssd_graphs.py", *local_environment("train").locks]
     sources += [HOME / "stages" / "pixels.py", *(HOME / "stages" / "data").glob("*.py")]  # make the pictures
     key = sha256_text(" ".join(sha256_file(path) for path in sorted(sources)))[:16]
     folder = cache_folder() / "matrix" / f"exports-{key}"
@@ -112,7 +113,9 @@ def _render(work: Path, console: Console) -> Path:
     job: Dict[str, Any] = {"stage": "render", "inputs": {}, "output": str(output), "scratch": str(work)}
     more = {"parameters": {"pictures": 20, "seed": 1}, "cpus": os.cpu_count()}
     path = _job(work / "render.json", {**job, **more})
-    _output(virtual_environments.ensure("data", console), ["-m", "stages.demo.render", str(path)], [])
+    _output(
+        virtual_environments.ensure(local_environment("data"), console), ["-m", "stages.demo.render", str(path)], []
+    )
     return output / "JPEGImages"
 
 
@@ -121,10 +124,9 @@ class _Export:
 
     def __init__(self, key: List[Any], group: List[Case], work: Path, kept: Path, console: Console) -> None:
         version, api = key
-        train = virtual_environments.ensure("train", console)
+        train = virtual_environments.ensure(local_environment("train"), console)
         # TensorFlow 1.12 is what trains; the others have environments of their own.
-        name = f"tensorflow{version.replace('.', '')}"
-        self._python = train if version == "1.12" else virtual_environments.ensure(name, console)
+        self._python = train if version == "1.12" else virtual_environments.ensure(_environment(version), console)
         generations = [virtual_environments.ensure_overlay("train", lock, train, console) for lock in _locks(api)]
         self._paths = [PROGRAMS, HOME / "tests" / "convert", *generations]
         asked = {"cases": group, "pictures": str(kept / "pictures"), "out": str(kept)}
@@ -132,6 +134,13 @@ class _Export:
 
     def run(self) -> None:
         _output(self._python, [str(PROGRAMS / "export.py"), str(self._path)], self._paths)
+
+
+def _environment(version: str) -> Environment:
+    """What holds a TensorFlow that does not train: the build tools of environment train, and a lock of its own."""
+    name = f"tensorflow{version.replace('.', '')}"
+    build_tools = HOME / "docker" / "train" / "build.lock"
+    return Environment(name, virtual_environments.PYTHON36, (build_tools, PROGRAMS / name / "requirements.lock"))
 
 
 def _locks(api: str) -> List[Path]:

@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Sequence
 
 from nanoforge.config.template import configuration_table
 from nanoforge.console import Console
+from nanoforge.containers.compose import local_environment
 from nanoforge.containers.connection import answers
 from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
 from nanoforge.files.paths import HOME
@@ -64,8 +65,8 @@ def test(room: str, everything: bool) -> None:
     ]
     if any(known.name == ENGINE_ROOM for known in chosen) and not answers():
         raise EnvironmentNotReady(
-            f"tests/{ENGINE_ROOM} need a Docker engine and none answers: start one, for instance with"
-            ' `export "$(docker/standin/engine.sh FOLDER)"`, and give it base images (docker/standin/README.md).'
+            f"tests/{ENGINE_ROOM} need a Docker daemon and none answers: start one, for instance with"
+            ' `export "$(docker/standin/daemon.sh FOLDER)"`, and give it base images (docker/standin/README.md).'
         )
     interpreters = {name: _interpreter(name, console) for name in ("host", "data", "train")}
     failed = [] if room else _checks_that_fail(interpreters["host"])
@@ -76,7 +77,7 @@ def test(room: str, everything: bool) -> None:
     if left_out:
         console.say(
             f"Left out: tests marked slow, and tests/{', tests/'.join(left_out)}; `./run test --all` runs them too"
-            f" (tests/{ENGINE_ROOM} need a Docker engine, see docs/development.md)."
+            f" (tests/{ENGINE_ROOM} need a Docker daemon, see docs/development.md)."
         )
     if failed:
         raise StageFailed(f"Failed: {', '.join(failed)}.")
@@ -94,7 +95,11 @@ class Interpreter(NamedTuple):
 
 
 def _interpreter(environment: str, console: Console) -> Interpreter:
-    python = Path(sys.executable) if environment == "host" else virtual_environments.ensure(environment, console)
+    python = (
+        Path(sys.executable)
+        if environment == "host"
+        else virtual_environments.ensure(local_environment(environment), console)
+    )
     lock = TESTS / f"requirements-{environment}.lock"
     return Interpreter(python, virtual_environments.ensure_overlay(environment, lock, python, console))
 
