@@ -180,7 +180,10 @@ def _contradictions_of_places(config: Config, where_stages: str) -> Iterator[Fau
         if name in RUNNERS:
             yield f"[hosts.{name}]", f"a host cannot be called {name}, which is a runner"
         if not host.docker:
-            yield f"[hosts.{name}]", f'hosts.{name}.docker is missing: where its Docker daemon is, such as "ssh://user@{name}"'
+            yield (
+                f"[hosts.{name}]",
+                f'hosts.{name}.docker is missing: where its Docker daemon is, such as "ssh://user@{name}"',
+            )
     places = (*RUNNERS, *config.hosts)
     for stage, place in config.runner.stages.items():
         if place not in places:

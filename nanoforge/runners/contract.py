@@ -129,7 +129,7 @@ class Listener:
     """Keeps a stage's lines in its log, and sorts out the events among them.
 
     Args:
-        places: path as the stage sees it -> path as the user knows it; sentences for him name the latter.
+        places: path as the stage sees it -> path as the user knows it; sentences for the user name the latter.
     """
 
     def __init__(self, log: IO[str], talk: EventSink, places: Mapping[str, str] = {}) -> None:

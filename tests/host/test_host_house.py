@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nanoforge.containers.compose import local_environment
 from nanoforge.dev.tests import generated_docs
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.pipeline.fingerprint import code_files
@@ -58,7 +59,7 @@ def test_detection_needs_numpy_and_opencv_only():
 
 
 def test_python_36_can_read_what_it_has_to():
-    python36 = virtual_environments.find_interpreter("train").path
+    python36 = virtual_environments.find_interpreter(local_environment("train")).path
     rooms = ("stages", "train", "convert", "detect", "reference")
     wanted = [str(CLONE / "docker" / "health.py"), *(str(path) for path in STAGE_FILES if path.parent.name in rooms)]
     program = "import sys\nfor path in sys.argv[1:]:\n    compile(open(path, encoding='utf-8').read(), path, 'exec')"
@@ -69,7 +70,7 @@ def test_python_36_can_read_what_it_has_to():
 def test_every_stage_has_a_program_a_lock_and_a_page():
     for stage in TABLE:
         assert code_files(stage.module), stage.name
-        assert virtual_environments.lock_files(stage.environment), stage.name
+        assert local_environment(stage.environment).locks, stage.name
         assert (CLONE / "docs" / "stages" / f"{stage.name}.md").is_file(), stage.name
 
 
@@ -102,5 +103,5 @@ def test_lock_files_are_hashed_and_name_no_index():
 
 
 def test_an_interpreter_that_is_no_python36_is_refused(monkeypatch):
-    with pytest.raises(EnvironmentNotReady, match="is no Python 3.6"):
-        virtual_environments.find_interpreter("train", "/bin/true")
+    with pytest.raises(EnvironmentNotReady, match="is not a Python 3.6"):
+        virtual_environments.find_interpreter(local_environment("train"), "/bin/true")

@@ -90,17 +90,19 @@ def test_a_torn_event_line_does_not_end_the_run(home, photos):
 SCRIPT = """
 import sys
 from pathlib import Path
-from nanoforge import environments, fingerprint, local_runner, places
-from nanoforge.build import build
 from nanoforge.cli import command
 from nanoforge.console import Console
-from nanoforge.project import Project
+from nanoforge.containers import compose
+from nanoforge.pipeline import fingerprint
+from nanoforge.pipeline.build import build
+from nanoforge.pipeline.project import Project
+from nanoforge.runners import local, placement, virtual_environments
 home = Path(sys.argv[1])
-for module in (local_runner, fingerprint, environments):
+for module in (local, fingerprint, compose):
     module.HOME = home
-places.answers = lambda: None
-environments.ensure = lambda *_: Path(sys.executable)
-environments.describe = lambda _: {}
+placement.answers = lambda: None
+virtual_environments.ensure = lambda *_: Path(sys.executable)
+virtual_environments.describe = lambda _: {}
 from invoke.context import Context
 from invoke.exceptions import Exit
 
