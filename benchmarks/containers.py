@@ -81,22 +81,22 @@ def _ours(daemon, service, source, back):
     volume, target = "nanoforge-benchmark", "/nanoforge/inputs/artifact"
     container = Container(service, service.image, ["true"], [Folder(volume, target, read_only=False)])
     volumes.ensure(daemon, volume, {})
-    carrier = daemon.create(container)
+    carrier = volumes.Carrier(daemon, daemon.create(container), 1000)
     content = volumes.Content(source.parent, ALL_FILES)
 
     def there():
-        sent = volumes.send(daemon, carrier, target, content, {}, 1000, lambda _: None)
+        sent = volumes.send(carrier, target, content, {}, lambda _: None)
         volumes.check("copy", sent, volumes.listing(daemon, container, [target])[target])
 
     def here():
         back.mkdir()
         expected = volumes.listing(daemon, container, [target])[target]
-        volumes.fetch(daemon, carrier, target, back, expected, lambda _: None)
+        volumes.fetch(carrier, target, back, expected, lambda _: None)
 
     try:
         return timed(there), timed(here)
     finally:
-        remove(daemon, carrier)
+        remove(daemon, carrier.identity)
         volumes.discard(daemon, volume)
         subprocess.run(["rm", "-rf", str(back)], check=True)
 

@@ -50,6 +50,19 @@ class Content(NamedTuple):
         return {stat.path: folder / stat.path for stat in walk(self.path, self.selection)}
 
 
+class Carrier(NamedTuple):
+    """A container that is never started: it gives access to its volumes, and needs no process over there.
+
+    Attributes:
+        identity: the container's id.
+        owner: user id that files are given to.
+    """
+
+    daemon: Daemon
+    identity: str
+    owner: int
+
+
 def ensure(daemon: Daemon, name: str, labels: Mapping[str, str]) -> bool:
     """Make the volume if it is not there; returns whether it is new."""
     with speaking(daemon, "making a volume"):
@@ -77,15 +90,15 @@ def having(daemon: Daemon, labels: Mapping[str, str]) -> List[str]:
         return daemon.volumes(labels)
 
 
-def marked(daemon: Daemon, carrier: str, target: str) -> bool:
-    """Whether the volume at ``target`` of the carrier (a container that is not started) bears its mark."""
-    return read(daemon, carrier, f"{target}/{MARK}") is not None
+def marked(carrier: Carrier, target: str) -> bool:
+    """Whether the volume at ``target`` bears its mark."""
+    return read(carrier, f"{target}/{MARK}") is not None
 
 
-def read(daemon: Daemon, carrier: str, path: str) -> Optional[bytes]:
+def read(carrier: Carrier, path: str) -> Optional[bytes]:
     """A small file at the far end, or None."""
-    with speaking(daemon, f"reading {path}"):
-        chunks = daemon.get_archive(carrier, path)
+    with speaking(carrier.daemon, f"reading {path}"):
+        chunks = carrier.daemon.get_archive(carrier.identity, path)
         if chunks is None:
             return None
         with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
@@ -93,24 +106,18 @@ def read(daemon: Daemon, carrier: str, path: str) -> Optional[bytes]:
             return stream.read() if stream else None
 
 
-def write(daemon: Daemon, carrier: str, folder: str, files: Mapping[str, bytes], owner: int) -> None:
+def write(carrier: Carrier, folder: str, files: Mapping[str, bytes]) -> None:
     """Write small files into a folder at the far end."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in files.items():
-            archive.addfile(_entry(name, len(content), owner), io.BytesIO(content))
-    with speaking(daemon, f"writing to {folder}"):
-        daemon.put_archive(carrier, folder, buffer.getvalue())
+            archive.addfile(_entry(name, len(content), carrier.owner), io.BytesIO(content))
+    with speaking(carrier.daemon, f"writing to {folder}"):
+        carrier.daemon.put_archive(carrier.identity, folder, buffer.getvalue())
 
 
 def send(
-    daemon: Daemon,
-    carrier: str,
-    target: str,
-    content: Content,
-    there: Mapping[str, FarFile],
-    owner: int,
-    on_sent: Sent,
+    carrier: Carrier, target: str, content: Content, there: Mapping[str, FarFile], on_sent: Sent
 ) -> Dict[str, FarFile]:
     """Send what is missing or different at ``target``; returns what must be there afterwards."""
     expected: Dict[str, FarFile] = {}
@@ -125,19 +132,17 @@ def send(
         batch[name] = path
         size += path.stat().st_size
         if size >= BATCH_BYTES:
-            expected.update(_send_batch(daemon, carrier, target, batch, owner, on_sent))
+            expected.update(_send_batch(carrier, target, batch, on_sent))
             batch, size = {}, 0
     if batch:
-        expected.update(_send_batch(daemon, carrier, target, batch, owner, on_sent))
+        expected.update(_send_batch(carrier, target, batch, on_sent))
     return expected
 
 
-def _send_batch(
-    daemon: Daemon, carrier: str, target: str, files: Mapping[str, Path], owner: int, on_sent: Sent
-) -> Dict[str, FarFile]:
-    tar = _TarStream(files, owner, on_sent)
-    with speaking(daemon, f"sending to {target}"):
-        daemon.put_archive(carrier, target, tar.blocks())
+def _send_batch(carrier: Carrier, target: str, files: Mapping[str, Path], on_sent: Sent) -> Dict[str, FarFile]:
+    tar = _TarStream(files, carrier.owner, on_sent)
+    with speaking(carrier.daemon, f"sending to {target}"):
+        carrier.daemon.put_archive(carrier.identity, target, tar.blocks())
     return tar.sent
 
 
@@ -204,14 +209,14 @@ def check(what: str, expected: Mapping[str, FarFile], found: Mapping[str, FarFil
             )
 
 
-def fetch(daemon: Daemon, carrier: str, folder: str, into: Path, expected: Mapping[str, FarFile], on_got: Sent) -> None:
+def fetch(carrier: Carrier, folder: str, into: Path, expected: Mapping[str, FarFile], on_got: Sent) -> None:
     """Fetch the files below ``folder`` at the far end into the empty folder ``into``.
 
     Raises:
         StageFailed: something else came than ``expected``, or a path that leads out of ``into``.
     """
-    with speaking(daemon, f"fetching {folder}"):
-        chunks = daemon.get_archive(carrier, f"{folder}/.")
+    with speaking(carrier.daemon, f"fetching {folder}"):
+        chunks = carrier.daemon.get_archive(carrier.identity, f"{folder}/.")
         if chunks is None:
             raise StageFailed(f"{folder} is gone at the far end: run the same command again.")
         with tarfile.open(fileobj=_ChunkStream(chunks), mode="r|", bufsize=CHUNK) as archive:

@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple
 from nanoforge.containers import volumes
 from nanoforge.containers.container import remove
 from nanoforge.containers.daemon import Container, Daemon, Folder, speaking
-from nanoforge.containers.volumes import Content, FarFile
+from nanoforge.containers.volumes import Carrier, Content, FarFile
 from nanoforge.files.digests import listing_digest, sha256_file, sha256_text
 from nanoforge.files.selection import Selection
 from nanoforge.runners.bind_mounts import INPUTS, OUTPUT, SCRATCH, declared_folders, job_inputs
@@ -55,7 +55,7 @@ class VolumeTransfer:
         work = sha256_text(run.work)[:20]
         self._output, self._scratch = f"nanoforge-{work}-output", f"nanoforge-{work}-scratch"
         self.mounts = self._mounts(inputs_read_only=True)
-        self._carrier = ""
+        self._carrier = Carrier(daemon, "", int(container.service.user.split(":")[0]))
 
     def _mounts(self, inputs_read_only: bool) -> List[Folder]:
         return [
@@ -75,38 +75,31 @@ class VolumeTransfer:
         new = {shipment.volume: self._ensure(shipment.volume, INPUT) for shipment in self._shipments}
         self._ensure(self._scratch, SCRATCH_ROLE)
         self._ensure(self._output, OUTPUT_ROLE)
-        # A container that is never started gives access to its volumes, and needs no process over there.
         with speaking(self._daemon, "preparing the transfer"):
-            self._carrier = self._daemon.create(replace(self._container, folders=self._mounts(False), command=["true"]))
+            identity = self._daemon.create(replace(self._container, folders=self._mounts(False), command=["true"]))
+        self._carrier = self._carrier._replace(identity=identity)
         try:
             self._send(new)
             if not self.done_before:
                 job = self._run.job(job_inputs(self._run), OUTPUT, SCRATCH, self._cpus)
-                self._write(SCRATCH, {"job.json": job.encode("utf-8")})
+                volumes.write(self._carrier, SCRATCH, {"job.json": job.encode("utf-8")})
         except BaseException:
-            remove(self._daemon, self._carrier)
+            remove(self._daemon, self._carrier.identity)
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        remove(self._daemon, self._carrier)
+        remove(self._daemon, self._carrier.identity)
 
     def _ensure(self, volume: str, role: str) -> bool:
         return volumes.ensure(self._daemon, volume, {ROLE: role, OWNER: self._run.owner})
-
-    def _write(self, folder: str, files: Mapping[str, bytes]) -> None:
-        volumes.write(self._daemon, self._carrier, folder, files, self._user)
-
-    @property
-    def _user(self) -> int:
-        return int(self._container.service.user.split(":")[0])
 
     def _send(self, new: Mapping[str, bool]) -> None:
         """Fill the volumes that are not whole, and prove them."""
         lacking = [
             shipment
             for shipment in self._shipments
-            if new[shipment.volume] or not volumes.marked(self._daemon, self._carrier, shipment.target)
+            if new[shipment.volume] or not volumes.marked(self._carrier, shipment.target)
         ]
         if not lacking:
             return
@@ -116,13 +109,11 @@ class VolumeTransfer:
         expected: Dict[str, Dict[str, FarFile]] = {}
         for shipment in lacking:
             target, content = shipment.target, shipment.content
-            expected[target] = volumes.send(
-                self._daemon, self._carrier, target, content, there.get(target, {}), self._user, on_sent
-            )
+            expected[target] = volumes.send(self._carrier, target, content, there.get(target, {}), on_sent)
         arrived = self._listing(expected)
         for target, files in expected.items():
             volumes.check(f"The copy at {target}", files, arrived[target])
-            self._write(target, {volumes.MARK: b"proven\n"})
+            volumes.write(self._carrier, target, {volumes.MARK: b"proven\n"})
 
     def _listing(self, targets: Iterable[str]) -> Dict[str, Dict[str, FarFile]]:
         return volumes.listing(self._daemon, replace(self._container, folders=self.mounts), targets)
@@ -140,8 +131,8 @@ class VolumeTransfer:
         listener.outcome.warnings[:] = outcome["warnings"]
         expected = {name: FarFile(*file) for name, file in outcome["files"].items()}
         on_got = _Progress(self._sink, "fetching", sum(file.size for file in expected.values()))
-        volumes.fetch(self._daemon, self._carrier, OUTPUT, self._run.output, expected, on_got)
-        remove(self._daemon, self._carrier)
+        volumes.fetch(self._carrier, OUTPUT, self._run.output, expected, on_got)
+        remove(self._daemon, self._carrier.identity)
         self._tidy()
 
     def _note_outcome(self, listener: Listener) -> None:

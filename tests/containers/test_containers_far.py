@@ -90,17 +90,17 @@ def test_a_broken_transfer_goes_on_with_the_files_that_are_missing(far, files, m
     monkeypatch.setattr(volumes, "BATCH_BYTES", 1)
     send, sent = volumes._send_batch, []
 
-    def send_and_break(daemon, carrier, target, batch, *rest):
+    def send_and_break(carrier, target, batch, *rest):
         if len(sent) == 3:
             raise DaemonLost("the cable")
         sent.extend(batch)
-        return send(daemon, carrier, target, batch, *rest)
+        return send(carrier, target, batch, *rest)
 
     monkeypatch.setattr(volumes, "_send_batch", send_and_break)
     with pytest.raises(DaemonLost):
         far.run("copy", inputs={"files": files.folder})
     before = list(sent)
-    monkeypatch.setattr(volumes, "_send_batch", lambda *args: sent.extend(args[3]) or send(*args))
+    monkeypatch.setattr(volumes, "_send_batch", lambda *args: sent.extend(args[2]) or send(*args))
     far.run("copy", inputs={"files": files.folder})
     assert made(far, files) == files.contents
     assert set(sent[len(before) :]).isdisjoint(before) and len(before) == 3

@@ -75,7 +75,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[1]) / "tests" / "containers"))
 from conftest import CLONE, Stage
 from nanoforge.console import Console
-from nanoforge.containers import compose
+from nanoforge.containers import compose, sdk  # sdk now: the other user may not read root's environment
 from nanoforge.containers.connection import connect
 from nanoforge.runners import bind_mounts
 from nanoforge.runners.docker import DockerRunner

@@ -9,7 +9,7 @@ import pytest
 from nanoforge.containers import compose, volumes
 from nanoforge.containers.container import remove, run_to_end, sweep
 from nanoforge.containers.daemon import Container, DaemonRefused, Folder, ImageBuild
-from nanoforge.containers.volumes import Content, FarFile
+from nanoforge.containers.volumes import Carrier, Content, FarFile
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.files.selection import ALL_FILES
 from nanoforge.stop import Stop
@@ -38,7 +38,7 @@ class DaemonContract:
         """A container that is never started, with a volume at TARGET."""
         volumes.ensure(daemon, VOLUME, MINE)
         identity = daemon.create(container("true", folders=[Folder(VOLUME, TARGET, read_only=False)]))
-        yield identity
+        yield Carrier(daemon, identity, 1000)
         remove(daemon, identity)
         daemon.remove_volume(VOLUME)
 
@@ -119,17 +119,17 @@ class DaemonContract:
         assert volumes.having(daemon, {**MINE, "nanoforge.role": "another"}) == []
         volumes.discard(daemon, VOLUME)
         assert volumes.exists(daemon, VOLUME), "a container uses it"
-        remove(daemon, carrier)
+        remove(daemon, carrier.identity)
         volumes.discard(daemon, VOLUME)
         volumes.discard(daemon, VOLUME)
         assert not volumes.exists(daemon, VOLUME)
 
     def test_small_files_are_written_and_read_in_a_container_that_never_runs(self, daemon, carrier):
-        volumes.write(daemon, carrier, TARGET, {"a.json": b"{}", "empty": b""}, 1000)
-        assert volumes.read(daemon, carrier, f"{TARGET}/a.json") == b"{}"
-        assert volumes.read(daemon, carrier, f"{TARGET}/empty") == b""
-        assert volumes.read(daemon, carrier, f"{TARGET}/none") is None
-        assert not volumes.marked(daemon, carrier, TARGET)
+        volumes.write(carrier, TARGET, {"a.json": b"{}", "empty": b""})
+        assert volumes.read(carrier, f"{TARGET}/a.json") == b"{}"
+        assert volumes.read(carrier, f"{TARGET}/empty") == b""
+        assert volumes.read(carrier, f"{TARGET}/none") is None
+        assert not volumes.marked(carrier, TARGET)
 
     def test_what_is_sent_is_listed_there_and_comes_back(self, daemon, carrier, tmp_path):
         contents = {"a.txt": b"a", "deep/er/b.bin": bytes(range(256)) * 5000, "empty": b""}
@@ -138,11 +138,11 @@ class DaemonContract:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
         moved = []
-        sent = volumes.send(daemon, carrier, TARGET, Content(tmp_path / "here", ALL_FILES), {}, 1000, moved.append)
+        sent = volumes.send(carrier, TARGET, Content(tmp_path / "here", ALL_FILES), {}, moved.append)
         asking = container(folders=[Folder(VOLUME, TARGET)])
         assert volumes.listing(daemon, asking, [TARGET]) == {TARGET: sent}
         (tmp_path / "back").mkdir()
-        volumes.fetch(daemon, carrier, TARGET, tmp_path / "back", sent, moved.append)
+        volumes.fetch(carrier, TARGET, tmp_path / "back", sent, moved.append)
         back = {name: (tmp_path / "back" / name).read_bytes() for name in contents}
         assert back == contents and sum(moved) == 2 * sum(map(len, contents.values()))
         assert sent["a.txt"] == FarFile(1, "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb")

@@ -289,7 +289,7 @@ def test_a_broken_transfer_goes_on_with_the_files_that_are_missing(far, monkeypa
         far.run()
     sent = []
     send = volumes._send_batch
-    monkeypatch.setattr(volumes, "_send_batch", lambda *args: sent.extend(args[3]) or send(*args))
+    monkeypatch.setattr(volumes, "_send_batch", lambda *args: sent.extend(args[2]) or send(*args))
     far.daemon.reconnect()
     far.run()
     assert far.files("output") == far.files("files")

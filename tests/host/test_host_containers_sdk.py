@@ -1,5 +1,6 @@
 """The SDK's side of the daemon: what goes over the wire, what its errors become, and when it is imported."""
 
+import ast
 import json
 import os
 import subprocess
@@ -192,6 +193,23 @@ def test_a_build_asks_for_what_compose_declares(daemon, monkeypatch):
     assert (asked["target"], asked["platform"], asked["buildargs"], asked["labels"]) == (
         "gpu", "linux/arm64", {"A": "1"}, {"l": "2"},
     )  # fmt: skip
+
+
+def test_nothing_else_imports_the_sdk():
+    users = {
+        path.relative_to(CLONE).as_posix()
+        for path in (CLONE / "nanoforge").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in _imported(node)
+        if name.split(".")[0] in ("docker", "requests", "urllib3")
+    }
+    assert users == {"nanoforge/containers/sdk.py"}
+
+
+def _imported(node):
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
 
 
 # --- connecting
