@@ -26,9 +26,9 @@ class ImageSet:
         self.console = Console()
         loaded = _config(host, config)
         self._placement = Placement(loaded, self.console, PlacementOverride())
-        self._l4t = loaded.hosts[host].l4t if host else ""
         if host and host not in loaded.hosts:
             raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}].")
+        self._l4t = loaded.hosts[host].l4t if host else ""
         for name in names:
             compose.facts(name)
         self.daemon: Daemon = self._placement.daemon(host or DOCKER)

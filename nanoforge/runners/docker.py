@@ -149,7 +149,7 @@ class DockerRunner:
 
 
 def maps_users(facts: DaemonFacts) -> str:
-    """By which feature an daemon gives containers other user ids than they ask for; empty: by none."""
+    """By which feature a daemon gives containers other user ids than they ask for; empty: by none."""
     known = ("rootless", "userns")
     return next((word for word in known if any(f"name={word}" in option for option in facts.security)), "")
 

@@ -155,6 +155,12 @@ def test_an_unknown_environment_is_named(daemon):
         image_set("dada")
 
 
+def test_an_unknown_host_is_named(daemon, tmp_path):
+    (tmp_path / "detector.toml").write_text('[dataset]\nclasses = ["cat"]\n')
+    with pytest.raises(BadInput, match=r"--host nano: detector.toml has no \[hosts.nano\]"):
+        commands.ImageSet([], "nano", str(tmp_path))
+
+
 def test_an_image_travels_as_an_archive(daemon, tmp_path, monkeypatch):
     image = ensure(daemon)
     commands.save(image_set("data"), str(tmp_path / "archive"), bases=False)
