@@ -3,7 +3,7 @@
     PYTHONPATH=. PYTHON benchmarks/containers.py overhead
     PYTHONPATH=. PYTHON benchmarks/containers.py copy ssh://user@host[/path/of/docker.sock] [MiB]
 
-PYTHON is the host environment's; `overhead` needs an engine with the image nanoforge-data (`./run images`), `copy` one
+PYTHON is the host environment's; `overhead` needs a daemon with the image nanoforge-data (`./run images`), `copy` one
 behind ssh that has it. `docker cp` cannot be told a socket's path: the ssh server has to know its DOCKER_HOST.
 """
 
@@ -13,14 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from nanoforge.console import Console
 from nanoforge.containers import compose, volumes
 from nanoforge.containers.connection import connect
-from nanoforge.containers.container import Container, Folder, create, remove
+from nanoforge.containers.container import remove
+from nanoforge.containers.daemon import Container, Folder
 from nanoforge.files.selection import ALL_FILES
 from nanoforge.runners.contract import EventSink, Limits, StageRun
 from nanoforge.runners.docker import DockerRunner
@@ -42,7 +42,7 @@ def overhead():
     runner.prepare()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        call = StageRun("noop", "stages.job", {}, {}, folder / "output", folder / "scratch", folder / "log.txt",
+        run = StageRun("noop", "stages.job", {}, {}, folder / "output", folder / "scratch", folder / "log.txt",
                     Limits(0, 0), "noop", "benchmark")  # fmt: skip
         service = runner.service
         bare = ["docker", "run", "--rm", "--init", "--network", "none", "--read-only", "--cap-drop", "ALL",
@@ -50,7 +50,7 @@ def overhead():
                 "-v", f"{Path('stages').resolve()}:/nanoforge/code/stages:ro", "-v", f"{folder}:/nanoforge/scratch",
                 service.image, "python3", "-W", "ignore::FutureWarning", "-m", "stages.job"]  # fmt: skip
         pairs = [
-            (timed(lambda: runner.run(call, NOTHING, Stop())), timed(lambda: subprocess.run(bare, check=True)))
+            (timed(lambda: runner.run(run, NOTHING, Stop())), timed(lambda: subprocess.run(bare, check=True)))
             for _ in range(ROUNDS)
         ]
     ours, theirs = (statistics.median(times) for times in zip(*pairs))
@@ -58,8 +58,8 @@ def overhead():
 
 
 def copy(url, mebibytes):
-    """One artifact to an engine behind ssh and back, digests compared at both ends, and by `docker cp`."""
-    engine = connect("far", url)
+    """One artifact to a daemon behind ssh and back, digests compared at both ends, and by `docker cp`."""
+    daemon = connect("far", url)
     service = compose.service("data")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -67,37 +67,37 @@ def copy(url, mebibytes):
         source.parent.mkdir()
         source.write_bytes(os.urandom(mebibytes << 20))
         for _ in range(3):
-            there, back = _ours(engine, service, source, folder / "back")
+            there, back = _ours(daemon, service, source, folder / "back")
             cp_there, cp_back = _docker_cp(url, service.image, source, folder / "cp")
             print(
                 f"there {there:.1f} s (docker cp {cp_there:.1f} s), back {back:.1f} s (docker cp {cp_back:.1f} s):"
                 f" ratios {there / cp_there:.2f} and {back / cp_back:.2f}"
             )
-    engine.close()
+    daemon.close()
 
 
-def _ours(engine, service, source, back):
+def _ours(daemon, service, source, back):
     """Seconds there and back, proof by digest included."""
     volume, target = "nanoforge-benchmark", "/nanoforge/inputs/artifact"
     container = Container(service, service.image, ["true"], [Folder(volume, target, read_only=False)])
-    volumes.ensure(engine, volume, {})
-    porter = create(engine, container)
+    volumes.ensure(daemon, volume, {})
+    carrier = volumes.Carrier(daemon, daemon.create(container), 1000)
     content = volumes.Content(source.parent, ALL_FILES)
 
     def there():
-        sent = volumes.send(engine, porter, target, content, {}, 1000, lambda _: None)
-        volumes.check("copy", sent, volumes.listing(engine, replace(container), [target])[target])
+        sent = volumes.send(carrier, target, content, {}, lambda _: None)
+        volumes.check("copy", sent, volumes.listing(daemon, container, [target])[target])
 
     def here():
         back.mkdir()
-        expected = volumes.listing(engine, replace(container), [target])[target]
-        volumes.fetch(engine, porter, target, back, expected, lambda _: None)
+        expected = volumes.listing(daemon, container, [target])[target]
+        volumes.fetch(carrier, target, back, expected, lambda _: None)
 
     try:
         return timed(there), timed(here)
     finally:
-        remove(engine, porter)
-        volumes.discard(engine, volume)
+        remove(daemon, carrier.identity)
+        volumes.discard(daemon, volume)
         subprocess.run(["rm", "-rf", str(back)], check=True)
 
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# bases.sh [--install] [NAME...]: makes the stand-in base images nanoforge-standin/NAME in the engine that DOCKER_HOST names,
+# bases.sh [--install] [NAME...]: makes the stand-in base images nanoforge-standin/NAME in the daemon that DOCKER_HOST names,
 # from Debian's packages, pyenv's Python 3.6 and PyPI, without a container registry.
 # NAME: data, train, train-build, jetson, cuda; none means all. --install gets what is missing here with apt-get (as root).
 # An image is made again only if what it is made from changed; its label nanoforge.standin.recipe says from what it was made.
@@ -32,7 +32,7 @@ install_missing() {
 
 check_machine() {
     docker version >/dev/null 2>&1 \
-        || fail "no Docker engine answers at ${DOCKER_HOST:-the default socket}; start one, for instance with docker/standin/engine.sh"
+        || fail "no Docker daemon answers at ${DOCKER_HOST:-the default socket}; start one, for instance with docker/standin/daemon.sh"
     command -v mmdebstrap >/dev/null \
         || fail "mmdebstrap is missing; run with --install, or: apt install --no-install-recommends mmdebstrap qemu-user-static"
     [ -n "$sources" ] || fail "/etc/apt names no source of Debian $release"
@@ -152,7 +152,7 @@ train() {
         | tar --extract --directory "$context/python"
     grep -rlI "$python" "$context/python" | xargs -r sed -i "s#$python#/usr/local#g"
     ln -sf python3.6 "$context/python/bin/python"
-    # The same bytes for the same Python: the engine then finds the layers that it has already.
+    # The same bytes for the same Python: the daemon then finds the layers that it has already.
     tar --create --directory "$context/python" --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --file "$context/python.tar" .
     rm -r "$context/python"
     build "Debian with pyenv's Python 3.6; stands in for python:3.6-slim" <<'END'

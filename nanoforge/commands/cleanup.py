@@ -57,12 +57,12 @@ def _gc_far(project: Project, host: str, dry_run: bool) -> None:
     if host not in project.config.hosts:
         raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}].")
     with project.locked():
-        engine = project.placement.engine(host)
-        kept = volumes.having(engine, {OWNER: project.owner})
+        daemon = project.placement.daemon(host)
+        kept = volumes.having(daemon, {OWNER: project.owner})
         for volume in kept:
             project.console.say(f"{'would remove' if dry_run else 'removing'} {volume} on {host}")
             if not dry_run:
-                volumes.discard(engine, volume)
+                volumes.discard(daemon, volume)
         project.console.say(f"{len(kept)} volumes of this project on {host}")
 
 

@@ -11,36 +11,29 @@ from nanoforge.config.schema import Config
 from nanoforge.console import Console, print_json
 from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
-from nanoforge.containers.connection import Daemon
+from nanoforge.containers.daemon import Daemon
+from nanoforge.containers.jetpack import base_variables
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
 from nanoforge.files.atomic import write_text
 from nanoforge.files.paths import HOME
 from nanoforge.pipeline.project import find_config
-from nanoforge.runners import virtual_environments
-from nanoforge.runners.placement import DOCKER, Placement, PlacementOverride, base_variables
-
-# What `images` means where nobody names one: the GPU's CUDA libraries and the device's L4T are not for every machine.
-USUAL = ("data", "train")
-# What a Dockerfile takes out again: build tools, and TensorFlow for processors where the GPU's replaces it.
-TAKEN_OUT = {"train": ("pip", "wheel", "cython"), "train-gpu": ("pip", "wheel", "cython", "tensorflow")}
-ENVIRONMENTS = ("data", "train", "train-gpu", "jetson")
+from nanoforge.runners.placement import DOCKER, Placement, PlacementOverride
 
 
 class ImageSet:
-    """The images of some environments on one engine."""
+    """The images of some environments on one daemon; the usual ones where ``names`` is empty."""
 
     def __init__(self, names: Sequence[str], host: str, config: str) -> None:
         self.console = Console()
         loaded = _config(host, config)
-        self._places = Placement(loaded, self.console, PlacementOverride())
-        self._l4t = loaded.hosts[host].l4t if host else ""
+        self._placement = Placement(loaded, self.console, PlacementOverride())
         if host and host not in loaded.hosts:
             raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}].")
-        unknown = [name for name in names if name not in ENVIRONMENTS]
-        if unknown:
-            raise BadInput(f"{unknown[0]} is no environment; environments are {', '.join(ENVIRONMENTS)}.")
-        self.engine: Daemon = self._places.engine(host or DOCKER)
-        self.names = list(names or USUAL)
+        self._l4t = loaded.hosts[host].l4t if host else ""
+        for name in names:
+            compose.facts(name)
+        self.daemon: Daemon = self._placement.daemon(host or DOCKER)
+        self.names = list(names or compose.usual_environments())
 
     def service(self, name: str) -> Service:
         return compose.service(name, base_variables(name, self._l4t))
@@ -54,8 +47,8 @@ def build(chosen: ImageSet) -> None:
     """Build what is missing or old."""
     for name in chosen.names:
         service = chosen.service(name)
-        image = images.ensure(chosen.engine, name, service, chosen.console)
-        found = images.packages(chosen.engine, service, image)
+        image = images.ensure(chosen.daemon, service, chosen.console)
+        found = images.packages(chosen.daemon, service, image)
         chosen.console.good(
             f"{service.image}: {image.id.split(':')[-1][:12]}, {image.architecture}, {image.size >> 20} MiB,"
             f" Python {found['python']}"
@@ -66,14 +59,14 @@ def save(chosen: ImageSet, folder: str, bases: bool) -> None:
     """Write the images, and on demand the bases they are built on, as archives into a folder."""
     services = [chosen.service(name) for name in chosen.names]
     for service in services:
-        why = images.state(chosen.engine, service).why
+        why = images.state(chosen.daemon, service).why
         if why:
             raise BadInput(f"Nothing was saved: {why}. Build it first with `./run images`.")
     found = {base for service in services for base in _bases(service)} if bases else set()
     for base, digest in found:
-        images.keep_tag(chosen.engine, base, digest)
+        images.keep_tag(chosen.daemon, base, digest)
     wanted = [*(service.image for service in services), *sorted({base for base, _ in found})]
-    for file in images.save(chosen.engine, wanted, Path(folder).expanduser(), chosen.console):
+    for file in images.save(chosen.daemon, wanted, Path(folder).expanduser(), chosen.console):
         chosen.console.good(f"{file}: {file.stat().st_size >> 20} MiB")
 
 
@@ -86,7 +79,7 @@ def _bases(service: Service) -> List[Tuple[str, str]]:
 
 def load(chosen: ImageSet, source: str) -> None:
     """Load archives that `save` wrote."""
-    for line in images.load(chosen.engine, Path(source).expanduser(), chosen.console):
+    for line in images.load(chosen.daemon, Path(source).expanduser(), chosen.console):
         chosen.console.say(line)
 
 
@@ -118,28 +111,29 @@ def _disagreements(chosen: ImageSet, name: str) -> Iterator[Disagreement]:
     service = chosen.service(name)
     dockerfile = HOME / service.build.context / service.build.dockerfile
     copied = dockerfile.read_text(encoding="utf-8")
-    for lock in {*compose.lock_files(service.build), *virtual_environments.lock_files(name)}:
+    locks = compose.lock_files(service.build)
+    for lock in locks:
         if f"{lock.parent.name}/{lock.name}" not in copied:
             where = dockerfile.relative_to(HOME)
             yield Disagreement(name, f"{where} does not install {lock.name}", "COPY and install it there")
-    for lock in compose.lock_files(service.build):
-        yield from _lock_disagreements(name, lock)
-    state = images.state(chosen.engine, service)
+    for lock in locks:
+        yield from _lock_disagreements(name, lock, service.facts.python)
+    state = images.state(chosen.daemon, service)
     if state.why or state.image is None:
         yield Disagreement(name, state.why, f"./run images --environments {name}")
         return
     try:
-        packages = images.packages(chosen.engine, service, state.image)
+        packages = images.packages(chosen.daemon, service, state.image)
     except NanoforgeError as error:
         yield Disagreement(name, str(error), f"docker rmi {service.image}, then ./run images")
         return
     yield from _package_disagreements(name, service, packages)
 
 
-def _lock_disagreements(name: str, lock: Path) -> Iterator[Disagreement]:
+def _lock_disagreements(name: str, lock: Path, python: str) -> Iterator[Disagreement]:
     """Every requirement of an .in file must stand in its lock, at the version that it asks for."""
-    locked = images.pins(lock, images.PYTHONS[name])
-    for package, version in images.pins(lock.with_suffix(".in"), images.PYTHONS[name]).items():
+    locked = images.pins(lock, python)
+    for package, version in images.pins(lock.with_suffix(".in"), python).items():
         if package not in locked:
             yield Disagreement(name, f"{lock.name} lacks {package}", "lock again: docs/development.md")
         elif version and locked[package] != version:
@@ -154,7 +148,7 @@ def _package_disagreements(name: str, service: Service, packages: Dict[str, str]
         locked.update(images.pins(lock, packages["python"]))
     for package, version in sorted(locked.items()):
         inside = packages.get(package, "none")
-        if inside != version and not (inside == "none" and package in TAKEN_OUT.get(name, ())):
+        if inside != version and not (inside == "none" and package in service.facts.taken_out):
             remedy = f"docker rmi {service.image}, then ./run images"
             yield Disagreement(name, f"the image has {package} {inside}, its lock says {version}", remedy)
 
@@ -166,7 +160,7 @@ def pin(chosen: ImageSet) -> None:
     known = compose.file_variables()
     for name in re.findall(r"^(\w+_BASE)=", text, flags=re.MULTILINE):
         if known[name]:
-            digest = images.registry_digest(chosen.engine, known[name])
+            digest = images.registry_digest(chosen.daemon, known[name])
             text = re.sub(rf"^{name}_DIGEST=.*$", f"{name}_DIGEST={digest}", text, flags=re.MULTILINE)
             chosen.console.say(f"{known[name]}: {digest}")
     write_text(path, text)

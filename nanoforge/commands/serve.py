@@ -11,7 +11,8 @@ import msgspec
 
 from nanoforge.commands.options import StageOptions, shown
 from nanoforge.containers import compose
-from nanoforge.containers.container import Container, run
+from nanoforge.containers.container import run_to_end
+from nanoforge.containers.daemon import Container
 from nanoforge.errors import BadInput, StageFailed
 from nanoforge.pipeline.plan import plan
 from nanoforge.pipeline.project import Project
@@ -58,7 +59,9 @@ def _serve(
 ) -> None:
     """Run a server: in its service, or with the environment's own Python and ``command``."""
     if project.placement.place(service) == LOCAL:
-        python = virtual_environments.ensure(environment, project.console, project.config.runner.python36)
+        python = virtual_environments.ensure(
+            compose.local_environment(environment), project.console, project.config.runner.python36
+        )
         code = subprocess.run([str(python), *command]).returncode
         words = ""
     else:
@@ -70,10 +73,10 @@ def _serve(
 def _serve_in_container(
     project: Project, service: str, environment: str, inside: Mapping[str, str], port: int
 ) -> Tuple[int, str]:
-    engine = project.placement.engine(project.placement.place(service))
-    if not engine.shares_files:
-        raise BadInput(f"{service} shows files of this machine, which {engine.name} does not see: use --runner local.")
-    runner = DockerRunner(engine, environment, {}, project.console)
+    daemon = project.placement.daemon(project.placement.place(service))
+    if not daemon.shares_files:
+        raise BadInput(f"{service} shows files of this machine, which {daemon.name} does not see: use --runner local.")
+    runner = DockerRunner(daemon, environment, {}, project.console)
     runner.prepare()
     declared = compose.service(service, {"NANOFORGE_BUILD": str(project.build), **inside})
     ports = [f"127.0.0.1:{port}:{text.rsplit(':', 1)[-1]}" for text in declared.ports]
@@ -86,7 +89,7 @@ def _serve_in_container(
     lines: List[str] = []
     stop = Stop()
     try:
-        ended = run(engine, container, lines.append, stop, f"{service} ran")
+        ended = run_to_end(daemon, container, lines.append, stop, f"{service} ran")
     except KeyboardInterrupt:
         return 130, ""
     return ended.code, " ".join(lines[-3:])

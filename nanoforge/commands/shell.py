@@ -10,18 +10,16 @@ from pathlib import Path
 
 from nanoforge.commands.options import StageOptions
 from nanoforge.console import Console
+from nanoforge.containers import compose
 from nanoforge.containers.connection import environment_of
-from nanoforge.containers.container import Container, Folder, create, remove
+from nanoforge.containers.container import remove
+from nanoforge.containers.daemon import Container, Folder, speaking
 from nanoforge.errors import BadInput, EnvironmentNotReady
 from nanoforge.runners import virtual_environments
 from nanoforge.runners.bind_mounts import INPUTS, OUTPUT, SCRATCH, declared_folders, give
 from nanoforge.runners.contract import Limits
 from nanoforge.runners.docker import DockerRunner, thread_variables
 from nanoforge.runners.local import child_environment, processors
-from nanoforge.runners.placement import LOCAL
-
-IMAGE_ONLY = ("train-gpu", "jetson")  # what they need beside Python packages is in their bases
-SHELL_ENVIRONMENTS = ("data", "train", *IMAGE_ONLY)
 
 
 def shell(environment: str, options: StageOptions) -> int:
@@ -32,11 +30,8 @@ def shell(environment: str, options: StageOptions) -> int:
     Returns:
         The shell's exit code.
     """
-    if environment not in SHELL_ENVIRONMENTS:
-        raise BadInput(f"{environment} is no environment; environments are {', '.join(SHELL_ENVIRONMENTS)}.")
+    compose.facts(environment)
     placement = options.placement()
-    if environment in IMAGE_ONLY and placement.place("shell") == LOCAL:
-        raise BadInput(f"{environment} is an image only: use --runner docker, where a Docker engine answers.")
     runner = placement.runner("shell", environment)
     runner.prepare()
     with tempfile.TemporaryDirectory(prefix="nanoforge-shell-") as folder:
@@ -48,7 +43,7 @@ def shell(environment: str, options: StageOptions) -> int:
 
 
 def _shell_in_process(environment: str, folder: Path, options: StageOptions) -> int:
-    python = virtual_environments.ensure(environment, Console())
+    python = virtual_environments.ensure(compose.local_environment(environment), Console())
     cpus = processors(Limits(0, 0))
     variables = child_environment(cpus)
     variables["PATH"] = f"{python.parent}:{variables['PATH']}"
@@ -57,9 +52,9 @@ def _shell_in_process(environment: str, folder: Path, options: StageOptions) -> 
 
 
 def _shell_in_container(runner: DockerRunner, folder: Path) -> int:
-    engine = runner.engine
-    if not engine.shares_files:
-        raise BadInput(f"A shell needs this machine's folders, which {engine.name} does not see.")
+    daemon = runner.daemon
+    if not daemon.shares_files:
+        raise BadInput(f"A shell needs this machine's folders, which {daemon.name} does not see.")
     folders = [
         *declared_folders(runner.service),
         Folder(str(Path.cwd().resolve()), f"{INPUTS}/here"),
@@ -76,14 +71,14 @@ def _shell_in_container(runner: DockerRunner, folder: Path) -> int:
         thread_variables(runner.processors(0)),
         tty=sys.stdin.isatty(),
     )
-    with engine.speaking("opening a shell"):
-        identity = create(engine, container)
+    with speaking(daemon, "opening a shell"):
+        identity = daemon.create(container)
     try:
         # Docker's own tool knows terminals: raw mode, window size, detaching.
         command = ["docker", "start", "--attach", "--interactive", identity]
-        return subprocess.run(command, env=dict(environment_of(engine))).returncode
+        return subprocess.run(command, env=dict(environment_of(daemon))).returncode
     except FileNotFoundError:
         raise EnvironmentNotReady("A shell in a container needs Docker's command-line tool `docker`.") from None
     finally:
-        remove(engine, identity)
+        remove(daemon, identity)
         give([folder / "output", folder / "scratch"], (os.getuid(), os.getgid()))

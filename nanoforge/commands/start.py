@@ -60,10 +60,10 @@ def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
 
 
 def _can_train_on_gpu(console: Console) -> bool:
-    """Whether there is a GPU that CUDA 9.0 drives, and an engine that gives it to containers; says why not."""
+    """Whether there is a GPU that CUDA 9.0 drives, and a Docker daemon that gives it to containers; says why not."""
     found = gpu.gpus()
-    engine = answers() if any(each.usable for each in found) else None
-    if engine and "nvidia" in engine.facts().runtimes:
+    daemon = answers() if any(each.usable for each in found) else None
+    if daemon and "nvidia" in daemon.facts().runtimes:
         return True
     if found:
         console.warn(f"{found[0].name} will not be used for training; `./run doctor` says why.")

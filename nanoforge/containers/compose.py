@@ -1,14 +1,16 @@
 """compose.yml: the environments, declared once. The runner honours what stands there, or says what it cannot.
 
-The schema below is what the runner can honour; any other key of a service is an error that names it.
+The schema below is what the runner can honour; any other key of a service is an error that names it. An environment is
+a service with a `build`; what Compose has no key for stands under its `x-nanoforge`.
 """
 
 from __future__ import annotations
 
 import os
 import string
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, NamedTuple, Tuple, Type, TypeVar
 
 import msgspec
 import yaml
@@ -24,12 +26,13 @@ FILE = "compose.yml"
 VARIABLES_FILE = ".env"
 # The user that every Dockerfile makes; where volumes stand in for folders, they are this user's.
 IMAGE_USER = {"NANOFORGE_UID": "1000", "NANOFORGE_GID": "1000"}
-# Lock files that only one target of their Dockerfile installs.
-TARGETS = {"train/gpu.lock": "gpu", "jetson/requirements.lock": "device"}
+# The top-level key that names lock files which only one target of their Dockerfile installs.
+TARGET_LOCKS = "x-target-locks"
 # No stage is root.
 User = Annotated[str, Meta(pattern=r"^[1-9][0-9]*:[0-9]+$")]
 Seconds = Annotated[str, Meta(pattern=r"^[0-9]+s$")]
 Memory = Annotated[str, Meta(pattern=r"^[0-9]+[kmg]$")]
+Declared = TypeVar("Declared")
 
 
 class Build(Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,10 +64,32 @@ class Deploy(Struct, frozen=True, forbid_unknown_fields=True):
     resources: Resources = Resources()
 
 
+class EnvironmentFacts(Struct, frozen=True, forbid_unknown_fields=True):
+    """What Compose has no key for.
+
+    Attributes:
+        python: version of the image's Python; it decides which lines of the lock files apply there.
+        local_python: version of the Python that makes the same environment without a container: `any`, or the first two
+            numbers; empty where more than Python packages is needed, so that it is an image only.
+        usual: whether it is meant where nobody names an environment.
+        gpu: the environment that takes its place on a GPU.
+        device_base: whether its base is the one of the Jetson that it runs on.
+        taken_out: locked packages that its Dockerfile removes again.
+    """
+
+    python: str = ""
+    local_python: str = ""
+    usual: bool = False
+    gpu: str = ""
+    device_base: bool = False
+    taken_out: List[str] = []
+
+
 class Service(Struct, frozen=True, forbid_unknown_fields=True):
     """One environment: its image, and how its containers are confined; keys as the Compose specification has them."""
 
     image: str
+    facts: EnvironmentFacts = msgspec.field(name="x-nanoforge", default=EnvironmentFacts())
     build: Build = Build(context="", dockerfile="")
     command: List[str] = []
     user: User = "1000:1000"
@@ -112,7 +137,7 @@ def file_variables() -> Dict[str, str]:
 
 
 def _caller() -> Dict[str, str]:
-    """The caller's ids, so that files are his. No stage is root: for root, .env's ids stand, and files change hands."""
+    """The caller's ids, so that files are theirs; for root .env's, since no stage is root, and files change hands."""
     if os.getuid() == 0:
         return {}
     return {"NANOFORGE_UID": str(os.getuid()), "NANOFORGE_GID": str(os.getgid())}
@@ -124,35 +149,105 @@ def service(name: str, more: Mapping[str, str] = {}) -> Service:
     Raises:
         BadInput: compose.yml cannot be read, or says something that the runner cannot honour.
     """
-    services = _document()
+    services = _services()
     if name not in services:
         raise BadInput(f"{FILE} declares no service {name}; services are {', '.join(sorted(services))}.")
-    filled = _filled(services[name], variables(more), name)
+    return _converted(name, services[name], Service, more)
+
+
+def build_of(environment: str) -> Build:
+    """How the image of an environment is built, with its variables filled in.
+
+    Raises:
+        BadInput: there is no such environment, or compose.yml cannot be read.
+    """
+    facts(environment)
+    return _converted(environment, _services()[environment]["build"], Build)
+
+
+def names() -> List[str]:
+    """The names of all services."""
+    return list(_services())
+
+
+class Environment(NamedTuple):
+    """What a virtual environment is made from: a Python (`any`, or its first two numbers), packages in this order."""
+
+    name: str
+    python: str
+    locks: Tuple[Path, ...]
+
+
+def environments() -> Dict[str, EnvironmentFacts]:
+    """The environments by their names, in the order of the file."""
+    built = {name: declared for name, declared in _services().items() if "build" in declared}
+    return {
+        name: _converted(name, declared.get("x-nanoforge", {}), EnvironmentFacts) for name, declared in built.items()
+    }
+
+
+def facts(environment: str) -> EnvironmentFacts:
+    """What is declared of an environment.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    known = environments()
+    if environment not in known:
+        raise BadInput(f"unknown environment {environment}; environments are {', '.join(known)}.")
+    return known[environment]
+
+
+def usual_environments() -> List[str]:
+    """The environments that are meant where nobody names one."""
+    return [name for name, found in environments().items() if found.usual]
+
+
+def local_environment(name: str) -> Environment:
+    """The environment as a virtual one.
+
+    Raises:
+        BadInput: it is an image only.
+    """
+    found = facts(name)
+    if not found.local_python:
+        raise BadInput(f"{name} is an image only: use --runner docker, where a Docker daemon answers.")
+    return Environment(name, found.local_python, tuple(lock_files(build_of(name))))
+
+
+def _converted(name: str, declared: Any, kind: Type[Declared], more: Mapping[str, str] = {}) -> Declared:
+    """A service or a part of it, with its variables filled in."""
+    filled = _filled(declared, variables(more), name)
     try:
-        return msgspec.convert(filled, Service)
+        return msgspec.convert(filled, kind)
     except msgspec.ValidationError as error:
         raise BadInput(
             f"{FILE}: service {name}: {str(error).replace('`', '')}; the runner cannot honour that, so take it out."
         ) from None
 
 
-def names() -> List[str]:
-    """The names of all services."""
-    return list(_document())
+def _services() -> Dict[str, Any]:
+    services = _document().get("services")
+    if not isinstance(services, dict):
+        raise BadInput(f"{HOME / FILE} has no services.")
+    return services
 
 
 def _document() -> Dict[str, Any]:
     path = HOME / FILE
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadInput(f"There is no {path}: it declares the environments; restore it from the repository.") from None
     except yaml.YAMLError as error:
         raise BadInput(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
-    services = document.get("services") if isinstance(document, dict) else None
-    if not isinstance(services, dict):
-        raise BadInput(f"{path} has no services.")
-    return services
+    return document if isinstance(document, dict) else {}
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> Any:
+    """Parsing takes longer than all else here, and every stage asks."""
+    return yaml.safe_load(text)
 
 
 def _filled(value: Any, known: Mapping[str, str], where: str) -> Any:
@@ -175,10 +270,11 @@ def _filled(value: Any, known: Mapping[str, str], where: str) -> Any:
 
 
 def lock_files(build: Build) -> List[Path]:
-    """The lock files that go into an image."""
+    """The lock files that go into an environment, in the order of installation."""
     context = HOME / build.context
     found = sorted((context / build.dockerfile).parent.glob("*.lock"))
-    return [lock for lock in found if TARGETS.get(str(lock.relative_to(context)), build.target) == build.target]
+    targets = _document().get(TARGET_LOCKS) or {}
+    return [lock for lock in found if targets.get(str(lock.relative_to(context)), build.target) == build.target]
 
 
 def image_files(build: Build) -> List[Path]:

@@ -1,14 +1,11 @@
-"""What the engine's own errors mean, in one sentence with the remedy; the only place that reads their texts."""
+"""What a Docker daemon's own errors mean, in one sentence with the remedy; the only place that reads their texts."""
 
 from __future__ import annotations
 
 import re
 from typing import Tuple
 
-import requests
-from docker.errors import APIError
-
-# A fragment of the engine's text -> what it means and what helps.
+# A fragment of the daemon's text -> what it means and what helps.
 MEANINGS: Tuple[Tuple[str, str], ...] = (
     (
         r"no space left on device",
@@ -31,7 +28,7 @@ MEANINGS: Tuple[Tuple[str, str], ...] = (
     (r"Minimum memory limit", "runner.memory_mb is too small for a container: give at least 200"),
     (r"pull access denied|no such host|manifest unknown|TLS handshake|i/o timeout|connection refused", "%s"),
     (r"port is already allocated|address already in use", "the port is in use: name another with --port"),
-    (r"invalid mount config.*does not exist", "a folder to mount does not exist on the engine's machine"),
+    (r"invalid mount config.*does not exist", "a folder to mount does not exist on the daemon's machine"),
 )
 REGISTRY_ADVICE = (
     "its base image cannot be fetched: connect to the registry, load a saved image (`./run images --load FILE`), use a"
@@ -39,26 +36,9 @@ REGISTRY_ADVICE = (
 )
 
 
-def is_loss(error: Exception) -> bool:
-    """Whether the connection broke, rather than the engine having refused."""
-    if isinstance(error, APIError):
-        return False
-    return isinstance(
-        error,
-        (
-            requests.ConnectionError,
-            requests.Timeout,
-            requests.exceptions.ChunkedEncodingError,
-            ConnectionError,
-            EOFError,
-        ),
-    )
-
-
-def engine_error(name: str, doing: str, error: Exception) -> str:
-    """The engine's error as one sentence."""
-    said = (error.explanation if isinstance(error, APIError) else None) or str(error)
-    text = " ".join(str(said).split())
+def refusal(name: str, doing: str, said: str) -> str:
+    """What a daemon said when it refused, as one sentence."""
+    text = " ".join(said.split())
     meaning = meaning_of(text)
     if meaning:
         return f"The {name} failed while {doing}: {meaning}. (It said: {text})"
@@ -66,7 +46,7 @@ def engine_error(name: str, doing: str, error: Exception) -> str:
 
 
 def meaning_of(text: str) -> str:
-    """What the engine's text means and what helps; empty where it is not known."""
+    """What the daemon's text means and what helps; empty where it is not known."""
     for pattern, meaning in MEANINGS:
         if re.search(pattern, text):
             return REGISTRY_ADVICE if meaning == "%s" else meaning

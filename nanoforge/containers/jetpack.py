@@ -9,8 +9,9 @@ import re
 import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
+from nanoforge.containers import compose
 from nanoforge.errors import BadInput
 from nanoforge.files.paths import HOME
 
@@ -71,6 +72,30 @@ def release_of(l4t: str) -> Release:
     return found
 
 
+def base_variables(environment: str, l4t: str) -> Dict[str, str]:
+    """What the variables of compose.yml stand for where an environment's base is the one of its Jetson.
+
+    Args:
+        l4t: of the device; empty: that of this machine.
+
+    Returns:
+        Empty for other environments, and where the user named a base.
+
+    Raises:
+        BadInput: the device's L4T is not known, or no container runs on it.
+    """
+    if not compose.facts(environment).device_base or compose.variables().get("JETSON_BASE"):
+        return {}
+    release = l4t or device_l4t()
+    if not release:
+        raise BadInput(
+            "The L4T of the Jetson is not known: set hosts.NAME.l4t in detector.toml to what `head -1"
+            " /etc/nv_tegra_release` says there, such as 32.7.1."
+        )
+    found = release_of(release)
+    return {"JETSON_BASE": found.base, "JETSON_BASE_DIGEST": found.base_digest}
+
+
 def device_l4t(release_file: Path = RELEASE_FILE) -> Optional[str]:
     """The L4T of the machine that holds ``release_file``, such as 32.7.1; None where there is no such file.
 
@@ -94,7 +119,7 @@ def device_l4t(release_file: Path = RELEASE_FILE) -> Optional[str]:
 def _version(l4t: str) -> Version:
     parts = l4t.strip().split(".")
     if not 2 <= len(parts) <= 3 or not all(re.fullmatch("[0-9]{1,6}", part) for part in parts):
-        raise BadInput(f'"{l4t}" is no L4T version; it looks like 32.7.1.')
+        raise BadInput(f'"{l4t}" is not an L4T version; one looks like 32.7.1.')
     major, minor, patch = (int(part) for part in (*parts, "0")[:3])
     return major, minor, patch
 

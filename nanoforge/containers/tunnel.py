@@ -1,4 +1,4 @@
-"""One SSH connection that carries all traffic to a remote engine: its socket, forwarded to a private one here.
+"""One SSH connection that carries all traffic to a remote daemon: its socket, forwarded to a private one here.
 
 The system's own ssh client, so that the user's keys, agent and ~/.ssh/config count. A forwarded socket costs one SSH
 connection for everything; docker-py's own ssh:// modes open a connection or a channel with a process for each call.
@@ -23,7 +23,7 @@ CIPHERS = "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@opens
 
 
 class Tunnel:
-    """Forwards ``address`` to the socket of the engine at ``ssh://[user@]host[:port][/path/of/docker.sock]``.
+    """Forwards ``address`` to the socket of the daemon at ``ssh://[user@]host[:port][/path/of/docker.sock]``.
 
     Raises:
         BadInput: the URL cannot be used.

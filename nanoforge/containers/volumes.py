@@ -1,4 +1,4 @@
-"""Folders in named volumes, for engines that do not see this machine's files: sent, proven by digest, fetched back.
+"""Folders in named volumes, for daemons that do not see this machine's files: sent, proven by digest, fetched back.
 
 A volume of an input is named by the digest of its contents and holds a hidden mark once every file in it was proven, so
 what is there already is not sent again, and a broken transfer goes on with the files that are missing.
@@ -11,13 +11,12 @@ import io
 import json
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
-import docker
-
-from nanoforge.containers.connection import Daemon
-from nanoforge.containers.container import LABEL, Container, run
+from nanoforge.containers.container import run_to_end
+from nanoforge.containers.daemon import Container, Daemon, speaking
 from nanoforge.errors import EnvironmentNotReady, StageFailed
 from nanoforge.files.digests import CHUNK, sha256_file
 from nanoforge.files.selection import Selection, walk
@@ -27,7 +26,6 @@ MARK = ".nanoforge-complete"
 LISTING = "/opt/nanoforge/listing.py"
 # One archive carries about this much, so that a broken connection costs little that was sent already.
 BATCH_BYTES = 64 << 20
-CONFLICT = 409
 
 Sent = Callable[[int], None]
 """Called with the number of bytes that went out or came in since the last call."""
@@ -52,80 +50,74 @@ class Content(NamedTuple):
         return {stat.path: folder / stat.path for stat in walk(self.path, self.selection)}
 
 
-def ensure(engine: Daemon, name: str, labels: Mapping[str, str]) -> bool:
+class Carrier(NamedTuple):
+    """A container that is never started: it gives access to its volumes, and needs no process over there.
+
+    Attributes:
+        identity: the container's id.
+        owner: user id that files are given to.
+    """
+
+    daemon: Daemon
+    identity: str
+    owner: int
+
+
+def ensure(daemon: Daemon, name: str, labels: Mapping[str, str]) -> bool:
     """Make the volume if it is not there; returns whether it is new."""
-    if exists(engine, name):
-        return False
-    with engine.speaking("making a volume"):
-        engine.api.create_volume(name, labels={LABEL: "1", **labels})
-    return True
-
-
-def exists(engine: Daemon, name: str) -> bool:
-    """Whether there is such a volume."""
-    with engine.speaking("looking for a volume"):
-        try:
-            engine.api.inspect_volume(name)
-        except docker.errors.NotFound:
+    with speaking(daemon, "making a volume"):
+        if daemon.has_volume(name):
             return False
+        daemon.create_volume(name, labels)
     return True
 
 
-def discard(engine: Daemon, name: str) -> None:
+def exists(daemon: Daemon, name: str) -> bool:
+    """Whether there is such a volume."""
+    with speaking(daemon, "looking for a volume"):
+        return daemon.has_volume(name)
+
+
+def discard(daemon: Daemon, name: str) -> None:
     """Remove the volume if it is there and no container uses it."""
-    with engine.speaking("removing a volume"):
-        try:
-            engine.api.remove_volume(name)
-        except docker.errors.NotFound:
-            return
-        except docker.errors.APIError as error:
-            if error.status_code != CONFLICT:
-                raise
+    with speaking(daemon, "removing a volume"):
+        daemon.remove_volume(name)
 
 
-def having(engine: Daemon, labels: Mapping[str, str]) -> List[str]:
+def having(daemon: Daemon, labels: Mapping[str, str]) -> List[str]:
     """The names of the volumes with these labels."""
-    with engine.speaking("looking for volumes"):
-        wanted = [f"{name}={value}" for name, value in labels.items()]
-        found = engine.api.volumes(filters={"label": wanted})["Volumes"]
-    return [str(volume["Name"]) for volume in found or []]
+    with speaking(daemon, "looking for volumes"):
+        return daemon.volumes(labels)
 
 
-def marked(engine: Daemon, carrier: str, target: str) -> bool:
-    """Whether the volume at ``target`` of the carrier (a container that is not started) bears its mark."""
-    return read(engine, carrier, f"{target}/{MARK}") is not None
+def marked(carrier: Carrier, target: str) -> bool:
+    """Whether the volume at ``target`` bears its mark."""
+    return read(carrier, f"{target}/{MARK}") is not None
 
 
-def read(engine: Daemon, carrier: str, path: str) -> Optional[bytes]:
+def read(carrier: Carrier, path: str) -> Optional[bytes]:
     """A small file at the far end, or None."""
-    with engine.speaking(f"reading {path}"):
-        try:
-            chunks, _ = engine.api.get_archive(carrier, path)
-        except docker.errors.NotFound:
+    with speaking(carrier.daemon, f"reading {path}"):
+        chunks = carrier.daemon.get_archive(carrier.identity, path)
+        if chunks is None:
             return None
         with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
             stream = archive.extractfile(archive.getmembers()[0])
             return stream.read() if stream else None
 
 
-def write(engine: Daemon, carrier: str, folder: str, files: Mapping[str, bytes], owner: int) -> None:
+def write(carrier: Carrier, folder: str, files: Mapping[str, bytes]) -> None:
     """Write small files into a folder at the far end."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in files.items():
-            archive.addfile(_entry(name, len(content), owner), io.BytesIO(content))
-    with engine.speaking(f"writing to {folder}"):
-        engine.api.put_archive(carrier, folder, buffer.getvalue())
+            archive.addfile(_entry(name, len(content), carrier.owner), io.BytesIO(content))
+    with speaking(carrier.daemon, f"writing to {folder}"):
+        carrier.daemon.put_archive(carrier.identity, folder, buffer.getvalue())
 
 
 def send(
-    engine: Daemon,
-    carrier: str,
-    target: str,
-    content: Content,
-    there: Mapping[str, FarFile],
-    owner: int,
-    on_sent: Sent,
+    carrier: Carrier, target: str, content: Content, there: Mapping[str, FarFile], on_sent: Sent
 ) -> Dict[str, FarFile]:
     """Send what is missing or different at ``target``; returns what must be there afterwards."""
     expected: Dict[str, FarFile] = {}
@@ -140,19 +132,17 @@ def send(
         batch[name] = path
         size += path.stat().st_size
         if size >= BATCH_BYTES:
-            expected.update(_send_batch(engine, carrier, target, batch, owner, on_sent))
+            expected.update(_send_batch(carrier, target, batch, on_sent))
             batch, size = {}, 0
     if batch:
-        expected.update(_send_batch(engine, carrier, target, batch, owner, on_sent))
+        expected.update(_send_batch(carrier, target, batch, on_sent))
     return expected
 
 
-def _send_batch(
-    engine: Daemon, carrier: str, target: str, files: Mapping[str, Path], owner: int, on_sent: Sent
-) -> Dict[str, FarFile]:
-    tar = _TarStream(files, owner, on_sent)
-    with engine.speaking(f"sending to {target}"):
-        engine.api.put_archive(carrier, target, tar.blocks())
+def _send_batch(carrier: Carrier, target: str, files: Mapping[str, Path], on_sent: Sent) -> Dict[str, FarFile]:
+    tar = _TarStream(files, carrier.owner, on_sent)
+    with speaking(carrier.daemon, f"sending to {target}"):
+        carrier.daemon.put_archive(carrier.identity, target, tar.blocks())
     return tar.sent
 
 
@@ -190,15 +180,13 @@ def _entry(name: str, size: int, owner: int) -> tarfile.TarInfo:
     return entry
 
 
-def listing(engine: Daemon, container: Container, folders: Iterable[str]) -> Dict[str, Dict[str, FarFile]]:
+def listing(daemon: Daemon, container: Container, folders: Iterable[str]) -> Dict[str, Dict[str, FarFile]]:
     """The files below each of the folders, hashed at the far end in a container like ``container``."""
     found: Dict[str, Dict[str, FarFile]] = {folder: {} for folder in folders}
     lines: List[str] = []
     command = ["python3", LISTING, *found]
-    asking = Container(
-        container.service, container.image, command, container.folders, container.environment, container.labels
-    )
-    ending = run(engine, asking, lines.append, Stop(), "comparing digests")
+    asking = replace(container, command=command)
+    ending = run_to_end(daemon, asking, lines.append, Stop(), "comparing digests")
     if ending.code:
         raise EnvironmentNotReady(f"The digests of what was copied could not be taken: {' '.join(lines[-3:])}")
     for line in lines:
@@ -221,14 +209,16 @@ def check(what: str, expected: Mapping[str, FarFile], found: Mapping[str, FarFil
             )
 
 
-def fetch(engine: Daemon, carrier: str, folder: str, into: Path, expected: Mapping[str, FarFile], on_got: Sent) -> None:
+def fetch(carrier: Carrier, folder: str, into: Path, expected: Mapping[str, FarFile], on_got: Sent) -> None:
     """Fetch the files below ``folder`` at the far end into the empty folder ``into``.
 
     Raises:
         StageFailed: something else came than ``expected``, or a path that leads out of ``into``.
     """
-    with engine.speaking(f"fetching {folder}"):
-        chunks, _ = engine.api.get_archive(carrier, f"{folder}/.", chunk_size=CHUNK)
+    with speaking(carrier.daemon, f"fetching {folder}"):
+        chunks = carrier.daemon.get_archive(carrier.identity, f"{folder}/.")
+        if chunks is None:
+            raise StageFailed(f"{folder} is gone at the far end: run the same command again.")
         with tarfile.open(fileobj=_ChunkStream(chunks), mode="r|", bufsize=CHUNK) as archive:
             got = dict(_unpacked(archive, into, on_got))
     check(folder, expected, got)
@@ -238,7 +228,9 @@ def _unpacked(archive: tarfile.TarFile, into: Path, on_got: Sent) -> Iterator[Tu
     for member in archive:
         parts = PurePosixPath(member.name).parts
         if ".." in parts or member.name.startswith("/") or not (member.isfile() or member.isdir()):
-            raise StageFailed(f"{member.name} in what came back is no plain file inside the output; it was not kept.")
+            raise StageFailed(
+                f"{member.name} in what came back is not a plain file inside the output; it was not kept."
+            )
         if member.isdir() or any(part.startswith(".") and part != "." for part in parts):
             continue
         name = str(PurePosixPath(*parts))

@@ -19,6 +19,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 from filelock import FileLock, Timeout
 
 from nanoforge.console import Console
+from nanoforge.containers.compose import Environment, local_environment
 from nanoforge.errors import StageFailed
 from nanoforge.files.digests import sha256_file, sha256_text
 from nanoforge.files.paths import HOME, cache_folder
@@ -27,8 +28,7 @@ from nanoforge.runners import virtual_environments
 
 PROGRAMS = HOME / "tests" / "matrix"
 PAGE = HOME / "docs" / "matrix.md"
-# TensorFlow -> the environment that has it: 1.12 is what trains, the others have environments of their own.
-ENVIRONMENTS = {"1.12": "train", **{f"1.{minor}": f"tensorflow1{minor}" for minor in (9, 13, 14, 15)}}
+TENSORFLOWS = ("1.12", "1.9", "1.13", "1.14", "1.15")
 APIS = ("2019-05", "2019-09")  # generations of object_detection's code, as in tests/matrix/cases.py
 RENDER = "stages.demo.render"
 Row = Dict[str, Any]
@@ -66,15 +66,15 @@ def prepare(console: Console) -> Tuple[Dict[str, Path], Dict[str, Path]]:
     """
 
     def python(version: str) -> Path:
-        return virtual_environments.ensure(ENVIRONMENTS[version], console)
+        return virtual_environments.ensure(_environment(version), console)
 
     def package(api: str) -> Path:
         lock = PROGRAMS / f"object_detection-{api}.lock"
         return virtual_environments.ensure_overlay("train", lock, python("1.12"), console)
 
     with ThreadPoolExecutor() as pool:
-        pythons, packages = pool.map(python, ENVIRONMENTS), pool.map(package, APIS)
-        return dict(zip(ENVIRONMENTS, pythons)), dict(zip(APIS, packages))
+        pythons, packages = pool.map(python, TENSORFLOWS), pool.map(package, APIS)
+        return dict(zip(TENSORFLOWS, pythons)), dict(zip(APIS, packages))
 
 
 def measure(which: str, console: Console) -> List[Row]:
@@ -107,7 +107,7 @@ def measure(which: str, console: Console) -> List[Row]:
 def _kept_exports() -> Path:
     """The folder of what was exported already, by what an export depends on; other such folders are removed."""
     sources = [*PROGRAMS.rglob("*.lock"), PROGRAMS / "export.py", PROGRAMS / "cases.py"]
-    sources += [HOME / "tests" / "convert" / "ssd_graphs.py", *virtual_environments.lock_files("train")]
+    sources += [HOME / "tests" / "convert" / "ssd_graphs.py", *local_environment("train").locks]
     sources += code_files(RENDER)
     key = sha256_text(" ".join(sha256_file(path) for path in sorted(sources)))[:16]
     folder = cache_folder() / "matrix" / f"exports-{key}"
@@ -147,8 +147,17 @@ def _render(work: Path, console: Console) -> Path:
     job: Dict[str, Any] = {"stage": "render", "inputs": {}, "output": str(output), "scratch": str(work)}
     more = {"parameters": {"pictures": 20, "seed": 1}, "cpus": os.cpu_count()}
     path = _job(work / "render.json", {**job, **more})
-    _output(virtual_environments.ensure("data", console), ["-m", RENDER, str(path)], [])
+    _output(virtual_environments.ensure(local_environment("data"), console), ["-m", RENDER, str(path)], [])
     return output / "JPEGImages"
+
+
+def _environment(version: str) -> Environment:
+    """What holds a TensorFlow: train, or for those that do not train its build tools and a lock of their own."""
+    if version == "1.12":
+        return local_environment("train")
+    name = f"tensorflow{version.replace('.', '')}"
+    build_tools = HOME / "docker" / "train" / "build.lock"
+    return Environment(name, virtual_environments.PYTHON36, (build_tools, PROGRAMS / name / "requirements.lock"))
 
 
 class _Export:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Sequence
 
 from nanoforge.console import Console
+from nanoforge.containers.compose import local_environment
 from nanoforge.containers.connection import answers
 from nanoforge.dev import matrix
 from nanoforge.dev.processes import Command, run_beside, run_shown
@@ -101,7 +102,7 @@ def _ask_for_a_daemon(chosen: Sequence[Suite]) -> None:
     if any(suite.name == DAEMON_SUITE for suite in chosen) and not answers():
         raise EnvironmentNotReady(
             f"tests/{DAEMON_SUITE} need a Docker daemon and none answers: start one, for instance with"
-            ' `export "$(docker/standin/engine.sh FOLDER)"`, and give it base images (docker/standin/README.md).'
+            ' `export "$(docker/standin/daemon.sh FOLDER)"`, and give it base images (docker/standin/README.md).'
         )
 
 
@@ -129,7 +130,8 @@ def _prepared(with_matrix: bool, console: Console) -> Dict[str, SuitePython]:
 
 
 def _suite_python(environment: str, console: Console) -> SuitePython:
-    python = Path(sys.executable) if environment == "host" else virtual_environments.ensure(environment, console)
+    made = environment != "host"
+    python = virtual_environments.ensure(local_environment(environment), console) if made else Path(sys.executable)
     lock = TESTS / f"requirements-{environment}.lock"
     return SuitePython(python, virtual_environments.ensure_overlay(environment, lock, python, console))
 

@@ -1,4 +1,4 @@
-"""What `doctor` checks of a Docker engine, here or on another machine."""
+"""What `doctor` checks of a Docker daemon, here or on another machine."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Iterator, List, Sequence
 
 from nanoforge.containers import compose, images
-from nanoforge.containers.connection import Daemon, DaemonFacts
-from nanoforge.containers.container import Container, run, seconds_of
+from nanoforge.containers.container import run_to_end
+from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, seconds_of, speaking
+from nanoforge.containers.jetpack import base_variables
 from nanoforge.doctor.finding import ERROR, NOTE, OK, WARNING, MachineFinding
 from nanoforge.errors import NanoforgeError
 from nanoforge.runners.docker import ARCHITECTURES, maps_users
-from nanoforge.runners.placement import base_variables
 from nanoforge.stop import Stop
 
-USUAL = ("data", "train")
 DISK_NEEDED_GIB = 6
 # For what does not depend on the base image, which only the device's L4T tells.
 ANY_BASE = {"JETSON_BASE": "any"}
@@ -26,18 +25,19 @@ CLOCK_S = 60
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 
-def findings(engine: Daemon, services: Sequence[str], l4t: str = "") -> Iterator[MachineFinding]:
-    """Everything about one engine, for the services that are to run there."""
-    facts = engine.facts()
-    place = "here" if engine.shares_files else "elsewhere, so that files are sent to it"
-    yield MachineFinding("engine", OK, f"Docker {facts.version}, {facts.system} {facts.architecture}, {place}", "")
+def findings(daemon: Daemon, services: Sequence[str], l4t: str = "") -> Iterator[MachineFinding]:
+    """Everything about one daemon, for the services that are to run there."""
+    with speaking(daemon, "asking what it can do"):
+        facts = daemon.facts()
+    place = "here" if daemon.shares_files else "elsewhere, so that files are sent to it"
+    yield MachineFinding("daemon", OK, f"Docker {facts.version}, {facts.system} {facts.architecture}, {place}", "")
     yield from (_confinement(facts), _storage(facts), _clock(facts))
     yield _memory(facts, services)
-    yield _disk(engine, facts, services, l4t)
+    yield _disk(daemon, facts, services, l4t)
     for service in services:
-        yield _image(engine, service, l4t)
-    if "jetson" in services:
-        yield _runtime(facts, compose.service("jetson", ANY_BASE).runtime)
+        yield _image(daemon, facts, service, l4t)
+    for runtime in {compose.service(service, ANY_BASE).runtime for service in services} - {""}:
+        yield _runtime(facts, runtime)
 
 
 def _confinement(facts: DaemonFacts) -> MachineFinding:
@@ -46,8 +46,8 @@ def _confinement(facts: DaemonFacts) -> MachineFinding:
         return MachineFinding(
             "users",
             ERROR,
-            f"the engine maps user ids ({mapping}), so files of containers would not be yours",
-            "use an engine without it, or --runner local",
+            f"the daemon maps user ids ({mapping}), so files of containers would not be yours",
+            "use a daemon without it, or --runner local",
         )
     return MachineFinding("users", OK, "containers run without privileges, and their files are yours", "")
 
@@ -62,7 +62,7 @@ def _clock(facts: DaemonFacts) -> MachineFinding:
     apart = abs(seconds_of(facts.time) - time.time())
     if apart > CLOCK_S:
         return MachineFinding(
-            "clock", WARNING, f"the engine's clock is {apart:.0f} s off", "set it there: timedatectl set-ntp true"
+            "clock", WARNING, f"the daemon's clock is {apart:.0f} s off", "set it there: timedatectl set-ntp true"
         )
     return MachineFinding("clock", OK, "as here", "")
 
@@ -70,20 +70,20 @@ def _clock(facts: DaemonFacts) -> MachineFinding:
 def _memory(facts: DaemonFacts, services: Sequence[str]) -> MachineFinding:
     total = facts.memory / 2**30
     if total < 3:
-        return MachineFinding("engine mem", WARNING, f"{total:.1f} GiB", "lower train.batch_size")
+        return MachineFinding("daemon mem", WARNING, f"{total:.1f} GiB", "lower train.batch_size")
     limits = ", ".join(f"{name} {compose.service(name, ANY_BASE).memory >> 30} GiB" for name in services)
-    return MachineFinding("engine mem", OK, f"{total:.1f} GiB; a stage may take: {limits}", "")
+    return MachineFinding("daemon mem", OK, f"{total:.1f} GiB; a stage may take: {limits}", "")
 
 
-def _disk(engine: Daemon, facts: DaemonFacts, services: Sequence[str], l4t: str) -> MachineFinding:
+def _disk(daemon: Daemon, facts: DaemonFacts, services: Sequence[str], l4t: str) -> MachineFinding:
     try:
-        free = _free_here(facts) if engine.shares_files else _free_there(engine, services[0], l4t)
+        free = _free_here(facts) if daemon.shares_files else _free_there(daemon, services[0], l4t)
     except (NanoforgeError, OSError, ValueError):
         remedy = f"./run images --environments {services[0]}"
-        return MachineFinding("engine disk", NOTE, "cannot be seen until an image is there", remedy)
+        return MachineFinding("daemon disk", NOTE, "cannot be seen until an image is there", remedy)
     enough = free / 2**30 >= DISK_NEEDED_GIB
     remedy = "" if enough else "docker system df shows what uses it; ./run gc removes old artifacts"
-    return MachineFinding("engine disk", OK if enough else WARNING, f"{free / 2**30:.1f} GiB free", remedy)
+    return MachineFinding("daemon disk", OK if enough else WARNING, f"{free / 2**30:.1f} GiB free", remedy)
 
 
 def _free_here(facts: DaemonFacts) -> int:
@@ -93,26 +93,26 @@ def _free_here(facts: DaemonFacts) -> int:
     return shutil.disk_usage(folder).free
 
 
-def _free_there(engine: Daemon, name: str, l4t: str) -> int:
-    """Free bytes of the disk that holds the engine's containers, as one of them sees it."""
+def _free_there(daemon: Daemon, name: str, l4t: str) -> int:
+    """Free bytes of the disk that holds the daemon's containers, as one of them sees it."""
     service = compose.service(name, base_variables(name, l4t))
     lines: List[str] = []
     asking = Container(service, service.image, ["python3", "-c", "import shutil; print(shutil.disk_usage('/').free)"])
-    run(engine, asking, lines.append, Stop(), "looking at the disk")
+    run_to_end(daemon, asking, lines.append, Stop(), "looking at the disk")
     return int(lines[-1])
 
 
-def _image(engine: Daemon, name: str, l4t: str) -> MachineFinding:
+def _image(daemon: Daemon, facts: DaemonFacts, name: str, l4t: str) -> MachineFinding:
     try:
         service = compose.service(name, base_variables(name, l4t))
-        state = images.state(engine, service)
+        state = images.state(daemon, service)
     except NanoforgeError as error:
         return MachineFinding(f"image {name}", ERROR, "it is not known which one", str(error))
     if state.why or state.image is None:
         return MachineFinding(
             f"image {name}", NOTE, state.why, "the first stage that needs it builds it, or ./run images"
         )
-    own = ARCHITECTURES.get(engine.facts().architecture, "")
+    own = ARCHITECTURES.get(facts.architecture, "")
     advice = "build it on a machine of that kind, unless this is a trial"
     if own and state.image.architecture != own:
         message = f"it is for {state.image.architecture}, the machine is {own}: emulated, slow"
@@ -126,7 +126,7 @@ def _runtime(facts: DaemonFacts, runtime: str) -> MachineFinding:
     return MachineFinding(
         "runtime",
         ERROR,
-        f"the engine has no runtime {runtime}, which puts TensorRT into its containers",
+        f"the daemon has no runtime {runtime}, which puts TensorRT into its containers",
         "on a Jetson: sudo apt install nvidia-container-runtime, then restart Docker",
     )
 

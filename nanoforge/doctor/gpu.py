@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from typing import Iterator, List, NamedTuple, Optional, Tuple
 
-from nanoforge.containers.connection import DaemonFacts
+from nanoforge.containers.daemon import DaemonFacts
 from nanoforge.doctor.finding import NOTE, OK, WARNING, MachineFinding
 
 # CUDA 9.0 knows devices up to Volta; TensorFlow 1.12's wheel holds code from Kepler's 3.5 on. Newer ones need CUDA 10.
@@ -47,7 +47,7 @@ def _parsed(line: str) -> Optional[Gpu]:
 
 
 def findings(facts: Optional[DaemonFacts]) -> Iterator[MachineFinding]:
-    """What doctor says of the GPUs; ``facts`` are the engine's, where one answers."""
+    """What doctor says of the GPUs; ``facts`` are the daemon's, where one answers."""
     found = gpus()
     if not found:
         yield MachineFinding("gpu", NOTE, "no NVIDIA GPU; training runs on the processor", "")
@@ -76,7 +76,7 @@ def _finding(gpu: Gpu) -> MachineFinding:
 def _runtime(facts: Optional[DaemonFacts]) -> MachineFinding:
     if facts and "nvidia" in facts.runtimes:
         return MachineFinding(
-            "gpu runtime", OK, "the engine can give it to containers", "train on it with runner.gpu = true"
+            "gpu runtime", OK, "the daemon can give it to containers", "train on it with runner.gpu = true"
         )
     return MachineFinding(
         "gpu runtime",

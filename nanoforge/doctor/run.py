@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from typing import Iterator, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 import psutil
 from invoke.exceptions import Exit
 
 from nanoforge.config.reader import load
 from nanoforge.console import print_json
-from nanoforge.containers.connection import Daemon, connect
+from nanoforge.containers import compose
+from nanoforge.containers.compose import Environment
+from nanoforge.containers.connection import connect
+from nanoforge.containers.daemon import Daemon
 from nanoforge.doctor import docker, gpu
 from nanoforge.doctor.finding import ERROR, EXIT_CODES, NOTE, OK, WARNING, MachineFinding
 from nanoforge.errors import BadInput, EnvironmentNotReady
@@ -39,21 +42,21 @@ def run(as_json: bool, host: str, config: str) -> None:
 
 
 def _here() -> Iterator[MachineFinding]:
-    engine, silence = _engine()
-    in_containers = engine is not None
+    daemon, silence = _daemon()
+    in_containers = daemon is not None
     yield from (_machine(in_containers), _python36(in_containers), _compiler(in_containers))
     yield from (_processors(), _memory(), _disk())
-    yield from (_environment("data"), _environment("train"))
-    if engine is None:
-        yield MachineFinding("engine", NOTE, "none answers, so stages run in virtual environments", silence)
+    yield from map(_environment, _local_environments())
+    if daemon is None:
+        yield MachineFinding("daemon", NOTE, "none answers, so stages run in virtual environments", silence)
     else:
-        yield from docker.findings(engine, docker.USUAL)
-    yield from gpu.findings(engine.facts() if engine else None)
+        yield from docker.findings(daemon, compose.usual_environments())
+    yield from gpu.findings(daemon.facts() if daemon else None)
     yield docker.emulation()
 
 
-def _engine() -> Tuple[Optional[Daemon], str]:
-    """The usual engine, or why there is none."""
+def _daemon() -> Tuple[Optional[Daemon], str]:
+    """The usual daemon, or why there is none."""
     try:
         return connect(), ""
     except EnvironmentNotReady as error:
@@ -65,21 +68,33 @@ def _on_host(host: str, config: str) -> Iterator[MachineFinding]:
     if host not in hosts:
         raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}]; hosts are {', '.join(hosts) or 'none'}.")
     try:
-        engine = connect(host, hosts[host].docker)
+        daemon = connect(host, hosts[host].docker)
     except EnvironmentNotReady as error:
         yield MachineFinding("ssh", ERROR, f"{host} cannot be used", str(error))
         return
     yield MachineFinding("ssh", OK, f"{host} answers at {hosts[host].docker}", "")
-    yield from docker.findings(engine, [hosts[host].environment or "data"], hosts[host].l4t)
-    engine.close()
+    services = [hosts[host].environment or compose.usual_environments()[0]]
+    yield from docker.findings(daemon, services, hosts[host].l4t)
+    daemon.close()
+
+
+def _local_environments() -> List[Environment]:
+    return [compose.local_environment(name) for name, facts in compose.environments().items() if facts.local_python]
+
+
+def _old_environment() -> Environment:
+    """The one that needs Python 3.6, and a C compiler to be made."""
+    return next(found for found in _local_environments() if found.python == virtual_environments.PYTHON36)
 
 
 def _python36(optional: bool) -> MachineFinding:
+    environment = _old_environment()
     try:
-        found = virtual_environments.find_interpreter("train")
+        found = virtual_environments.find_interpreter(environment)
     except EnvironmentNotReady as error:
         if optional:
-            return MachineFinding("python3.6", NOTE, "not found; the train environment runs in containers only", "")
+            words = f"not found; the {environment.name} environment runs in containers only"
+            return MachineFinding("python3.6", NOTE, words, "")
         return MachineFinding("python3.6", ERROR, "not found", str(error))
     return MachineFinding("python3.6", OK, f"{found.version} at {found.path}", "")
 
@@ -95,7 +110,7 @@ def _machine(optional: bool) -> MachineFinding:
 def _compiler(optional: bool) -> MachineFinding:
     if shutil.which("gcc") or shutil.which("cc"):
         return MachineFinding("compiler", OK, "found", "")
-    if optional or _ready("train"):
+    if optional or _ready(_old_environment()):
         return MachineFinding("compiler", OK, "no C compiler, and none is needed", "")
     return MachineFinding(
         "compiler",
@@ -127,13 +142,13 @@ def _processors() -> MachineFinding:
     return MachineFinding("processors", OK, str(len(os.sched_getaffinity(0))), "")
 
 
-def _environment(name: str) -> MachineFinding:
-    message = "ready" if _ready(name) else "not made yet; the first stage that needs it makes it"
-    return MachineFinding(f"env {name}", OK, message, "")
+def _environment(environment: Environment) -> MachineFinding:
+    message = "ready" if _ready(environment) else "not made yet; the first stage that needs it makes it"
+    return MachineFinding(f"env {environment.name}", OK, message, "")
 
 
-def _ready(name: str) -> bool:
+def _ready(environment: Environment) -> bool:
     try:
-        return virtual_environments.is_ready(name)
+        return virtual_environments.is_ready(environment)
     except EnvironmentNotReady:
         return False

@@ -11,10 +11,10 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Set
 
+from nanoforge.containers.compose import build_of, lock_files
 from nanoforge.files.digests import sha256_file, sha256_text
 from nanoforge.files.paths import HOME
 from nanoforge.pipeline.stages import Stage
-from nanoforge.runners.virtual_environments import lock_files
 
 # The meaning of a recipe: one more version where it changes, so that no older artifact is taken for a new one, and what
 # `explain` says of artifacts of older versions.
@@ -34,7 +34,7 @@ def recipe(
         "version": RECIPE_VERSION,
         "stage": stage.name,
         "code": {str(path.relative_to(HOME)): sha256_file(path) for path in code_files(stage.module)},
-        "locks": {str(path.relative_to(HOME)): sha256_file(path) for path in lock_files(stage.environment)},
+        "locks": {str(path.relative_to(HOME)): sha256_file(path) for path in lock_files(build_of(stage.environment))},
         "parameters": dict(parameters),
         "inputs": dict(inputs),
     }

@@ -21,7 +21,7 @@ from nanoforge.console import Console
 from nanoforge.errors import BadInput
 from nanoforge.files.atomic import write_json
 from nanoforge.files.digests import DigestCache
-from nanoforge.pipeline.stages import TABLE, Stage, StageContext
+from nanoforge.pipeline.stages import STAGES, TABLE, Stage, StageContext
 from nanoforge.runners.contract import Runner
 from nanoforge.runners.placement import NO_OVERRIDE, Placement, PlacementOverride, owner_of
 from nanoforge.store.store import Store
@@ -51,6 +51,7 @@ class Project:
         self.store = Store(self.build, {name: folder for name, folder in folders.items() if folder})
         self.digests = DigestCache(self.build / "cache" / "digests.sqlite")
         self.placement = Placement(self.config, console, where)
+        self.placement.check_stages(STAGES)
         self.owner = owner_of(self.folder)
         self._since = time.strftime("%H:%M:%S")
         self._running: List[str] = []
@@ -58,7 +59,7 @@ class Project:
 
     def runner(self, stage: Stage) -> Runner:
         """What runs the stage: where the user wants it, in the environment it needs."""
-        return self.placement.runner(stage.name, stage.environment, stage.gpu)
+        return self.placement.runner(stage.name, stage.environment, stage.gpu, stage.also)
 
     def log_file(self, stage: str, fingerprint: str) -> Path:
         return self.build / "logs" / f"{stage}-{fingerprint[:12]}.log"

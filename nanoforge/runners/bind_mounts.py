@@ -1,4 +1,4 @@
-"""A stage's folders as its container sees them, where the engine sees this machine's files: they are mounted."""
+"""A stage's folders as its container sees them, where the daemon sees this machine's files: they are mounted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from nanoforge.containers.compose import Service
-from nanoforge.containers.container import Container, Folder
+from nanoforge.containers.daemon import Container, Folder
 from nanoforge.errors import BadInput
 from nanoforge.files.paths import HOME
 from nanoforge.runners.contract import Listener, StageRun
@@ -19,38 +19,38 @@ JOB = "/nanoforge/job.json"
 
 
 class BindMounts:
-    """The folders of one call; while it is entered, the container's user may write output and scratch.
+    """The folders of one run; while it is entered, the container's user may write output and scratch.
 
     Attributes:
         done_before: whether an earlier try came to its end, so that only its output is missing; never so here.
         job_path: the job file in the container.
-        folders: what to mount.
+        mounts: what the container sees.
     """
 
     done_before = False
     job_path = JOB
 
-    def __init__(self, call: StageRun, carrier: Container, cpus: int) -> None:
-        self.carrier = carrier
-        self._call = call
+    def __init__(self, run: StageRun, container: Container, cpus: int) -> None:
+        self._container = container
+        self._run = run
         self._cpus = cpus
-        self._job_file = call.log.with_suffix(".json")
-        self.folders = [
-            *declared_folders(carrier.service),
-            *(Folder(str(call.inputs[name].path.resolve()), place) for name, place in job_inputs(call).items()),
+        self._job_file = run.log.with_suffix(".json")
+        self.mounts = [
+            *declared_folders(container.service),
+            *(Folder(str(run.inputs[name].path.resolve()), place) for name, place in job_inputs(run).items()),
             Folder(str(self._job_file), JOB),
-            Folder(str(call.output), OUTPUT, read_only=False),
-            Folder(str(call.scratch), SCRATCH, read_only=False),
+            Folder(str(run.output), OUTPUT, read_only=False),
+            Folder(str(run.scratch), SCRATCH, read_only=False),
         ]
 
     def __enter__(self) -> BindMounts:
-        call = self._call
-        for name, source in call.inputs.items():
+        run = self._run
+        for name, source in run.inputs.items():
             _refuse_links_outside(name, source.path)
             _refuse_roots_own(name, source.path)
-        self._job_file.write_text(call.job(job_inputs(call), OUTPUT, SCRATCH, self._cpus), encoding="utf-8")
+        self._job_file.write_text(run.job(job_inputs(run), OUTPUT, SCRATCH, self._cpus), encoding="utf-8")
         self._job_file.chmod(0o644)  # whatever the umask says, the container's user reads it
-        self._hand_to(_user_of(self.carrier))
+        self._hand_to(_user_of(self._container))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,11 +80,11 @@ class BindMounts:
         """Nothing to do: the output is in its folder already."""
 
     def _hand_to(self, owner: Tuple[int, int]) -> None:
-        give([self._call.output, self._call.scratch], owner)
+        give([self._run.output, self._run.scratch], owner)
 
 
 def give(folders: Sequence[Path], owner: Tuple[int, int]) -> None:
-    """Give folders to the container's user, or back to the caller. Only root can, and only root's are not his own."""
+    """Give folders to the container's user, or back to the caller. Only root can, and only root has to."""
     if os.getuid() != 0:
         return
     for folder in folders:
@@ -152,12 +152,12 @@ def _leads_outside(link: str, root: str) -> bool:
     return os.path.isabs(os.readlink(link)) or not os.path.realpath(link).startswith(root + os.sep)
 
 
-def known_places(call: StageRun) -> Dict[str, str]:
+def known_places(run: StageRun) -> Dict[str, str]:
     """Paths in the container -> the same here, as the user knows them."""
-    inputs = {place: str(call.inputs[name].path) for name, place in job_inputs(call).items()}
-    return {**inputs, OUTPUT: str(call.output), SCRATCH: str(call.scratch)}
+    inputs = {place: str(run.inputs[name].path) for name, place in job_inputs(run).items()}
+    return {**inputs, OUTPUT: str(run.output), SCRATCH: str(run.scratch)}
 
 
-def job_inputs(call: StageRun) -> Dict[str, str]:
+def job_inputs(run: StageRun) -> Dict[str, str]:
     """Input name -> its place in the container."""
-    return {name: input_place(name, source.path) for name, source in call.inputs.items()}
+    return {name: input_place(name, source.path) for name, source in run.inputs.items()}

@@ -1,45 +1,46 @@
 """The Docker runner: a stage as a container of its environment's service in compose.yml.
 
-Where the engine sees this machine's files, inputs, output and scratch are mounted folders (`near_work`); where it does
-not, such as a Nano behind ssh, they are volumes at the far end (`far_work`).
+Where the daemon sees this machine's files, inputs, output and scratch are mounted folders (`bind_mounts`); where it
+does not, such as a Nano behind ssh, they are volumes at the far end (`volume_transfer`).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Union
 
 from nanoforge.console import Console
 from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
-from nanoforge.containers.connection import Daemon, DaemonFacts, Image
-from nanoforge.containers.container import Container, run, sweep
+from nanoforge.containers.container import run_to_end, sweep
+from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, Image, speaking
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.runners.bind_mounts import BindMounts, known_places
 from nanoforge.runners.contract import EventSink, ExitStatus, Listener, Outcome, StageRun, outcome_or_raise
 from nanoforge.runners.volume_transfer import VolumeTransfer
 from nanoforge.stop import Stop
 
-# How engines and images name the same processors.
+# How daemons and images name the same processors.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 OWNER, WORK = "nanoforge.owner", "nanoforge.work"
-Work = Union[BindMounts, VolumeTransfer]
+StageFolders = Union[BindMounts, VolumeTransfer]
 
 
 class DockerRunner:
-    """Runs stages of one service on one engine; see `nanoforge.runners.contract.Runner`.
+    """Runs stages of one service on one daemon; see `nanoforge.runners.contract.Runner`.
 
     Args:
         service: name in compose.yml.
         variables: what its ``${NAME}`` stand for, beside .env.
     """
 
-    def __init__(self, engine: Daemon, service: str, variables: Mapping[str, str], console: Console) -> None:
-        self.name = "docker" if engine.shares_files else engine.name
-        self.engine = engine
+    def __init__(self, daemon: Daemon, service: str, variables: Mapping[str, str], console: Console) -> None:
+        self.name = "docker" if daemon.shares_files else daemon.name
+        self.daemon = daemon
         self.environment = service
-        user = {} if engine.shares_files else compose.IMAGE_USER
+        user = {} if daemon.shares_files else compose.IMAGE_USER
         self.service: Service = compose.service(service, {**user, **variables})
-        self.machine = "here" if engine.shares_files else engine.name
+        self.machine = "here" if daemon.shares_files else daemon.name
         self._console = console
         self._facts: Optional[DaemonFacts] = None
         self._found: Optional[Image] = None
@@ -48,14 +49,15 @@ class DockerRunner:
     @property
     def facts(self) -> DaemonFacts:
         if self._facts is None:
-            self._facts = self.engine.facts()
+            with speaking(self.daemon, "asking what it can do"):
+                self._facts = self.daemon.facts()
         return self._facts
 
     @property
     def found(self) -> Optional[Image]:
         """The image, or None where it is missing or older than what it is made from."""
         if self._found is None:
-            state = images.state(self.engine, self.service)
+            state = images.state(self.daemon, self.service)
             self._found = None if state.why else state.image
         return self._found
 
@@ -78,64 +80,65 @@ class DockerRunner:
         mapping = maps_users(self.facts)
         if mapping:
             raise EnvironmentNotReady(
-                f"The {self.engine.name} maps user ids ({mapping}), so files of containers would not be yours: use an"
-                " engine without it, or --runner local."
+                f"The {self.daemon.name} maps user ids ({mapping}), so files of containers would not be yours: use an"
+                " daemon without it, or --runner local."
             )
-        image = self.found or images.ensure(self.engine, self.environment, self.service, self._console)
+        image = self.found or images.ensure(self.daemon, self.service, self._console)
         self._found, self._prepared = image, True
         own = ARCHITECTURES.get(self.facts.architecture, self.facts.architecture)
         if image.architecture != own:
             self._console.warn(
-                f"image {self.service.image} is for {image.architecture}, the engine's machine is {own}: it is"
+                f"image {self.service.image} is for {image.architecture}, the daemon's machine is {own}: it is"
                 " emulated, many times slower."
             )
 
     def tools(self) -> Dict[str, str]:
         image = self._ready_image()
-        packages = images.packages(self.engine, self.service, image)
-        return {**packages, "image": image.id, "docker-engine": self.facts.version}
+        packages = images.packages(self.daemon, self.service, image)
+        return {**packages, "image": image.id, "docker-daemon": self.facts.version}
 
-    def run(self, call: StageRun, talk: EventSink, stop: Stop) -> Outcome:
-        for folder in (call.output, call.scratch, call.log.parent):
+    def run(self, run: StageRun, sink: EventSink, stop: Stop) -> Outcome:
+        for folder in (run.output, run.scratch, run.log.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        sweep(self.engine, {WORK: call.work})
-        with open(call.log, "w", encoding="utf-8") as log:
-            listener = Listener(log, talk, known_places(call))
-            with self._work(call, talk) as work:
-                ending = self._run_at(work, call, listener, stop)
-                outcome = outcome_or_raise(call, ending, listener.outcome, stop)
-                work.bring_back(listener)
+        sweep(self.daemon, {WORK: run.work})
+        with open(run.log, "w", encoding="utf-8") as log:
+            listener = Listener(log, sink, known_places(run))
+            with self._folders(run, sink) as folders:
+                status = self._run_in(folders, run, listener, stop)
+                outcome = outcome_or_raise(run, status, listener.outcome, stop)
+                folders.bring_back(listener)
         return outcome
 
-    def _work(self, call: StageRun, talk: EventSink) -> Work:
-        labels = {OWNER: call.owner, WORK: call.work}
-        carrier = Container(self.service, self._ready_image().id, [], labels=labels)
-        cpus = self.processors(call.limits.cpus)
-        if self.engine.shares_files:
-            return BindMounts(call, carrier, cpus)
-        return VolumeTransfer(call, carrier, cpus, self.engine, talk)
+    def _folders(self, run: StageRun, sink: EventSink) -> StageFolders:
+        cpus = self.processors(run.limits.cpus)
+        container = self._container(run)
+        if self.daemon.shares_files:
+            return BindMounts(run, container, cpus)
+        return VolumeTransfer(run, container, cpus, self.daemon, sink)
+
+    def _container(self, run: StageRun) -> Container:
+        """A container of this run that is yet without command and folders."""
+        return Container(self.service, self._ready_image().id, [], labels={OWNER: run.owner, WORK: run.work})
 
     def processors(self, wanted: int) -> int:
         """How many processors a stage gets there."""
         return min(wanted or self.facts.cpus, self.facts.cpus)
 
-    def _run_at(self, work: Work, call: StageRun, listener: Listener, stop: Stop) -> ExitStatus:
-        if work.done_before:
+    def _run_in(self, folders: StageFolders, run: StageRun, listener: Listener, stop: Stop) -> ExitStatus:
+        if folders.done_before:
             return ExitStatus(0)
-        cpus, memory = self.processors(call.limits.cpus), call.limits.memory_mb << 20
-        container = Container(
-            self.service,
-            work.carrier.image,
-            stage_command(call.module, work.job_path),
-            work.folders,
-            {**thread_variables(cpus), "NANOFORGE_PARENT_PIPE": "1"},
-            work.carrier.labels,
-            memory,
-            cpus if cpus < self.facts.cpus else 0,
+        cpus = self.processors(run.limits.cpus)
+        container = replace(
+            self._container(run),
+            command=stage_command(run.module, folders.job_path),
+            folders=folders.mounts,
+            environment={**thread_variables(cpus), "NANOFORGE_PARENT_PIPE": "1"},
+            memory=run.limits.memory_mb << 20,
+            cpus=cpus if cpus < self.facts.cpus else 0,
         )
-        for line in work.head(self.environment, container):
+        for line in folders.head(self.environment, container):
             listener.line(line)
-        ended = run(self.engine, container, listener.line, stop, f"{call.stage} ran")
+        ended = run_to_end(self.daemon, container, listener.line, stop, f"{run.stage} ran")
         return ExitStatus(ended.code, container.memory_limit >> 20 if ended.out_of_memory else 0)
 
     def _ready_image(self) -> Image:
@@ -146,7 +149,7 @@ class DockerRunner:
 
 
 def maps_users(facts: DaemonFacts) -> str:
-    """By which feature an engine gives containers other user ids than they ask for; empty: by none."""
+    """By which feature a daemon gives containers other user ids than they ask for; empty: by none."""
     known = ("rootless", "userns")
     return next((word for word in known if any(f"name={word}" in option for option in facts.security)), "")
 

@@ -16,6 +16,7 @@ from typing import Dict, Optional
 import psutil
 
 from nanoforge.console import Console
+from nanoforge.containers.compose import Environment
 from nanoforge.files.paths import HOME
 from nanoforge.runners import virtual_environments
 from nanoforge.runners.contract import EventSink, ExitStatus, Limits, Listener, Outcome, StageRun, outcome_or_raise
@@ -36,8 +37,9 @@ class LocalRunner:
     image: Optional[str] = None
     reserves: Optional[int] = None
 
-    def __init__(self, environment: str, console: Console, python36: str) -> None:
-        self.environment = environment
+    def __init__(self, environment: Environment, console: Console, python36: str) -> None:
+        self.environment = environment.name
+        self._made_from = environment
         self._console = console
         self._python36 = python36
         self._python: Optional[Path] = None
@@ -47,7 +49,7 @@ class LocalRunner:
         return psutil.virtual_memory().total
 
     def prepare(self) -> None:
-        self._python = virtual_environments.ensure(self.environment, self._console, self._python36)
+        self._python = virtual_environments.ensure(self._made_from, self._console, self._python36)
 
     def tools(self) -> Dict[str, str]:
         assert self._python is not None

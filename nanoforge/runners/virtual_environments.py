@@ -17,12 +17,13 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
 from filelock import FileLock
 
 from nanoforge.console import Console
+from nanoforge.containers.compose import Environment
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.files.digests import sha256_file, sha256_text
-from nanoforge.files.paths import HOME, cache_folder
+from nanoforge.files.paths import cache_folder
 
 READY = "ready"
-MATRIX = "tensorflow"  # how the names of the matrix's environments begin: tensorflow113 and so on, for tests only
+PYTHON36 = "3.6"
 PYTHON36_ADVICE = (
     "Install it with pyenv (`pyenv install 3.6.15`) or conda (`conda create -n py36 python=3.6`), or name it with"
     " runner.python36 in detector.toml or NANOFORGE_PYTHON36."
@@ -34,22 +35,14 @@ class Interpreter(NamedTuple):
     version: str
 
 
-def lock_files(environment: str) -> List[Path]:
-    """What an environment is made from, in the order of installation."""
-    folder = HOME / "docker" / environment
-    if environment.startswith(MATRIX):
-        return [HOME / "docker" / "train" / "build.lock", HOME / "tests" / "matrix" / environment / "requirements.lock"]
-    return [path for path in (folder / "build.lock", folder / "requirements.lock") if path.is_file()]
-
-
-def ensure(environment: str, console: Console, python36: str = "") -> Path:
+def ensure(environment: Environment, console: Console, python36: str = "") -> Path:
     """The Python of the environment, made first if need be.
 
     Raises:
         EnvironmentNotReady: no fitting interpreter, or the installation failed.
     """
     interpreter = find_interpreter(environment, python36)
-    folder = _folder(environment, interpreter, lock_files(environment))
+    folder = _folder(environment, interpreter)
     if not (folder / READY).is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(str(folder) + ".lock"):
@@ -78,27 +71,26 @@ def describe(python: Path) -> Dict[str, str]:
     return {"platform": f"{platform.system()} {platform.machine()}", **packages}
 
 
-def is_ready(environment: str, python36: str = "") -> bool:
+def is_ready(environment: Environment, python36: str = "") -> bool:
     """Whether the environment is there already."""
-    interpreter = find_interpreter(environment, python36)
-    return (_folder(environment, interpreter, lock_files(environment)) / READY).is_file()
+    return (_folder(environment, find_interpreter(environment, python36)) / READY).is_file()
 
 
-def find_interpreter(environment: str, python36: str = "") -> Interpreter:
-    """The Python from which the environment is made: 3.6 where TensorFlow 1 is in it, the host's own for the others.
+def find_interpreter(environment: Environment, python36: str = "") -> Interpreter:
+    """The Python from which the environment is made: 3.6 where it asks for that, the host's own for the others.
 
     Raises:
         EnvironmentNotReady: there is no Python 3.6.
     """
-    if environment != "train" and not environment.startswith(MATRIX):
+    if environment.python != PYTHON36:
         # The interpreter behind the host's virtual environment, so that a new host lock does not remake the others.
         return Interpreter(Path(getattr(sys, "_base_executable", sys.executable)), platform.python_version())
     stated = python36 or os.environ.get("NANOFORGE_PYTHON36", "")
     for candidate in [Path(stated).expanduser()] if stated else _python36_candidates():
         version = _version_of(candidate)
-        if version and version.startswith("3.6."):
+        if version and version.startswith(f"{PYTHON36}."):
             return Interpreter(candidate, version)
-    where = f"{stated} is no Python 3.6" if stated else "Python 3.6, which TensorFlow 1.12 needs, was not found"
+    where = f"{stated} is not a Python 3.6" if stated else "Python 3.6, which TensorFlow 1.12 needs, was not found"
     raise EnvironmentNotReady(f"{where}. {PYTHON36_ADVICE}")
 
 
@@ -126,21 +118,22 @@ def _version_of(python: Path) -> Optional[str]:
     return answer.stdout.strip()
 
 
-def _folder(environment: str, interpreter: Interpreter, locks: Sequence[Path]) -> Path:
-    parts = [interpreter.version, str(interpreter.path), platform.machine(), *(sha256_file(lock) for lock in locks)]
-    return cache_folder() / "environments" / f"{environment}-{sha256_text(' '.join(parts))[:16]}"
+def _folder(environment: Environment, interpreter: Interpreter) -> Path:
+    locks = [sha256_file(lock) for lock in environment.locks]
+    parts = [interpreter.version, str(interpreter.path), platform.machine(), *locks]
+    return cache_folder() / "environments" / f"{environment.name}-{sha256_text(' '.join(parts))[:16]}"
 
 
-def _make(environment: str, interpreter: Interpreter, folder: Path, console: Console) -> None:
+def _make(environment: Environment, interpreter: Interpreter, folder: Path, console: Console) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     log = folder.with_suffix(".log")
     with console.status(
-        f"making environment {environment} (Python {interpreter.version}; once, about a minute at most)"
+        f"making environment {environment.name} (Python {interpreter.version}; once, about a minute at most)"
     ):
-        _run_logged([str(interpreter.path), "-m", "venv", str(folder)], log, environment)
+        _run_logged([str(interpreter.path), "-m", "venv", str(folder)], log, environment.name)
         python = folder / "bin" / "python"
-        for lock in lock_files(environment):
-            _run_logged([*_pip(python), "-r", str(lock)], log, environment)
+        for lock in environment.locks:
+            _run_logged([*_pip(python), "-r", str(lock)], log, environment.name)
     frozen = subprocess.run([str(python), "-m", "pip", "freeze"], capture_output=True, text=True, check=True).stdout
     (folder / READY).write_text(f"python=={interpreter.version}\n{frozen}", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""A stage's folders at the far end of a connection, where the engine does not see this machine's files: as volumes.
+"""A stage's folders at the far end of a connection, where the daemon does not see this machine's files: as volumes.
 
 Inputs are sent into volumes named by their contents' digest, so what the far end has is not sent again; the output is
 sent back once the stage has ended. Every file is compared by digest, taken at both ends.
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple
 
 from nanoforge.containers import volumes
-from nanoforge.containers.connection import Daemon
-from nanoforge.containers.container import Container, Folder, create, remove
-from nanoforge.containers.volumes import Content, FarFile
+from nanoforge.containers.container import remove
+from nanoforge.containers.daemon import Container, Daemon, Folder, speaking
+from nanoforge.containers.volumes import Carrier, Content, FarFile
 from nanoforge.files.atomic import write_json
 from nanoforge.files.digests import listing_digest, sha256_file, sha256_text
 from nanoforge.files.selection import Selection
@@ -35,30 +35,30 @@ class Shipment(NamedTuple):
 
 
 class VolumeTransfer:
-    """The volumes of one call; entering it sends what the far end lacks.
+    """The volumes of one run; entering it sends what the far end lacks.
 
     Attributes:
         done_before: whether an earlier try came to its end there, so that only its output has to be fetched.
         job_path: the job file in the container.
-        folders: what to mount.
+        mounts: what the container sees.
     """
 
     job_path = JOB
 
-    def __init__(self, call: StageRun, carrier: Container, cpus: int, engine: Daemon, talk: EventSink) -> None:
-        self.carrier = carrier
-        self._call = call
+    def __init__(self, run: StageRun, container: Container, cpus: int, daemon: Daemon, sink: EventSink) -> None:
+        self._container = container
+        self._run = run
         self._cpus = cpus
-        self._engine = engine
-        self._talk = talk
-        self._shipments = [*_code(call, carrier), *_inputs(call)]
-        self._outcome_file = call.scratch / "outcome.json"
-        work = sha256_text(call.work)[:20]
+        self._daemon = daemon
+        self._sink = sink
+        self._shipments = [*_code(run, container), *_inputs(run)]
+        self._outcome_file = run.scratch / "outcome.json"
+        work = sha256_text(run.work)[:20]
         self._output, self._scratch = f"nanoforge-{work}-output", f"nanoforge-{work}-scratch"
-        self.folders = self._folders(inputs_read_only=True)
-        self._porter = ""
+        self.mounts = self._mounts(inputs_read_only=True)
+        self._carrier = Carrier(daemon, "", int(container.service.user.split(":")[0]))
 
-    def _folders(self, inputs_read_only: bool) -> List[Folder]:
+    def _mounts(self, inputs_read_only: bool) -> List[Folder]:
         return [
             *(Folder(shipment.volume, shipment.target, inputs_read_only) for shipment in self._shipments),
             Folder(self._output, OUTPUT, read_only=False),
@@ -70,67 +70,58 @@ class VolumeTransfer:
         return self._outcome_file.is_file()
 
     def __enter__(self) -> VolumeTransfer:
-        if not (self.done_before and volumes.exists(self._engine, self._output)):
+        if not (self.done_before and volumes.exists(self._daemon, self._output)):
             self._outcome_file.unlink() if self.done_before else None
-            volumes.discard(self._engine, self._output)
+            volumes.discard(self._daemon, self._output)
         new = {shipment.volume: self._ensure(shipment.volume, INPUT) for shipment in self._shipments}
         self._ensure(self._scratch, SCRATCH_ROLE)
         self._ensure(self._output, OUTPUT_ROLE)
-        # A container that is never started gives access to its volumes, and needs no process over there.
-        with self._engine.speaking("preparing the transfer"):
-            self._porter = create(self._engine, replace(self.carrier, folders=self._folders(False), command=["true"]))
+        with speaking(self._daemon, "preparing the transfer"):
+            identity = self._daemon.create(replace(self._container, folders=self._mounts(False), command=["true"]))
+        self._carrier = self._carrier._replace(identity=identity)
         try:
             self._send(new)
             if not self.done_before:
-                job = self._call.job(job_inputs(self._call), OUTPUT, SCRATCH, self._cpus)
-                self._write(SCRATCH, {"job.json": job.encode("utf-8")})
+                job = self._run.job(job_inputs(self._run), OUTPUT, SCRATCH, self._cpus)
+                volumes.write(self._carrier, SCRATCH, {"job.json": job.encode("utf-8")})
         except BaseException:
-            remove(self._engine, self._porter)
+            remove(self._daemon, self._carrier.identity)
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        remove(self._engine, self._porter)
+        remove(self._daemon, self._carrier.identity)
 
     def _ensure(self, volume: str, role: str) -> bool:
-        return volumes.ensure(self._engine, volume, {ROLE: role, OWNER: self._call.owner})
-
-    def _write(self, folder: str, files: Mapping[str, bytes]) -> None:
-        volumes.write(self._engine, self._porter, folder, files, self._user)
-
-    @property
-    def _user(self) -> int:
-        return int(self.carrier.service.user.split(":")[0])
+        return volumes.ensure(self._daemon, volume, {ROLE: role, OWNER: self._run.owner})
 
     def _send(self, new: Mapping[str, bool]) -> None:
         """Fill the volumes that are not whole, and prove them."""
         lacking = [
             shipment
             for shipment in self._shipments
-            if new[shipment.volume] or not volumes.marked(self._engine, self._porter, shipment.target)
+            if new[shipment.volume] or not volumes.marked(self._carrier, shipment.target)
         ]
         if not lacking:
             return
         begun = [shipment.target for shipment in lacking if not new[shipment.volume]]
         there = self._listing(begun) if begun else {}
-        on_sent = _Progress(self._talk, "sending", sum(_size(shipment.content) for shipment in lacking))
+        on_sent = _Progress(self._sink, "sending", sum(_size(shipment.content) for shipment in lacking))
         expected: Dict[str, Dict[str, FarFile]] = {}
         for shipment in lacking:
             target, content = shipment.target, shipment.content
-            expected[target] = volumes.send(
-                self._engine, self._porter, target, content, there.get(target, {}), self._user, on_sent
-            )
+            expected[target] = volumes.send(self._carrier, target, content, there.get(target, {}), on_sent)
         arrived = self._listing(expected)
         for target, files in expected.items():
             volumes.check(f"The copy at {target}", files, arrived[target])
-            self._write(target, {volumes.MARK: b"proven\n"})
+            volumes.write(self._carrier, target, {volumes.MARK: b"proven\n"})
 
     def _listing(self, targets: Iterable[str]) -> Dict[str, Dict[str, FarFile]]:
-        return volumes.listing(self._engine, replace(self.carrier, folders=self.folders), targets)
+        return volumes.listing(self._daemon, replace(self._container, folders=self.mounts), targets)
 
     def head(self, _service: str, _container: Container) -> List[str]:
         """The log's first line: where this ran."""
-        return [f"# On {self._engine.name}, in volumes {self._output} and {self._scratch}."]
+        return [f"# On {self._daemon.name}, in volumes {self._output} and {self._scratch}."]
 
     def bring_back(self, listener: Listener) -> None:
         """Fetch the output, compare it, and remove the volumes of this work and inputs that it did not use."""
@@ -140,9 +131,9 @@ class VolumeTransfer:
         listener.outcome.metrics.update(outcome["metrics"])
         listener.outcome.warnings[:] = outcome["warnings"]
         expected = {name: FarFile(*file) for name, file in outcome["files"].items()}
-        on_got = _Progress(self._talk, "fetching", sum(file.size for file in expected.values()))
-        volumes.fetch(self._engine, self._porter, OUTPUT, self._call.output, expected, on_got)
-        remove(self._engine, self._porter)
+        on_got = _Progress(self._sink, "fetching", sum(file.size for file in expected.values()))
+        volumes.fetch(self._carrier, OUTPUT, self._run.output, expected, on_got)
+        remove(self._daemon, self._carrier.identity)
         self._tidy()
 
     def _note_outcome(self, listener: Listener) -> None:
@@ -155,29 +146,29 @@ class VolumeTransfer:
         write_json(self._outcome_file, outcome)
 
     def _tidy(self) -> None:
-        mine = volumes.having(self._engine, {OWNER: self._call.owner, ROLE: INPUT})
+        mine = volumes.having(self._daemon, {OWNER: self._run.owner, ROLE: INPUT})
         used = {shipment.volume for shipment in self._shipments}
         for volume in [self._output, self._scratch, *(name for name in mine if name not in used)]:
-            volumes.discard(self._engine, volume)
+            volumes.discard(self._daemon, volume)
 
 
-def _code(call: StageRun, carrier: Container) -> List[Shipment]:
+def _code(run: StageRun, container: Container) -> List[Shipment]:
     """compose.yml mounts the stages' code from the clone; over there it is a volume like an input."""
     shipments = []
-    for folder in declared_folders(carrier.service):
+    for folder in declared_folders(container.service):
         content = Content(Path(folder.source), Selection((".py", ".j2")))
-        shipments.append(Shipment(_volume_name(call, _digest(content)), folder.target, content))
+        shipments.append(Shipment(_volume_name(run, _digest(content)), folder.target, content))
     return shipments
 
 
-def _inputs(call: StageRun) -> List[Shipment]:
+def _inputs(run: StageRun) -> List[Shipment]:
     return [
         Shipment(
-            _volume_name(call, f"{source.digest or _digest(_content(source))} {source.path.name}"),
+            _volume_name(run, f"{source.digest or _digest(_content(source))} {source.path.name}"),
             f"{INPUTS}/{name}",
             _content(source),
         )
-        for name, source in call.inputs.items()
+        for name, source in run.inputs.items()
     ]
 
 
@@ -189,8 +180,8 @@ def _digest(content: Content) -> str:
     return listing_digest({name: sha256_file(path) for name, path in content.files().items()})
 
 
-def _volume_name(call: StageRun, contents: str) -> str:
-    return f"nanoforge-input-{sha256_text(f'{call.owner} {contents}')[:24]}"
+def _volume_name(run: StageRun, contents: str) -> str:
+    return f"nanoforge-input-{sha256_text(f'{run.owner} {contents}')[:24]}"
 
 
 def _size(content: Content) -> int:
@@ -200,12 +191,12 @@ def _size(content: Content) -> int:
 class _Progress:
     """Adds up bytes and tells how far a transfer is, in MiB."""
 
-    def __init__(self, talk: EventSink, verb: str, total: int) -> None:
-        self._talk = talk
+    def __init__(self, sink: EventSink, verb: str, total: int) -> None:
+        self._sink = sink
         self._verb = verb
         self._total = total
         self._done = 0
 
     def __call__(self, count: int) -> None:
         self._done += count
-        self._talk.on_progress(round(self._done / 2**20, 1), round(self._total / 2**20, 1), f"MiB {self._verb}")
+        self._sink.on_progress(round(self._done / 2**20, 1), round(self._total / 2**20, 1), f"MiB {self._verb}")

@@ -1,6 +1,6 @@
-"""Tests with real engines: the one that DOCKER_HOST names, and a second one of their own behind an SSH server.
+"""Tests with real daemons: the one that DOCKER_HOST names, and a second one of their own behind an SSH server.
 
-A probe stands in for the stages where a test wants a stage to misbehave; images, engines and SSH are real.
+A probe stands in for the stages where a test wants a stage to misbehave; images, daemons and SSH are real.
 """
 
 import json
@@ -16,7 +16,7 @@ import pytest
 
 from nanoforge.console import Console
 from nanoforge.containers import compose
-from nanoforge.containers import images as engine_images
+from nanoforge.containers import images as daemon_images
 from nanoforge.containers.connection import connect
 from nanoforge.runners import bind_mounts
 from nanoforge.runners.contract import EventSink, Limits, StageInput, StageRun
@@ -124,7 +124,7 @@ def probe(tmp_path, monkeypatch):
     shutil.copy(CLONE / "stages" / "job.py", clone / "stages" / "job.py")
     (clone / "stages" / "__init__.py").touch()
     (clone / "stages" / "probe.py").write_text(PROBE)
-    for module in (compose, bind_mounts, engine_images):
+    for module in (compose, bind_mounts, daemon_images):
         monkeypatch.setattr(module, "HOME", clone)
     return clone
 
@@ -139,7 +139,7 @@ class Stage:
         self.warnings = []
         self.stop = Stop()
 
-    def call(self, do, inputs=None, memory_mb=0, cpus=0, **parameters):
+    def run_of(self, do, inputs=None, memory_mb=0, cpus=0, **parameters):
         output = self.folder / "output"
         shutil.rmtree(output, ignore_errors=True)
         return StageRun(
@@ -156,8 +156,8 @@ class Stage:
         )
 
     def run(self, do, **options):
-        talk = EventSink(lambda *words: self.progress.append(words), self.warnings.append)
-        return self.runner.run(self.call(do, **options), talk, self.stop)
+        sink = EventSink(lambda *words: self.progress.append(words), self.warnings.append)
+        return self.runner.run(self.run_of(do, **options), sink, self.stop)
 
     def has_begun(self):
         """Whether the stage itself has told how far it is, rather than a transfer."""
@@ -173,16 +173,16 @@ class Stage:
 
 @pytest.fixture
 def stage(probe, tmp_path):
-    """The probe in containers of the engine here."""
-    engine = connect()
-    runner = DockerRunner(engine, "data", {}, Console())
+    """The probe in containers of the daemon here."""
+    daemon = connect()
+    runner = DockerRunner(daemon, "data", {}, Console())
     runner.prepare()
     yield Stage(runner, tmp_path)
-    engine.close()
+    daemon.close()
 
 
 def left_over(folder, host=None):
-    """The ids of containers that a probe's runner left on an engine."""
+    """The ids of containers that a probe's runner left on a daemon."""
     environment = {**os.environ, **({"DOCKER_HOST": host} if host else {})}
     return run("docker", "ps", "-aq", "--filter", f"label=nanoforge.owner={folder}", env=environment).stdout.split()
 
@@ -198,32 +198,32 @@ def eventually(look, seconds=30):
     raise AssertionError("waited in vain")
 
 
-class SpareEngine:
-    """A second engine, which tests may break: here by its socket, and as `nano` behind an SSH server."""
+class SpareDaemon:
+    """A second daemon, which tests may break: here by its socket, and as `nano` behind an SSH server."""
 
     def __init__(self, folder):
         self.folder = folder
-        # An engine outside of UTC tells its time with an offset.
+        # A daemon outside of UTC tells its time with an offset.
         self.bridge = {**os.environ, "BRIDGE": "nanoforge1,172.31.97.1/24", "TZ": "Asia/Seoul"}
-        self.host = f"unix://{folder}/engine/docker.sock"
+        self.host = f"unix://{folder}/docker/docker.sock"
         self.port = _free_port()
-        self.url = f"ssh://root@127.0.0.1:{self.port}{folder}/engine/docker.sock"
+        self.url = f"ssh://root@127.0.0.1:{self.port}{folder}/docker/docker.sock"
 
     def start(self):
-        run("sh", CLONE / "docker/standin/engine.sh", self.folder / "engine", env=self.bridge)
+        run("sh", CLONE / "docker/standin/daemon.sh", self.folder / "docker", env=self.bridge)
 
     def stop(self):
-        run("sh", CLONE / "docker/standin/engine.sh", "stop", self.folder / "engine", env=self.bridge)
+        run("sh", CLONE / "docker/standin/daemon.sh", "stop", self.folder / "docker", env=self.bridge)
 
     def kill(self):
-        """As `kill -9` and a power cut of the engine do."""
-        os.kill(int((self.folder / "engine" / "pid").read_text()), 9)
+        """As `kill -9` and a power cut of the daemon do."""
+        os.kill(int((self.folder / "docker" / "pid").read_text()), 9)
 
     def docker(self, *words):
         return run("docker", *words, env={**os.environ, "DOCKER_HOST": self.host}).stdout
 
     def take(self, *names):
-        """Copy images from the engine here."""
+        """Copy images from the daemon here."""
         save = subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE)
         load = {**os.environ, "DOCKER_HOST": self.host}
         subprocess.run(["docker", "load"], stdin=save.stdout, env=load, check=True, stdout=subprocess.DEVNULL)
@@ -276,23 +276,23 @@ def _free_port():
 
 @pytest.fixture(scope="session")
 def spare(images, tmp_path_factory):
-    engine = SpareEngine(tmp_path_factory.mktemp("spare"))
-    engine.start()
-    engine.start_ssh()
-    engine.take("nanoforge-data")
-    yield engine
-    engine.stop_ssh()
-    engine.stop()
+    daemon = SpareDaemon(tmp_path_factory.mktemp("spare"))
+    daemon.start()
+    daemon.start_ssh()
+    daemon.take("nanoforge-data")
+    yield daemon
+    daemon.stop_ssh()
+    daemon.stop()
 
 
 @pytest.fixture
 def far(spare, probe, tmp_path):
-    """The probe on the spare engine, reached by ssh."""
-    engine = connect("nano", spare.url)
-    runner = DockerRunner(engine, "data", {}, Console())
+    """The probe on the spare daemon, reached by ssh."""
+    daemon = connect("nano", spare.url)
+    runner = DockerRunner(daemon, "data", {}, Console())
     runner.prepare()
     yield Stage(runner, tmp_path)
-    engine.close()
+    daemon.close()
 
 
 @pytest.fixture

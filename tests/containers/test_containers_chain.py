@@ -12,6 +12,7 @@ import pytest
 from conftest import CLONE, eventually, run
 
 from nanoforge.console import Console
+from nanoforge.containers import compose
 from nanoforge.files.digests import listing_digest, sha256_file
 from nanoforge.files.selection import walk
 from nanoforge.pipeline.project import Project
@@ -47,13 +48,13 @@ def made_here(detector, stage, folder):
         for name, source in row.inputs(project.setting).items()
         if isinstance(source, ArtifactInput)
     }
-    runner = LocalRunner(row.environment, project.console, "")
+    runner = LocalRunner(compose.local_environment(row.environment), project.console, "")
     runner.prepare()
-    call = StageRun(
+    run_here = StageRun(
         stage, row.module, inputs, row.parameters(project.setting), folder / "output", folder / "scratch",
         folder / "log", Limits(0, 0), "work", "owner",
     )  # fmt: skip
-    outcome = runner.run(call, EventSink(lambda *_: None, print), Stop())
+    outcome = runner.run(run_here, EventSink(lambda *_: None, print), Stop())
     return outcome, folder / "output"
 
 

@@ -1,4 +1,4 @@
-"""An engine that does not see this machine's files, behind ssh as a Nano is: what is sent, proven and brought back."""
+"""A daemon that does not see this machine's files, behind ssh as a Nano is: what is sent, proven and brought back."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def volumes_of(spare):
 
 @pytest.fixture(autouse=True)
 def nothing_left(spare):
-    """Every test begins with an engine without volumes; other tests use it too."""
+    """Every test begins with a daemon without volumes; other tests use it too."""
     for container in spare.docker("ps", "-aq", "--filter", "label=nanoforge=1").split():
         spare.docker("rm", "-f", container)
     for volume in volumes_of(spare):
@@ -90,17 +90,17 @@ def test_a_broken_transfer_goes_on_with_the_files_that_are_missing(far, files, m
     monkeypatch.setattr(volumes, "BATCH_BYTES", 1)
     send, sent = volumes._send_batch, []
 
-    def send_and_break(engine, carrier, target, batch, *rest):
+    def send_and_break(carrier, target, batch, *rest):
         if len(sent) == 3:
             raise DaemonLost("the cable")
         sent.extend(batch)
-        return send(engine, carrier, target, batch, *rest)
+        return send(carrier, target, batch, *rest)
 
     monkeypatch.setattr(volumes, "_send_batch", send_and_break)
     with pytest.raises(DaemonLost):
         far.run("copy", inputs={"files": files.folder})
     before = list(sent)
-    monkeypatch.setattr(volumes, "_send_batch", lambda *args: sent.extend(args[3]) or send(*args))
+    monkeypatch.setattr(volumes, "_send_batch", lambda *args: sent.extend(args[2]) or send(*args))
     far.run("copy", inputs={"files": files.folder})
     assert made(far, files) == files.contents
     assert set(sent[len(before) :]).isdisjoint(before) and len(before) == 3

@@ -13,7 +13,7 @@ from conftest import CLONE, eventually, run
 from nanoforge.commands import images
 from nanoforge.console import Console
 from nanoforge.containers import compose
-from nanoforge.containers import images as engine_images
+from nanoforge.containers import images as daemon_images
 from nanoforge.containers.connection import connect
 from nanoforge.containers.images import pins
 from nanoforge.errors import EnvironmentNotReady
@@ -40,7 +40,7 @@ def test_an_image_tells_where_it_comes_from_and_is_healthy(name, module):
     assert len(labels["org.opencontainers.image.revision"].split("-")[0]) == 40
     lock = CLONE / "docker" / name / "requirements.lock"
     packages = json.loads(labels["nanoforge.packages"])
-    assert packages["numpy"] == pins(lock, engine_images.PYTHONS[name])["numpy"]
+    assert packages["numpy"] == pins(lock, compose.facts(name).python)["numpy"]
     said = json.loads(in_image(image, *config["Healthcheck"]["Test"][1:]).splitlines()[-1])
     assert module in said["modules"]
 
@@ -61,7 +61,7 @@ def clone(tmp_path, monkeypatch):
     for name in ("compose.yml", ".env"):
         shutil.copy(CLONE / name, tmp_path / name)
     shutil.copytree(CLONE / "docker", tmp_path / "docker")
-    for module in (compose, engine_images, images):
+    for module in (compose, daemon_images, images):
         monkeypatch.setattr(module, "HOME", tmp_path)
     return tmp_path
 
@@ -88,7 +88,7 @@ def test_what_does_not_agree_is_named(clone, file, old, new, problem):
     assert any(problem in found for found in disagreements()), disagreements()
 
 
-def test_an_image_is_saved_and_loaded_by_an_engine_that_never_built_it(spare, tmp_path):
+def test_an_image_is_saved_and_loaded_by_a_daemon_that_never_built_it(spare, tmp_path):
     folder = tmp_path / "detector"
     folder.mkdir()
     (folder / "detector.toml").write_text(
@@ -104,10 +104,10 @@ def test_an_image_is_saved_and_loaded_by_an_engine_that_never_built_it(spare, tm
     assert {row["name"]: row["severity"] for row in found}["image data"] == "ok"
 
 
-def test_what_is_no_archive_is_refused(tmp_path):
+def test_what_is_not_an_archive_is_refused(tmp_path):
     (tmp_path / "x.tar.gz").write_bytes(b"nothing")
     refused = run(CLONE / "run", "images", "--load", tmp_path / "x.tar.gz", cwd=CLONE, code=2)
-    assert "is no archive of images" in refused.stderr and "Traceback" not in refused.stderr
+    assert "is not an archive of images" in refused.stderr and "Traceback" not in refused.stderr
     run(CLONE / "run", "images", "--load", tmp_path / "none", cwd=CLONE, code=2)
 
 
@@ -125,7 +125,7 @@ def test_the_gpu_image_has_cuda_90_and_tensorflow_for_it():
     assert "tensorflow_gpu-1.12.0.dist-info" in names and "tensorflow-1.12.0.dist-info" not in names
 
 
-def test_a_gpu_that_the_engine_does_not_have_is_a_sentence(tmp_path):
+def test_a_gpu_that_the_daemon_does_not_have_is_a_sentence(tmp_path):
     (tmp_path / "detector.toml").write_text(
         '[dataset]\nrendered_pictures = 20\nclasses = ["cone", "ball", "mug"]\n[runner]\nuse = "docker"\ngpu = true\n'
     )
@@ -197,4 +197,4 @@ def test_bases_are_pinned_to_the_digests_of_the_registry(clone, registry, monkey
     # The digest counts: with one that the tag does not have, there is no image.
     monkeypatch.setenv("DATA_BASE_DIGEST", "sha256:" + "0" * 64)
     with pytest.raises(EnvironmentNotReady, match="base image cannot be fetched|could not be built"):
-        engine_images.build(connect(), "data", compose.service("data"), Console())
+        daemon_images.build(connect(), compose.service("data"), Console())

@@ -1,4 +1,4 @@
-"""The engine goes away in the middle of a stage: one sentence, nothing lost, and the same command goes on."""
+"""The daemon goes away in the middle of a stage: one sentence, nothing lost, and the same command goes on."""
 
 import threading
 
@@ -13,7 +13,7 @@ from nanoforge.runners.docker import DockerRunner
 
 @pytest.fixture
 def on_spare(spare, probe, tmp_path, monkeypatch):
-    """The probe on the spare engine by its socket, as if it were the engine here."""
+    """The probe on the spare daemon by its socket, as if it were the daemon here."""
     monkeypatch.setenv("DOCKER_HOST", spare.host)
 
     def connected():
@@ -26,14 +26,14 @@ def on_spare(spare, probe, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("way", ["stop", "kill"])
-def test_an_engine_that_ends_in_mid_stage_is_a_sentence_and_the_next_run_goes_on(spare, on_spare, way):
+def test_a_daemon_that_ends_in_mid_stage_is_a_sentence_and_the_next_run_goes_on(spare, on_spare, way):
     stage = on_spare()
     ending = threading.Thread(target=lambda: (eventually(stage.has_begun, 60), getattr(spare, way)()))
     ending.start()
     with pytest.raises(DaemonLost, match="stopped answering while probe ran: start it.*run the same command again"):
         stage.run("go on")
     ending.join(60)
-    with pytest.raises(EnvironmentNotReady, match="No Docker engine answers"):
+    with pytest.raises(EnvironmentNotReady, match="No Docker daemon answers"):
         on_spare()
     spare.start()
     again = on_spare()

@@ -74,11 +74,12 @@ import sys
 from pathlib import Path
 sys.path.insert(0, str(Path(sys.argv[1]) / "tests" / "containers"))
 from conftest import CLONE, Stage
-from nanoforge import compose, near_work
 from nanoforge.console import Console
-from nanoforge.docker_runner import DockerRunner
-from nanoforge.engine.client import connect
-for module in (compose, near_work):
+from nanoforge.containers import compose, sdk  # sdk now: the other user may not read root's environment
+from nanoforge.containers.connection import connect
+from nanoforge.runners import bind_mounts
+from nanoforge.runners.docker import DockerRunner
+for module in (compose, bind_mounts):
     module.HOME = Path(sys.argv[2])
 if "NANOFORGE_TEST_USER" in os.environ:
     user = int(os.environ["NANOFORGE_TEST_USER"])
@@ -99,15 +100,15 @@ def start_as(probe, folder, do, more=None):
     return subprocess.Popen(command, env=environment, cwd="/", text=True, stderr=subprocess.PIPE)
 
 
-def test_files_of_an_unprivileged_caller_are_his_too(probe, tmp_path):
-    """As somebody who is not root and may use the engine's socket by its group."""
-    engine_socket = Path(os.environ["DOCKER_HOST"].replace("unix://", ""))
-    folder = tmp_path / "his"
+def test_files_of_an_unprivileged_caller_are_theirs_too(probe, tmp_path):
+    """As somebody who is not root and may use the daemon's socket by its group."""
+    daemon_socket = Path(os.environ["DOCKER_HOST"].replace("unix://", ""))
+    folder = tmp_path / "theirs"
     folder.mkdir()
     for path in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         path.chmod(0o755)
     os.chown(folder, 4321, 4321)
-    become = {"NANOFORGE_TEST_USER": "4321", "NANOFORGE_TEST_GROUP": str(engine_socket.stat().st_gid)}
+    become = {"NANOFORGE_TEST_USER": "4321", "NANOFORGE_TEST_GROUP": str(daemon_socket.stat().st_gid)}
     process = start_as(probe, folder, "look", become)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 0, said
@@ -140,7 +141,7 @@ def test_each_way_to_fail_is_one_sentence_with_the_log(stage, do, error, words):
 def test_a_full_disk_is_a_sentence(stage, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
-    call = replace(stage.call("fill"), output=small)
+    call = replace(stage.run_of("fill"), output=small)
     run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small)
     try:
         with pytest.raises(StageFailed, match="No space left on device"):
@@ -221,10 +222,10 @@ def test_a_base_that_cannot_be_fetched_is_a_sentence_that_says_what_helps(probe)
     compose_file = probe / "compose.yml"
     text = compose_file.read_text().replace("image: nanoforge-data", f"image: nanoforge-{service}")
     compose_file.write_text(text.replace("BASE_IMAGE: ${DATA_BASE}", "BASE_IMAGE: no-registry.invalid/none:1"))
-    engine = connect()
+    daemon = connect()
     with pytest.raises(EnvironmentNotReady, match="base image cannot be fetched.*--load FILE.*--runner local"):
-        DockerRunner(engine, "data", {}, Console()).prepare()
-    engine.close()
+        DockerRunner(daemon, "data", {}, Console()).prepare()
+    daemon.close()
 
 
 def test_a_service_with_what_cannot_be_honoured_is_refused(probe):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nanoforge.console import Console
+from nanoforge.containers import compose
 from nanoforge.pipeline import fingerprint, stages
 from nanoforge.pipeline.project import Project
 from nanoforge.runners import local, placement, virtual_environments
@@ -80,6 +81,8 @@ class Home:
         (folder / "stages").mkdir(parents=True)
         (folder / "stages" / "__init__.py").touch()
         shutil.copy(CLONE / "stages" / "job.py", folder / "stages" / "job.py")
+        for name in ("compose.yml", ".env"):
+            shutil.copy(CLONE / name, folder / name)
         for stage in stages.TABLE:
             module = folder.joinpath(*stage.module.split(".")).with_suffix(".py")
             module.parent.mkdir(exist_ok=True)
@@ -106,11 +109,11 @@ class Home:
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     fake = Home(tmp_path / "clone")
-    for module in (local, fingerprint, virtual_environments):
+    for module in (local, fingerprint, compose):
         monkeypatch.setattr(module, "HOME", fake.folder)
     monkeypatch.setattr(virtual_environments, "ensure", lambda *_args: Path(sys.executable))
     monkeypatch.setattr(virtual_environments, "describe", lambda _python: {"python": "3"})
-    # An engine that happens to answer on this machine must not change what the tests see.
+    # A daemon that happens to answer on this machine must not change what the tests see.
     monkeypatch.setattr(placement, "answers", lambda: None)
     return fake
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nanoforge.containers.compose import local_environment
 from nanoforge.runners import virtual_environments
 
 HEALTH = Path(__file__).resolve().parents[2] / "docker" / "health.py"
@@ -77,7 +78,7 @@ def test_the_first_of_two_counts(tmp_path):
 
 
 def test_python_36_runs_it():
-    python36 = virtual_environments.find_interpreter("train")
+    python36 = virtual_environments.find_interpreter(local_environment("train"))
     here = report("json", python=python36.path)
     assert here["python"] == python36.version
     assert here["packages"]["pip"]

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from host_sources import CLONE, imports, python_files, tree
 
+from nanoforge.containers.compose import local_environment
 from nanoforge.dev.docs import generated_docs
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.pipeline.fingerprint import code_files
@@ -54,7 +55,7 @@ def test_a_class_name_stands_for_one_thing():
 
 
 def test_python_36_can_read_what_it_has_to():
-    python36 = virtual_environments.find_interpreter("train").path
+    python36 = virtual_environments.find_interpreter(local_environment("train")).path
     program = "import sys\nfor path in sys.argv[1:]:\n    compile(open(path, encoding='utf-8').read(), path, 'exec')"
     done = subprocess.run([str(python36), "-c", program, *map(str, ON_PYTHON_36)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -67,7 +68,7 @@ def test_python_36_can_read_what_it_has_to():
 def test_every_stage_has_a_program_a_lock_and_a_page():
     for stage in TABLE:
         assert code_files(stage.module), stage.name
-        assert virtual_environments.lock_files(stage.environment), stage.name
+        assert local_environment(stage.environment).locks, stage.name
         assert (CLONE / "docs" / "stages" / f"{stage.name}.md").is_file(), stage.name
 
 
@@ -98,5 +99,5 @@ def test_lock_files_are_hashed_and_name_no_index():
 
 
 def test_an_interpreter_that_is_not_python36_is_refused(monkeypatch):
-    with pytest.raises(EnvironmentNotReady, match=r"is (no|not) Python 3\.6"):
-        virtual_environments.find_interpreter("train", "/bin/true")
+    with pytest.raises(EnvironmentNotReady, match="is not a Python 3.6"):
+        virtual_environments.find_interpreter(local_environment("train"), "/bin/true")

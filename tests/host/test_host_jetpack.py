@@ -74,7 +74,7 @@ def test_a_release_without_containers_is_refused(l4t):
 
 @pytest.mark.parametrize("wrong", ["", "32", "r32.7.1", "32.7.1.2", "32.x", "32..1", "-32.7", "４.２"])
 def test_what_is_no_version_is_refused(wrong):
-    with pytest.raises(BadInput, match="is no L4T version"):
+    with pytest.raises(BadInput, match="is not an L4T version"):
         jetpack.release_of(wrong)
 
 

@@ -1,11 +1,9 @@
-"""Where stages run, and what doctor says of the machine: choices by options and config, GPUs, an engine's own words."""
+"""Where stages run, and what doctor says of the machine: choices by options and config, GPUs, a daemon's own words."""
 
 import io
 import tarfile
 
 import pytest
-import requests
-from docker.errors import APIError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +12,8 @@ from nanoforge.commands.stages import preview_running
 from nanoforge.config import schema
 from nanoforge.console import Console
 from nanoforge.containers import error_messages, volumes
-from nanoforge.containers.connection import DaemonFacts, connect
-from nanoforge.containers.container import seconds_of
+from nanoforge.containers.connection import connect
+from nanoforge.containers.daemon import DaemonFacts, seconds_of
 from nanoforge.doctor import docker, gpu
 from nanoforge.doctor.finding import ERROR, NOTE, OK, WARNING
 from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
@@ -24,8 +22,8 @@ from nanoforge.runners.placement import Placement, PlacementOverride
 
 
 def configured(**runner):
-    hosts = {"nano": schema.Host(docker="ssh://me@nano", environment="jetson", l4t="32.7.1")}
-    return schema.Config(runner=schema.Runner(**runner), hosts=hosts)
+    hosts = {"nano": schema.HostSection(docker="ssh://me@nano", environment="jetson", l4t="32.7.1")}
+    return schema.Config(runner=schema.RunnerSection(**runner), hosts=hosts)
 
 
 @pytest.mark.parametrize(
@@ -62,8 +60,9 @@ def test_an_unknown_runner_or_host_is_named(where, words):
 
 
 def test_a_stage_that_does_not_exist_is_named():
-    with pytest.raises(BadInput, match="runner.stages names detcet"):
-        Placement(configured(stages={"detcet": "local"}), Console(), PlacementOverride())
+    placement = Placement(configured(stages={"detcet": "local"}), Console(), PlacementOverride())
+    with pytest.raises(BadInput, match="runner.stages names unknown stage detcet; stages are render, detect"):
+        placement.check_stages(["render", "detect"])
 
 
 def test_a_host_runs_only_what_its_environment_holds(monkeypatch):
@@ -89,7 +88,7 @@ def test_without_an_ssh_client_there_is_a_sentence(monkeypatch, tmp_path):
     "text",
     ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.123Z", "2026-01-01T09:00:00.5+09:00", "2025-12-31T19:00:00-05:00"],
 )
-def test_an_engines_clock_is_read_with_its_offset(text):
+def test_a_daemons_clock_is_read_with_its_offset(text):
     assert seconds_of(text) == 1767225600
 
 
@@ -130,13 +129,13 @@ def test_a_driver_that_tells_nothing_is_no_gpu(tmp_path, monkeypatch, text):
     assert [found.severity for found in gpu.findings(None)] == [NOTE]
 
 
-def test_a_usable_gpu_needs_the_engines_runtime(tmp_path, monkeypatch):
+def test_a_usable_gpu_needs_the_daemons_runtime(tmp_path, monkeypatch):
     fake_nvidia_smi(tmp_path, monkeypatch, "Tesla P100, 6.0, 16280")
     assert [found.severity for found in gpu.findings(facts("runc"))] == [OK, WARNING]
     assert [found.severity for found in gpu.findings(facts("nvidia"))] == [OK, OK]
 
 
-def test_an_engine_that_maps_users_cannot_be_used():
+def test_a_daemon_that_maps_users_cannot_be_used():
     assert docker._confinement(facts(security=("name=seccomp", "name=rootless"))).severity == ERROR
     assert docker._confinement(facts(security=("name=userns",))).severity == ERROR
     assert docker._confinement(facts(security=("name=seccomp,profile=default",))).severity == OK
@@ -147,7 +146,7 @@ def test_a_clock_that_is_off_is_told():
     assert found.severity == WARNING and "timedatectl" in found.remedy
 
 
-# What engines were seen to say, and the remedy that must be named.
+# What daemons were seen to say, and the remedy that must be named.
 SAID = {
     "write /x: no space left on device": "disk is full",
     'could not select device driver "" with capabilities: [[gpu]]': "nvidia-container-toolkit",
@@ -161,11 +160,8 @@ SAID = {
 
 
 @pytest.mark.parametrize(("said", "remedy"), SAID.items())
-def test_an_engines_words_come_with_their_remedy(said, remedy):
-    response = requests.Response()
-    response.status_code = 500
-    error = APIError("500 Server Error", response=response, explanation=said)
-    sentence = error_messages.engine_error("Docker engine", "doing that", error)
+def test_a_daemons_words_come_with_their_remedy(said, remedy):
+    sentence = error_messages.refusal("Docker daemon", "doing that", said)
     assert remedy in sentence and said in sentence
 
 
@@ -196,7 +192,7 @@ def link(name, target):
 def test_an_archive_from_the_far_end_cannot_leave_the_output(tmp_path, member):
     into = tmp_path / "output"
     into.mkdir()
-    with pytest.raises(StageFailed, match="is no plain file inside the output"):
+    with pytest.raises(StageFailed, match="is not a plain file inside the output"):
         list(volumes._unpacked(archive((member, b"")), into, lambda _: None))
     assert list(tmp_path.iterdir()) == [into] and not list(into.iterdir())
 

@@ -82,12 +82,13 @@ import sys
 from pathlib import Path
 from nanoforge.cli import command
 from nanoforge.console import Console
+from nanoforge.containers import compose
 from nanoforge.pipeline import fingerprint
 from nanoforge.pipeline.build import build
 from nanoforge.pipeline.project import Project
 from nanoforge.runners import local, placement, virtual_environments
 home = Path(sys.argv[1])
-for module in (local, fingerprint, virtual_environments):
+for module in (local, fingerprint, compose):
     module.HOME = home
 placement.answers = lambda: None
 virtual_environments.ensure = lambda *_: Path(sys.executable)

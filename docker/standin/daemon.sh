@@ -1,19 +1,19 @@
 #!/bin/sh
-# engine.sh FOLDER: a Docker engine of its own, for root on a Debian machine without systemd. Everything it has lies in FOLDER.
-# engine.sh stop FOLDER: ends it; its images stay in FOLDER.
-# BRIDGE=name,address/bits gives it a bridge of its own: two engines on one machine must not share docker0. Containers
-# on that bridge reach the network; networks that the user makes in such an engine reach the machine alone.
-# Prints DOCKER_HOST=unix://FOLDER/docker.sock, so that `export "$(engine.sh FOLDER)"` leads the docker command there.
+# daemon.sh FOLDER: a Docker daemon of its own, for root on a Debian machine without systemd. Everything it has lies in FOLDER.
+# daemon.sh stop FOLDER: ends it; its images stay in FOLDER.
+# BRIDGE=name,address/bits gives it a bridge of its own: two daemons on one machine must not share docker0. Containers
+# on that bridge reach the network; networks that the user makes in such a daemon reach the machine alone.
+# Prints DOCKER_HOST=unix://FOLDER/docker.sock, so that `export "$(daemon.sh FOLDER)"` leads the docker command there.
 set -eu
 exec 3>&1 1>&2    # standard output is for that one line
 
 usage() {
-    echo "usage: [BRIDGE=name,address/bits] engine.sh FOLDER | engine.sh stop FOLDER"
+    echo "usage: [BRIDGE=name,address/bits] daemon.sh FOLDER | daemon.sh stop FOLDER"
     exit 2
 }
 
 fail() {
-    echo "engine.sh: $*"
+    echo "daemon.sh: $*"
     exit 3
 }
 
@@ -23,7 +23,7 @@ install_missing() {
     command -v umount >/dev/null || missing="$missing mount"
     [ -z "${BRIDGE:-}" ] || command -v ip >/dev/null || missing="$missing iproute2"
     [ -n "$missing" ] || return 0
-    echo "engine.sh: installing $missing ..."
+    echo "daemon.sh: installing $missing ..."
     apt-get update -qq
     # shellcheck disable=SC2086  # a list of packages
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >"$folder/apt.log" 2>&1 \
@@ -54,7 +54,7 @@ wait_for() {
     return 1
 }
 
-# The rules are written here, because an engine that writes them itself throws away those of the other engines.
+# The rules are written here, because a daemon that writes them itself throws away those of the other daemons.
 add_bridge() {
     bridge=${BRIDGE%%,*}
     address=${BRIDGE#*,}
@@ -99,7 +99,7 @@ start() {
                 --host "$host" "$@" >"$folder/dockerd.log" 2>&1 </dev/null 3>&- &
         fi
         wait_for 30 answers \
-            || { tail -n 5 "$folder/dockerd.log"; fail "the engine does not answer; log: $folder/dockerd.log"; }
+            || { tail -n 5 "$folder/dockerd.log"; fail "the daemon does not answer; log: $folder/dockerd.log"; }
     fi
     echo "DOCKER_HOST=$host" >&3
 }
@@ -111,10 +111,10 @@ ended() {
 stop() {
     if running; then
         kill "$pid"
-        wait_for 60 ended || fail "the engine, process $pid, does not end; log: $folder/dockerd.log"
+        wait_for 60 ended || fail "the daemon, process $pid, does not end; log: $folder/dockerd.log"
     fi
     remove_bridge
-    # The engine mounts its data root onto itself, and then the folder could not be removed.
+    # The daemon mounts its data root onto itself, and then the folder could not be removed.
     findmnt --noheadings --raw --output TARGET | grep -F "$folder/" | sort -r | while read -r mounted; do
         umount "$mounted"
     done
@@ -127,7 +127,7 @@ if [ "${1:-}" = stop ]; then
 fi
 [ $# -eq 1 ] || usage
 case $1 in -*) usage ;; esac
-[ "$(id -u)" -eq 0 ] || fail "an engine is started and ended by root"
+[ "$(id -u)" -eq 0 ] || fail "a daemon is started and ended by root"
 [ $command = start ] || [ -d "$1" ] || fail "there is no folder $1"
 mkdir -p "$1"
 folder=$(cd "$1" && pwd -P)

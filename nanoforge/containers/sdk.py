@@ -1,0 +1,353 @@
+"""The Docker daemon by Docker's SDK; the only module that imports it, and imported only when a connection is made."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import contextmanager
+from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
+
+import docker
+import requests
+import urllib3
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import DeviceRequest, LogConfig, Mount
+from docker.utils import kwargs_from_env
+from docker.utils.ports import build_port_bindings
+from docker.utils.socket import frames_iter
+
+from nanoforge.containers.daemon import (
+    ConnectionLost,
+    Container,
+    ContainerExit,
+    DaemonFacts,
+    DaemonLine,
+    DaemonRefused,
+    Folder,
+    Image,
+    ImageBuild,
+    all_labels,
+    seconds_of,
+)
+
+PING_S = 10
+# Calls may pause this long where a disk or a link is slow.
+PATIENCE_S = 300
+BUILD_PATIENCE_S = 3600
+# An SD card takes its time to remove a container's files.
+REMOVAL_S = 120
+CHUNK = 1 << 20
+CONFLICT = 409
+BROKEN = (
+    requests.ConnectionError,
+    requests.Timeout,
+    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.HTTPError,
+    ConnectionError,
+    EOFError,
+)
+
+
+class _Client(docker.APIClient):  # type: ignore[misc]
+    """The SDK's client, with the one request that it cannot make: to wait for an end that is yet to come."""
+
+    def begin_wait(self, identity: str) -> requests.Response:
+        """Ask for the exit code of a container once it is removed; the answer's head comes now, its body then."""
+        url = self._url("/containers/{0}/wait", identity)
+        answer = self._post(url, params={"condition": "removed"}, stream=True, timeout=REMOVAL_S)
+        self._raise_for_status(answer)
+        return answer  # type: ignore[no-any-return]
+
+
+class SdkDaemon:
+    """One daemon; see `nanoforge.containers.daemon.Daemon`.
+
+    Args:
+        close: what ends the connection's tunnel, None where it goes without one.
+
+    Raises:
+        ConnectionLost, DaemonRefused: none answers at ``address``, or it may not be used.
+    """
+
+    def __init__(
+        self, name: str, address: str, options: Mapping[str, Any], close: Optional[Callable[[], None]] = None
+    ) -> None:
+        self.name = name
+        self.address = address
+        self.behind_ssh = close is not None
+        self.shares_files = close is None and address.startswith("unix://")
+        self._close = close
+        with _translated():
+            self._api = _Client(base_url=address, timeout=PING_S, **{"version": "auto", **options})
+            self._api.timeout = PATIENCE_S
+
+    def close(self) -> None:
+        self._api.close()
+        if self._close:
+            self._close()
+
+    def facts(self) -> DaemonFacts:
+        with _translated():
+            info = self._api.info()
+        return DaemonFacts(
+            version=info.get("ServerVersion", "unknown"),
+            architecture=info.get("Architecture", "unknown"),
+            cpus=int(info.get("NCPU", 1)),
+            memory=int(info.get("MemTotal", 0)),
+            storage_driver=info.get("Driver", "unknown"),
+            root=info.get("DockerRootDir", ""),
+            runtimes=tuple(sorted(info.get("Runtimes") or {})),
+            security=tuple(info.get("SecurityOptions") or ()),
+            time=info.get("SystemTime", ""),
+            system=info.get("OperatingSystem", "unknown"),
+        )
+
+    def create(self, container: Container) -> str:
+        service = container.service
+        with _translated():
+            made = self._api.create_container(
+                container.image,
+                command=list(container.command),
+                user=service.user or None,
+                working_dir=service.working_dir or None,
+                environment=dict(container.environment),
+                labels=all_labels(container.labels),
+                ports=[_container_port(port) for port in service.ports] or None,
+                # An open input that closes with its one reader: a stage ends when its runner is gone (stages/job.py).
+                stdin_open=True,
+                tty=container.tty,
+                healthcheck={"test": ["NONE"]},
+                host_config=self._api.create_host_config(**_confinement(container)),
+            )
+        return str(made["Id"])
+
+    def attach(self, identity: str) -> _SdkAttachment:
+        with _translated():
+            stream = self._api.attach_socket(identity, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            return _SdkAttachment(self, stream, self._api.begin_wait(identity), identity)
+
+    def start(self, identity: str) -> None:
+        with _translated():
+            self._api.start(identity)
+
+    def stop(self, identity: str, grace: int) -> None:
+        with _translated():
+            self._api.stop(identity, timeout=grace)
+
+    def remove(self, identity: str) -> None:
+        with _translated():
+            self._api.remove_container(identity, force=True)
+
+    def containers(self, labels: Mapping[str, str]) -> List[str]:
+        with _translated():
+            found = self._api.containers(all=True, filters={"label": _wanted(labels)})
+        return [str(container["Id"]) for container in found]
+
+    def was_out_of_memory(self, identity: str) -> bool:
+        """Whether the kernel killed something in a container, which need not be there any more."""
+        until = _with_fraction(self.facts().time)
+        with _translated():
+            # Up to the daemon's own now: a later time would make it wait for what may still come.
+            filters = {"container": identity, "event": "oom"}
+            return any(True for _ in self._api.events(since="1", until=until, filters=filters, decode=True))
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        with _translated():
+            self._api.create_volume(name, labels=all_labels(labels))
+
+    def has_volume(self, name: str) -> bool:
+        with _translated():
+            try:
+                self._api.inspect_volume(name)
+            except NotFound:
+                return False
+        return True
+
+    def remove_volume(self, name: str) -> bool:
+        with _translated():
+            try:
+                self._api.remove_volume(name)
+            except NotFound:
+                return True
+            except APIError as error:
+                if error.status_code != CONFLICT:
+                    raise
+                return False
+        return True
+
+    def volumes(self, labels: Mapping[str, str]) -> List[str]:
+        with _translated():
+            found = self._api.volumes(filters={"label": _wanted(labels)})["Volumes"]
+        return [str(volume["Name"]) for volume in found or []]
+
+    def put_archive(self, identity: str, folder: str, tar: Union[bytes, Iterable[bytes]]) -> None:
+        with _translated():
+            self._api.put_archive(identity, folder, tar)
+
+    def get_archive(self, identity: str, path: str) -> Optional[Iterator[bytes]]:
+        with _translated():
+            try:
+                chunks, _ = self._api.get_archive(identity, path, chunk_size=CHUNK)
+            except NotFound:
+                return None
+        return _translated_items(chunks)
+
+    def image(self, name: str) -> Optional[Image]:
+        with _translated():
+            try:
+                found = self._api.inspect_image(name)
+            except ImageNotFound:
+                return None
+        config = found.get("Config") or {}
+        health = tuple((config.get("Healthcheck") or {}).get("Test", ())[1:])
+        return Image(found["Id"], found["Architecture"], config.get("Labels") or {}, int(found.get("Size", 0)), health)
+
+    def build(self, build: ImageBuild) -> Iterator[DaemonLine]:
+        with _translated():
+            events = self._api.build(
+                path=str(build.context),
+                dockerfile=build.dockerfile,
+                target=build.target or None,
+                buildargs=dict(build.arguments),
+                platform=build.platform or None,
+                labels=dict(build.labels),
+                tag=build.tag,
+                rm=True,
+                forcerm=True,
+                decode=True,
+                timeout=BUILD_PATIENCE_S,
+            )
+        return map(_line_of, _translated_items(events))
+
+    def save_image(self, name: str) -> Iterator[bytes]:
+        with _translated():
+            return _translated_items(self._api.get_image(name))
+
+    def load_images(self, archive: IO[bytes]) -> Iterator[DaemonLine]:
+        with _translated():
+            return map(_line_of, _translated_items(self._api.load_image(archive, quiet=True)))
+
+    def tag_image(self, name: str, tag: str) -> None:
+        with _translated():
+            self._api.tag(name, *tag.rsplit(":", 1))
+
+    def registry_digest(self, name: str) -> Optional[str]:
+        with _translated():
+            try:
+                return str(self._api.inspect_distribution(name)["Descriptor"]["digest"])
+            except NotFound:
+                return None
+
+
+class _SdkAttachment:
+    """See `nanoforge.containers.daemon.Attachment`."""
+
+    def __init__(self, daemon: SdkDaemon, stream: Any, end: requests.Response, identity: str) -> None:
+        self._daemon = daemon
+        self._stream = stream
+        self._end = end
+        self._identity = identity
+
+    def frames(self) -> Iterator[Tuple[int, bytes]]:
+        return _translated_items(frames_iter(self._stream, tty=False))
+
+    def exit(self) -> ContainerExit:
+        # Where it does not come in time, the output has ended and the container not: the daemon was restarted under it.
+        with _translated():
+            answer = self._end.text
+        try:
+            code = int(json.loads(answer)["StatusCode"])
+        except ValueError:
+            raise ConnectionLost("the answer broke off") from None
+        return ContainerExit(code, self._daemon.was_out_of_memory(self._identity))
+
+
+def _confinement(container: Container) -> Dict[str, Any]:
+    """What a container may do and use, as the SDK's host config has it."""
+    service, memory = container.service, container.memory_limit or None
+    devices = [
+        DeviceRequest(driver=device.driver, count=device.count, capabilities=[device.capabilities])
+        for device in service.devices
+    ]
+    return {
+        "mounts": [_mount(folder) for folder in container.folders],
+        "auto_remove": True,
+        "init": service.init,
+        "network_mode": service.network_mode,
+        "read_only": service.read_only,
+        "cap_drop": service.cap_drop,
+        "security_opt": service.security_opt,
+        "tmpfs": service.tmpfs,
+        "pids_limit": service.pids_limit or None,
+        "mem_limit": memory,
+        "memswap_limit": memory,  # as much with swap as without: a stage does not swap
+        "nano_cpus": container.cpus * 10**9 or None,
+        "runtime": service.runtime or None,
+        "device_requests": devices or None,
+        "port_bindings": build_port_bindings(service.ports) if service.ports else None,
+        # Output goes to the runner alone, which keeps it; on the daemon's disk it would grow without an end.
+        "log_config": LogConfig(type="none"),
+    }
+
+
+def _mount(folder: Folder) -> Mount:
+    kind = "bind" if folder.source.startswith("/") else "volume"
+    return Mount(folder.target, folder.source, type=kind, read_only=folder.read_only)
+
+
+def _container_port(port: str) -> int:
+    return int(port.rsplit(":", 1)[-1])
+
+
+def _wanted(labels: Mapping[str, str]) -> List[str]:
+    return [f"{name}={value}" for name, value in labels.items()]
+
+
+def _with_fraction(time_text: str) -> str:
+    """A daemon's time as seconds since 1970 with nanoseconds."""
+    fraction = re.search(r"\.(\d+)", time_text)
+    return f"{seconds_of(time_text):.0f}.{fraction.group(1) if fraction else '':0<9}"
+
+
+def _line_of(event: Mapping[str, Any]) -> DaemonLine:
+    error = event.get("error") or (event.get("errorDetail") or {}).get("message")
+    return DaemonLine(str(error or event.get("stream") or event.get("status") or ""), bool(error))
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the SDK raises into the two errors that the protocol knows; other errors of this machine stay."""
+    try:
+        yield
+    except APIError as error:
+        raise DaemonRefused(" ".join(str(error.explanation or error).split())) from error
+    except BROKEN as error:
+        raise ConnectionLost(" ".join(str(error).split())) from error
+    except (DockerException, requests.RequestException) as error:
+        raise DaemonRefused(" ".join(str(error).split())) from error
+
+
+def _translated_items(items: Iterable[Any]) -> Iterator[Any]:
+    with _translated():
+        yield from items
+
+
+def usual_options() -> Dict[str, Any]:
+    """Where Docker's own tools would connect: DOCKER_HOST (with its TLS settings), else the current context.
+
+    Returns:
+        Options of the SDK's client, ``base_url`` among them; without one where neither says where.
+    """
+    options: Dict[str, Any] = kwargs_from_env()
+    address = str(options.get("base_url") or _context_address())
+    # docker-py spells a socket's address its own way.
+    return {**options, "base_url": address.replace("http+unix://", "unix://")}
+
+
+def _context_address() -> str:
+    try:
+        context = ContextAPI.get_current_context()
+    except (DockerException, OSError, ValueError):
+        return ""
+    return str(context.Host or "") if context else ""
