@@ -11,7 +11,7 @@ from typing import Any, Dict, Mapping, Sequence, Tuple
 from nanoforge.errors import StageFailed
 from nanoforge.pipeline.plan import FRESH, Statuses, input_digest, input_path, made, note_listings, plan
 from nanoforge.pipeline.project import Project
-from nanoforge.pipeline.scheduler import Scheduler, Step, StageWork
+from nanoforge.pipeline.scheduler import Scheduler, StageWork, Step
 from nanoforge.pipeline.stages import STAGES, InputSource, UserFiles, upstream
 from nanoforge.runners.contract import EventSink, Limits, Outcome, StageInput, StageRun
 from nanoforge.store.store import ArtifactFolder, discard
