@@ -259,7 +259,7 @@ class _SdkAttachment:
         try:
             code = int(json.loads(answer)["StatusCode"])
         except ValueError:
-            raise ConnectionLost("the answer broke off") from None
+            raise ConnectionLost("The Docker daemon stopped answering: its answer broke off.") from None
         return ContainerExit(code, self._daemon.was_out_of_memory(self._identity))
 
 
@@ -323,7 +323,7 @@ def _translated() -> Iterator[None]:
     except APIError as error:
         raise DaemonRefused(" ".join(str(error.explanation or error).split())) from error
     except BROKEN as error:
-        raise ConnectionLost(" ".join(str(error).split())) from error
+        raise ConnectionLost(f"The Docker daemon stopped answering: {' '.join(str(error).split())}") from error
     except (DockerException, requests.RequestException) as error:
         raise DaemonRefused(" ".join(str(error).split())) from error
 

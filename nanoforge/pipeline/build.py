@@ -11,7 +11,7 @@ from typing import Any, Dict, Mapping, Sequence, Tuple
 from nanoforge.errors import StageFailed
 from nanoforge.pipeline.plan import FRESH, Statuses, input_digest, input_path, made, note_listings, plan
 from nanoforge.pipeline.project import Project
-from nanoforge.pipeline.scheduler import Scheduler, Step, Work
+from nanoforge.pipeline.scheduler import Scheduler, StageWork, Step
 from nanoforge.pipeline.stages import STAGES, InputSource, UserFiles, upstream
 from nanoforge.runners.contract import EventSink, Limits, Outcome, StageInput, StageRun
 from nanoforge.store.store import ArtifactFolder, discard
@@ -46,7 +46,7 @@ def _make_images(project: Project, names: Sequence[str]) -> None:
     project.placement.sweep(project.owner)
 
 
-def announce(work: Work) -> None:
+def announce(work: StageWork) -> None:
     """Say what begins, where, and because of what."""
     console, runner = work.project.console, work.runner
     console.say(f"{work.stage.name}: {work.stage.summary}{PLACES.get(runner.name, f' (on {runner.name})')}")
@@ -54,7 +54,7 @@ def announce(work: Work) -> None:
         console.say(f"  because {reason}")
 
 
-def set_aside_damaged(work: Work) -> None:
+def set_aside_damaged(work: StageWork) -> None:
     """Remove an artifact that is no longer what was published."""
     found = work.project.store.find(work.stage.name, work.status.fingerprint)
     if found:
@@ -62,7 +62,7 @@ def set_aside_damaged(work: Work) -> None:
         discard(found.folder)
 
 
-def fetch_inputs(work: Work) -> None:
+def fetch_inputs(work: StageWork) -> None:
     """Download what is downloaded only now, and remember which files the user's inputs are made of."""
     for source in work.stage.inputs(work.project.context).values():
         if isinstance(source, UserFiles) and source.fetch:
@@ -70,19 +70,19 @@ def fetch_inputs(work: Work) -> None:
     note_listings(work.project, work.stage)
 
 
-def prepare_environment(work: Work) -> None:
+def prepare_environment(work: StageWork) -> None:
     """Make the environment, if it is not there, and an empty place for the output."""
     work.runner.prepare()
     shutil.rmtree(_work_folder(work) / "output", ignore_errors=True)
     work.started, work.tools = time.time(), work.runner.tools()
 
 
-def run_program(work: Work) -> Future[Outcome]:
+def run_program(work: StageWork) -> Future[Outcome]:
     """Run the stage's program in a thread of its own."""
     return work.pool.submit(_run, work, _stage_run(work))
 
 
-def check_inputs(work: Work) -> None:
+def check_inputs(work: StageWork) -> None:
     """The inputs must still be what the fingerprint says, or the artifact would lie about how it came to be.
 
     Raises:
@@ -98,7 +98,7 @@ def check_inputs(work: Work) -> None:
         )
 
 
-def publish(work: Work) -> None:
+def publish(work: StageWork) -> None:
     """Make the output the stage's artifact, with the record of how it came to be."""
     record, folder = _record(work), _work_folder(work)
     work.artifact = work.project.store.publish(folder / "output", work.stage.name, work.status.fingerprint, record)
@@ -121,13 +121,13 @@ STEPS: Tuple[Step, ...] = (
 """What happens to a stage that is not fresh."""
 
 
-def _run(work: Work, run: StageRun) -> Outcome:
+def _run(work: StageWork, run: StageRun) -> Outcome:
     project, name = work.project, work.stage.name
     with project.running(name), project.console.bar(name) as bar:
         return work.runner.run(run, EventSink(bar.update, project.console.warn), work.stop)
 
 
-def _stage_run(work: Work) -> StageRun:
+def _stage_run(work: StageWork) -> StageRun:
     project, stage, fingerprint = work.project, work.stage, work.status.fingerprint
     folder, digests = _work_folder(work), _recipe(work)["inputs"]
     sources = stage.inputs(project.context)
@@ -150,16 +150,16 @@ def _stage_input(source: InputSource, before: Statuses, digest: str) -> StageInp
     return StageInput(path, digest, source.selection) if isinstance(source, UserFiles) else StageInput(path, digest)
 
 
-def _work_folder(work: Work) -> Path:
+def _work_folder(work: StageWork) -> Path:
     return work.project.store.work_folder(work.stage.name, work.status.fingerprint)
 
 
-def _recipe(work: Work) -> Dict[str, Any]:
+def _recipe(work: StageWork) -> Dict[str, Any]:
     assert work.status.recipe is not None
     return work.status.recipe
 
 
-def _record(work: Work) -> Dict[str, Any]:
+def _record(work: StageWork) -> Dict[str, Any]:
     return {
         "environment": work.runner.environment,
         "runner": work.runner.name,

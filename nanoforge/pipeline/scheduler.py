@@ -20,7 +20,7 @@ MOST_AT_ONCE = 4
 
 
 @dataclass
-class Work:
+class StageWork:
     """One stage on its way from its status to its artifact; each step notes here what the next ones need.
 
     Attributes:
@@ -56,7 +56,7 @@ class Work:
         return next(filter(None, (step(self) for step in self.steps)), None)
 
 
-Step = Callable[[Work], Optional["Future[Outcome]"]]
+Step = Callable[[StageWork], Optional["Future[Outcome]"]]
 """Does one thing for a stage. Where it returns a future, that goes on in the background, and the next step waits."""
 
 
@@ -76,7 +76,7 @@ class Scheduler:
         self._thorough = thorough
         self._known: Statuses = {}
         self._seen: Statuses = {}
-        self._running: Dict[Future[Outcome], Work] = {}
+        self._running: Dict[Future[Outcome], StageWork] = {}
 
     def run(self) -> Statuses:
         """Run what has to; returns the status of every stage, fresh by then.
@@ -115,7 +115,7 @@ class Scheduler:
                 self._project.console.say(f"{name}: fresh")
             elif self._has_room(self._project.runner(status.stage)):
                 self._waiting.remove(name)
-                self._advance(Work(self._project, status, self._known, pool, iter(self._steps)))
+                self._advance(StageWork(self._project, status, self._known, pool, iter(self._steps)))
 
     def _status(self, name: str) -> Optional[Status]:
         """The status of a stage, or None while a stage before it is not made."""
@@ -140,7 +140,7 @@ class Scheduler:
         stated = self._project.config.runner.memory_mb << 20
         return runner.reserves and (stated or runner.reserves)
 
-    def _advance(self, work: Work) -> None:
+    def _advance(self, work: StageWork) -> None:
         future = work.advance()
         if future:
             self._running[future] = work

@@ -7,12 +7,13 @@ import io
 import json
 import queue
 import runpy
+import shutil
 import tarfile
 import threading
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from nanoforge.containers.daemon import (
     ConnectionLost,
@@ -82,12 +83,13 @@ class Process:
         if limit and size > limit:
             raise OutOfMemory
 
-    def _place(self, inside: str):
+    def _place(self, inside: str) -> Tuple[str, Path]:
+        """The mounted folder or file that a path is in, and what it is on this machine."""
         for target in sorted(self._places, key=len, reverse=True):
-            if inside == target or inside.startswith(f"{target}/"):
-                return target, self._places[target] / inside[len(target) + 1 :] if inside != target else self._places[
-                    target
-                ]
+            if inside == target:
+                return target, self._places[target]
+            if inside.startswith(f"{target}/"):
+                return target, self._places[target] / inside[len(target) + 1 :]
         raise OSError(30, "Read-only file system", inside)
 
 
@@ -255,7 +257,7 @@ class FakeDaemon:
         if used:
             return False
         if self._volumes.pop(name, None) is not None:
-            self.volume(name).rename(self._folder / f"removed-{name}-{len(self.created)}-{id(object())}")
+            shutil.rmtree(self.volume(name))
         return True
 
     def volumes(self, labels: Mapping[str, str]) -> List[str]:
@@ -275,14 +277,14 @@ class FakeDaemon:
         self._check()
 
     def get_archive(self, identity: str, path: str):
-        place = Process(
-            self._found(identity).container, self._places(self._found(identity).container), lambda *_: None
-        ).path(path[:-2] if path.endswith("/.") else path)
+        container = self._found(identity).container
+        whole_folder = path.endswith("/.")
+        place = Process(container, self._places(container), lambda *_: None).path(path[:-2] if whole_folder else path)
         if not place.exists():
             return None
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
-            archive.add(place, "." if path.endswith("/.") else place.name)
+            archive.add(place, "." if whole_folder else place.name)
         return self._received(buffer.getvalue())
 
     def _received(self, data: bytes):
