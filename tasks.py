@@ -157,7 +157,7 @@ def inspect(_c, file, against="", json_=False, runner=""):
     },
 )
 def run_uff(_c, file, input=None, output="", fp16_decode=False, runner=""):
-    """Run a .uff on a CPU, with TensorRT's plugins, by the reference engine.
+    """Run a .uff on a CPU, with TensorRT's plugins, by the reference interpreter.
 
     Example: ./run run-uff build/convert/model.uff --input x.npy --output y.npz
     """
@@ -301,7 +301,7 @@ def shell(_c, environment, runner=""):
 
 @command(help={"host": "Check that host of detector.toml instead of this machine."})
 def doctor(_c, json_=False, host="", config=""):
-    """Check this machine, its Docker engine and GPU, or another host; every finding with its remedy.
+    """Check this machine, its Docker daemon and GPU, or another host; every finding with its remedy.
 
     Example: ./run doctor
     Example: ./run doctor --host nano

@@ -36,7 +36,7 @@ def decode(data: bytes) -> np.ndarray:
         raise ValueError("the JPEG is cut off before its end")
     picture = _decoded(data) if kind else None
     if picture is None:
-        raise ValueError("the file is no readable JPEG, PNG, BMP or WebP picture")
+        raise ValueError("the file is not a readable JPEG, PNG, BMP or WebP picture")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 

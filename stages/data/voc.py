@@ -54,7 +54,7 @@ def tree(data: bytes) -> etree._Element:
     if dtd is not None and any(True for _ in dtd.iterentities()):
         raise Damaged("the XML declares entities, which no VOC annotation needs: remove its <!DOCTYPE ...>")
     if root.tag != "annotation":
-        raise Damaged("the XML is no VOC annotation: its root is <%s>, not <annotation>" % root.tag, root.sourceline)
+        raise Damaged("the XML is not a VOC annotation: its root is <%s>, not <annotation>" % root.tag, root.sourceline)
     return root
 
 

@@ -262,8 +262,8 @@ def test_an_unlisted_class_names_the_nearest_spelling(dataset, make_records):
 
 BAD_PICTURES = [
     (b"", "unreadable_image", "empty"),
-    (b"version https://git-lfs.github.com/spec/v1\n", "unreadable_image", "no readable"),
-    (photo(kind="GIF"), "unreadable_image", "no readable"),
+    (b"version https://git-lfs.github.com/spec/v1\n", "unreadable_image", "not a readable"),
+    (photo(kind="GIF"), "unreadable_image", "not a readable"),
     (photo()[:-900], "unreadable_image", "cut off"),
 ]
 
@@ -346,7 +346,9 @@ def test_a_class_whose_boxes_are_all_unusable_is_refused(dataset, make_records):
 def test_nothing_usable_is_refused_with_the_reasons(dataset, make_records):
     dataset.add("a.jpg", data=b"x")
     dataset.add("b.jpg", data=b"y")
-    with pytest.raises(BadInput, match=r"None of the pictures.*2 unreadable_image.*[ab]\.jpg: the file is no readable"):
+    with pytest.raises(
+        BadInput, match=r"None of the pictures.*2 unreadable_image.*[ab]\.jpg: the file is not a readable"
+    ):
         make_records(classes=["cone"])
 
 

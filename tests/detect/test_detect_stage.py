@@ -152,7 +152,7 @@ def damage(records, action):
     [
         ("truncated", "cut off"),
         ("other bytes", "damaged"),
-        ("no picture", "no readable"),
+        ("no picture", "not a readable"),
         ("no Example", "cannot be read"),
         ("no shard", "No such file"),
         ("no index", "index.jsonl"),

@@ -62,10 +62,10 @@ def test_the_first_bytes_tell_the_format():
     "data, told",
     [
         (b"", "empty"),
-        (b"GIF89a" + bytes(100), "no readable"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(100), "no readable"),
-        (b"not a picture", "no readable"),
-        (b"BM" + bytes(100), "no readable"),
+        (b"GIF89a" + bytes(100), "not a readable"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a readable"),
+        (b"not a picture", "not a readable"),
+        (b"BM" + bytes(100), "not a readable"),
     ],
 )
 def test_what_opencv_cannot_read_is_a_value_error(data, told):
@@ -77,7 +77,7 @@ def test_what_opencv_cannot_read_is_a_value_error(data, told):
 @given(st.data())
 def test_a_jpeg_cut_off_anywhere_is_refused(data):
     whole = pixels.encode_jpeg(photo())
-    with pytest.raises(ValueError, match="cut off|no readable|empty"):
+    with pytest.raises(ValueError, match="cut off|not a readable|empty"):
         pixels.decode(whole[: data.draw(st.integers(0, len(whole) - 2))])
 
 
