@@ -87,8 +87,8 @@ class ModelSection(Struct, frozen=True, kw_only=True):
     pipeline_config: Annotated[
         str,
         Meta(
-            description="Your own object_detection pipeline.config, its paths patched; of the keys in [model] and [train]"
-            " then only checkpoint, evaluate_every, keep_checkpoints and seed count"
+            description="Your own object_detection pipeline.config, its paths patched; of [model] and [train]"
+            " only checkpoint, evaluate_every, keep_checkpoints and seed count then"
         ),
     ] = ""
 
