@@ -5,11 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from typing import NamedTuple
 
 import pytest
 
 from stages.job import EVENT_MARK, EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, Job
-from stages.parameters import DetectParameters, NoParameters
+from stages.parameters import DetectParameters
+
+
+class NoParameters(NamedTuple):
+    """Of a program that has none."""
+
 
 HOME = os.path.join(os.path.dirname(__file__), "..", "..")
 
