@@ -63,10 +63,10 @@ def test_batch_normalisation_in_training_mode_is_refused():
     refused(definition.SerializeToString(), "training graph")
 
 
-def test_attribute_that_is_no_text_is_refused():
+def test_attribute_that_is_not_text_is_refused():
     definition = small_graph("Conv2D")
     definition.node[1].attr["padding"].s = b"\xff"
-    refused(definition.SerializeToString(), 'the attribute padding of node "b" is no text')
+    refused(definition.SerializeToString(), 'the attribute padding of node "b" is not text')
 
 
 @pytest.mark.parametrize("side", [-1, 2**29, 2**62])

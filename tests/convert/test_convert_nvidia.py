@@ -8,7 +8,10 @@ import os
 import sys
 import zipfile
 
+import convert_helpers as helpers
 import pytest
+
+from stages.convert import convert
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +19,13 @@ def no_package_before(monkeypatch):
     """Each test has a package of its own, which Python keeps once it is imported."""
     monkeypatch.setitem(sys.modules, "uff", None)
     monkeypatch.delitem(sys.modules, "uff")
+
+
+@pytest.fixture(autouse=True)
+def one_picture(monkeypatch):
+    """The proof is not what is tested here."""
+    monkeypatch.setattr(convert, "LEAST_PICTURES", 1)
+    monkeypatch.setitem(helpers.PARAMETERS["convert"], "parity_pictures", 1)
 
 
 # from_tensorflow(graphdef, output_nodes=[], preprocessor=None, **kwargs) returns the serialized UFF MetaGraph, unless
