@@ -28,7 +28,9 @@ class _Program(Program):
 def main() -> None:
     """Run the tasks named on the command line."""
     program = _Program(name="Nanoforge", binary="run", version=__version__)
-    program.run(["run", "--search-root", str(HOME), *sys.argv[1:]])
+    # Invoke would forbid compiled modules to be kept; `./run` has given them a folder of their own.
+    keep_compiled = ["--write-pyc"] if sys.pycache_prefix else []
+    program.run(["run", *keep_compiled, "--search-root", str(HOME), *sys.argv[1:]])
 
 
 if __name__ == "__main__":
