@@ -12,10 +12,10 @@ from rich.prompt import Confirm
 from nanoforge.commands.options import StageOptions
 from nanoforge.commands.status import all_statuses
 from nanoforge.containers import volumes
+from nanoforge.containers.daemon import OWNER
 from nanoforge.errors import BadInput
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES, stage_called
-from nanoforge.runners.docker import OWNER
 from nanoforge.store.store import discard
 
 

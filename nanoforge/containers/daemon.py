@@ -18,6 +18,8 @@ from nanoforge.errors import DaemonLost, EnvironmentNotReady
 
 LABEL = "nanoforge"
 """Every container and volume of ours bears this label."""
+OWNER = "nanoforge.owner"
+"""Label of those that belong to a stage: whose, a project on a machine."""
 
 
 class ConnectionLost(DaemonLost):

@@ -13,7 +13,7 @@ from nanoforge.console import Console
 from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
 from nanoforge.containers.container import run_to_end, sweep
-from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, Image, speaking
+from nanoforge.containers.daemon import OWNER, Container, Daemon, DaemonFacts, Image, speaking
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.runners.bind_mounts import BindMounts, known_places
 from nanoforge.runners.contract import EventSink, ExitStatus, Listener, Outcome, StageRun, outcome_or_raise
@@ -22,7 +22,7 @@ from nanoforge.stop import Stop
 
 # How daemons and images name the same processors.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
-OWNER, WORK = "nanoforge.owner", "nanoforge.work"
+WORK = "nanoforge.work"
 StageFolders = Union[BindMounts, VolumeTransfer]
 
 

@@ -15,12 +15,10 @@ from nanoforge.console import Console
 from nanoforge.containers import compose
 from nanoforge.containers.connection import answers, connect
 from nanoforge.containers.container import sweep
-from nanoforge.containers.daemon import Daemon
+from nanoforge.containers.daemon import OWNER, Daemon
 from nanoforge.containers.jetpack import base_variables
 from nanoforge.errors import BadInput
 from nanoforge.runners.contract import Runner
-from nanoforge.runners.docker import OWNER, DockerRunner
-from nanoforge.runners.local import LocalRunner
 
 AUTO, DOCKER, LOCAL = RUNNERS
 
@@ -119,8 +117,13 @@ class Placement:
         return stated
 
     def _new(self, place: str, service: str) -> Runner:
+        # A runner's libraries are imported with the first that is needed, so that looking at a project does not wait.
         if place == LOCAL:
+            from nanoforge.runners.local import LocalRunner
+
             return LocalRunner(compose.local_environment(service), self._console, self._config.runner.python36)
+        from nanoforge.runners.docker import DockerRunner
+
         host = self._config.hosts.get(place, HostSection())
         return DockerRunner(self.daemon(place), service, base_variables(service, host.l4t), self._console)
 

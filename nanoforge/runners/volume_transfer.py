@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterable, List, Mapping, NamedTuple
 
 from nanoforge.containers import volumes
 from nanoforge.containers.container import remove
-from nanoforge.containers.daemon import Container, Daemon, Folder, speaking
+from nanoforge.containers.daemon import OWNER, Container, Daemon, Folder, speaking
 from nanoforge.containers.volumes import Carrier, Content, FarFile
 from nanoforge.files.atomic import write_json
 from nanoforge.files.digests import listing_digest, sha256_file, sha256_text
@@ -22,7 +22,7 @@ from nanoforge.runners.bind_mounts import INPUTS, OUTPUT, SCRATCH, declared_fold
 from nanoforge.runners.contract import EventSink, Listener, StageInput, StageRun
 
 JOB = f"{SCRATCH}/job.json"
-ROLE, OWNER = "nanoforge.role", "nanoforge.owner"
+ROLE = "nanoforge.role"
 INPUT, OUTPUT_ROLE, SCRATCH_ROLE = "input", "output", "scratch"
 
 
