@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from nanoforge.commands import serve
-from nanoforge.commands.stages import StageOptions
+from nanoforge.commands import serve, shell
+from nanoforge.commands.options import StageOptions
 from nanoforge.containers import compose, images
 from nanoforge.errors import BadInput, StageFailed
 from nanoforge.runners import placement
@@ -77,8 +77,8 @@ def test_a_shell_is_started_by_dockers_own_tool_and_sees_what_a_stage_sees(daemo
         called.append((command, env["DOCKER_HOST"]))
         return subprocess.CompletedProcess(command, 5)
 
-    monkeypatch.setattr(serve.subprocess, "run", run)
-    assert serve.shell("data", StageOptions(runner="docker")) == 5
+    monkeypatch.setattr(shell.subprocess, "run", run)
+    assert shell.shell("data", StageOptions(runner="docker")) == 5
     made = daemon.created[-1]
     folders = {folder.target: folder for folder in made.folders}
     assert folders["/nanoforge/inputs/here"] == (str(tmp_path), "/nanoforge/inputs/here", True)
@@ -94,6 +94,6 @@ def test_a_shell_is_started_by_dockers_own_tool_and_sees_what_a_stage_sees(daemo
 
 def test_a_shell_in_what_is_an_image_only_needs_containers(daemon):
     with pytest.raises(BadInput, match="train-gpu is an image only: use --runner docker"):
-        serve.shell("train-gpu", StageOptions(runner="local"))
+        shell.shell("train-gpu", StageOptions(runner="local"))
     with pytest.raises(BadInput, match="unknown environment nothing; environments are data, train"):
-        serve.shell("nothing", StageOptions(runner="docker"))
+        shell.shell("nothing", StageOptions(runner="docker"))
