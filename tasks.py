@@ -260,7 +260,7 @@ def explain(_c, stage, config="", set_=None, runner="", host=""):
 @command(
     help={
         "environments": "data, train, train-gpu or jetson, several with commas; default: data,train.",
-        "host": "Do it on the engine of that host in detector.toml.",
+        "host": "Do it on the Docker daemon of that host in detector.toml.",
         "save": "Write the images as archives into this folder.",
         "bases": "With --save: the base images too, so that images can be rebuilt when their tags are gone.",
         "load": "Load an archive, or all archives of a folder.",

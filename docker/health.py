@@ -4,7 +4,6 @@ Prints one JSON line: {"python": "3.6.9", "machine": "aarch64", "modules": {"num
 ``packages`` are all distributions on sys.path, name: version, names normalised as PEP 503 says. Exit 1 and a sentence
 on standard error where a module cannot be imported. Standard library only, Python 3.6: it is in every image.
 """
-
 import importlib
 import json
 import os

@@ -3,7 +3,6 @@
 `listing.py FOLDER ...` prints one JSON line per file: {"folder", "path", "size", "sha256"}; hidden files are left out.
 Standard library only, Python 3.6: it is in every image.
 """
-
 import hashlib
 import json
 import os

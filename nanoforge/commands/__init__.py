@@ -1,16 +1,5 @@
 """What each task does; `tasks.py` holds the tasks' names and help."""
 
-from __future__ import annotations
+from nanoforge.lazy import modules_of
 
-import importlib
-from types import ModuleType
-
-
-def __getattr__(name: str) -> ModuleType:
-    """The room's module of that name, imported when it is first used: no task waits for another's libraries."""
-    try:
-        return importlib.import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{name}":
-            raise
-        raise AttributeError(name) from None
+__getattr__ = modules_of(__name__)

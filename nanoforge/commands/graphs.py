@@ -10,12 +10,12 @@ from typing import Any, Dict, Sequence
 
 from nanoforge.commands.options import StageOptions
 from nanoforge.commands.stages import run_stage
-from nanoforge.config.schema import FORMATS, ConvertSection
+from nanoforge.config.schema import FORMATS, Config, ConvertSection
 from nanoforge.console import Console, print_json
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
 from nanoforge.pipeline.adhoc import AdhocRun, optional_inputs, run_adhoc
-from nanoforge.pipeline.stages import INSPECT, RUN_UFF, STAGES
-from stages.parameters import ConvertParameters, RunUffParameters
+from nanoforge.pipeline.stages import INSPECT, RUN_UFF, STAGES, StageContext
+from stages.parameters import RunUffParameters
 
 # What `--json` prints of a graph at least, for CI to rely on.
 BLANK_RESULT: Dict[str, Any] = {
@@ -62,9 +62,9 @@ def convert_graph(inputs: Dict[str, str], to: str, out: str, as_json: bool, opti
     if to and to not in FORMATS:
         raise BadInput(f"convert --to takes {' or '.join(FORMATS)}, not {to}.")
     folder = Path(out).expanduser().absolute()
-    usual = ConvertSection()
-    parameters = ConvertParameters(to=to or usual.to, parity_pictures=usual.parity_pictures)
-    work = AdhocRun(STAGES["convert"], optional_inputs(**inputs), parameters._asdict())
+    section = ConvertSection(to=to) if to else ConvertSection()
+    parameters = STAGES["convert"].parameters(StageContext(Config(convert=section), folder))
+    work = AdhocRun(STAGES["convert"], optional_inputs(**inputs), parameters)
     _run_on_graph(work, folder, as_json, options)
     result = _read_json(folder / "result.json")
     models = {name: str(folder / result[name]) for name in FORMATS if result[name]}

@@ -39,10 +39,10 @@ def shell(environment: str, options: StageOptions) -> int:
             (Path(folder) / name).mkdir()
         if isinstance(runner, DockerRunner):
             return _shell_in_container(runner, Path(folder))
-        return _shell_in_process(environment, Path(folder), options)
+        return _shell_in_process(environment, Path(folder))
 
 
-def _shell_in_process(environment: str, folder: Path, options: StageOptions) -> int:
+def _shell_in_process(environment: str, folder: Path) -> int:
     python = virtual_environments.ensure(compose.local_environment(environment), Console())
     cpus = processors(Limits(0, 0))
     variables = child_environment(cpus)

@@ -73,15 +73,15 @@ def preview_running(options: StageOptions) -> Path:
     if options.host:
         raise BadInput("preview --running reads the checkpoints here, beside the training: leave out --host.")
     project = options.project()
-    known: Statuses = {status.stage.name: status for status in plan(project, "train")}
-    if known["train"].recipe is None:
+    statuses: Statuses = {status.stage.name: status for status in plan(project, "train")}
+    if statuses["train"].recipe is None:
         raise StageFailed("There is no training with this configuration: its records are not made yet.")
-    scratch = project.store.work_folder("train", known["train"].fingerprint) / "scratch"
+    scratch = project.store.work_folder("train", statuses["train"].fingerprint) / "scratch"
     if not scratch.is_dir():
         raise StageFailed(
             "There is no unfinished training with this configuration; without --running the finished one is shown."
         )
-    records = known["records"].artifact
+    records = statuses["records"].artifact
     assert records is not None
     preview = STAGES["preview"]
     out = project.build / "running-preview"

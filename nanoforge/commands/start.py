@@ -18,6 +18,7 @@ from nanoforge.console import Console
 from nanoforge.containers.connection import answers
 from nanoforge.doctor import gpu
 from nanoforge.errors import BadInput
+from nanoforge.files.atomic import write_text
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import SURVEY
@@ -52,8 +53,7 @@ def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
         ("dataset", "classes"): sorted(classes),
         **settings,
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(detector_toml(values, _notes(bool(settings is GPU_SETTINGS))), encoding="utf-8")
+    write_text(target, detector_toml(values, _notes(settings is GPU_SETTINGS)))
     console.good(f"wrote {target}")
     console.say("Next: `./run build` in that folder trains, converts and proves it; `./run build --dry-run` says how.")
     return target

@@ -169,7 +169,7 @@ class RunnerSection(Struct, frozen=True, kw_only=True):
     ] = msgspec.field(default_factory=dict)
     gpu: Annotated[
         bool,
-        Meta(description="docker: train and evaluate on the GPU (CUDA 9.0, compute capability 3.5 to 7.0)"),
+        Meta(description="docker: train, evaluate and preview on the GPU (CUDA 9.0, compute capability 3.5 to 7.0)"),
     ] = False
     python36: Annotated[str, Meta(description="Path of a Python 3.6; empty: found on PATH, in pyenv or conda")] = ""
     cpus: Annotated[int, Meta(ge=0, description="Processors that a stage may use; 0: all")] = 0

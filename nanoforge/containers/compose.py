@@ -194,7 +194,7 @@ def facts(environment: str) -> EnvironmentFacts:
     """
     known = environments()
     if environment not in known:
-        raise BadInput(f"unknown environment {environment}; environments are {', '.join(known)}.")
+        raise BadInput(f"Unknown environment {environment}; environments are {', '.join(known)}.")
     return known[environment]
 
 

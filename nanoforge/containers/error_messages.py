@@ -1,4 +1,4 @@
-"""What a Docker daemon's own errors mean, in one sentence with the remedy; the only place that reads their texts."""
+"""What a Docker daemon's own errors mean, in one sentence with the remedy; only this and `connection` read their texts."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Dict
 
 from nanoforge.config.template import configuration_table
+from nanoforge.files.atomic import write_text
 from nanoforge.files.paths import HOME
 from nanoforge.pipeline.stages import TABLE
 
@@ -37,4 +38,4 @@ def generated_docs() -> Dict[Path, str]:
 def write_docs() -> None:
     """Write the generated pages."""
     for path, text in generated_docs().items():
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from nanoforge.console import Console
 from nanoforge.containers.compose import Environment, local_environment
 from nanoforge.errors import StageFailed
+from nanoforge.files.atomic import write_text
 from nanoforge.files.digests import sha256_file, sha256_text
 from nanoforge.files.paths import HOME, cache_folder
 from nanoforge.pipeline.fingerprint import code_files
@@ -47,7 +48,7 @@ def write_page(full: bool) -> List[Row]:
     """
     console = Console()
     rows = measure(EVERY if full else ON_THE_PAGE, console)
-    PAGE.write_text(page(rows), encoding="utf-8")
+    write_text(PAGE, page(rows))
     failed = [f"{title(row)}: {', '.join(shortcomings(row))}" for row in rows if shortcomings(row)]
     if failed:
         raise StageFailed(f"{len(failed)} of {len(rows)} graphs do not pass: {'; '.join(failed)}.")

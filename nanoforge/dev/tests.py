@@ -51,7 +51,7 @@ SUITES = (
 NAMES = tuple(sorted({suite.name for suite in SUITES}))
 # Suites that only `--all` runs: they need more than a Python (a browser, a Docker daemon), or take long.
 SLOW_SUITES = ("chain", "browser", DAEMON_SUITE)
-ENVIRONMENTS = ("host", "data", "train")
+ENVIRONMENTS = tuple(sorted({suite.environment for suite in SUITES}))
 CHECKS: Mapping[str, Sequence[str]] = {
     "ruff check": ["-m", "ruff", "check", "."],
     "ruff format": ["-m", "ruff", "format", "--check", "."],

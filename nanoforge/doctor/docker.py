@@ -15,7 +15,7 @@ from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, seconds_
 from nanoforge.containers.jetpack import base_variables
 from nanoforge.doctor.finding import ERROR, NOTE, OK, WARNING, MachineFinding
 from nanoforge.errors import NanoforgeError
-from nanoforge.runners.docker import ARCHITECTURES, maps_users
+from nanoforge.runners.docker import PROCESSOR_NAMES, maps_users
 from nanoforge.stop import Stop
 
 DISK_NEEDED_GIB = 6
@@ -112,7 +112,7 @@ def _image(daemon: Daemon, facts: DaemonFacts, name: str, l4t: str) -> MachineFi
         return MachineFinding(
             f"image {name}", NOTE, state.why, "the first stage that needs it builds it, or ./run images"
         )
-    own = ARCHITECTURES.get(facts.architecture, "")
+    own = PROCESSOR_NAMES.get(facts.architecture, "")
     advice = "build it on a machine of that kind, unless this is a trial"
     if own and state.image.architecture != own:
         message = f"it is for {state.image.architecture}, the machine is {own}: emulated, slow"

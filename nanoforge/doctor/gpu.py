@@ -68,7 +68,7 @@ def _finding(gpu: Gpu) -> MachineFinding:
             WARNING,
             f"{message}: CUDA 9.0 cannot drive it, it ends at 7.0 (Volta)",
             "train on the processor (runner.gpu = false), or on a machine with a GPU from Kepler 3.5 to Volta 7.0;"
-            " a newer TensorFlow is no way out, since UFF cannot read its graphs",
+            " a newer TensorFlow does not help, since UFF cannot read its graphs",
         )
     return MachineFinding("gpu", WARNING, f"{message}: TensorFlow 1.12 needs at least 3.5", "train on the processor")
 

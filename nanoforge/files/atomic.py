@@ -39,3 +39,14 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """:func:`write_text` of the value as JSON."""
     write_text(path, json.dumps(value, indent=1))
+
+
+def fsync_tree(folder: Path) -> None:
+    """Bring the files below ``folder`` to the disk, so that a power cut after the rename cannot empty them."""
+    for directory, _, names in os.walk(folder):
+        for name in (*names, "."):
+            descriptor = os.open(os.path.join(directory, name), os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

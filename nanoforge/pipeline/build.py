@@ -17,7 +17,7 @@ from nanoforge.runners.contract import EventSink, Limits, Outcome, StageInput, S
 from nanoforge.store.store import ArtifactFolder, discard
 
 # How a runner's name is shown; others are hosts.
-PLACES = {"local": "", "docker": " (in a container)"}
+RUNNER_WORDS = {"local": "", "docker": " (in a container)"}
 
 
 def build(project: Project, target: str) -> ArtifactFolder:
@@ -49,7 +49,7 @@ def _make_images(project: Project, names: Sequence[str]) -> None:
 def announce(work: StageWork) -> None:
     """Say what begins, where, and because of what."""
     console, runner = work.project.console, work.runner
-    console.say(f"{work.stage.name}: {work.stage.summary}{PLACES.get(runner.name, f' (on {runner.name})')}")
+    console.say(f"{work.stage.name}: {work.stage.summary}{RUNNER_WORDS.get(runner.name, f' (on {runner.name})')}")
     for reason in work.status.reasons:
         console.say(f"  because {reason}")
 

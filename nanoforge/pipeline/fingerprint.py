@@ -20,7 +20,7 @@ from nanoforge.pipeline.stages import Stage
 # `explain` says of artifacts of older versions.
 VERSIONS = {
     1: "its recipe is of another Nanoforge",
-    2: "the stages' code moved to other folders in this version of Nanoforge; what it computes is the same",
+    2: "the stages' code moved to other folders in this version of Nanoforge, so it is made once more",
 }
 RECIPE_VERSION = max(VERSIONS)
 
@@ -61,7 +61,7 @@ def code_files(module: str) -> List[Path]:
     return sorted(found | templates)
 
 
-def _module_file(module: str) -> Path | None:
+def _module_file(module: str) -> Optional[Path]:
     if module.split(".")[0] != "stages":
         return None
     path = HOME.joinpath(*module.split("."))

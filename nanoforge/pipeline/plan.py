@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 from nanoforge.errors import BadInput
 from nanoforge.files.listings import changed_files, load_listing, save_listing
 from nanoforge.pipeline import fingerprint as fingerprints
-from nanoforge.pipeline.fingerprint import VERSIONS
+from nanoforge.pipeline.fingerprint import RECIPE_VERSION, VERSIONS
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES, ArtifactInput, InputSource, Stage, UserFiles, upstream
 from nanoforge.store.store import ArtifactFolder
@@ -50,14 +50,14 @@ def plan(project: Project, target: str) -> List[Status]:
 
 def statuses(project: Project, names: Iterable[str]) -> List[Status]:
     """The statuses of stages that come in the order in which they run."""
-    known: Statuses = {}
+    before: Statuses = {}
     with project.digests.snapshot():
         for name in names:
-            known[name] = status_of(project, STAGES[name], known)
-    return list(known.values())
+            before[name] = status_of(project, STAGES[name], before)
+    return list(before.values())
 
 
-def status_of(project: Project, stage: Stage, known: Statuses, thorough: bool = False) -> Status:
+def status_of(project: Project, stage: Stage, before: Statuses, thorough: bool = False) -> Status:
     """The status of ``stage``, given that of the stages before it; ``thorough`` reads its artifact's files again.
 
     Raises:
@@ -69,17 +69,17 @@ def status_of(project: Project, stage: Stage, known: Statuses, thorough: bool = 
         {
             source.stage
             for source in inputs.values()
-            if isinstance(source, ArtifactInput) and known[source.stage].state != FRESH
+            if isinstance(source, ArtifactInput) and before[source.stage].state != FRESH
         }
     )
     if unmade:
-        reasons = [f"it needs {name}, which is {known[name].state}" for name in unmade]
+        reasons = [*_moved(latest), *(f"it needs {name}, which is {before[name].state}" for name in unmade)]
         return Status(stage, STALE if latest else MISSING, reasons, None, latest)
     image = project.runner(stage).image
     if image == "":
-        reasons = [f"the image of environment {stage.environment} is not built yet, or older than docker/"]
-        return Status(stage, STALE if latest else MISSING, reasons, None, latest)
-    digests = {name: input_digest(project, source, known, name) for name, source in inputs.items()}
+        unbuilt = f"the image of environment {stage.environment} is not built yet, or older than docker/"
+        return Status(stage, STALE if latest else MISSING, [*_moved(latest), unbuilt], None, latest)
+    digests = {name: input_digest(project, source, before, name) for name, source in inputs.items()}
     recipe = fingerprints.recipe(stage, stage.parameters(project.context), digests, image)
     return _status_of_recipe(project, stage, recipe, latest, thorough)
 
@@ -104,28 +104,34 @@ def _status_of_recipe(
     return Status(stage, STALE if latest else MISSING, reasons, recipe, latest)
 
 
+def _moved(latest: Optional[ArtifactFolder]) -> List[str]:
+    """What is known of an artifact of an older Nanoforge even before its recipe can be compared."""
+    outdated = latest is not None and latest.recipe.get("version") != RECIPE_VERSION
+    return [VERSIONS[RECIPE_VERSION]] if outdated else []
+
+
 def made(status: Status) -> ArtifactFolder:
     """The artifact of a fresh stage."""
     assert status.state == FRESH and status.artifact is not None
     return status.artifact
 
 
-def input_path(source: InputSource, known: Statuses) -> Path:
+def input_path(source: InputSource, before: Statuses) -> Path:
     """Where an input is; only for stages whose inputs are all there."""
     if isinstance(source, UserFiles):
         return source.path
-    folder = made(known[source.stage]).folder
+    folder = made(before[source.stage]).folder
     return folder / source.part if source.part else folder
 
 
-def input_digest(project: Project, source: InputSource, known: Statuses, name: str) -> str:
+def input_digest(project: Project, source: InputSource, before: Statuses, name: str) -> str:
     """The digest of an input's contents.
 
     Raises:
         BadInput: a file or folder that the user names is not there.
     """
     if isinstance(source, ArtifactInput):
-        return made(known[source.stage]).digest
+        return made(before[source.stage]).digest
     if source.digest:
         return source.digest
     if not os.path.exists(source.path):

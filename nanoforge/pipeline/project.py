@@ -33,14 +33,14 @@ class Project:
     Args:
         config_file: the project's detector.toml.
         overrides: ``section.key=value`` texts that win over the file.
-        where: what the command line says of where stages run.
+        override: what the command line says of where stages run.
 
     Raises:
         BadInput: the file or an override cannot be used.
     """
 
     def __init__(
-        self, config_file: Path, overrides: Sequence[str], console: Console, where: PlacementOverride = NO_OVERRIDE
+        self, config_file: Path, overrides: Sequence[str], console: Console, override: PlacementOverride = NO_OVERRIDE
     ) -> None:
         self.config = load(config_file, overrides)
         self.folder = config_file.absolute().parent
@@ -50,7 +50,7 @@ class Project:
         folders = {stage.name: stage.folder(self.context) for stage in TABLE}
         self.store = Store(self.build, {name: folder for name, folder in folders.items() if folder})
         self.digests = DigestCache(self.build / "cache" / "digests.sqlite")
-        self.placement = Placement(self.config, console, where)
+        self.placement = Placement(self.config, console, override)
         self.placement.check_stages(STAGES)
         self.owner = owner_of(self.folder)
         self._since = time.strftime("%H:%M:%S")

@@ -61,7 +61,7 @@ Step = Callable[[StageWork], Optional["Future[Outcome]"]]
 
 
 class Scheduler:
-    """The stages in order: those that are known, those that run, and those that wait.
+    """The stages in order: those that are made, those that run, and those that wait.
 
     Args:
         names: of the stages, in the order in which they run.
@@ -74,7 +74,7 @@ class Scheduler:
         self._waiting: List[str] = list(names)
         self._steps = steps
         self._thorough = thorough
-        self._known: Statuses = {}
+        self._statuses: Statuses = {}
         self._seen: Statuses = {}
         self._running: Dict[Future[Outcome], StageWork] = {}
 
@@ -91,7 +91,7 @@ class Scheduler:
                 for work in self._running.values():
                     work.stop.ask()
                 raise
-        return self._known
+        return self._statuses
 
     def _walk(self, pool: ThreadPoolExecutor) -> None:
         try:
@@ -115,16 +115,16 @@ class Scheduler:
                 self._project.console.say(f"{name}: fresh")
             elif self._has_room(self._project.runner(status.stage)):
                 self._waiting.remove(name)
-                self._advance(StageWork(self._project, status, self._known, pool, iter(self._steps)))
+                self._advance(StageWork(self._project, status, self._statuses, pool, iter(self._steps)))
 
     def _status(self, name: str) -> Optional[Status]:
         """The status of a stage, or None while a stage before it is not made."""
         stage = STAGES[name]
         sources = stage.inputs(self._project.context).values()
-        if any(isinstance(source, ArtifactInput) and source.stage not in self._known for source in sources):
+        if any(isinstance(source, ArtifactInput) and source.stage not in self._statuses for source in sources):
             return None
         if name not in self._seen:
-            self._seen[name] = status_of(self._project, stage, self._known, self._thorough)
+            self._seen[name] = status_of(self._project, stage, self._statuses, self._thorough)
         return self._seen[name]
 
     def _has_room(self, runner: Runner) -> bool:
@@ -161,7 +161,7 @@ class Scheduler:
             raise
 
     def _note(self, name: str, status: Status) -> None:
-        self._known[name] = status
+        self._statuses[name] = status
         self._project.store.use(name, made(status))
         if name in self._waiting:
             self._waiting.remove(name)

@@ -1,6 +1,6 @@
 """The stage table: every stage's name, environment, program, inputs and parameters, in the order in which they run.
 
-The plan, `status`, `clean` and docs/stages.md come from this table; tasks.py has a command for each row.
+The plan, `status`, `clean` and docs/stages.md come from this table; tasks.py has a command for each row but the demo's.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _in_the_build_folder(_context: StageContext) -> Optional[Path]:
 
 @dataclass(frozen=True)
 class Stage(Program):
-    """One row of the table; its name is the command's too.
+    """One row of the table; the command that makes it, if there is one, has the same name.
 
     Attributes:
         summary: one line for people.

@@ -152,7 +152,7 @@ def _leads_outside(link: str, root: str) -> bool:
     return os.path.isabs(os.readlink(link)) or not os.path.realpath(link).startswith(root + os.sep)
 
 
-def known_places(run: StageRun) -> Dict[str, str]:
+def known_paths(run: StageRun) -> Dict[str, str]:
     """Paths in the container -> the same here, as the user knows them."""
     inputs = {place: str(run.inputs[name].path) for name, place in job_inputs(run).items()}
     return {**inputs, OUTPUT: str(run.output), SCRATCH: str(run.scratch)}

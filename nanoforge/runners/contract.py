@@ -1,4 +1,4 @@
-"""What all runners share: a stage's call and outcome, the stream of its lines, and how its end becomes one sentence.
+"""What all runners share: a stage's run and outcome, the stream of its lines, and how its end becomes one sentence.
 
 A stage sees a job file, read-only inputs and an empty output folder, and talks back through its standard output (see
 stages/job.py). Where it runs is a runner's business: `local` or `docker`.
@@ -108,7 +108,7 @@ class Runner(Protocol):
         environment: what it is an environment of, as in the name of a lock file's folder or of a service.
         machine: whose memory stages take here; equal for runners that share it.
         image: the id of the image, which belongs to a stage's recipe; empty while it is not built, None where the
-            environment is no image.
+            environment is not an image.
         reserves: bytes of memory that a stage may take at most; None where nothing bounds it.
         capacity: bytes of memory of the machine that it runs on.
     """
@@ -145,14 +145,14 @@ class Listener:
     """Keeps a stage's lines in its log, and sorts out the events among them.
 
     Args:
-        places: path as the stage sees it -> path as the user knows it; sentences for people name the latter.
+        paths: path as the stage sees it -> path as the user knows it; sentences for people name the latter.
     """
 
-    def __init__(self, log: IO[str], sink: EventSink, places: Mapping[str, str] = {}) -> None:
+    def __init__(self, log: IO[str], sink: EventSink, paths: Mapping[str, str] = {}) -> None:
         self.outcome = Outcome()
         self._log = log
         self._sink = sink
-        self._places = sorted(places.items(), key=lambda place: -len(place[0]))
+        self._paths = sorted(paths.items(), key=lambda path: -len(path[0]))
 
     def line(self, text: str) -> None:
         """Take one line, without its end."""
@@ -175,7 +175,7 @@ class Listener:
             self.outcome.error = self._as_known(event["error"])
 
     def _as_known(self, sentence: str) -> str:
-        for inside, known in self._places:
+        for inside, known in self._paths:
             sentence = sentence.replace(inside, known)
         return sentence
 

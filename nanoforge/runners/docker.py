@@ -15,13 +15,13 @@ from nanoforge.containers.compose import Service
 from nanoforge.containers.container import run_to_end, sweep
 from nanoforge.containers.daemon import OWNER, Container, Daemon, DaemonFacts, Image, speaking
 from nanoforge.errors import EnvironmentNotReady
-from nanoforge.runners.bind_mounts import BindMounts, known_places
+from nanoforge.runners.bind_mounts import BindMounts, known_paths
 from nanoforge.runners.contract import EventSink, ExitStatus, Listener, Outcome, StageRun, outcome_or_raise
 from nanoforge.runners.volume_transfer import VolumeTransfer
 from nanoforge.stop import Stop
 
 # How daemons and images name the same processors.
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
+PROCESSOR_NAMES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
 WORK = "nanoforge.work"
 StageFolders = Union[BindMounts, VolumeTransfer]
 
@@ -80,12 +80,12 @@ class DockerRunner:
         mapping = maps_users(self.facts)
         if mapping:
             raise EnvironmentNotReady(
-                f"The {self.daemon.name} maps user ids ({mapping}), so files of containers would not be yours: use an"
+                f"The {self.daemon.name} maps user ids ({mapping}), so files of containers would not be yours: use a"
                 " daemon without it, or --runner local."
             )
         image = self.found or images.ensure(self.daemon, self.service, self._console)
         self._found, self._prepared = image, True
-        own = ARCHITECTURES.get(self.facts.architecture, self.facts.architecture)
+        own = PROCESSOR_NAMES.get(self.facts.architecture, self.facts.architecture)
         if image.architecture != own:
             self._console.warn(
                 f"image {self.service.image} is for {image.architecture}, the daemon's machine is {own}: it is"
@@ -102,7 +102,7 @@ class DockerRunner:
             folder.mkdir(parents=True, exist_ok=True)
         sweep(self.daemon, {WORK: run.work})
         with open(run.log, "w", encoding="utf-8") as log:
-            listener = Listener(log, sink, known_places(run))
+            listener = Listener(log, sink, known_paths(run))
             with self._folders(run, sink) as folders:
                 status = self._run_in(folders, run, listener, stop)
                 outcome = outcome_or_raise(run, status, listener.outcome, stop)

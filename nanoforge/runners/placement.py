@@ -42,13 +42,13 @@ class Placement:
         BadInput: a runner or host that does not exist.
     """
 
-    def __init__(self, config: Config, console: Console, where: PlacementOverride) -> None:
+    def __init__(self, config: Config, console: Console, override: PlacementOverride) -> None:
         self._config = config
         self._console = console
-        self._where = where
+        self._override = override
         self._daemons: Dict[str, Optional[Daemon]] = {}
         self._runners: Dict[Tuple[str, str], Runner] = {}
-        _check(config, where)
+        _check(config, override)
 
     def runner(self, stage: str, environment: str, gpu: bool = False, also: Sequence[str] = ()) -> Runner:
         """The runner of a stage.
@@ -70,7 +70,7 @@ class Placement:
 
     def place(self, stage: str) -> str:
         """`local`, `docker` or the name of a host."""
-        stated = self._where.hosts.get(stage) or self._where.runner
+        stated = self._override.hosts.get(stage) or self._override.runner
         wanted = stated or self._config.runner.stages.get(stage) or self._config.runner.use
         if wanted != AUTO:
             return wanted
@@ -138,16 +138,16 @@ class Placement:
         return self._daemons[place]
 
 
-def _check(config: Config, where: PlacementOverride) -> None:
-    if where.runner and where.runner not in RUNNERS:
-        raise BadInput(f"--runner {where.runner}: expected one of {', '.join(RUNNERS)}.")
+def _check(config: Config, override: PlacementOverride) -> None:
+    if override.runner and override.runner not in RUNNERS:
+        raise BadInput(f"--runner {override.runner}: expected one of {', '.join(RUNNERS)}.")
     for name, host in config.hosts.items():
         if host.environment and host.environment not in compose.environments():
             known = ", ".join(compose.environments())
             raise BadInput(
                 f"hosts.{name}.environment = {host.environment!r}: unknown environment; environments are {known}."
             )
-    for name in where.hosts.values():
+    for name in override.hosts.values():
         if name not in config.hosts:
             known = ", ".join(config.hosts) or 'none: add [hosts.NAME] with docker = "ssh://user@host"'
             raise BadInput(f"--host {name}: detector.toml has no [hosts.{name}]; hosts are {known}.")

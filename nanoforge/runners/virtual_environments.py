@@ -19,6 +19,7 @@ from filelock import FileLock
 from nanoforge.console import Console
 from nanoforge.containers.compose import Environment
 from nanoforge.errors import EnvironmentNotReady
+from nanoforge.files.atomic import write_text
 from nanoforge.files.digests import sha256_file, sha256_text
 from nanoforge.files.paths import cache_folder
 
@@ -135,7 +136,7 @@ def _make(environment: Environment, interpreter: Interpreter, folder: Path, cons
         for lock in environment.locks:
             _run_logged([*_pip(python), "-r", str(lock)], log, environment.name)
     frozen = subprocess.run([str(python), "-m", "pip", "freeze"], capture_output=True, text=True, check=True).stdout
-    (folder / READY).write_text(f"python=={interpreter.version}\n{frozen}", encoding="utf-8")
+    write_text(folder / READY, f"python=={interpreter.version}\n{frozen}")
 
 
 def _pip(python: Path) -> List[str]:

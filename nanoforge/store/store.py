@@ -13,8 +13,8 @@ import shutil
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional
 
+from nanoforge.files.atomic import fsync_tree
 from nanoforge.files.digests import listing_digest, sha256_file
-from nanoforge.files.paths import fsync_tree
 from nanoforge.files.selection import FileStat, walk
 from nanoforge.store.provenance import statement
 

@@ -99,6 +99,8 @@ def test_code_that_moved_between_versions_is_one_line(home, photos, capsys):
     assert explain(photos.project(), "records")
     told = capsys.readouterr().out.splitlines()
     assert len(told) == 2 and "code moved to other folders" in told[1]
+    statuses = {status.stage.name: status.reasons for status in all_statuses(photos.project())}
+    assert statuses["train"] == ["it needs records, which is stale"], "it was never made before"
     assert [len(reasons(photos, "records", "records.seed=3")), len(reasons(photos, "records"))] == [2, 1]
 
 

@@ -158,7 +158,7 @@ def test_status_json_is_on_standard_output_alone(photos):
     assert [row["name"] for row in json.loads(done.stdout)["stages"]][:3] == ["resize", "records", "train"]
 
 
-def test_a_shell_in_an_environment_that_is_an_image_only_is_refused_without_an_engine(tmp_path):
+def test_a_shell_in_an_environment_that_is_an_image_only_is_refused_without_a_daemon(tmp_path):
     refused = run("shell", "train-gpu", "--runner", "local", cwd=tmp_path)
     assert refused.returncode == 2 and "train-gpu is an image only: use --runner docker" in refused.stderr
 

@@ -118,7 +118,7 @@ def test_an_image_is_another_when_anything_that_goes_into_it_is(clone):
         compose.service("train-gpu")
     )
     (clone / "docker/train/gpu.lock").write_text("the GPU's alone")
-    (clone / "docker/data/requirements.lock").write_text("another room's")
+    (clone / "docker/data/requirements.lock").write_text("another suite's")
     assert compose.image_recipe(compose.service("train")) == before
 
 

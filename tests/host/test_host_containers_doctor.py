@@ -127,7 +127,7 @@ def test_the_environments_are_the_services_with_a_build():
     assert list(compose.environments()) == ["data", "train", "train-gpu", "jetson"]
     assert compose.usual_environments() == ["data", "train"]
     assert compose.facts("train").gpu in compose.environments()
-    with pytest.raises(BadInput, match="unknown environment viewer; environments are data, train, train-gpu, jetson"):
+    with pytest.raises(BadInput, match="Unknown environment viewer; environments are data, train, train-gpu, jetson"):
         compose.facts("viewer")
 
 

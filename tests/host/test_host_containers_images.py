@@ -151,7 +151,7 @@ def test_without_names_the_usual_environments_are_meant(daemon, capsys):
 
 
 def test_an_unknown_environment_is_named(daemon):
-    with pytest.raises(BadInput, match="unknown environment dada; environments are data, train, train-gpu, jetson"):
+    with pytest.raises(BadInput, match="Unknown environment dada; environments are data, train, train-gpu, jetson"):
         image_set("dada")
 
 

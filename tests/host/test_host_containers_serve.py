@@ -95,5 +95,5 @@ def test_a_shell_is_started_by_dockers_own_tool_and_sees_what_a_stage_sees(daemo
 def test_a_shell_in_what_is_an_image_only_needs_containers(daemon):
     with pytest.raises(BadInput, match="train-gpu is an image only: use --runner docker"):
         shell.shell("train-gpu", StageOptions(runner="local"))
-    with pytest.raises(BadInput, match="unknown environment nothing; environments are data, train"):
+    with pytest.raises(BadInput, match="Unknown environment nothing; environments are data, train"):
         shell.shell("nothing", StageOptions(runner="docker"))
