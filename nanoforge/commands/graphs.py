@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, Sequence
 
+import msgspec
+
 from nanoforge.commands.options import StageOptions
 from nanoforge.commands.stages import run_stage
 from nanoforge.config.schema import FORMATS, Config, ConvertSection
@@ -62,7 +64,7 @@ def convert_graph(inputs: Dict[str, str], to: str, out: str, as_json: bool, opti
     if to and to not in FORMATS:
         raise BadInput(f"convert --to takes {' or '.join(FORMATS)}, not {to}.")
     folder = Path(out).expanduser().absolute()
-    section = ConvertSection(to=to) if to else ConvertSection()
+    section = msgspec.convert({"to": to} if to else {}, ConvertSection)
     parameters = STAGES["convert"].parameters(StageContext(Config(convert=section), folder))
     work = AdhocRun(STAGES["convert"], optional_inputs(**inputs), parameters)
     _run_on_graph(work, folder, as_json, options)

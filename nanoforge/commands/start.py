@@ -16,6 +16,7 @@ from nanoforge.config.schema import FILE_NAME
 from nanoforge.config.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
 from nanoforge.console import Console
 from nanoforge.containers.connection import answers
+from nanoforge.containers.daemon import speaking
 from nanoforge.doctor import gpu
 from nanoforge.errors import BadInput
 from nanoforge.files.atomic import write_text
@@ -63,8 +64,11 @@ def _can_train_on_gpu(console: Console) -> bool:
     """Whether there is a GPU that CUDA 9.0 drives, and a Docker daemon that gives it to containers; says why not."""
     found = gpu.gpus()
     daemon = answers() if any(each.usable for each in found) else None
-    if daemon and "nvidia" in daemon.facts().runtimes:
-        return True
+    if daemon:
+        with speaking(daemon, "asking what it can do"):
+            facts = daemon.facts()
+        if "nvidia" in facts.runtimes:
+            return True
     if found:
         console.warn(f"{found[0].name} will not be used for training; `./run doctor` says why.")
     return False

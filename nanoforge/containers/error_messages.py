@@ -1,4 +1,4 @@
-"""What a Docker daemon's own errors mean, in one sentence with the remedy; only this and `connection` read their texts."""
+"""What a Docker daemon's own errors mean, in one sentence with the remedy; only `connection` reads their texts too."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ MEANINGS: Tuple[Tuple[str, str], ...] = (
         r"exec format error",
         "the image is for another processor: on a PC, install qemu-user-static (binfmt) to emulate it",
     ),
+    (r"No such image", "it was removed meanwhile: run the same command again, which builds it"),
     (r"Minimum memory limit", "runner.memory_mb is too small for a container: give at least 200"),
     (r"pull access denied|no such host|manifest unknown|TLS handshake|i/o timeout|connection refused", "%s"),
     (r"port is already allocated|address already in use", "the port is in use: name another with --port"),

@@ -13,7 +13,7 @@ import urllib3
 from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import DeviceRequest, LogConfig, Mount
-from docker.utils import kwargs_from_env
+from docker.utils import kwargs_from_env, parse_repository_tag
 from docker.utils.ports import build_port_bindings
 from docker.utils.socket import frames_iter
 
@@ -230,7 +230,7 @@ class SdkDaemon:
 
     def tag_image(self, name: str, tag: str) -> None:
         with _translated():
-            self._api.tag(name, *tag.rsplit(":", 1))
+            self._api.tag(name, *parse_repository_tag(tag))
 
     def registry_digest(self, name: str) -> Optional[str]:
         with _translated():
@@ -260,6 +260,8 @@ class _SdkAttachment:
             code = int(json.loads(answer)["StatusCode"])
         except ValueError:
             raise ConnectionLost("The Docker daemon stopped answering: its answer broke off.") from None
+        if code < 0:  # how a daemon that goes down answers whoever waits
+            raise ConnectionLost(f"The Docker daemon stopped answering: {answer}")
         return ContainerExit(code, self._daemon.was_out_of_memory(self._identity))
 
 

@@ -69,7 +69,7 @@ def _ending_what_runs() -> Iterator[List[_Process]]:
         yield running
     finally:
         for process in running:
-            process.signal(signal.SIGINT)
+            process.interrupt()
         with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C: no patience left
             deadline = time.monotonic() + GRACE_S
             while time.monotonic() < deadline and not all(process.has_ended() for process in running):
@@ -91,12 +91,12 @@ class _Process:
             list(command.arguments),
             cwd=HOME,
             env=dict(command.environment),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if captured else None,
             stdout=subprocess.PIPE if captured else None,
             stderr=subprocess.STDOUT if captured else None,
             text=True,
             errors="replace",
-            start_new_session=True,
+            start_new_session=captured,  # what is shown has the terminal: its Ctrl-C, and a debugger's prompt
         )
         self._reader: Optional[threading.Thread] = None
         self._display = contextlib.ExitStack()
@@ -140,12 +140,20 @@ class _Process:
         (self._console.warn if failed else self._console.say)(f"{words}{f' ({last})' if last else ''}")
         return not failed
 
-    def signal(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._child.pid, number)
+    def interrupt(self) -> None:
+        """Ask it to end, and what it started; one that has the terminal was asked by the same Ctrl-C."""
+        if self._reader:
+            self._signal_group(signal.SIGINT)
 
     def kill(self) -> None:
-        """End it and what it started by force."""
+        """End it by force, and what it started if that is a group of its own."""
         self._display.close()
-        self.signal(signal.SIGKILL)
+        if self._reader:
+            self._signal_group(signal.SIGKILL)
+        else:
+            self._child.kill()
         self._child.wait()
+
+    def _signal_group(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._child.pid, number)

@@ -27,8 +27,7 @@ BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 def findings(daemon: Daemon, services: Sequence[str], l4t: str = "") -> Iterator[MachineFinding]:
     """Everything about one daemon, for the services that are to run there."""
-    with speaking(daemon, "asking what it can do"):
-        facts = daemon.facts()
+    facts = facts_of(daemon)
     place = "here" if daemon.shares_files else "elsewhere, so that files are sent to it"
     yield MachineFinding("daemon", OK, f"Docker {facts.version}, {facts.system} {facts.architecture}, {place}", "")
     yield from (_confinement(facts), _storage(facts), _clock(facts))
@@ -38,6 +37,12 @@ def findings(daemon: Daemon, services: Sequence[str], l4t: str = "") -> Iterator
         yield _image(daemon, facts, service, l4t)
     for runtime in {compose.service(service, ANY_BASE).runtime for service in services} - {""}:
         yield _runtime(facts, runtime)
+
+
+def facts_of(daemon: Daemon) -> DaemonFacts:
+    """What the daemon says of itself."""
+    with speaking(daemon, "asking what it can do"):
+        return daemon.facts()
 
 
 def _confinement(facts: DaemonFacts) -> MachineFinding:

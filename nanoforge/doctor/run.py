@@ -49,9 +49,10 @@ def _here() -> Iterator[MachineFinding]:
     yield from map(_environment, _local_environments())
     if daemon is None:
         yield MachineFinding("daemon", NOTE, "none answers, so stages run in virtual environments", silence)
+        yield from gpu.findings(None)
     else:
         yield from docker.findings(daemon, compose.usual_environments())
-    yield from gpu.findings(daemon.facts() if daemon else None)
+        yield from gpu.findings(docker.facts_of(daemon))
     yield docker.emulation()
 
 

@@ -49,7 +49,7 @@ def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement)
         scratch=scratch / "scratch",
         log=log,
         limits=Limits(0, 0),
-        work=str(scratch),
+        work_id=str(scratch),
         owner=owner_of(out),
     )
     stop = Stop()

@@ -140,7 +140,7 @@ def _stage_run(work: StageWork) -> StageRun:
         scratch=folder / "scratch",
         log=project.log_file(stage.name, fingerprint),
         limits=Limits(project.config.runner.cpus, project.config.runner.memory_mb),
-        work=f"{project.owner}/{stage.name}/{fingerprint}",
+        work_id=f"{project.owner}/{stage.name}/{fingerprint}",
         owner=project.owner,
     )
 

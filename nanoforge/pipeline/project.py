@@ -77,7 +77,7 @@ class Project:
             self._note_holder()
             yield
         finally:
-            self._holder_file.unlink()
+            self._holder_file.unlink(missing_ok=True)
             lock.release()
 
     @property

@@ -24,6 +24,7 @@ class StageWork:
     """One stage on its way from its status to its artifact; each step notes here what the next ones need.
 
     Attributes:
+        runner: what runs it.
         before: the statuses of the stages whose artifacts go into it.
         steps: those that it has not taken yet.
         started: when its environment was ready, in seconds since 1970.
@@ -34,6 +35,7 @@ class StageWork:
 
     project: Project
     status: Status
+    runner: Runner
     before: Statuses
     pool: ThreadPoolExecutor
     steps: Iterator[Step]
@@ -47,13 +49,13 @@ class StageWork:
     def stage(self) -> Stage:
         return self.status.stage
 
-    @property
-    def runner(self) -> Runner:
-        return self.project.runner(self.stage)
-
     def advance(self) -> Optional[Future[Outcome]]:
         """Take steps up to one that goes on in the background; None: that was the last."""
-        return next(filter(None, (step(self) for step in self.steps)), None)
+        for step in self.steps:
+            background = step(self)
+            if background:
+                return background
+        return None
 
 
 Step = Callable[[StageWork], Optional["Future[Outcome]"]]
@@ -113,9 +115,11 @@ class Scheduler:
             if status.state == FRESH:
                 self._note(name, status)
                 self._project.console.say(f"{name}: fresh")
-            elif self._has_room(self._project.runner(status.stage)):
+                continue
+            runner = self._project.runner(status.stage)
+            if self._has_room(runner):
                 self._waiting.remove(name)
-                self._advance(StageWork(self._project, status, self._statuses, pool, iter(self._steps)))
+                self._advance(StageWork(self._project, status, runner, self._statuses, pool, iter(self._steps)))
 
     def _status(self, name: str) -> Optional[Status]:
         """The status of a stage, or None while a stage before it is not made."""
@@ -171,7 +175,8 @@ class Scheduler:
         if self._running:
             names = ", ".join(work.stage.name for work in self._running.values())
             self._project.console.say(f"waiting for {names} to end …")
-        for future in list(self._running):
+        while self._running:
+            future = next(iter(self._running))
             try:
                 wait([future])
                 self._go_on(future)

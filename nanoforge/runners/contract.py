@@ -65,7 +65,7 @@ class StageRun:
     """One run of a stage: its program, and what it is to do.
 
     Attributes:
-        work: tells this work apart from any other, and is the same when it is tried again.
+        work_id: tells this work apart from any other, and is the same when it is tried again.
         owner: the project, so that what a crash left of it can be found.
     """
 
@@ -77,7 +77,7 @@ class StageRun:
     scratch: Path
     log: Path
     limits: Limits
-    work: str
+    work_id: str
     owner: str
 
     def job(self, inputs: Mapping[str, str], output: str, scratch: str, cpus: int) -> str:

@@ -100,7 +100,7 @@ class DockerRunner:
     def run(self, run: StageRun, sink: EventSink, stop: Stop) -> Outcome:
         for folder in (run.output, run.scratch, run.log.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        sweep(self.daemon, {WORK: run.work})
+        sweep(self.daemon, {WORK: run.work_id})
         with open(run.log, "w", encoding="utf-8") as log:
             listener = Listener(log, sink, known_paths(run))
             with self._folders(run, sink) as folders:
@@ -118,7 +118,7 @@ class DockerRunner:
 
     def _container(self, run: StageRun) -> Container:
         """A container of this run that is yet without command and folders."""
-        return Container(self.service, self._ready_image().id, [], labels={OWNER: run.owner, WORK: run.work})
+        return Container(self.service, self._ready_image().id, [], labels={OWNER: run.owner, WORK: run.work_id})
 
     def processors(self, wanted: int) -> int:
         """How many processors a stage gets there."""

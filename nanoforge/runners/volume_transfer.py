@@ -53,7 +53,7 @@ class VolumeTransfer:
         self._sink = sink
         self._shipments = [*_code(run, container), *_inputs(run)]
         self._outcome_file = run.scratch / "outcome.json"
-        work = sha256_text(run.work)[:20]
+        work = sha256_text(run.work_id)[:20]
         self._output, self._scratch = f"nanoforge-{work}-output", f"nanoforge-{work}-scratch"
         self.mounts = self._mounts(inputs_read_only=True)
         self._carrier = Carrier(daemon, "", int(container.service.user.split(":")[0]))

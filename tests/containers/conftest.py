@@ -151,7 +151,7 @@ class Stage:
             scratch=self.folder / "scratch",
             log=self.folder / "logs" / "probe.log",
             limits=Limits(cpus, memory_mb),
-            work=f"{self.folder}/probe",
+            work_id=f"{self.folder}/probe",
             owner=str(self.folder),
         )
 

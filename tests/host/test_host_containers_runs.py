@@ -68,7 +68,7 @@ class Stage:
             scratch=self.folder / "scratch",
             log=self.folder / "logs" / "copy-1.log",
             limits=limits,
-            work="work",
+            work_id="work",
             owner="owner",
         )
         sink = EventSink(lambda *words: self.progress.append(words), self.warnings.append)
