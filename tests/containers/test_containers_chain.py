@@ -45,13 +45,13 @@ def made_here(detector, stage, folder):
     row = STAGES[stage]
     inputs = {
         name: StageInput(detector / "build" / source.stage / source.part)
-        for name, source in row.inputs(project.setting).items()
+        for name, source in row.inputs(project.context).items()
         if isinstance(source, ArtifactInput)
     }
     runner = LocalRunner(compose.local_environment(row.environment), project.console, "")
     runner.prepare()
     run_here = StageRun(
-        stage, row.module, inputs, row.parameters(project.setting), folder / "output", folder / "scratch",
+        stage, row.module, inputs, row.parameters(project.context), folder / "output", folder / "scratch",
         folder / "log", Limits(0, 0), "work", "owner",
     )  # fmt: skip
     outcome = runner.run(run_here, EventSink(lambda *_: None, print), Stop())
