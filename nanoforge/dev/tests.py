@@ -79,7 +79,8 @@ def test(suite: str, everything: bool, only_prepare: bool) -> None:
     if suite:
         failed = run_shown(commands, console)
     else:
-        failed = run_beside([*_checks(pythons["host"]), *commands], os.cpu_count() or 1, console)
+        # One more than there are processors: suites wait for daemons, disks and processes now and then.
+        failed = run_beside([*_checks(pythons["host"]), *commands], (os.cpu_count() or 1) + 1, console)
     if not suite and not everything:
         console.say(
             f"Left out: tests marked slow, and tests/{', tests/'.join(SLOW_SUITES)}; `./run test --all` runs them too"
