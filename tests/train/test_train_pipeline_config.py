@@ -29,7 +29,17 @@ def predictions(pipeline):
         return [made[name].shape.as_list() for name in ("box_encodings", "class_predictions_with_background")]
 
 
-@pytest.mark.parametrize("architecture", sorted(pipeline_config.ARCHITECTURES))
+# Building a network takes as long as a short training; tests/convert builds all of them too.
+SLOW_TO_BUILD = ("ssd_inception_v2", "ssdlite_mobilenet_v2")
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW_TO_BUILD else [])
+        for name in sorted(pipeline_config.ARCHITECTURES)
+    ],
+)
 def test_every_architecture_builds_with_three_anchors_on_the_finest_map_and_six_on_the_others(records, architecture):
     pipeline = pipeline_config.generate(parameters(architecture=architecture, input_size=[96, 128]), records)
     anchors = 3 * 6 * 8 + 6 * (3 * 4 + 2 * 2 + 1 + 1 + 1)  # maps of a 96x128 picture, stride 16 and then halved

@@ -57,6 +57,7 @@ def test_another_class_count_starts_the_class_heads_anew_and_says_so(trained, tm
     assert after[label].shape[-1] == 4 * 3 and before[label].shape[-1] == 3 * 3
 
 
+@pytest.mark.slow
 def test_a_classification_checkpoint_gives_the_extractors_weights(trained, records_folder, tmp_path, stage):
     name = "MobilenetV1/Conv2d_0/weights"
     value = np.full((3, 3, 3, 16), 0.25, np.float32)

@@ -111,7 +111,8 @@ def test_a_diverging_training_stops_with_cause_and_pictures(records_folder, stag
     assert not os.listdir(job.output)
 
 
-def test_boxes_too_small_are_the_likelier_cause(tmp_path, stage, monkeypatch):
+@pytest.mark.slow
+def test_boxes_too_small_are_the_likelier_cause(tmp_path, stage):
     picture, boxes, classes = draw(3)
     speck = [0.5, 0.5, 0.5 + 0.2 / SIZE, 0.9]
     folder = write_records(
