@@ -7,21 +7,13 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from typing import Any, Iterator, Optional, Protocol, Tuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Iterator, Optional, Protocol, Tuple
 
-from rich.console import Console as RichConsole
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+# Rich is imported with the first line that is said: what only looks, such as `status`, says none and does not wait.
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+    from rich.progress import Progress, ProgressColumn, TaskID
 
 # Off a terminal (CI logs), one line in so many seconds is enough.
 PLAIN_INTERVAL_S = 20.0
@@ -31,25 +23,30 @@ class Console:
     """Prints to standard error, so that standard output stays free for what machines read."""
 
     def __init__(self) -> None:
-        self._rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
         self._lock = threading.Lock()
         self._progress: Optional[Progress] = None
         self._bars = 0
 
+    @cached_property
+    def _rich(self) -> RichConsole:
+        from rich.console import Console as RichConsole
+
+        return RichConsole(stderr=True, highlight=False, soft_wrap=True)
+
     def say(self, text: str) -> None:
-        self._rich.print(escape(text))
+        self._rich.print(_escaped(text))
 
     def good(self, text: str) -> None:
-        self._rich.print(f"[green]{escape(text)}[/green]")
+        self._rich.print(f"[green]{_escaped(text)}[/green]")
 
     def warn(self, text: str) -> None:
-        self._rich.print(f"[yellow]warning:[/yellow] {escape(text)}")
+        self._rich.print(f"[yellow]warning:[/yellow] {_escaped(text)}")
 
     @contextmanager
     def status(self, text: str) -> Iterator[None]:
         """Show that something of unknown length goes on."""
         if self._rich.is_terminal:
-            with self._rich.status(escape(text)):
+            with self._rich.status(_escaped(text)):
                 yield
         else:
             self.say(f"{text} …")
@@ -70,6 +67,8 @@ class Console:
 
     def _open_progress(self) -> Progress:
         """The one live display that all open bars share."""
+        from rich.progress import Progress
+
         with self._lock:
             if self._progress is None:
                 self._progress = Progress(*_columns(), console=self._rich, transient=True)
@@ -86,7 +85,23 @@ class Console:
                 self._progress = None
 
 
+def _escaped(text: str) -> str:
+    """The text so that rich does not take its brackets for markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
 def _columns() -> Tuple[ProgressColumn, ...]:
+    from rich.progress import (
+        BarColumn,
+        SpinnerColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     return (
         SpinnerColumn(),
         TextColumn("[bold]{task.fields[title]}"),
@@ -112,7 +127,7 @@ class _RichBar:
         self._task = task
 
     def update(self, done: float, total: float, message: str) -> None:
-        self._progress.update(self._task, completed=done, total=total, message=escape(message))
+        self._progress.update(self._task, completed=done, total=total, message=_escaped(message))
 
 
 class _PlainBar:
