@@ -25,8 +25,8 @@ class StageOptions:
 
     def project(self, stage: str = "") -> Project:
         """The project that ``--config`` names, or that of the current folder."""
-        where = PlacementOverride(self.runner, {stage: self.host} if self.host and stage else {})
-        return Project(find_config(self.config), self.overrides, Console(), where)
+        override = PlacementOverride(self.runner, {stage: self.host} if self.host and stage else {})
+        return Project(find_config(self.config), self.overrides, Console(), override)
 
     def placement(self) -> Placement:
         """Where a stage runs that belongs to no project.

@@ -16,13 +16,9 @@ from nanoforge.files.digests import sha256_file, sha256_text
 from nanoforge.files.paths import HOME
 from nanoforge.pipeline.stages import Stage
 
-# The meaning of a recipe: one more version where it changes, so that no older artifact is taken for a new one, and what
-# `explain` says of artifacts of older versions.
-VERSIONS = {
-    1: "its recipe is of another Nanoforge",
-    2: "the stages' code moved to other folders in this version of Nanoforge, so it is made once more",
-}
-RECIPE_VERSION = max(VERSIONS)
+# Raise when the meaning of a recipe changes, so that no older artifact is taken for a new one, and say what changed.
+RECIPE_VERSION = 2
+WHAT_CHANGED = "the stages' code moved to other folders in this version of Nanoforge, so it is made once more"
 
 
 def recipe(

@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 from nanoforge.errors import BadInput
 from nanoforge.files.listings import changed_files, load_listing, save_listing
 from nanoforge.pipeline import fingerprint as fingerprints
-from nanoforge.pipeline.fingerprint import RECIPE_VERSION, VERSIONS
+from nanoforge.pipeline.fingerprint import RECIPE_VERSION, WHAT_CHANGED
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES, ArtifactInput, InputSource, Stage, UserFiles, upstream
 from nanoforge.store.store import ArtifactFolder
@@ -105,9 +105,8 @@ def _status_of_recipe(
 
 
 def _moved(latest: Optional[ArtifactFolder]) -> List[str]:
-    """What is known of an artifact of an older Nanoforge even before its recipe can be compared."""
-    outdated = latest is not None and latest.recipe.get("version") != RECIPE_VERSION
-    return [VERSIONS[RECIPE_VERSION]] if outdated else []
+    """What is known of an artifact of another Nanoforge even before its recipe can be compared."""
+    return [WHAT_CHANGED] if latest and latest.recipe.get("version") != RECIPE_VERSION else []
 
 
 def made(status: Status) -> ArtifactFolder:
@@ -156,7 +155,7 @@ def differences(project: Project, old: Mapping[str, Any], new: Mapping[str, Any]
     for name in sorted({*old["inputs"], *new["inputs"]}):
         yield from _input_difference(project, name, old["inputs"].get(name), new["inputs"].get(name))
     if old["version"] != new["version"]:
-        yield VERSIONS[new["version"]]
+        yield WHAT_CHANGED
     else:
         for name, before, after in _changes(old["code"], new["code"]):
             yield f"code {name} was {_verb(before, after)}"

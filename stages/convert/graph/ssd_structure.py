@@ -262,11 +262,8 @@ def _scales(graph: Graph, node: Any) -> bool:
     return node.op in ("Mul", "RealDiv") and any(graph.constant(name) is not None for name in data_inputs(node))
 
 
-REGIONS = ("preprocessor", "extractor", "heads", "anchors", "postprocessor")
-
-
 def regions(graph: Graph, structure: SsdStructure) -> Dict[str, str]:
-    """node name -> which of :data:`REGIONS` it belongs to, by what it computes for whom.
+    """node name -> preprocessor, extractor, heads, anchors or postprocessor, by what it computes for whom.
 
     A head is what only one of a layer's two predictions needs; what neither network nor anchors need is postprocessor.
     """
