@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, NoReturn, Optional
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
+from nanoforge.command_line import DocumentedTask, Group
 from nanoforge.errors import Interrupted, NanoforgeError
 
 OPTIONS: Dict[str, str] = {
@@ -24,8 +25,16 @@ OPTIONS: Dict[str, str] = {
 }
 
 
-def command(help: Optional[Dict[str, str]] = None, **options: Any) -> Callable[[Callable[..., Any]], Task[Any]]:
-    """An Invoke task whose errors become one sentence on standard error and the exit code of their kind."""
+def command(
+    group: Group, help: Optional[Dict[str, str]] = None, **options: Any
+) -> Callable[[Callable[..., Any]], Task[Any]]:
+    """An Invoke task whose errors become one sentence on standard error and the exit code of their kind.
+
+    Args:
+        group: where the overview shows it.
+        help: option -> what it means; those that tasks share are known.
+        options: as `invoke.task` takes them.
+    """
 
     def decorate(body: Callable[..., Any]) -> Task[Any]:
         names = body.__code__.co_varnames[: body.__code__.co_argcount]
@@ -55,7 +64,7 @@ def command(help: Optional[Dict[str, str]] = None, **options: Any) -> Callable[[
                     code=Interrupted.exit_code,
                 ) from None
 
-        made: Task[Any] = task(help=_flag_names(texts), **options)(guarded)
+        made: Task[Any] = task(klass=DocumentedTask, group=group, help=_flag_names(texts), **options)(guarded)
         return made
 
     return decorate

@@ -7,8 +7,10 @@ from nanoforge.pipeline.fingerprint import code_files
 
 # From the commands down; what stands in one line does not import each other.
 LEVELS = (
+    ("__main__",),
     ("tasks",),
-    ("commands", "dev", "cli", "__main__"),
+    ("commands", "dev", "cli"),
+    ("command_line",),
     ("doctor",),
     ("pipeline",),
     ("runners",),
