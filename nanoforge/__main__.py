@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from invoke import Collection
+from invoke.collection import Collection
 
 import tasks
 from nanoforge import __version__
