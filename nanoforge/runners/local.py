@@ -119,7 +119,7 @@ def _start(run: StageRun, python: Path) -> subprocess.Popen[str]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
         errors="replace",
         start_new_session=True,
         preexec_fn=lambda: os.sched_setaffinity(0, allowed),
