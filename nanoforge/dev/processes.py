@@ -94,7 +94,7 @@ class _Process:
             stdin=subprocess.DEVNULL if captured else None,
             stdout=subprocess.PIPE if captured else None,
             stderr=subprocess.STDOUT if captured else None,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=captured,  # what is shown has the terminal: its Ctrl-C, and a debugger's prompt
         )

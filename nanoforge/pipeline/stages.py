@@ -14,6 +14,7 @@ from nanoforge.config import checkpoints
 from nanoforge.config.checkpoints import StartCheckpoint
 from nanoforge.config.dataset import PICTURE_SUFFIXES, find_annotations
 from nanoforge.config.schema import Config, Size
+from nanoforge.console import Console
 from nanoforge.errors import BadInput
 from nanoforge.files.selection import ALL_FILES, Selection
 from nanoforge.runners.contract import Program
@@ -53,7 +54,7 @@ class UserFiles:
     key: str
     selection: Selection = ALL_FILES
     digest: str = ""
-    fetch: Optional[Callable[[], None]] = None
+    fetch: Optional[Callable[[Console], None]] = None
 
 
 InputSource = Union[ArtifactInput, UserFiles]

@@ -18,7 +18,7 @@ LEVELS = (
     ("config",),
     ("store",),
     ("files",),
-    ("console", "errors", "lazy", "stop"),
+    ("console", "errors", "lazy", "stop", "urls"),
 )
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 # What stage rooms import of each other.
