@@ -11,7 +11,7 @@ from typing import Optional
 
 from nanoforge.config.schema import ModelSection
 from nanoforge.errors import BadInput, EnvironmentNotReady
-from nanoforge.files.paths import cache_folder
+from nanoforge.files.paths import cache_folder, user_path
 
 _ZOO_URL = "http://download.tensorflow.org/models/object_detection/{}.tar.gz"
 
@@ -53,7 +53,7 @@ def resolve(model: ModelSection, project: Path) -> Optional[StartCheckpoint]:
         return None
     if name in ZOO or re.match(r"https?://", name):
         return _remote(name, model.checkpoint_sha256)
-    return _local((project / Path(name).expanduser()).absolute())
+    return _local((project / user_path(name)).absolute())
 
 
 def _remote(name: str, stated: str) -> StartCheckpoint:

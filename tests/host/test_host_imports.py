@@ -9,13 +9,16 @@ from nanoforge.pipeline.fingerprint import code_files
 LEVELS = (
     ("tasks",),
     ("commands", "dev", "cli", "__main__"),
+    ("program",),
     ("doctor",),
     ("pipeline",),
     ("runners",),
     ("containers",),
     ("config",),
     ("store",),
+    ("endings",),
     ("files",),
+    ("system_errors",),
     ("console", "errors", "lazy", "stop"),
 )
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
@@ -24,7 +27,9 @@ AMONG_STAGES = {
     "convert": ("stages.reference", "stages.train.coco"),
     "detect": ("stages.reference",),
 }
-CONTRACT = ("stages.parameters", "stages.job")
+CONTRACT = ("stages.parameters", "stages.job", "stages.system_errors")
+
+HANDSHAKE = ("job", "parameters", "parent", "system_errors")
 
 HOST_FILES = python_files("nanoforge", "tasks.py")
 STAGE_FILES = python_files("stages")
@@ -101,9 +106,11 @@ def test_the_docker_sdk_is_imported_below_containers_only():
 
 def test_the_handshake_needs_the_standard_library_only():
     used = {
-        name.split(".")[0] for path in python_files("stages/job.py", "stages/parameters.py") for name in imports(path)
+        name.split(".")[0]
+        for path in python_files(*(f"stages/{name}.py" for name in HANDSHAKE))
+        for name in imports(path)
     }
-    assert used <= {"json", "os", "signal", "stages", "sys", "threading", "traceback", "typing"}
+    assert used <= set("errno faulthandler json os runpy signal stages sys threading traceback typing".split())
 
 
 def test_detection_needs_numpy_and_opencv_only():
