@@ -20,13 +20,14 @@ from nanoforge.containers.compose import Environment
 from nanoforge.files.paths import HOME
 from nanoforge.runners import virtual_environments
 from nanoforge.runners.contract import EventSink, ExitStatus, Limits, Listener, Outcome, StageRun, outcome_or_raise
+from nanoforge.runners.isolated import isolated
 from nanoforge.stop import Stop
 
 GRACE_S = 10.0
 MEMORY_CHECK_S = 0.5
 
 # What a stage needs of the user's environment; nothing else gets in, so that no setting of a shell changes a result.
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "OPENBLAS_CORETYPE")
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "OPENBLAS_CORETYPE")
 
 
 class LocalRunner:
@@ -74,6 +75,8 @@ def processors(limits: Limits) -> int:
 def child_environment(cpus: int) -> Dict[str, str]:
     """The environment variables of a stage, and of a shell that sees what a stage sees."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if kept.get("LC_ALL") in ("C", "POSIX"):
+        kept["LC_ALL"] = "C.UTF-8"  # or Python 3.6 could open no file whose name is not ASCII
     return {
         **kept,
         "PYTHONPATH": str(HOME),
@@ -110,7 +113,7 @@ def _start(run: StageRun, python: Path) -> subprocess.Popen[str]:
     job_file.write_text(run.job(inputs, str(run.output), str(run.scratch), cpus), encoding="utf-8")
     allowed = sorted(os.sched_getaffinity(0))[:cpus]
     return subprocess.Popen(
-        [str(python), "-W", "ignore::FutureWarning", "-m", run.module, str(job_file)],
+        isolated(python, run.module, str(job_file), flags=("-W", "ignore::FutureWarning")),
         cwd=run.scratch,
         env={**child_environment(cpus), "NANOFORGE_PARENT_PIPE": "1"},
         stdin=subprocess.PIPE,

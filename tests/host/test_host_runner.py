@@ -86,9 +86,9 @@ from nanoforge.containers import compose
 from nanoforge.pipeline import fingerprint
 from nanoforge.pipeline.build import build
 from nanoforge.pipeline.project import Project
-from nanoforge.runners import local, placement, virtual_environments
+from nanoforge.runners import isolated, local, placement, virtual_environments
 home = Path(sys.argv[1])
-for module in (local, fingerprint, compose):
+for module in (isolated, local, fingerprint, compose):
     module.HOME = home
 placement.answers = lambda: None
 virtual_environments.ensure = lambda *_: Path(sys.executable)
