@@ -70,9 +70,9 @@ def _kept(text: str) -> str:
     return f"Please report it with {log}."
 
 
-def interrupt(_signal_number: int, _frame: Any) -> NoReturn:
-    """What a signal does that asks for the end."""
-    raise KeyboardInterrupt
+def interrupt(signal_number: int, _frame: Any) -> NoReturn:
+    """What a signal does that asks for the end; Python's own for Ctrl-C has no argument."""
+    raise KeyboardInterrupt(signal_number)
 
 
 def hear_signals() -> None:

@@ -147,7 +147,7 @@ def _revision() -> str:
     """The commit of the clone, with a mark where anything was changed since; `unknown` outside of a repository."""
     git = ["git", "-C", str(HOME), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(git, capture_output=True, encoding="utf-8", errors="replace", check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -206,7 +206,8 @@ def _output(python: Path, arguments: Sequence[str], paths: Sequence[Path]) -> st
         env={**os.environ, **more},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     )
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]

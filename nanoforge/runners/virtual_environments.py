@@ -110,7 +110,8 @@ def _version_of(python: Path) -> Optional[str]:
         answer = subprocess.run(
             [str(python), "-c", "import platform, ssl, venv; print(platform.python_version())"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=30,
             check=True,
         )
@@ -135,7 +136,9 @@ def _make(environment: Environment, interpreter: Interpreter, folder: Path, cons
         python = folder / "bin" / "python"
         for lock in environment.locks:
             _run_logged([*_pip(python), "-r", str(lock)], log, environment.name)
-    frozen = subprocess.run([str(python), "-m", "pip", "freeze"], capture_output=True, text=True, check=True).stdout
+    frozen = subprocess.run(
+        [str(python), "-m", "pip", "freeze"], capture_output=True, encoding="utf-8", errors="replace", check=True
+    ).stdout
     write_text(folder / READY, f"python=={interpreter.version}\n{frozen}")
 
 

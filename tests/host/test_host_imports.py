@@ -19,7 +19,7 @@ LEVELS = (
     ("endings",),
     ("files",),
     ("system_errors",),
-    ("console", "errors", "lazy", "stop"),
+    ("console", "errors", "lazy", "sessions", "stop"),
 )
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 # What stage rooms import of each other.
@@ -27,9 +27,8 @@ AMONG_STAGES = {
     "convert": ("stages.reference", "stages.train.coco"),
     "detect": ("stages.reference",),
 }
-CONTRACT = ("stages.parameters", "stages.job", "stages.system_errors")
-
 HANDSHAKE = ("job", "parameters", "parent", "system_errors")
+CONTRACT = tuple(f"stages.{name}" for name in HANDSHAKE)
 
 HOST_FILES = python_files("nanoforge", "tasks.py")
 STAGE_FILES = python_files("stages")
