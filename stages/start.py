@@ -23,6 +23,9 @@ def main(argv: List[str]) -> None:
         del os.environ[name]
     sys.stdout, sys.stderr = _in_utf8(sys.stdout), _in_utf8(sys.stderr)
     sys.path.insert(0, CLONE)
+    from stages import parent
+
+    parent.end_with_it()
     del argv[0]
     runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
 

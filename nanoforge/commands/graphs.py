@@ -15,6 +15,7 @@ from nanoforge.commands.stages import run_stage
 from nanoforge.config.schema import FORMATS, Config, ConvertSection
 from nanoforge.console import Console, print_json
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
+from nanoforge.files.paths import user_path
 from nanoforge.pipeline.adhoc import AdhocRun, optional_inputs, run_adhoc
 from nanoforge.pipeline.stages import INSPECT, RUN_UFF, STAGES, StageContext
 from stages.parameters import RunUffParameters
@@ -63,7 +64,7 @@ def convert_graph(inputs: Dict[str, str], to: str, out: str, as_json: bool, opti
         raise BadInput("convert --graph needs --out FOLDER, where model.uff and its proof are to appear.")
     if to and to not in FORMATS:
         raise BadInput(f"convert --to takes {' or '.join(FORMATS)}, not {to}.")
-    folder = Path(out).expanduser().absolute()
+    folder = user_path(out).absolute()
     section = msgspec.convert({"to": to} if to else {}, ConvertSection)
     parameters = STAGES["convert"].parameters(StageContext(Config(convert=section), folder))
     work = AdhocRun(STAGES["convert"], optional_inputs(**inputs), parameters)
@@ -121,7 +122,7 @@ def run_uff(file: str, feeds: Sequence[str], output: str, fp16_decode: bool, opt
     """
     if not feeds or not output:
         raise BadInput("run-uff needs --input X.npy (or NAME=X.npy) and --output Y.npz.")
-    path = Path(output).expanduser().absolute()
+    path = user_path(output).absolute()
     if path.exists():
         raise BadInput(f"{path} exists already: name a new file, or remove it.")
     named = [feed.rpartition("=")[::2] for feed in feeds]

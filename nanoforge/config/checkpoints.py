@@ -17,7 +17,7 @@ from nanoforge.config.schema import ModelSection
 from nanoforge.console import Console
 from nanoforge.errors import BadInput, EnvironmentNotReady
 from nanoforge.files.atomic import made_once
-from nanoforge.files.paths import cache_folder, cache_in_use
+from nanoforge.files.paths import cache_folder, cache_in_use, user_path
 from nanoforge.urls import without_secrets
 
 _ZOO_URL = "http://download.tensorflow.org/models/object_detection/{}.tar.gz"
@@ -62,7 +62,7 @@ def resolve(model: ModelSection, project: Path) -> Optional[StartCheckpoint]:
         return None
     if name in ZOO or re.match(r"https?://", name):
         return _remote(name, model.checkpoint_sha256)
-    return _local((project / Path(name).expanduser()).absolute())
+    return _local((project / user_path(name)).absolute())
 
 
 def _remote(name: str, stated: str) -> StartCheckpoint:

@@ -59,7 +59,7 @@ def _socket_that_is_not_there() -> str:
     """The address that Docker's own tools would use, where it can be told without the SDK that nothing is there."""
     address = os.environ.get("DOCKER_HOST", "")
     if not address:
-        folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+        folder = Path(os.path.expanduser(os.environ.get("DOCKER_CONFIG") or "~/.docker"))
         # Only a config file or a variable can name a context, and with it another address.
         address = "" if os.environ.get("DOCKER_CONTEXT") or (folder / "config.json").exists() else USUAL_ADDRESS
     path = address.partition("unix://")[2]

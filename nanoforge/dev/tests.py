@@ -143,7 +143,17 @@ def _checks(host: SuitePython) -> List[Command]:
 
 def _pytest(suite: Suite, pythons: Mapping[str, SuitePython], everything: bool) -> Command:
     marks = [] if everything else ["-m", "not slow"]
-    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--disable-warnings", *marks, str(TESTS / suite.name)]
+    words = [
+        "-m",
+        "stages.parent",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--disable-warnings",
+        *marks,
+        str(TESTS / suite.name),
+    ]
     # Tests of one suite may need another environment's Python, such as train's for records that data made.
     others = {f"NANOFORGE_{name.upper()}_PYTHON": str(found.python) for name, found in pythons.items()}
     python = pythons[suite.environment]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
-from nanoforge.errors import EnvironmentNotReady
+from nanoforge.errors import BadInput, EnvironmentNotReady
 
 HOME = Path(__file__).resolve().parents[2]
 """The clone: it holds stages/, docker/ and the lock files."""
@@ -17,11 +17,17 @@ def cache_folder() -> Path:
     """Environments and downloads that all projects of a user share; ``NANOFORGE_CACHE`` names another place.
 
     `run` finds the host environment by the same rule.
+
+    Raises:
+        BadInput: the user has no home.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
     # A relative one is to be ignored, says the specification of that variable.
     base = base if os.path.isabs(base) else os.path.expanduser("~/.cache")
-    return Path(os.environ.get("NANOFORGE_CACHE") or f"{base}/nanoforge").absolute()
+    folder = os.environ.get("NANOFORGE_CACHE") or f"{base}/nanoforge"
+    if folder.startswith("~"):
+        raise BadInput("You have no home folder (HOME is not set): name a folder for the cache with NANOFORGE_CACHE.")
+    return Path(folder).absolute()
 
 
 @contextmanager
@@ -39,3 +45,17 @@ def cache_in_use() -> Iterator[None]:
             f"The cache folder cannot be used: {error.strerror or error}{where}. Mend that, or set NANOFORGE_CACHE to a"
             " folder that can be written."
         ) from None
+
+
+def user_path(text: str) -> Path:
+    """A path as the user wrote it, ``~`` and ``~name`` replaced.
+
+    Raises:
+        BadInput: there is no such user, or no home.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        name = text[1:].partition("/")[0]
+        reason = f"there is no user {name}" if name else "HOME is not set"
+        raise BadInput(f"{text}: {reason}; write the path out in full.") from None

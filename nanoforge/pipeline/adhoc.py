@@ -11,6 +11,7 @@ from typing import Any, Mapping, NamedTuple, Optional
 
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
+from nanoforge.files.paths import user_path
 from nanoforge.runners.contract import EventSink, Limits, Outcome, Program, StageInput, StageRun
 from nanoforge.runners.placement import Placement, owner_of
 from nanoforge.stop import Stop
@@ -71,4 +72,4 @@ def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement)
 
 def optional_inputs(**paths: Optional[str]) -> Mapping[str, Path]:
     """The inputs that were named, as paths."""
-    return {name: Path(path).expanduser() for name, path in paths.items() if path}
+    return {name: user_path(path) for name, path in paths.items() if path}

@@ -8,7 +8,7 @@ import shlex
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
@@ -21,6 +21,7 @@ from nanoforge.console import Console
 from nanoforge.errors import BadInput
 from nanoforge.files.atomic import write_json
 from nanoforge.files.digests import DigestCache
+from nanoforge.files.paths import user_path
 from nanoforge.pipeline.stages import STAGES, TABLE, Stage, StageContext
 from nanoforge.runners.contract import Runner
 from nanoforge.runners.placement import NO_OVERRIDE, Placement, PlacementOverride, owner_of
@@ -77,7 +78,8 @@ class Project:
             self._note_holder()
             yield
         finally:
-            self._holder_file.unlink(missing_ok=True)
+            with suppress(OSError):  # such as a build folder that is gone; it must not hide what went wrong before
+                self._holder_file.unlink(missing_ok=True)
             lock.release()
 
     @property
@@ -113,7 +115,7 @@ class Project:
         try:
             yield
         finally:
-            with self._holding:
+            with self._holding, suppress(OSError):
                 self._running.remove(stage)
                 self._note_holder()
 
@@ -138,7 +140,7 @@ class Project:
 
 def find_config(stated: str) -> Path:
     """The detector.toml to use: the stated one (a file, or the folder it is in), else that of the current folder."""
-    path = Path(stated).expanduser() if stated else Path.cwd()
+    path = user_path(stated) if stated else Path.cwd()
     if path.is_dir():
         path = path / FILE_NAME
     if stated and not path.is_file():

@@ -16,6 +16,7 @@ from nanoforge.config.dataset import PICTURE_SUFFIXES, find_annotations
 from nanoforge.config.schema import Config, Size
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
+from nanoforge.files.paths import user_path
 from nanoforge.files.selection import ALL_FILES, Selection
 from nanoforge.runners.contract import Program
 from stages.parameters import (
@@ -73,7 +74,7 @@ class StageContext:
 
     def path(self, text: str) -> Path:
         """A path of the config, relative to the folder of detector.toml."""
-        return (self.folder / Path(text).expanduser()).absolute()
+        return (self.folder / user_path(text)).absolute()
 
 
 def _always(_context: StageContext) -> bool:

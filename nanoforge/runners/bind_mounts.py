@@ -11,7 +11,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from nanoforge.containers.compose import Service
 from nanoforge.containers.daemon import Container, Folder
 from nanoforge.errors import BadInput
-from nanoforge.files.paths import HOME
+from nanoforge.files.paths import HOME, user_path
 from nanoforge.runners.contract import Listener, StageRun
 
 INPUTS, OUTPUT, SCRATCH = "/nanoforge/inputs", "/nanoforge/output", "/nanoforge/scratch"
@@ -102,7 +102,7 @@ def _declared(text: str) -> Folder:
     parts = text.split(":")
     if len(parts) not in (2, 3) or parts[2:] not in ([], ["ro"]):
         raise BadInput(f"compose.yml: volume {text!r}: expected FOLDER:PLACE or FOLDER:PLACE:ro.")
-    return Folder(str((HOME / Path(parts[0]).expanduser()).resolve()), parts[1], read_only=len(parts) == 3)
+    return Folder(str((HOME / user_path(parts[0])).resolve()), parts[1], read_only=len(parts) == 3)
 
 
 def input_place(name: str, path: Path) -> str:

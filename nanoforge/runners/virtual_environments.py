@@ -19,7 +19,7 @@ from nanoforge.containers.compose import Environment
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.files.atomic import marked_once
 from nanoforge.files.digests import sha256_file, sha256_text
-from nanoforge.files.paths import cache_folder, cache_in_use
+from nanoforge.files.paths import cache_folder, cache_in_use, user_path
 from nanoforge.runners.host_environment import READY
 from nanoforge.runners.installation import Installation
 
@@ -92,7 +92,7 @@ def find_interpreter(environment: Environment, python36: str = "") -> Interprete
         # The interpreter behind the host's virtual environment, so that a new host lock does not remake the others.
         return Interpreter(Path(getattr(sys, "_base_executable", sys.executable)), platform.python_version())
     stated = python36 or os.environ.get("NANOFORGE_PYTHON36", "")
-    for candidate in [Path(stated).expanduser()] if stated else _python36_candidates():
+    for candidate in [user_path(stated)] if stated else _python36_candidates():
         version = _version_of(candidate)
         if version and version.startswith(f"{PYTHON36}."):
             return Interpreter(candidate, version)
@@ -104,10 +104,10 @@ def _python36_candidates() -> Iterator[Path]:
     on_path = shutil.which("python3.6")
     if on_path:
         yield Path(on_path)
-    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    pyenv = Path(os.path.expanduser(os.environ.get("PYENV_ROOT", "~/.pyenv")))
     yield from sorted(pyenv.glob("versions/3.6*/bin/python"), reverse=True)
     for conda in ("~/miniconda3", "~/anaconda3", "~/miniforge3", "~/mambaforge", "/opt/conda"):
-        yield from sorted(Path(conda).expanduser().glob("envs/*/bin/python3.6"))
+        yield from sorted(Path(os.path.expanduser(conda)).glob("envs/*/bin/python3.6"))
 
 
 def _version_of(python: Path) -> Optional[str]:

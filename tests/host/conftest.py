@@ -79,9 +79,8 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "stages").mkdir(parents=True)
-        (folder / "stages" / "__init__.py").touch()
-        for name in ("job.py", "start.py"):
-            shutil.copy(CLONE / "stages" / name, folder / "stages" / name)
+        for path in (CLONE / "stages").glob("*.py"):
+            shutil.copy(path, folder / "stages")
         for name in ("compose.yml", ".env"):
             shutil.copy(CLONE / name, folder / name)
         for stage in stages.TABLE:
