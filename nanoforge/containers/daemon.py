@@ -19,7 +19,9 @@ from nanoforge.errors import DaemonLost, EnvironmentNotReady
 LABEL = "nanoforge"
 """Every container and volume of ours bears this label."""
 OWNER = "nanoforge.owner"
-"""Label of those that belong to a stage: whose, a project on a machine."""
+"""Label that says whose it is: a project on a machine."""
+PROCESS = "nanoforge.process"
+"""Label of a container: the process that runs it, as machine, number and when it began."""
 
 
 class ConnectionLost(DaemonLost):
@@ -91,6 +93,13 @@ class ContainerExit(NamedTuple):
     out_of_memory: bool
 
 
+class FoundContainer(NamedTuple):
+    """A container that is there, running or not."""
+
+    id: str
+    labels: Mapping[str, str]
+
+
 class ImageBuild(NamedTuple):
     """How an image is to be built: ``dockerfile`` relative to the folder ``context``; empty words ask for nothing."""
 
@@ -153,8 +162,8 @@ class Daemon(Protocol):
     def remove(self, identity: str) -> None:
         """Remove a container, running or not."""
 
-    def containers(self, labels: Mapping[str, str]) -> List[str]:
-        """The ids of the containers that bear all of these labels, running or not."""
+    def containers(self, labels: Mapping[str, str]) -> List[FoundContainer]:
+        """The containers that bear all of these labels, and the one of ours, running or not."""
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None: ...
 

@@ -25,6 +25,7 @@ from nanoforge.containers.daemon import (
     DaemonLine,
     DaemonRefused,
     Folder,
+    FoundContainer,
     Image,
     ImageBuild,
     all_labels,
@@ -139,10 +140,10 @@ class SdkDaemon:
         with _translated():
             self._api.remove_container(identity, force=True)
 
-    def containers(self, labels: Mapping[str, str]) -> List[str]:
+    def containers(self, labels: Mapping[str, str]) -> List[FoundContainer]:
         with _translated():
-            found = self._api.containers(all=True, filters={"label": _wanted(labels)})
-        return [str(container["Id"]) for container in found]
+            found = self._api.containers(all=True, filters={"label": _wanted(all_labels(labels))})
+        return [FoundContainer(str(container["Id"]), container.get("Labels") or {}) for container in found]
 
     def was_out_of_memory(self, identity: str) -> bool:
         """Whether the kernel killed something in a container, which need not be there any more."""

@@ -12,8 +12,8 @@ from typing import Dict, List, Mapping, Optional, Union
 from nanoforge.console import Console
 from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
-from nanoforge.containers.container import run_to_end, sweep
-from nanoforge.containers.daemon import OWNER, Container, Daemon, DaemonFacts, Image, speaking
+from nanoforge.containers.container import labels_of, run_to_end, sweep
+from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, Image, speaking
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.runners.bind_mounts import BindMounts, known_paths
 from nanoforge.runners.contract import EventSink, ExitStatus, Listener, Outcome, StageRun, outcome_or_raise
@@ -118,7 +118,7 @@ class DockerRunner:
 
     def _container(self, run: StageRun) -> Container:
         """A container of this run that is yet without command and folders."""
-        return Container(self.service, self._ready_image().id, [], labels={OWNER: run.owner, WORK: run.work_id})
+        return Container(self.service, self._ready_image().id, [], labels={**labels_of(run.owner), WORK: run.work_id})
 
     def processors(self, wanted: int) -> int:
         """How many processors a stage gets there."""

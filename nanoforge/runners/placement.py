@@ -14,8 +14,8 @@ from nanoforge.config.schema import RUNNERS, Config, HostSection
 from nanoforge.console import Console
 from nanoforge.containers import compose
 from nanoforge.containers.connection import answers, connect
-from nanoforge.containers.container import sweep
-from nanoforge.containers.daemon import OWNER, Daemon
+from nanoforge.containers.container import sweep_left_over
+from nanoforge.containers.daemon import Daemon
 from nanoforge.containers.jetpack import base_variables
 from nanoforge.errors import BadInput
 from nanoforge.runners.contract import Runner
@@ -97,10 +97,10 @@ class Placement:
             raise BadInput(f"runner.stages names unknown stage {', '.join(unknown)}; stages are {', '.join(known)}.")
 
     def sweep(self, owner: str) -> None:
-        """Remove the containers that an earlier command of ``owner`` left behind when it crashed."""
+        """Remove the containers that earlier commands of ``owner`` left behind when they crashed."""
         for daemon in self._daemons.values():
             if daemon:
-                sweep(daemon, {OWNER: owner})
+                sweep_left_over(daemon, owner)
 
     def close(self) -> None:
         for daemon in self._daemons.values():

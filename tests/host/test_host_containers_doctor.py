@@ -1,7 +1,11 @@
 """What doctor finds of a daemon in memory, and what placement asks compose.yml for."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from invoke.exceptions import Exit
@@ -9,6 +13,7 @@ from invoke.exceptions import Exit
 from nanoforge.config.schema import Config, HostSection, RunnerSection
 from nanoforge.console import Console
 from nanoforge.containers import compose, images
+from nanoforge.containers.container import labels_of, sweep_left_over
 from nanoforge.containers.daemon import Container
 from nanoforge.containers.jetpack import base_variables
 from nanoforge.doctor import docker, run
@@ -19,6 +24,8 @@ from nanoforge.runners.docker import DockerRunner
 from nanoforge.runners.local import LocalRunner
 from nanoforge.runners.placement import NO_OVERRIDE, Placement, PlacementOverride
 from tests.fakes.daemon import FACTS, FakeDaemon
+
+CLONE = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -184,12 +191,40 @@ def test_a_host_with_an_unknown_environment_is_named(monkeypatch, daemon):
         placed(monkeypatch, daemon, environment="nvidia")
 
 
-def test_what_a_crash_left_is_swept_on_every_connected_daemon(monkeypatch, daemon):
+@pytest.fixture
+def gone():
+    """The labels of a container whose process has ended."""
+    said = "from nanoforge.containers.container import labels_of; print(labels_of('me')['nanoforge.process'])"
+    path = os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", said]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    return {"nanoforge.owner": "me", "nanoforge.process": ended.stdout.strip()}
+
+
+def test_what_a_crash_left_is_swept_on_every_connected_daemon(monkeypatch, daemon, gone):
+    """What a command that still goes on runs stays, such as a viewer during a build, and what others run elsewhere."""
     daemon.add_image("nanoforge-data")
     found = placed(monkeypatch, daemon)
     found.runner("detect", "data")
-    left = Container(compose.service("data"), "nanoforge-data", ["true"], labels={"nanoforge.owner": "me"})
-    daemon.create(left)
-    kept = daemon.create(replace(left, labels={"nanoforge.owner": "somebody else"}))
+    machine, number, began = gone["nanoforge.process"].split(" ")
+    kept = [
+        labels_of("me"),
+        {**gone, "nanoforge.process": f"another-{machine} {number} {began}"},
+        {"nanoforge.owner": "me"},
+    ]
+    left = [gone, {**gone, "nanoforge.owner": "somebody else here"}, {**gone, "nanoforge.process": f"{machine} 1 0"}]
+    for labels in (*kept, *left):
+        daemon.create(Container(compose.service("data"), "nanoforge-data", ["true"], labels=labels))
     found.sweep("me")
-    assert daemon.containers({}) == [kept]
+    assert [{**here.labels} for here in daemon.containers({})] == [{**labels, "nanoforge": "1"} for labels in kept]
+
+
+def test_what_others_left_on_a_host_is_theirs(daemon, gone):
+    """Two machines may have the same name; a host serves both."""
+    daemon.add_image("nanoforge-data")
+    daemon.shares_files = False
+    for owner in ("me", "somebody else"):
+        labels = {**gone, "nanoforge.owner": owner}
+        daemon.create(Container(compose.service("data"), "nanoforge-data", ["true"], labels=labels))
+    sweep_left_over(daemon, "me")
+    assert [found.labels["nanoforge.owner"] for found in daemon.containers({})] == ["somebody else"]

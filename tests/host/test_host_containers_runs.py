@@ -10,6 +10,7 @@ import pytest
 
 from nanoforge.console import Console
 from nanoforge.containers import compose, images, volumes
+from nanoforge.containers.container import labels_of
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, Interrupted, StageFailed
 from nanoforge.files.selection import Selection
 from nanoforge.runners import volume_transfer
@@ -147,7 +148,7 @@ def test_a_stage_gets_the_environments_confinement_and_its_own_limits(near):
     assert made.service == compose.service("data") and made.service.network_mode == "none"
     assert (made.memory_limit, made.cpus) == (300 << 20, 1)
     assert made.environment == {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NANOFORGE_PARENT_PIPE": "1"}
-    assert made.labels == {"nanoforge.owner": "owner", "nanoforge.work": "work"}
+    assert made.labels == {**labels_of("owner"), "nanoforge.work": "work"}
 
 
 def test_without_limits_a_stage_gets_all_processors_and_the_services_memory(near):
