@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, NoReturn, Optional
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
+from nanoforge.containers.connection import closing_connections
 from nanoforge.errors import Interrupted, NanoforgeError
 
 OPTIONS: Dict[str, str] = {
@@ -35,7 +36,8 @@ def command(help: Optional[Dict[str, str]] = None, **options: Any) -> Callable[[
         def guarded(*args: Any, **kwargs: Any) -> Any:
             signal.signal(signal.SIGTERM, _interrupt)
             try:
-                return body(*args, **kwargs)
+                with closing_connections():
+                    return body(*args, **kwargs)
             except NanoforgeError as error:
                 raise Exit(str(error), code=error.exit_code) from None
             except BrokenPipeError:

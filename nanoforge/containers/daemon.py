@@ -16,6 +16,8 @@ from nanoforge.containers.compose import Service
 from nanoforge.containers.error_messages import refusal
 from nanoforge.errors import DaemonLost, EnvironmentNotReady
 
+USUAL_NAME = "Docker daemon"
+"""What the user calls the one that is no host of detector.toml."""
 LABEL = "nanoforge"
 """Every container and volume of ours bears this label."""
 OWNER = "nanoforge.owner"
@@ -135,7 +137,7 @@ class Daemon(Protocol):
     Attributes:
         name: what the user calls it: `Docker daemon`, or the name of a host.
         address: base URL that another client can use.
-        shares_files: whether it sees this machine's folders, so that they can be mounted.
+        shares_files: whether it was proven to see this machine's folders, so that they can be mounted.
         behind_ssh: whether the connection goes through an SSH tunnel.
     """
 
@@ -148,6 +150,9 @@ class Daemon(Protocol):
         """End the connection, and the tunnel under it."""
 
     def facts(self) -> DaemonFacts: ...
+
+    def sees(self, folder: str) -> bool:
+        """Whether a folder of this name is there on the daemon's machine."""
 
     def create(self, container: Container) -> str:
         """Create a container that removes itself when it has ended; returns its id. It is not started."""
@@ -225,6 +230,11 @@ def _loss(daemon: Daemon, doing: str) -> str:
         f"The {daemon.name} stopped answering while {doing}: start it again (on most systems: systemctl start"
         " docker), then run the same command again; it goes on from there."
     )
+
+
+def on_host(daemon: Daemon) -> str:
+    """What makes a command of `./run` go to this daemon: `` --host NAME``, or nothing."""
+    return "" if daemon.name == USUAL_NAME else f" --host {daemon.name}"
 
 
 def seconds_of(time_text: str) -> float:

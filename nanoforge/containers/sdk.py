@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from contextlib import contextmanager
 from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
@@ -11,9 +12,10 @@ import docker
 import requests
 import urllib3
 from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import DeviceRequest, LogConfig, Mount
-from docker.utils import kwargs_from_env, parse_repository_tag
+from docker.utils import kwargs_from_env, parse_host, parse_repository_tag
 from docker.utils.ports import build_port_bindings
 from docker.utils.socket import frames_iter
 
@@ -31,6 +33,7 @@ from nanoforge.containers.daemon import (
     all_labels,
     seconds_of,
 )
+from nanoforge.errors import BadInput
 
 PING_S = 10
 # Calls may pause this long where a disk or a link is slow.
@@ -40,6 +43,7 @@ BUILD_PATIENCE_S = 3600
 REMOVAL_S = 120
 CHUNK = 1 << 20
 CONFLICT = 409
+NO_IMAGE = f"sha256:{0:064x}"
 BROKEN = (
     requests.ConnectionError,
     requests.Timeout,
@@ -77,7 +81,7 @@ class SdkDaemon:
         self.name = name
         self.address = address
         self.behind_ssh = close is not None
-        self.shares_files = close is None and address.startswith("unix://")
+        self.shares_files = False
         self._close = close
         with _translated():
             self._api = _Client(base_url=address, timeout=PING_S, **{"version": "auto", **options})
@@ -103,6 +107,18 @@ class SdkDaemon:
             time=info.get("SystemTime", ""),
             system=info.get("OperatingSystem", "unknown"),
         )
+
+    def sees(self, folder: str) -> bool:
+        """Whether a folder is there on the daemon's machine: what is to be mounted is looked for before the image."""
+        asked = self._api.create_host_config(mounts=[_mount(Folder(folder, "/x"))])
+        with _translated():
+            try:
+                self._api.create_container(NO_IMAGE, host_config=asked)
+            except ImageNotFound:
+                return True
+            except APIError:
+                return False
+        raise AssertionError("an image that cannot be")
 
     def create(self, container: Container) -> str:
         service = container.service
@@ -328,7 +344,7 @@ def _translated() -> Iterator[None]:
     except BROKEN as error:
         raise ConnectionLost(f"The Docker daemon stopped answering: {' '.join(str(error).split())}") from error
     except (DockerException, requests.RequestException) as error:
-        raise DaemonRefused(" ".join(str(error).split())) from error
+        raise DaemonRefused(_one_line(error)) from error
 
 
 def _translated_items(items: Iterable[Any]) -> Iterator[Any]:
@@ -336,21 +352,47 @@ def _translated_items(items: Iterable[Any]) -> Iterator[Any]:
         yield from items
 
 
-def usual_options() -> Dict[str, Any]:
-    """Where Docker's own tools would connect: DOCKER_HOST (with its TLS settings), else the current context.
-
-    Returns:
-        Options of the SDK's client, ``base_url`` among them; without one where neither says where.
-    """
-    options: Dict[str, Any] = kwargs_from_env()
-    address = str(options.get("base_url") or _context_address())
-    # docker-py spells a socket's address its own way.
-    return {**options, "base_url": address.replace("http+unix://", "unix://")}
-
-
-def _context_address() -> str:
+def is_address(url: str) -> bool:
+    """Whether the SDK can use it as the address of a daemon."""
     try:
-        context = ContextAPI.get_current_context()
-    except (DockerException, OSError, ValueError):
-        return ""
-    return str(context.Host or "") if context else ""
+        parse_host(url)
+    except (DockerException, ValueError):
+        return False
+    return True
+
+
+def options_of_environment() -> Dict[str, Any]:
+    """The options of the SDK's client that DOCKER_HOST stands for, with its TLS settings; ``base_url`` among them.
+
+    Raises:
+        BadInput: the TLS settings cannot be used.
+    """
+    try:
+        return dict(kwargs_from_env())
+    except DockerException as error:
+        raise BadInput(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used: {_one_line(error)}") from None
+
+
+def options_of_context() -> Dict[str, Any]:
+    """The same of the context that is chosen: ``base_url``, empty in the default one, and ``source``, who names it.
+
+    Raises:
+        BadInput: there is no context of that name.
+    """
+    stated = os.environ.get("DOCKER_CONTEXT", "")
+    name = stated or get_current_context_name()
+    source = "DOCKER_CONTEXT" if stated else "currentContext in Docker's config.json"
+    try:
+        context = ContextAPI.get_context(name)
+        options = ContextAPI.kwargs_from_context(name) if context and name != "default" else {}
+    except (DockerException, OSError, ValueError) as error:
+        raise BadInput(f"{source} names {name}, which cannot be used: {_one_line(error)}") from None
+    if context is None:
+        raise BadInput(f"{source} names {name}, but Docker knows no context of that name: `docker context ls`.")
+    # docker-py spells a socket's address its own way.
+    address = str(options.pop("base_url", "")).replace("http+unix://", "unix://")
+    return {**options, "base_url": address, "source": f"{source} ({name})" if address else ""}
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

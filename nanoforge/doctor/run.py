@@ -76,7 +76,6 @@ def _on_host(host: str, config: str) -> Iterator[MachineFinding]:
     yield MachineFinding("ssh", OK, f"{host} answers at {hosts[host].docker}", "")
     services = [hosts[host].environment or compose.usual_environments()[0]]
     yield from docker.findings(daemon, services, hosts[host].l4t)
-    daemon.close()
 
 
 def _local_environments() -> List[Environment]:

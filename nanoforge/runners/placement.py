@@ -102,11 +102,6 @@ class Placement:
             if daemon:
                 sweep_left_over(daemon, owner)
 
-    def close(self) -> None:
-        for daemon in self._daemons.values():
-            if daemon:
-                daemon.close()
-
     def _environment_there(self, stage: str, host: str, environment: str, also: Sequence[str]) -> str:
         stated = self._config.hosts[host].environment or environment
         if stated not in (environment, *also):

@@ -173,6 +173,10 @@ class FakeDaemon:
         self._check()
         return self.told
 
+    def sees(self, folder: str) -> bool:
+        self._check()
+        return self.shares_files and Path(folder).is_dir()
+
     def create(self, container: Container) -> str:
         self._check()
         if self.image(container.image) is None:
