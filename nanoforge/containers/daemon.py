@@ -217,7 +217,7 @@ def speaking(daemon: Daemon, doing: str) -> Iterator[None]:
     except ConnectionLost as error:
         raise DaemonLost(_loss(daemon, doing)) from error
     except DaemonRefused as error:
-        raise EnvironmentNotReady(refusal(daemon.name, doing, str(error))) from error
+        raise EnvironmentNotReady(refusal(daemon.name, on_host(daemon), doing, str(error))) from error
 
 
 def _loss(daemon: Daemon, doing: str) -> str:

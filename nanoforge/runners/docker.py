@@ -13,7 +13,7 @@ from nanoforge.console import Console
 from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
 from nanoforge.containers.container import labels_of, run_to_end, sweep
-from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, Image, speaking
+from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, Image, on_host, speaking
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.runners.bind_mounts import BindMounts, known_paths
 from nanoforge.runners.contract import EventSink, ExitStatus, Listener, Outcome, StageRun, outcome_or_raise
@@ -81,7 +81,7 @@ class DockerRunner:
         if mapping:
             raise EnvironmentNotReady(
                 f"The {self.daemon.name} maps user ids ({mapping}), so files of containers would not be yours: use a"
-                " daemon without it, or --runner local."
+                f" daemon without it{'' if on_host(self.daemon) else ', or --runner local'}."
             )
         image = self.found or images.ensure(self.daemon, self.service, self._console)
         self._found, self._prepared = image, True
@@ -144,7 +144,10 @@ class DockerRunner:
     def _ready_image(self) -> Image:
         image = self.found
         if image is None:
-            raise EnvironmentNotReady(f"Image {self.service.image} is gone or old: `./run images` builds it.")
+            raise EnvironmentNotReady(
+                f"Image {self.service.image} is gone or old:"
+                f" `./run images --environments {self.environment}{on_host(self.daemon)}` builds it."
+            )
         return image
 
 

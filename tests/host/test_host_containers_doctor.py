@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -90,6 +91,18 @@ def test_the_disk_of_a_daemon_elsewhere_is_seen_by_a_container(tmp_path, daemon)
     assert (row.severity, row.message) == (WARNING, "2.0 GiB free") and far.containers({}) == []
 
 
+def test_what_helps_a_host_is_done_on_that_host(tmp_path, daemon):
+    far = FakeDaemon(tmp_path / "far", "nano", shares_files=False)
+    far.told = replace(FACTS, security=("name=userns",))
+    remedies = [row.remedy for row in docker.findings(far, ["data"])]
+    far.add_image("nanoforge-data")
+    far.program = lambda process: process.print(str(2 << 30))
+    remedies += [row.remedy for row in docker.findings(far, ["data"])]
+    commands = [command for remedy in remedies for command in re.findall(r"./run [^;,]*", remedy)]
+    assert len(commands) == 4 and all("--host nano" in command for command in commands), remedies
+    assert not any("--runner" in remedy for remedy in remedies)
+
+
 def test_doctor_tells_of_this_machine_with_and_without_a_daemon(daemon, monkeypatch, capsys):
     def reported():
         try:
@@ -107,6 +120,12 @@ def test_doctor_tells_of_this_machine_with_and_without_a_daemon(daemon, monkeypa
 
     monkeypatch.setattr(run, "connect", silence)
     without = reported()
+
+    def nonsense():
+        raise BadInput("DOCKER_HOST = 'x' is none.")
+
+    monkeypatch.setattr(run, "connect", nonsense)
+    assert (reported()["daemon"]["severity"], reported()["daemon"]["remedy"]) == (ERROR, "DOCKER_HOST = 'x' is none.")
     assert without["daemon"] == {
         "name": "daemon", "severity": NOTE, "message": "none answers, so stages run in virtual environments",
         "remedy": "No Docker daemon answers.",
