@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import tarfile
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 import docker
@@ -221,9 +224,10 @@ class SdkDaemon:
         return Image(found["Id"], found["Architecture"], config.get("Labels") or {}, int(found.get("Size", 0)), health)
 
     def build(self, build: ImageBuild) -> Iterator[DaemonLine]:
-        with _translated():
+        with _context(build.context) as context, _translated():
             events = self._api.build(
-                path=str(build.context),
+                fileobj=context,
+                custom_context=True,
                 dockerfile=build.dockerfile,
                 target=build.target or None,
                 buildargs=dict(build.arguments),
@@ -255,6 +259,21 @@ class SdkDaemon:
                 return str(self._api.inspect_distribution(name)["Descriptor"]["digest"])
             except NotFound:
                 return None
+
+
+@contextmanager
+def _context(folder: Path) -> Iterator[IO[bytes]]:
+    """A folder as the archive that images are built from: modes are set, for a clone may be made with any umask."""
+
+    def readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+        return entry
+
+    with tempfile.TemporaryFile() as archive:
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add(folder, ".", filter=readable)
+        archive.seek(0)
+        yield archive
 
 
 class _SdkAttachment:

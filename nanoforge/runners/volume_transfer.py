@@ -17,8 +17,7 @@ from nanoforge.containers.daemon import OWNER, Container, Daemon, Folder, speaki
 from nanoforge.containers.volumes import Carrier, Content, FarFile
 from nanoforge.files.atomic import write_json
 from nanoforge.files.digests import listing_digest, sha256_file, sha256_text
-from nanoforge.files.selection import Selection
-from nanoforge.runners.bind_mounts import INPUTS, OUTPUT, SCRATCH, declared_folders, job_inputs
+from nanoforge.runners.bind_mounts import CODE, INPUTS, OUTPUT, SCRATCH, declared_folders, job_inputs
 from nanoforge.runners.contract import EventSink, Listener, StageInput, StageRun
 
 JOB = f"{SCRATCH}/job.json"
@@ -156,7 +155,7 @@ def _code(run: StageRun, container: Container) -> List[Shipment]:
     """compose.yml mounts the stages' code from the clone; over there it is a volume like an input."""
     shipments = []
     for folder in declared_folders(container.service):
-        content = Content(Path(folder.source), Selection((".py", ".j2")))
+        content = Content(Path(folder.source), CODE)
         shipments.append(Shipment(_volume_name(run, _digest(content)), folder.target, content))
     return shipments
 

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import shutil
+import subprocess
 import threading
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from nanoforge.containers import compose, images, volumes
 from nanoforge.containers.container import labels_of
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, Interrupted, StageFailed
 from nanoforge.files.selection import Selection
-from nanoforge.runners import volume_transfer
+from nanoforge.runners import bind_mounts, volume_transfer
 from nanoforge.runners.contract import EventSink, Limits, StageInput, StageRun
 from nanoforge.runners.docker import DockerRunner
 from nanoforge.stop import Stop
@@ -44,7 +46,7 @@ class Stage:
 
     def __init__(self, daemon, folder, environment="data"):
         self.daemon = daemon
-        self.folder = folder
+        self.folder = self.work = folder
         self.progress, self.warnings = [], []
         self.stop = Stop()
         self.runner = DockerRunner(daemon, environment, {}, Console())
@@ -57,7 +59,7 @@ class Stage:
 
     def run(self, program=copy, inputs=None, limits=NO_LIMITS):
         self.daemon.program = program
-        output = self.folder / "output"
+        output = self.work / "output"
         for path in output.glob("*") if output.is_dir() else ():
             path.rename(self.folder / f"old-{path.name}-{len(self.daemon.created)}")
         run = StageRun(
@@ -66,7 +68,7 @@ class Stage:
             inputs={name: StageInput(path) for name, path in (inputs or {"files": self.folder / "files"}).items()},
             parameters={"sharp": True},
             output=output,
-            scratch=self.folder / "scratch",
+            scratch=self.work / "scratch",
             log=self.folder / "logs" / "copy-1.log",
             limits=limits,
             work_id="work",
@@ -220,15 +222,79 @@ def test_links_that_lead_out_of_an_input_are_named(near):
     for goal in (near.folder / "files" / "a.txt", Path("../../elsewhere")):
         link.unlink()
         link.symlink_to(goal)
-        with pytest.raises(BadInput, match=f"files hold .*deep/link, a link to {goal}"):
+        with pytest.raises(BadInput, match=f"In the files, .*deep/link is a link to {goal}"):
             near.run()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="about what root alone may read")
 def test_an_input_that_only_root_may_read_is_named(near):
     (near.folder / "files").chmod(0o700)
-    with pytest.raises(BadInput, match=r"can be read by root only.*chmod -R a\+rX"):
+    with pytest.raises(BadInput, match=r"may not be read by user 1000, as whom containers run: chmod -R a\+rX"):
         near.run()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="others are readers only where the caller is root")
+@pytest.mark.parametrize("name", ["files/deep", "files/deep/c.bin"])
+def test_the_first_thing_that_the_container_may_not_read_is_named_however_deep(near, name):
+    (near.folder / name).chmod(0o600)
+    with pytest.raises(BadInput, match=f"In the files, {near.folder}/{name} may not be read by user 1000"):
+        near.run()
+    hidden = (near.folder / name).rename((near.folder / name).with_name(".hidden"))
+    near.run()
+    assert hidden.exists(), "what does not count may be as it is"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="others are readers only where the caller is root")
+def test_the_code_of_a_clone_that_only_root_may_read_is_named(near, tmp_path, monkeypatch):
+    shutil.copytree(bind_mounts.HOME / "stages", tmp_path / "clone" / "stages")
+    (tmp_path / "clone" / "stages" / "data" / "voc.py").chmod(0o600)
+    monkeypatch.setattr(bind_mounts, "HOME", tmp_path / "clone")
+    with pytest.raises(BadInput, match=r"In the code of the stages, .*data/voc.py may not be read by user 1000.*a\+rX"):
+        near.run()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_while_a_stage_runs_nobody_else_gets_into_its_folders(near, tmp_path):
+    """The container's user is somebody on this machine."""
+    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
+        folder.chmod(0o755)
+    said = []
+
+    def program(process):
+        assert process.path("/nanoforge/output").stat().st_uid == 1000, "what the container's user may write"
+        for folder in ("output", "scratch"):
+            command = ["setpriv", "--reuid=1000", "--clear-groups", "touch", str(tmp_path / "work" / folder / "mine")]
+            said.append(subprocess.run(command, capture_output=True, text=True).stderr)
+
+    near.work = tmp_path / "work"
+    near.run(program)
+    assert len(said) == 2 and all("Permission denied" in words for words in said), said
+    assert (tmp_path / "work").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_what_is_given_away_is_never_what_a_link_leads_to(tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").touch()
+    given = tmp_path / "given"
+    (given / "deep").mkdir(parents=True)
+    for link, goal in (("folder", "outside"), ("deep/file", "outside/file")):
+        (given / link).symlink_to(tmp_path / goal)
+    bind_mounts.give([given], (1000, 1000))
+    assert {path.lstat().st_uid for path in (given, *given.rglob("*"))} == {1000}
+    assert {path.stat().st_uid for path in (tmp_path / "outside", tmp_path / "outside" / "file")} == {0}
+
+
+def test_a_path_with_a_colon_is_mounted_and_said_to_be_nothing_for_docker_compose(near):
+    odd = (near.folder / "files").rename(near.folder / "od:d")
+    near.run(inputs={"files": odd})
+    assert near.files("output") == near.files("od:d")
+    assert near.log.startswith(f"# By hand: not by docker-compose, which cannot mount {odd}")
+
+
+@pytest.mark.parametrize("text", ["/a:b/c:/in:ro", "/a:b:/in:ro"])
+def test_a_folder_that_compose_declares_may_hold_a_colon(text):
+    assert bind_mounts._declared(text) == (text.rpartition(":/in")[0], "/in", True)
 
 
 def test_a_volume_of_compose_that_is_not_understood_is_named(near):
@@ -404,7 +470,7 @@ def test_an_image_that_is_missing_is_built_when_the_runner_is_prepared(tmp_path)
     daemon = FakeDaemon(tmp_path / "daemon")
     runner = DockerRunner(daemon, "data", {}, Console())
     assert runner.image == ""
-    with pytest.raises(EnvironmentNotReady, match="is gone or old: `./run images` builds it"):
+    with pytest.raises(EnvironmentNotReady, match="is gone or old: `./run images --environments data` builds it"):
         runner.tools()
     runner.prepare()
     assert runner.image == daemon.image("nanoforge-data").id and len(daemon.built) == 1

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -182,18 +183,27 @@ def test_a_volume_in_use_is_told_from_a_daemon_that_refuses(daemon, wire):
         daemon.remove_volume("bad")
 
 
-def test_a_build_asks_for_what_compose_declares(daemon, monkeypatch):
-    asked = {}
+def test_a_build_asks_for_what_compose_declares(daemon, monkeypatch, tmp_path):
+    """And what it sends can be read by the image's user, whatever the clone's umask was."""
+    asked, modes = {}, {}
 
     def build(**options):
         asked.update(options)
+        with tarfile.open(fileobj=options["fileobj"]) as context:
+            modes.update({entry.name: entry.mode for entry in context})
         return iter([{"stream": "Step 1/1 : FROM x\n"}, {"errorDetail": {"message": "no"}, "error": "no"}])
 
     monkeypatch.setattr(daemon._api, "build", build)
+    (tmp_path / "d").mkdir()
+    for name, mode in (("d/Dockerfile", 0o600), ("d/run", 0o700), ("health.py", 0o666)):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "d").chmod(0o700)
     lines = list(
-        daemon.build(ImageBuild("tag", Path("/x"), "d/Dockerfile", "gpu", "linux/arm64", {"A": "1"}, {"l": "2"}))
+        daemon.build(ImageBuild("tag", tmp_path, "d/Dockerfile", "gpu", "linux/arm64", {"A": "1"}, {"l": "2"}))
     )
     assert [(line.text, line.failed) for line in lines] == [("Step 1/1 : FROM x\n", False), ("no", True)]
+    assert modes == {".": 0o755, "./d": 0o755, "./d/Dockerfile": 0o644, "./d/run": 0o755, "./health.py": 0o644}
     assert (asked["target"], asked["platform"], asked["buildargs"], asked["labels"]) == (
         "gpu", "linux/arm64", {"A": "1"}, {"l": "2"},
     )  # fmt: skip
