@@ -103,18 +103,18 @@ class DockerRunner:
         sweep(self.daemon, {WORK: run.work_id})
         with open(run.log, "w", encoding="utf-8") as log:
             listener = Listener(log, sink, known_paths(run))
-            with self._folders(run, sink) as folders:
+            with self._folders(run, sink, stop) as folders:
                 status = self._run_in(folders, run, listener, stop)
                 outcome = outcome_or_raise(run, status, listener.outcome, stop)
                 folders.bring_back(listener)
         return outcome
 
-    def _folders(self, run: StageRun, sink: EventSink) -> StageFolders:
+    def _folders(self, run: StageRun, sink: EventSink, stop: Stop) -> StageFolders:
         cpus = self.processors(run.limits.cpus)
         container = self._container(run)
         if self.daemon.shares_files:
             return BindMounts(run, container, cpus)
-        return VolumeTransfer(run, container, cpus, self.daemon, sink)
+        return VolumeTransfer(run, container, cpus, self.daemon, sink, stop)
 
     def _container(self, run: StageRun) -> Container:
         """A container of this run that is yet without command and folders."""

@@ -141,7 +141,7 @@ class DaemonContract:
         moved = []
         sent = volumes.send(carrier, TARGET, Content(tmp_path / "here", ALL_FILES), {}, moved.append)
         asking = container(folders=[Folder(VOLUME, TARGET)])
-        assert volumes.listing(daemon, asking, [TARGET]) == {TARGET: sent}
+        assert volumes.listing(daemon, asking, [TARGET], Stop()) == {TARGET: sent}
         (tmp_path / "back").mkdir()
         volumes.fetch(carrier, TARGET, tmp_path / "back", sent, moved.append)
         back = {name: (tmp_path / "back" / name).read_bytes() for name in contents}

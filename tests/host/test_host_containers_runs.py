@@ -13,6 +13,7 @@ import pytest
 from nanoforge.console import Console
 from nanoforge.containers import compose, images, volumes
 from nanoforge.containers.container import labels_of
+from nanoforge.containers.daemon import ConnectionLost
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, Interrupted, StageFailed
 from nanoforge.files.selection import Selection
 from nanoforge.runners import bind_mounts, volume_transfer
@@ -49,6 +50,7 @@ class Stage:
         self.folder = self.work = folder
         self.progress, self.warnings = [], []
         self.stop = Stop()
+        self.on_progress = lambda words: None
         self.runner = DockerRunner(daemon, environment, {}, Console())
         service = self.runner.service
         daemon.add_image(service.image, images._labels(service))
@@ -74,8 +76,12 @@ class Stage:
             work_id="work",
             owner="owner",
         )
-        sink = EventSink(lambda *words: self.progress.append(words), self.warnings.append)
+        sink = EventSink(self._note, self.warnings.append)
         return self.runner.run(run, sink, self.stop)
+
+    def _note(self, *words):
+        self.progress.append(words)
+        self.on_progress(words)
 
     @property
     def container(self):
@@ -345,7 +351,7 @@ def test_what_is_there_is_not_sent_again_and_what_is_no_longer_used_goes(far):
 def test_only_the_selected_files_of_an_input_are_sent(far):
     content = volumes.Content(far.folder / "files", Selection((".txt",)))
     assert list(content.files()) == ["a.txt", "b.txt"]
-    assert volume_transfer._size(content) == 1800
+    assert content.size() == 1800
 
 
 def test_a_broken_transfer_goes_on_with_the_files_that_are_missing(far, monkeypatch):
@@ -387,6 +393,94 @@ def test_a_file_that_shrinks_while_it_is_sent_is_named(tmp_path):
         list(blocks)
 
 
+@pytest.mark.parametrize("way", ["unlink", "deny"])
+def test_a_file_that_cannot_be_read_while_it_is_sent_is_named_and_no_connection_blamed(far, monkeypatch, way):
+    """The SDK would take any error of the system there for one of the connection."""
+    put, path = far.daemon.put_archive, far.folder / "files" / "b.txt"
+
+    def as_the_sdk_does(identity, folder, tar):
+        try:
+            put(identity, folder, tar)
+        except OSError as error:
+            raise ConnectionLost(str(error)) from error
+
+    def spoil(*words):
+        if path.is_file() and "inputs/files" in words[0]:
+            path.unlink()
+            path.mkdir() if way == "deny" else None
+
+    monkeypatch.setattr(far.daemon, "put_archive", as_the_sdk_does)
+    send = volumes._send_batch
+    monkeypatch.setattr(volumes, "_send_batch", lambda *args: spoil(args[1]) or send(*args))
+    reason = "Is a directory" if way == "deny" else "No such file or directory"
+    with pytest.raises(StageFailed, match=rf"{path} could not be read while it was sent \({reason}\): run again"):
+        far.run()
+
+
+@pytest.mark.parametrize("verb", ["sending", "fetching"])
+def test_ctrl_c_ends_a_transfer_with_its_next_piece_and_the_next_run_goes_on(far, monkeypatch, verb):
+    ask = far.stop.ask
+    monkeypatch.setattr(volume_transfer, "_code", lambda *_: [])
+    far.on_progress = lambda words: ask() if words[2] == f"MiB {verb}" else None
+    with pytest.raises(Interrupted, match="copy was interrupted; the same command goes on from there"):
+        far.run()
+    assert [words[2] for words in far.progress].count(f"MiB {verb}") == 1
+    assert far.daemon.containers({}) == []
+    far.on_progress, far.stop = lambda _: None, Stop()
+    far.run((lambda process: pytest.fail("the stage was not to run again")) if verb == "fetching" else copy)
+    assert far.files("output") == far.files("files")
+
+
+@pytest.mark.parametrize("name", ["put_archive", "get_archive"])
+def test_ctrl_c_ends_a_transfer_that_hangs(far, monkeypatch, name):
+    closed = threading.Event()
+    real = getattr(far.daemon, name)
+
+    def hang(identity, path, *tar):
+        if "inputs/files" in path or path.endswith("output/."):
+            far.stop.ask()
+            assert closed.wait(30), "nobody closed the connection"
+            raise ConnectionLost("reset by peer")
+        return real(identity, path, *tar)
+
+    monkeypatch.setattr(volume_transfer, "GIVE_UP_S", 0.01)
+    monkeypatch.setattr(far.daemon, "close", closed.set)
+    monkeypatch.setattr(far.daemon, name, hang)
+    with pytest.raises(Interrupted):
+        far.run()
+
+
+def test_ctrl_c_ends_the_comparing_of_digests(far, monkeypatch):
+    monkeypatch.setattr(far.daemon, "_program_of", lambda _container: wait_until_stopped)
+    create = far.daemon.create
+    monkeypatch.setattr(far.daemon, "start", stopping(far, far.daemon.start))
+    with pytest.raises(Interrupted, match="comparing digests"):
+        far.run()
+    assert create and far.daemon.containers({}) == []
+
+
+def stopping(stage, start):
+    """Asks to end as soon as a container runs."""
+
+    def started(identity):
+        start(identity)
+        threading.Thread(target=stage.stop.ask).start()
+
+    return started
+
+
+def test_an_archive_that_breaks_off_is_a_lost_connection(far, monkeypatch):
+    get = far.daemon.get_archive
+
+    def broken(identity, path):
+        whole = get(identity, path)
+        return iter([next(whole)[:700]]) if path.endswith("output/.") else whole
+
+    monkeypatch.setattr(far.daemon, "get_archive", broken)
+    with pytest.raises(DaemonLost, match="connection to nano was lost while fetching"):
+        far.run()
+
+
 def test_a_lost_connection_goes_on_from_the_scratch_volume(far):
     def program(process):
         if (process.path("/nanoforge/scratch") / "begun").exists():
@@ -422,8 +516,8 @@ def test_a_connection_lost_while_fetching_costs_another_fetch_and_no_other_run(f
 def test_what_comes_back_must_be_what_was_made_there(far, monkeypatch):
     listing = volumes.listing
 
-    def other(daemon, container, folders):
-        found = listing(daemon, container, folders)
+    def other(daemon, container, folders, stop):
+        found = listing(daemon, container, folders, stop)
         if "/nanoforge/output" in found:
             found["/nanoforge/output"]["a.txt"] = volumes.FarFile(900, hashlib.sha256(b"else").hexdigest())
         return found
