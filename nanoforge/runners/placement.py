@@ -74,7 +74,7 @@ class Placement:
         wanted = stated or self._config.runner.stages.get(stage) or self._config.runner.use
         if wanted != AUTO:
             return wanted
-        return DOCKER if self._daemon(DOCKER, required=False) else LOCAL
+        return DOCKER if self.usual_daemon() else LOCAL
 
     def daemon(self, place: str) -> Daemon:
         """The daemon at a place.
@@ -85,6 +85,10 @@ class Placement:
         daemon = self._daemon(place, required=True)
         assert daemon is not None
         return daemon
+
+    def usual_daemon(self) -> Optional[Daemon]:
+        """The daemon that is no host's, where one answers."""
+        return self._daemon(DOCKER, required=False)
 
     def check_stages(self, known: Iterable[str]) -> None:
         """``runner.stages`` may name stages only.

@@ -1,6 +1,5 @@
-"""Stages in containers, on a daemon in memory: what they see, how they end, and what is sent and brought back."""
+"""Stages in containers, on a daemon in memory that sees this machine's folders: what they see, and how they end."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -9,20 +8,16 @@ import threading
 from pathlib import Path
 
 import pytest
+from stage_on_daemon import Stage
 
 from nanoforge.console import Console
-from nanoforge.containers import compose, images, volumes
+from nanoforge.containers import compose, images
 from nanoforge.containers.container import labels_of
-from nanoforge.containers.daemon import ConnectionLost
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, Interrupted, StageFailed
-from nanoforge.files.selection import Selection
-from nanoforge.runners import bind_mounts, volume_transfer
-from nanoforge.runners.contract import EventSink, Limits, StageInput, StageRun
+from nanoforge.runners import bind_mounts
+from nanoforge.runners.contract import Limits
 from nanoforge.runners.docker import DockerRunner
-from nanoforge.stop import Stop
 from tests.fakes.daemon import FACTS, FakeDaemon, wait_until_stopped
-
-NO_LIMITS = Limits(0, 0)
 
 
 @pytest.fixture(autouse=True)
@@ -30,84 +25,9 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("NANOFORGE_CACHE", str(tmp_path / "cache"))
 
 
-def copy(process):
-    """A stage that copies its input `files`, and says so."""
-    job = json.loads(process.read(process.command[-1]))
-    source = process.path(job["inputs"]["files"])
-    for path in [source] if source.is_file() else sorted(source.rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
-            name = path.name if source.is_file() else path.relative_to(source)
-            process.write(f"{job['output']}/{name}", path.read_bytes())
-    process.emit(metrics={"images": 3})
-    process.emit(warning=f"mind the gap in {job['inputs']['files']}")
-
-
-class Stage:
-    """A stage on a daemon: runs it, and tells what came of it."""
-
-    def __init__(self, daemon, folder, environment="data"):
-        self.daemon = daemon
-        self.folder = self.work = folder
-        self.progress, self.warnings = [], []
-        self.stop = Stop()
-        self.on_progress = lambda words: None
-        self.runner = DockerRunner(daemon, environment, {}, Console())
-        service = self.runner.service
-        daemon.add_image(service.image, images._labels(service))
-        (folder / "files" / "deep").mkdir(parents=True)
-        (folder / "files" / "a.txt").write_bytes(b"a" * 900)
-        (folder / "files" / "b.txt").write_bytes(b"b" * 900)
-        (folder / "files" / "deep" / "c.bin").write_bytes(b"\0c" * 450)
-
-    def run(self, program=copy, inputs=None, limits=NO_LIMITS):
-        self.daemon.program = program
-        output = self.work / "output"
-        for path in output.glob("*") if output.is_dir() else ():
-            path.rename(self.folder / f"old-{path.name}-{len(self.daemon.created)}")
-        run = StageRun(
-            stage="copy",
-            module="stages.data.copy",
-            inputs={name: StageInput(path) for name, path in (inputs or {"files": self.folder / "files"}).items()},
-            parameters={"sharp": True},
-            output=output,
-            scratch=self.work / "scratch",
-            log=self.folder / "logs" / "copy-1.log",
-            limits=limits,
-            work_id="work",
-            owner="owner",
-        )
-        sink = EventSink(self._note, self.warnings.append)
-        return self.runner.run(run, sink, self.stop)
-
-    def _note(self, *words):
-        self.progress.append(words)
-        self.on_progress(words)
-
-    @property
-    def container(self):
-        """The container that the stage itself ran in."""
-        return next(made for made in reversed(self.daemon.created) if "-m" in made.command)
-
-    def files(self, name):
-        folder = self.folder / name
-        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-    @property
-    def log(self):
-        return (self.folder / "logs" / "copy-1.log").read_text()
-
-
 @pytest.fixture
 def near(tmp_path):
     return Stage(FakeDaemon(tmp_path / "daemon"), tmp_path)
-
-
-@pytest.fixture
-def far(tmp_path):
-    return Stage(FakeDaemon(tmp_path / "daemon", "nano", shares_files=False), tmp_path)
-
-
-# --- mounted folders
 
 
 def test_only_output_and_scratch_can_be_written(near):
@@ -309,237 +229,6 @@ def test_a_volume_of_compose_that_is_not_understood_is_named(near):
     near.runner._found = near.daemon.image(service.image)
     with pytest.raises(BadInput, match="volume './stages:/nanoforge/code:rw': expected FOLDER:PLACE"):
         near.run()
-
-
-# --- volumes
-
-
-def inputs_of(daemon):
-    return sorted(name for name in daemon.volumes({}) if name.startswith("nanoforge-input-"))
-
-
-def test_inputs_go_there_and_outputs_come_back(far):
-    outcome = far.run()
-    assert far.files("output") == far.files("files")
-    assert outcome.metrics == {"images": 3} and far.warnings == [f"mind the gap in {far.folder}/files"]
-    assert {"MiB sending", "MiB fetching"} <= {words[2] for words in far.progress}
-    # Code and input stay for the next time; output, scratch and every container are gone.
-    assert len(inputs_of(far.daemon)) == 2 == len(far.daemon.volumes({})) and far.daemon.containers({}) == []
-
-
-def test_there_too_only_output_and_scratch_can_be_written_by_the_stage(far):
-    far.run()
-    written = {folder.target for folder in far.container.folders if not folder.read_only}
-    assert written == {"/nanoforge/output", "/nanoforge/scratch"}
-    assert all(folder.source.startswith("nanoforge-") for folder in far.container.folders)
-    assert far.container.service.user == "1000:1000" and far.container.command[-1] == "/nanoforge/scratch/job.json"
-    assert far.log.startswith("# On nano, in volumes nanoforge-")
-
-
-def test_what_is_there_is_not_sent_again_and_what_is_no_longer_used_goes(far):
-    far.run()
-    far.progress.clear()
-    far.run()
-    assert "MiB sending" not in {words[2] for words in far.progress}
-    before = inputs_of(far.daemon)
-    (far.folder / "files" / "a.txt").write_bytes(b"other")
-    far.run()
-    assert far.files("output")["a.txt"] == b"other"
-    assert len(inputs_of(far.daemon)) == 2 and inputs_of(far.daemon) != before
-
-
-def test_only_the_selected_files_of_an_input_are_sent(far):
-    content = volumes.Content(far.folder / "files", Selection((".txt",)))
-    assert list(content.files()) == ["a.txt", "b.txt"]
-    assert content.size() == 1800
-
-
-def test_a_broken_transfer_goes_on_with_the_files_that_are_missing(far, monkeypatch):
-    monkeypatch.setattr(volumes, "BATCH_BYTES", 1)
-    monkeypatch.setattr(volume_transfer, "_code", lambda *_: [])
-    far.daemon.cut_after = 5000  # two files of one block with their heads, and a piece of the third
-    with pytest.raises(DaemonLost, match="connection to nano was lost while sending to .*same command again"):
-        far.run()
-    sent = []
-    send = volumes._send_batch
-    monkeypatch.setattr(volumes, "_send_batch", lambda *args: sent.extend(args[2]) or send(*args))
-    far.daemon.reconnect()
-    far.run()
-    assert far.files("output") == far.files("files")
-    assert sent and "a.txt" not in sent
-
-
-def test_a_file_that_arrives_damaged_is_named_and_sent_anew(far, monkeypatch):
-    put, damage = far.daemon.put_archive, [b"a" * 900]
-
-    def damaged(identity, folder, tar):
-        data = tar if isinstance(tar, bytes) else b"".join(tar)
-        put(identity, folder, data.replace(damage.pop(), b"x" * 900) if damage and damage[0] in data else data)
-
-    monkeypatch.setattr(far.daemon, "put_archive", damaged)
-    with pytest.raises(StageFailed, match="inputs/files: a.txt did not arrive as it was sent.*same command again"):
-        far.run(lambda process: pytest.fail("it ran"))
-    far.run()
-    assert far.files("output") == far.files("files")
-
-
-def test_a_file_that_shrinks_while_it_is_sent_is_named(tmp_path):
-    path = tmp_path / "a"
-    path.write_bytes(b"x" * 100)
-    blocks = volumes._TarStream({"a": path}, 1000, lambda _: None).blocks()
-    next(blocks)
-    path.write_bytes(b"")
-    with pytest.raises(StageFailed, match="became shorter while it was sent"):
-        list(blocks)
-
-
-@pytest.mark.parametrize("way", ["unlink", "deny"])
-def test_a_file_that_cannot_be_read_while_it_is_sent_is_named_and_no_connection_blamed(far, monkeypatch, way):
-    """The SDK would take any error of the system there for one of the connection."""
-    put, path = far.daemon.put_archive, far.folder / "files" / "b.txt"
-
-    def as_the_sdk_does(identity, folder, tar):
-        try:
-            put(identity, folder, tar)
-        except OSError as error:
-            raise ConnectionLost(str(error)) from error
-
-    def spoil(*words):
-        if path.is_file() and "inputs/files" in words[0]:
-            path.unlink()
-            path.mkdir() if way == "deny" else None
-
-    monkeypatch.setattr(far.daemon, "put_archive", as_the_sdk_does)
-    send = volumes._send_batch
-    monkeypatch.setattr(volumes, "_send_batch", lambda *args: spoil(args[1]) or send(*args))
-    reason = "Is a directory" if way == "deny" else "No such file or directory"
-    with pytest.raises(StageFailed, match=rf"{path} could not be read while it was sent \({reason}\): run again"):
-        far.run()
-
-
-@pytest.mark.parametrize("verb", ["sending", "fetching"])
-def test_ctrl_c_ends_a_transfer_with_its_next_piece_and_the_next_run_goes_on(far, monkeypatch, verb):
-    ask = far.stop.ask
-    monkeypatch.setattr(volume_transfer, "_code", lambda *_: [])
-    far.on_progress = lambda words: ask() if words[2] == f"MiB {verb}" else None
-    with pytest.raises(Interrupted, match="copy was interrupted; the same command goes on from there"):
-        far.run()
-    assert [words[2] for words in far.progress].count(f"MiB {verb}") == 1
-    assert far.daemon.containers({}) == []
-    far.on_progress, far.stop = lambda _: None, Stop()
-    far.run((lambda process: pytest.fail("the stage was not to run again")) if verb == "fetching" else copy)
-    assert far.files("output") == far.files("files")
-
-
-@pytest.mark.parametrize("name", ["put_archive", "get_archive"])
-def test_ctrl_c_ends_a_transfer_that_hangs(far, monkeypatch, name):
-    closed = threading.Event()
-    real = getattr(far.daemon, name)
-
-    def hang(identity, path, *tar):
-        if "inputs/files" in path or path.endswith("output/."):
-            far.stop.ask()
-            assert closed.wait(30), "nobody closed the connection"
-            raise ConnectionLost("reset by peer")
-        return real(identity, path, *tar)
-
-    monkeypatch.setattr(volume_transfer, "GIVE_UP_S", 0.01)
-    monkeypatch.setattr(far.daemon, "close", closed.set)
-    monkeypatch.setattr(far.daemon, name, hang)
-    with pytest.raises(Interrupted):
-        far.run()
-
-
-def test_ctrl_c_ends_the_comparing_of_digests(far, monkeypatch):
-    monkeypatch.setattr(far.daemon, "_program_of", lambda _container: wait_until_stopped)
-    create = far.daemon.create
-    monkeypatch.setattr(far.daemon, "start", stopping(far, far.daemon.start))
-    with pytest.raises(Interrupted, match="comparing digests"):
-        far.run()
-    assert create and far.daemon.containers({}) == []
-
-
-def stopping(stage, start):
-    """Asks to end as soon as a container runs."""
-
-    def started(identity):
-        start(identity)
-        threading.Thread(target=stage.stop.ask).start()
-
-    return started
-
-
-def test_an_archive_that_breaks_off_is_a_lost_connection(far, monkeypatch):
-    get = far.daemon.get_archive
-
-    def broken(identity, path):
-        whole = get(identity, path)
-        return iter([next(whole)[:700]]) if path.endswith("output/.") else whole
-
-    monkeypatch.setattr(far.daemon, "get_archive", broken)
-    with pytest.raises(DaemonLost, match="connection to nano was lost while fetching"):
-        far.run()
-
-
-def test_a_lost_connection_goes_on_from_the_scratch_volume(far):
-    def program(process):
-        if (process.path("/nanoforge/scratch") / "begun").exists():
-            return copy(process)
-        process.write("/nanoforge/scratch/begun", b"")
-        threading.Thread(target=far.daemon.cut).start()
-        return wait_until_stopped(process)
-
-    with pytest.raises(DaemonLost, match="connection to nano was lost while copy ran"):
-        far.run(program)
-    far.daemon.reconnect()
-    far.run(program)
-    assert far.files("output") == far.files("files") and far.daemon.containers({}) == []
-
-
-def test_a_connection_lost_while_fetching_costs_another_fetch_and_no_other_run(far, monkeypatch):
-    fetch = volumes.fetch
-
-    def cut_and_fetch(*arguments):
-        far.daemon.cut_after = 1500
-        return fetch(*arguments)
-
-    monkeypatch.setattr(volumes, "fetch", cut_and_fetch)
-    with pytest.raises(DaemonLost, match="while fetching /nanoforge/output"):
-        far.run()
-    monkeypatch.setattr(volumes, "fetch", fetch)
-    far.daemon.reconnect()
-    outcome = far.run(lambda process: pytest.fail("the stage was not to run again"))
-    assert far.files("output") == far.files("files") and outcome.metrics == {"images": 3}
-    assert outcome.warnings == [f"mind the gap in {far.folder}/files"]
-
-
-def test_what_comes_back_must_be_what_was_made_there(far, monkeypatch):
-    listing = volumes.listing
-
-    def other(daemon, container, folders, stop):
-        found = listing(daemon, container, folders, stop)
-        if "/nanoforge/output" in found:
-            found["/nanoforge/output"]["a.txt"] = volumes.FarFile(900, hashlib.sha256(b"else").hexdigest())
-        return found
-
-    monkeypatch.setattr(volumes, "listing", other)
-    with pytest.raises(StageFailed, match="/nanoforge/output: a.txt did not arrive as it was sent"):
-        far.run()
-
-
-def test_a_stage_that_fails_there_keeps_its_scratch_volume(far):
-    with pytest.raises(StageFailed, match="exit code 3"):
-        far.run(lambda process: 3)
-    assert any(name.endswith("-scratch") for name in far.daemon.volumes({"nanoforge.owner": "owner"}))
-    assert far.daemon.containers({}) == []
-
-
-def test_digests_that_cannot_be_taken_are_a_sentence(far, monkeypatch):
-    monkeypatch.setattr(
-        far.daemon, "_program_of", lambda _container: lambda process: process.print("no python3") or 127
-    )
-    with pytest.raises(EnvironmentNotReady, match="digests of what was copied could not be taken: no python3"):
-        far.run()
 
 
 # --- the runner
