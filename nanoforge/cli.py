@@ -9,6 +9,7 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
 from nanoforge.command_line import DocumentedTask, Group
+from nanoforge.containers.connection import closing_connections
 from nanoforge.endings import ending_of, hear_signals
 
 OPTIONS: Dict[str, str] = {
@@ -40,7 +41,8 @@ def command(
         def guarded(*args: Any, **kwargs: Any) -> Any:
             hear_signals()
             try:
-                return body(*args, **kwargs)
+                with closing_connections():
+                    return body(*args, **kwargs)
             except Exit:
                 raise
             except BaseException as error:

@@ -53,6 +53,8 @@ def entries_of_text(text: str) -> Tuple[Entries, List[Fault]]:
             faults.append(Fault(where, what))
         elif general(section) not in sections():
             faults.append(Fault(where, f"unknown section [{section}]; {_section_advice(section)}"))
+        elif general(section) == ANY_HOST and not content:
+            faults.append(Fault(where, f"[{section}] is empty: {section}.docker says where its Docker daemon is"))
         else:
             for name, value in content.items():
                 entries[section, name] = Entry(value, f"line {_line_of(text, section, name)}")

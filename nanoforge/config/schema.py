@@ -173,7 +173,13 @@ class RunnerSection(Struct, frozen=True, kw_only=True):
     ] = False
     python36: Annotated[str, Meta(description="Path of a Python 3.6; empty: found on PATH, in pyenv or conda")] = ""
     cpus: Annotated[int, Meta(ge=0, description="Processors that a stage may use; 0: all")] = 0
-    memory_mb: Annotated[int, Meta(ge=0, description="Memory that a stage may use, in MiB; 0: no limit")] = 0
+    memory_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Memory that a stage may use, in MiB; 0: no limit, in containers compose.yml's (train: 8 GiB)",
+        ),
+    ] = 0
 
 
 class HostSection(Struct, frozen=True, kw_only=True):

@@ -178,6 +178,10 @@ def test_a_host_can_be_stated_by_overrides_alone(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        (
+            BASE + "[hosts.nano]\n",
+            "line 3: [hosts.nano] is empty: hosts.nano.docker says where its Docker daemon is",
+        ),
         (NANO + "dokcer = 'x'\n", "line 5: unknown key hosts.nano.dokcer; did you mean hosts.nano.docker?"),
         (NANO + "l4t = 32\n", "line 5: hosts.nano.l4t = 32: expected str, got int"),
         (BASE + "[hosts.nano]\nl4t = '32.7.1'\n", "[hosts.nano]: hosts.nano.docker is missing: where its Docker"),
