@@ -199,6 +199,11 @@ def _warmup_steps(context: StageContext) -> int:
     return min(context.config.train.warmup_steps, context.config.train.steps // 5)
 
 
+def _evaluate_every(context: StageContext) -> int:
+    train = context.config.train
+    return train.evaluate_every or max(500, train.steps // 10)
+
+
 def _records_folder(context: StageContext) -> Optional[Path]:
     folder = context.config.records.folder
     return context.path(folder) if folder else None
@@ -252,6 +257,7 @@ TABLE: Tuple[Stage, ...] = (
             "train",
             input_size=_network_size,
             warmup_steps=_warmup_steps,
+            evaluate_every=_evaluate_every,
             start_checkpoint=lambda context: context.start.prefix if context.start else None,
         ),
     ),
