@@ -8,7 +8,7 @@ import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from invoke.exceptions import Exit, ParseError
-from invoke.parser import Argument
+from invoke.parser.argument import Argument
 from invoke.parser.context import to_flag
 from invoke.program import Program
 from invoke.tasks import Task
