@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator
 
@@ -16,7 +16,7 @@ HOME = Path(__file__).resolve().parents[2]
 def cache_folder() -> Path:
     """Environments and downloads that all projects of a user share; ``NANOFORGE_CACHE`` names another place.
 
-    `run` finds the host environment by the same rule.
+    `run` finds the host environment by the same rule, and notes its use.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
     # A relative one is to be ignored, says the specification of that variable.
@@ -39,3 +39,9 @@ def cache_in_use() -> Iterator[None]:
             f"The cache folder cannot be used: {error.strerror or error}{where}. Mend that, or set NANOFORGE_CACHE to a"
             " folder that can be written."
         ) from None
+
+
+def note_use(path: Path) -> None:
+    """Let ``gc --cache`` see, by its time, that something in the cache was used."""
+    with suppress(OSError):
+        os.utime(path)
