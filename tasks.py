@@ -326,14 +326,24 @@ def clean(_c, config="", stage="", yes=False):
     commands.cleanup.clean(config, stage, yes)
 
 
-@command(CARE, help={"host": "Remove what is kept of this project on that host instead."})
-def gc(_c, config="", dry_run=False, host=""):
+@command(
+    CARE,
+    help={
+        "host": "Remove what is kept of this project on that host instead.",
+        "cache": "Remove environments and checkpoints that no project used for a month instead.",
+    },
+)
+def gc(_c, config="", dry_run=False, host="", cache=False):
     """Remove artifacts that no current stage uses, and leftovers of interrupted runs.
 
     Example: ./run gc --dry-run
     Example: ./run gc --host nano
+    Example: ./run gc --cache
     """
-    commands.cleanup.gc(config, dry_run, host)
+    if cache:
+        commands.cache.collect(dry_run)
+    else:
+        commands.cleanup.gc(config, dry_run, host)
 
 
 @command(

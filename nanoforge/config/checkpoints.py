@@ -17,7 +17,7 @@ from nanoforge.config.schema import ModelSection
 from nanoforge.console import Console
 from nanoforge.errors import BadInput, EnvironmentNotReady
 from nanoforge.files.atomic import made_once
-from nanoforge.files.paths import cache_folder, cache_in_use, user_path
+from nanoforge.files.paths import cache_folder, cache_in_use, note_use, user_path
 from nanoforge.urls import without_secrets
 
 _ZOO_URL = "http://download.tensorflow.org/models/object_detection/{}.tar.gz"
@@ -112,6 +112,7 @@ def fetch(start: Optional[StartCheckpoint], console: Console) -> None:
 
     with cache_in_use():
         made_once(start.folder, what, make, console.say)
+    note_use(start.folder)
 
 
 def _downloaded(archive: Archive, folder: Path) -> Path:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Callable, Iterator, Optional
 
 Teller = Callable[[str], None]
+MAKING = ".making"
 
 
 @contextmanager
@@ -83,7 +84,7 @@ def made_once(target: Path, what: str, make: Callable[[Path], None], tell: Optio
         return target
     with held(lock_of(target), f"make {what}", tell):
         if not target.exists():
-            aside = target.with_name(f".{target.name}.making")
+            aside = target.with_name(f".{target.name}{MAKING}")
             remove(aside)
             try:
                 make(aside)

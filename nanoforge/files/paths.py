@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator
 
@@ -16,7 +16,7 @@ HOME = Path(__file__).resolve().parents[2]
 def cache_folder() -> Path:
     """Environments and downloads that all projects of a user share; ``NANOFORGE_CACHE`` names another place.
 
-    `run` finds the host environment by the same rule.
+    `run` finds the host environment by the same rule, and notes its use.
 
     Raises:
         BadInput: the user has no home.
@@ -59,3 +59,9 @@ def user_path(text: str) -> Path:
         name = text[1:].partition("/")[0]
         reason = f"there is no user {name}" if name else "HOME is not set"
         raise BadInput(f"{text}: {reason}; write the path out in full.") from None
+
+
+def note_use(path: Path) -> None:
+    """Let ``gc --cache`` see, by its time, that something in the cache was used."""
+    with suppress(OSError):
+        os.utime(path)

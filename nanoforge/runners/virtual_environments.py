@@ -19,7 +19,7 @@ from nanoforge.containers.compose import Environment
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.files.atomic import marked_once
 from nanoforge.files.digests import sha256_file, sha256_text
-from nanoforge.files.paths import cache_folder, cache_in_use, user_path
+from nanoforge.files.paths import cache_folder, cache_in_use, note_use, user_path
 from nanoforge.runners.host_environment import READY
 from nanoforge.runners.installation import Installation
 
@@ -51,7 +51,9 @@ def ensure(environment: Environment, console: Console, python36: str = "") -> Pa
             return _make(environment, interpreter, folder)
 
     with cache_in_use():
-        return marked_once(folder, READY, name, make, console.say) / "bin" / "python"
+        marked_once(folder, READY, name, make, console.say)
+    note_use(folder / READY)
+    return folder / "bin" / "python"
 
 
 def ensure_overlay(environment: str, lock: Path, python: Path, console: Console) -> Path:
@@ -67,7 +69,9 @@ def ensure_overlay(environment: str, lock: Path, python: Path, console: Console)
         return ""
 
     with cache_in_use():
-        return marked_once(folder, READY, name, make, console.say)
+        marked_once(folder, READY, name, make, console.say)
+    note_use(folder / READY)
+    return folder
 
 
 def describe(python: Path) -> Dict[str, str]:
