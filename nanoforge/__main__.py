@@ -1,4 +1,4 @@
-"""`python -m nanoforge TASK`, which is what `./run TASK` calls: Invoke on this clone's tasks.py, from any folder."""
+"""`python -m nanoforge TASK`, which is what `./run TASK` calls: this clone's tasks.py, from any folder."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ def main() -> None:
     """Run the tasks named on the command line."""
     with ending_in_a_sentence():
         # Imported in here, so that Ctrl-C ends in a sentence at this moment, too.
-        from nanoforge import __version__
-        from nanoforge.files.paths import HOME
-        from nanoforge.program import TaskProgram
+        from invoke.collection import Collection
 
-        program = TaskProgram(name="Nanoforge", binary="run", version=__version__)
+        import tasks
+        from nanoforge import __version__
+        from nanoforge.command_line import CommandLine
+
+        namespace = Collection.from_module(tasks)
+        program = CommandLine(name="Nanoforge", binary="run", version=__version__, namespace=namespace)
         # Invoke would forbid compiled modules to be kept; `./run` has given them a folder of their own.
         keep_compiled = ["--write-pyc"] if sys.pycache_prefix else []
-        program.run(["run", *keep_compiled, "--search-root", str(HOME), *sys.argv[1:]])
+        program.run(["run", *keep_compiled, *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from typing import Any, Callable, Dict, Optional
 from invoke.exceptions import Exit
 from invoke.tasks import Task, task
 
+from nanoforge.command_line import DocumentedTask, Group
+from nanoforge.containers.connection import closing_connections
 from nanoforge.endings import ending_of, hear_signals
 
 OPTIONS: Dict[str, str] = {
@@ -20,8 +22,16 @@ OPTIONS: Dict[str, str] = {
 }
 
 
-def command(help: Optional[Dict[str, str]] = None, **options: Any) -> Callable[[Callable[..., Any]], Task[Any]]:
-    """An Invoke task whose errors become one sentence on standard error and the exit code of their kind."""
+def command(
+    group: Group, help: Optional[Dict[str, str]] = None, **options: Any
+) -> Callable[[Callable[..., Any]], Task[Any]]:
+    """An Invoke task whose errors become one sentence on standard error and the exit code of their kind.
+
+    Args:
+        group: where the overview shows it.
+        help: option -> what it means; those that tasks share are known.
+        options: as `invoke.task` takes them.
+    """
 
     def decorate(body: Callable[..., Any]) -> Task[Any]:
         names = body.__code__.co_varnames[: body.__code__.co_argcount]
@@ -31,14 +41,15 @@ def command(help: Optional[Dict[str, str]] = None, **options: Any) -> Callable[[
         def guarded(*args: Any, **kwargs: Any) -> Any:
             hear_signals()
             try:
-                return body(*args, **kwargs)
+                with closing_connections():
+                    return body(*args, **kwargs)
             except Exit:
                 raise
             except BaseException as error:
                 ending = ending_of(error)
                 raise Exit(ending.sentence, code=ending.code) from None
 
-        made: Task[Any] = task(help=_flag_names(texts), **options)(guarded)
+        made: Task[Any] = task(klass=DocumentedTask, group=group, help=_flag_names(texts), **options)(guarded)
         return made
 
     return decorate

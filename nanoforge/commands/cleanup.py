@@ -11,8 +11,8 @@ from rich.prompt import Confirm
 
 from nanoforge.commands.options import StageOptions
 from nanoforge.commands.status import all_statuses
-from nanoforge.containers import volumes
-from nanoforge.containers.daemon import OWNER
+from nanoforge.containers import tunnel
+from nanoforge.containers.leftovers import remove_leftovers
 from nanoforge.errors import BadInput
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES, stage_called
@@ -37,7 +37,7 @@ def clean(config: str, stage: str, yes: bool) -> None:
 def gc(config: str, dry_run: bool, host: str) -> None:
     """Remove artifacts that are neither current nor the last of their stage, and work folders nobody goes on with.
 
-    On a host: the volumes that keep this project's inputs there.
+    On daemons: the containers of commands that were killed, and the volumes that keep this project's inputs there.
     """
     project = StageOptions(config).project()
     if host:
@@ -51,19 +51,17 @@ def gc(config: str, dry_run: bool, host: str) -> None:
             if not dry_run:
                 discard(folder)
         project.console.say(f"{decimal(size)} {'could be freed' if dry_run else 'freed'}")
+        tunnel.sweep()
+        daemon = project.placement.usual_daemon()
+        if daemon:
+            remove_leftovers(daemon, project.owner, dry_run, project.console.say)
 
 
 def _gc_far(project: Project, host: str, dry_run: bool) -> None:
     if host not in project.config.hosts:
         raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}].")
     with project.locked():
-        daemon = project.placement.daemon(host)
-        kept = volumes.having(daemon, {OWNER: project.owner})
-        for volume in kept:
-            project.console.say(f"{'would remove' if dry_run else 'removing'} {volume} on {host}")
-            if not dry_run:
-                volumes.discard(daemon, volume)
-        project.console.say(f"{len(kept)} volumes of this project on {host}")
+        remove_leftovers(project.placement.daemon(host), project.owner, dry_run, project.console.say)
 
 
 def _unused(project: Project) -> List[Path]:

@@ -11,7 +11,7 @@ from nanoforge.config.schema import Config
 from nanoforge.console import Console, print_json
 from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
-from nanoforge.containers.daemon import Daemon
+from nanoforge.containers.daemon import Daemon, on_host
 from nanoforge.containers.jetpack import base_variables
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
 from nanoforge.files.atomic import write_text
@@ -61,7 +61,7 @@ def save(chosen: ImageSet, folder: str, bases: bool) -> None:
     for service in services:
         why = images.state(chosen.daemon, service).why
         if why:
-            raise BadInput(f"Nothing was saved: {why}. Build it first with `./run images`.")
+            raise BadInput(f"Nothing was saved: {why}. Build it first with `./run images{on_host(chosen.daemon)}`.")
     found = {base for service in services for base in _bases(service)} if bases else set()
     for base, digest in found:
         images.keep_tag(chosen.daemon, base, digest)
@@ -120,14 +120,15 @@ def _disagreements(chosen: ImageSet, name: str) -> Iterator[Disagreement]:
         yield from _lock_disagreements(name, lock, service.facts.python)
     state = images.state(chosen.daemon, service)
     if state.why or state.image is None:
-        yield Disagreement(name, state.why, f"./run images --environments {name}")
+        yield Disagreement(name, state.why, f"./run images --environments {name}{on_host(chosen.daemon)}")
         return
+    anew = f"docker rmi {service.image} there, then ./run images --environments {name}{on_host(chosen.daemon)}"
     try:
         packages = images.packages(chosen.daemon, service, state.image)
     except NanoforgeError as error:
-        yield Disagreement(name, str(error), f"docker rmi {service.image}, then ./run images")
+        yield Disagreement(name, str(error), anew)
         return
-    yield from _package_disagreements(name, service, packages)
+    yield from _package_disagreements(name, service, packages, anew)
 
 
 def _lock_disagreements(name: str, lock: Path, python: str) -> Iterator[Disagreement]:
@@ -142,14 +143,15 @@ def _lock_disagreements(name: str, lock: Path, python: str) -> Iterator[Disagree
             )
 
 
-def _package_disagreements(name: str, service: Service, packages: Dict[str, str]) -> Iterator[Disagreement]:
+def _package_disagreements(
+    name: str, service: Service, packages: Dict[str, str], remedy: str
+) -> Iterator[Disagreement]:
     locked: Dict[str, str] = {}
     for lock in compose.lock_files(service.build):
         locked.update(images.pins(lock, packages["python"]))
     for package, version in sorted(locked.items()):
         inside = packages.get(package, "none")
         if inside != version and not (inside == "none" and package in service.facts.taken_out):
-            remedy = f"docker rmi {service.image}, then ./run images"
             yield Disagreement(name, f"the image has {package} {inside}, its lock says {version}", remedy)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from typing import List, Mapping, Sequence, Tuple
@@ -28,7 +27,8 @@ def tensorboard(options: StageOptions, port: int) -> None:
     project = options.project()
     events = _events(project)
     project.console.say(f"TensorBoard of {shown(events)}: http://127.0.0.1:{port}/ (Ctrl-C ends it)")
-    inside = {"NANOFORGE_EVENTS": os.path.relpath(events, project.build)}
+    # The folder itself is mounted: a stage that runs works in one that is closed to others.
+    inside = {"NANOFORGE_BUILD": str(events), "NANOFORGE_EVENTS": "."}
     command = ["-W", "ignore", "-m", "tensorboard.main", "--logdir", str(events), "--host", "127.0.0.1"]
     _serve(project, "tensorboard", "train", inside, [*command, "--port", str(port)], port)
 

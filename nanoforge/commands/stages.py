@@ -23,10 +23,7 @@ def run_stage(stage: str, options: StageOptions) -> Optional[Path]:
     if options.dry_run:
         show_plan(project, plan(project, stage))
         return None
-    try:
-        folder = build(project, stage).folder
-    finally:
-        project.placement.close()
+    folder = build(project, stage).folder
     project.console.say(f"{stage}: {shown(project.build / stage)}")
     return folder
 

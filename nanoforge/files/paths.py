@@ -1,13 +1,13 @@
-"""Where things are: the clone, and the cache."""
+"""Where things are: the clone, and the cache. Standard library only: the host environment is made by this too."""
 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator
 
-import platformdirs
-
-from nanoforge.errors import BadInput
+from nanoforge.errors import BadInput, EnvironmentNotReady
 
 HOME = Path(__file__).resolve().parents[2]
 """The clone: it holds stages/, docker/ and the lock files."""
@@ -16,13 +16,35 @@ HOME = Path(__file__).resolve().parents[2]
 def cache_folder() -> Path:
     """Environments and downloads that all projects of a user share; ``NANOFORGE_CACHE`` names another place.
 
+    `run` finds the host environment by the same rule.
+
     Raises:
         BadInput: the user has no home.
     """
-    folder = Path(os.environ.get("NANOFORGE_CACHE") or platformdirs.user_cache_dir("nanoforge"))
-    if str(folder).startswith("~"):
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # A relative one is to be ignored, says the specification of that variable.
+    base = base if os.path.isabs(base) else os.path.expanduser("~/.cache")
+    folder = os.environ.get("NANOFORGE_CACHE") or f"{base}/nanoforge"
+    if folder.startswith("~"):
         raise BadInput("You have no home folder (HOME is not set): name a folder for the cache with NANOFORGE_CACHE.")
-    return folder
+    return Path(folder).absolute()
+
+
+@contextmanager
+def cache_in_use() -> Iterator[None]:
+    """Errors of the disk are about the cache, where all that happens here happens.
+
+    Raises:
+        EnvironmentNotReady: something could not be written or read.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise EnvironmentNotReady(
+            f"The cache folder cannot be used: {error.strerror or error}{where}. Mend that, or set NANOFORGE_CACHE to a"
+            " folder that can be written."
+        ) from None
 
 
 def user_path(text: str) -> Path:

@@ -66,7 +66,7 @@ def fetch_inputs(work: StageWork) -> None:
     """Download what is downloaded only now, and remember which files the user's inputs are made of."""
     for source in work.stage.inputs(work.project.context).values():
         if isinstance(source, UserFiles) and source.fetch:
-            source.fetch()
+            source.fetch(work.project.console)
     note_listings(work.project, work.stage)
 
 

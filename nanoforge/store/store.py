@@ -102,6 +102,7 @@ class Store:
         }
         (output / RECORD).write_text(json.dumps(complete, indent=1, sort_keys=True), encoding="utf-8")
         (output / PROVENANCE).write_text(json.dumps(statement(complete), indent=1, sort_keys=True), encoding="utf-8")
+        _open_to_readers(output)
         fsync_tree(output)
         target = self.stage_folder(stage) / fingerprint[:FOLDER_DIGITS]
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -161,6 +162,14 @@ class Store:
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _open_to_readers(output: Path) -> None:
+    """Whatever the umask: a later stage may run as another user, and an artifact's folder is what it is given."""
+    for folder, _, _ in os.walk(output):
+        os.chmod(folder, 0o755)
+    for name in (RECORD, PROVENANCE):
+        os.chmod(output / name, 0o644)
 
 
 class _FileEntry(NamedTuple):

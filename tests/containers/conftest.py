@@ -137,6 +137,7 @@ class Stage:
         self.folder = folder
         self.progress = []
         self.warnings = []
+        self.noted = lambda: None
         self.stop = Stop()
 
     def run_of(self, do, inputs=None, memory_mb=0, cpus=0, **parameters):
@@ -156,8 +157,12 @@ class Stage:
         )
 
     def run(self, do, **options):
-        sink = EventSink(lambda *words: self.progress.append(words), self.warnings.append)
+        sink = EventSink(self._note, self.warnings.append)
         return self.runner.run(self.run_of(do, **options), sink, self.stop)
+
+    def _note(self, *words):
+        self.progress.append(words)
+        self.noted()
 
     def has_begun(self):
         """Whether the stage itself has told how far it is, rather than a transfer."""
@@ -199,7 +204,11 @@ def eventually(look, seconds=30):
 
 
 class SpareDaemon:
-    """A second daemon, which tests may break: here by its socket, and as `nano` behind an SSH server."""
+    """A second daemon, which tests may break: here by its socket, and as `nano` behind an SSH server.
+
+    Attributes:
+        elsewhere: a folder that the daemon sees as another, empty one, as a daemon on another machine would.
+    """
 
     def __init__(self, folder):
         self.folder = folder
@@ -208,12 +217,26 @@ class SpareDaemon:
         self.host = f"unix://{folder}/docker/docker.sock"
         self.port = _free_port()
         self.url = f"ssh://root@127.0.0.1:{self.port}{folder}/docker/docker.sock"
+        self.elsewhere = folder / "elsewhere"
+        self.elsewhere.mkdir()
+        hide = f"mount -t tmpfs tmpfs {self.elsewhere} && echo done && exec sleep infinity"
+        self.mounts = subprocess.Popen(["unshare", "--mount", "sh", "-c", hide], stdout=subprocess.PIPE)
+        assert self.mounts.stdout.readline() == b"done\n"
 
     def start(self):
-        run("sh", CLONE / "docker/standin/daemon.sh", self.folder / "docker", env=self.bridge)
+        self._script(self.folder / "docker")
 
     def stop(self):
-        run("sh", CLONE / "docker/standin/daemon.sh", "stop", self.folder / "docker", env=self.bridge)
+        self._script("stop", self.folder / "docker")
+
+    def close(self):
+        self.mounts.kill()
+        self.mounts.communicate()
+
+    def _script(self, *words):
+        """daemon.sh, where the mounts are the daemon's own: what a killed daemon leaves running stays in them."""
+        inside = ["nsenter", f"--mount=/proc/{self.mounts.pid}/ns/mnt"]
+        run(*inside, "sh", CLONE / "docker/standin/daemon.sh", *words, env=self.bridge)
 
     def kill(self):
         """As `kill -9` and a power cut of the daemon do."""
@@ -283,6 +306,7 @@ def spare(images, tmp_path_factory):
     yield daemon
     daemon.stop_ssh()
     daemon.stop()
+    daemon.close()
 
 
 @pytest.fixture

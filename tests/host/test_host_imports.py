@@ -7,9 +7,10 @@ from nanoforge.pipeline.fingerprint import code_files
 
 # From the commands down; what stands in one line does not import each other.
 LEVELS = (
+    ("__main__",),
     ("tasks",),
-    ("commands", "dev", "cli", "__main__"),
-    ("program",),
+    ("commands", "dev", "cli"),
+    ("command_line",),
     ("doctor",),
     ("pipeline",),
     ("runners",),
@@ -19,7 +20,7 @@ LEVELS = (
     ("endings",),
     ("files",),
     ("system_errors",),
-    ("console", "errors", "lazy", "sessions", "stop"),
+    ("console", "errors", "lazy", "sessions", "stop", "urls"),
 )
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 # What stage rooms import of each other.
