@@ -21,6 +21,7 @@ from nanoforge.doctor import gpu
 from nanoforge.errors import BadInput
 from nanoforge.files.atomic import write_text
 from nanoforge.files.paths import user_path
+from nanoforge.files.scratch import scratch_folder
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import SURVEY
@@ -86,8 +87,8 @@ def _notes(on_gpu: bool) -> str:
 
 
 def _survey(voc: VocFolders, console: Console, options: StageOptions) -> Dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
-        out = Path(folder) / "survey"
+    with scratch_folder(Path(tempfile.gettempdir()), "survey") as folder:
+        out = folder / "survey"
         inputs = {"photos": voc.photos, "annotations": voc.annotations}
         run_adhoc(AdhocRun(SURVEY, inputs, {}), console, out, options.placement())
         survey: Dict[str, Any] = json.loads((out / "survey.json").read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from nanoforge.pipeline.plan import FRESH, Statuses, input_digest, input_path, m
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.scheduler import Scheduler, StageWork, Step
 from nanoforge.pipeline.stages import STAGES, InputSource, UserFiles, upstream
-from nanoforge.runners.contract import EventSink, Limits, Outcome, StageInput, StageRun
+from nanoforge.runners.contract import EventSink, Outcome, StageInput, StageRun
 from nanoforge.store.store import ArtifactFolder, discard
 
 # How a runner's name is shown; others are hosts.
@@ -139,7 +139,7 @@ def _stage_run(work: StageWork) -> StageRun:
         output=folder / "output",
         scratch=folder / "scratch",
         log=project.log_file(stage.name, fingerprint),
-        limits=Limits(project.config.runner.cpus, project.config.runner.memory_mb),
+        limits=project.placement.limits,
         work_id=f"{project.owner}/{stage.name}/{fingerprint}",
         owner=project.owner,
     )
@@ -173,8 +173,15 @@ def _record(work: StageWork) -> Dict[str, Any]:
 
 
 def metric_words(metrics: Mapping[str, Any]) -> str:
-    """The single figures of an artifact in one line, such as `images 240, boxes 471`."""
+    """The single figures of an artifact in one line, such as `images 240, boxes 471`, and its proof."""
     single = {name: value for name, value in metrics.items() if not isinstance(value, (dict, list))}
-    return ", ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in single.items()
-    )
+    words = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in single.items()]
+    return ", ".join([*words, *([proof_words(metrics["parity"])] if metrics.get("parity") else [])])
+
+
+def proof_words(parity: Mapping[str, Any]) -> str:
+    """How equal a model and its graph are, such as `2000 of 2000 detections equal, scores within 4e-07`."""
+    if not parity["detections"]:
+        return "heads and boxes equal, nothing was detected"
+    equal = f"{parity['matched']} of {parity['detections']} detections equal"
+    return f"{equal}, scores within {parity['max_score_diff']:.0e}, boxes to an IoU of {parity['min_iou']:.6g}"
