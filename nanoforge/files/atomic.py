@@ -45,8 +45,17 @@ def fsync_tree(folder: Path) -> None:
     """Bring the files below ``folder`` to the disk, so that a power cut after the rename cannot empty them."""
     for directory, _, names in os.walk(folder):
         for name in (*names, "."):
-            descriptor = os.open(os.path.join(directory, name), os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _fsync(os.path.join(directory, name))
+
+
+def fsync_folder(folder: Path) -> None:
+    """Bring the names in ``folder`` to the disk, so that a power cut cannot undo a rename."""
+    _fsync(str(folder))
+
+
+def _fsync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
