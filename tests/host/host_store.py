@@ -2,7 +2,7 @@
 
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Optional
 
 from nanoforge.files.digests import DigestCache, json_digest
 from nanoforge.store.folders import StageFolders
@@ -12,8 +12,9 @@ OWNER = "here:/home/me/detector"
 FILES = {"a.txt": "one", "deep/b.txt": "two"}
 
 
-def store_in(build: Path, owner: str = OWNER, **elsewhere: Path) -> Store:
-    return Store(build, DigestCache(build / "cache" / "digests.sqlite"), StageFolders(build, elsewhere, owner))
+def store_in(build: Path, owner: str = OWNER, digests: Optional[DigestCache] = None, **elsewhere: Path) -> Store:
+    digests = digests or DigestCache(build / "cache" / "digests.sqlite")
+    return Store(build, digests, StageFolders(build, elsewhere, owner))
 
 
 def recipe(stage: str = "records", **parameters: Any) -> Dict[str, Any]:

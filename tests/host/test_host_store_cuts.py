@@ -7,6 +7,7 @@ import pytest
 from host_cuts import every_cut
 from host_store import fingerprint, output, publish, store_in
 
+from nanoforge.files.digests import DigestCache
 from nanoforge.store.folders import discard
 
 OLD, NEW = 1, 2
@@ -15,8 +16,9 @@ OLD, NEW = 1, 2
 class Bench:
     """A store to be set up anew for each cut."""
 
-    def __init__(self, folder, elsewhere):
+    def __init__(self, folder, elsewhere, digests):
         self.folder = folder
+        self._digests = digests
         self._elsewhere = {"records": folder / "disk"} if elsewhere else {}
 
     def reset(self):
@@ -26,7 +28,7 @@ class Bench:
         store.use("records", publish(store, seed=OLD, files={"a.txt": "old"}))
 
     def store(self):
-        return store_in(self.folder / "build", **self._elsewhere)
+        return store_in(self.folder / "build", digests=self._digests, **self._elsewhere)
 
     def whole(self, seed):
         """Whether the artifact is there and sound; nothing that is not may be found."""
@@ -40,9 +42,18 @@ class Bench:
         return sorted(path.name for path in self.store().folders.own("records"))
 
 
+@pytest.fixture
+def digests(tmp_path, monkeypatch):
+    """Out of the way of the cuts; and nothing waits for the disk hundreds of times."""
+    monkeypatch.setattr(os, "fsync", lambda _number: None)
+    cache = DigestCache(tmp_path / "digests.sqlite")
+    yield cache
+    cache.close()
+
+
 @pytest.fixture(params=[False, True], ids=["inside", "elsewhere"])
-def bench(tmp_path, request):
-    return Bench(tmp_path / "bench", request.param)
+def bench(tmp_path, request, digests):
+    return Bench(tmp_path / "bench", request.param, digests)
 
 
 @pytest.fixture(params=[True, False], ids=["killed", "disk full"])
@@ -120,18 +131,18 @@ def test_removing_everything(bench, kill, monkeypatch):
         fill()
 
 
-def test_a_project_that_moved(tmp_path, kill, monkeypatch):
+def test_a_project_that_moved(tmp_path, kill, monkeypatch, digests):
     disk = tmp_path / "disk"
 
     def fill():
         for name in ("old", "new", "disk"):
             shutil.rmtree(tmp_path / name, ignore_errors=True)
-        store = store_in(tmp_path / "old" / "build", f"here:{tmp_path}/old", records=disk)
+        store = store_in(tmp_path / "old" / "build", f"here:{tmp_path}/old", digests, records=disk)
         store.use("records", publish(store))
         (tmp_path / "old").rename(tmp_path / "new")
 
     def moved():
-        return store_in(tmp_path / "new" / "build", f"here:{tmp_path}/new", records=disk)
+        return store_in(tmp_path / "new" / "build", f"here:{tmp_path}/new", digests, records=disk)
 
     fill()
     for _ in every_cut(monkeypatch, tmp_path, kill, lambda: moved().prepare(["records"])):
