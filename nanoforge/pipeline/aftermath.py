@@ -26,9 +26,9 @@ def tidied(stage: str, folder: Path, begun: bool) -> Iterator[None]:
     """
     try:
         yield
-    except (NanoforgeError, OSError) as error:
+    except BaseException as error:
         drop_output(folder)
-        if isinstance(error, Interrupted):
+        if isinstance(error, Interrupted) or not isinstance(error, (NanoforgeError, OSError)):
             raise
         if begun:
             check_begun(stage, folder)
