@@ -317,6 +317,15 @@ def doctor(_c, json_=False, host="", config=""):
     doctors.run.run(json_, host, config)
 
 
+@command(LOOK, help={"stage": "Read only this stage's artifact."})
+def verify(_c, config="", stage="", json_=False):
+    """Read every byte of the artifacts in use, and say which are no longer what was published; exit code 1 if any is.
+
+    Example: ./run verify --stage train
+    """
+    commands.verify.verify(config, stage, json_)
+
+
 @command(CARE, help={"stage": "Remove only this stage's artifacts.", "yes": "Do not ask."})
 def clean(_c, config="", stage="", yes=False):
     """Remove what was built; photos and detector.toml stay.

@@ -12,7 +12,7 @@ from nanoforge.errors import BadInput, StageFailed
 from nanoforge.files.paths import user_path
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.build import build
-from nanoforge.pipeline.plan import FRESH, Status, Statuses, plan
+from nanoforge.pipeline.plan import FRESH, UNKNOWN, Status, Statuses, plan
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES
 
@@ -31,7 +31,7 @@ def run_stage(stage: str, options: StageOptions) -> Optional[Path]:
 def show_plan(project: Project, statuses: Sequence[Status]) -> None:
     """One line per stage: what would happen, and why."""
     for status in statuses:
-        verb = "fresh, not run" if status.state == FRESH else "would run"
+        verb = {FRESH: "fresh, not run", UNKNOWN: "may run"}.get(status.state, "would run")
         reasons = f": {'; '.join(status.reasons)}" if status.reasons else ""
         project.console.say(f"{status.stage.name:10} {verb}{reasons}")
 
@@ -73,7 +73,7 @@ def preview_running(options: StageOptions) -> Path:
     project = options.project()
     statuses: Statuses = {status.stage.name: status for status in plan(project, "train")}
     if statuses["train"].recipe is None:
-        raise StageFailed("There is no training with this configuration: its records are not made yet.")
+        raise StageFailed(f"Which training is this configuration's is not known: {statuses['train'].reasons[-1]}.")
     scratch = project.store.work_folder("train", statuses["train"].fingerprint) / "scratch"
     if not scratch.is_dir():
         raise StageFailed(

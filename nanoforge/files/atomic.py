@@ -189,6 +189,11 @@ def fsync_tree(root: Path) -> None:
             _sync(Path(directory) / name)
 
 
+def fsync_folder(folder: Path) -> None:
+    """Bring the names in ``folder`` to the disk, so that a power cut cannot undo a rename."""
+    _sync(folder)
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
