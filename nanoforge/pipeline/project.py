@@ -20,7 +20,6 @@ from nanoforge.console import Console
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, NanoforgeError
 from nanoforge.files.digests import DigestCache
 from nanoforge.files.paths import user_path
-from nanoforge.pipeline.stages import STAGES, TABLE, Stage, StageContext
 from nanoforge.pipeline.notes import Notes, note, noted
 from nanoforge.pipeline.ownership import folders_elsewhere
 from nanoforge.pipeline.stages import STAGES, Stage, StageContext
