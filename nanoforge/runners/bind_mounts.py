@@ -58,8 +58,8 @@ class BindMounts:
         self._job_file.write_text(run.job(job_inputs(run), OUTPUT, SCRATCH, self._cpus), encoding="utf-8")
         self._job_file.chmod(0o644)  # whatever the umask says, the container's user reads it
         # On this machine the container's user may be somebody: nobody else gets to what is written, nor into it.
-        for around in {run.output.parent, run.scratch.parent}:
-            around.chmod(0o700)
+        for closed in {run.output.parent, run.scratch.parent}:
+            closed.chmod(0o700)
         self._hand_to(user)
         return self
 
