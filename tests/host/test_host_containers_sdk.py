@@ -405,7 +405,7 @@ def test_every_command_closes_what_it_connected_however_it_ends(monkeypatch, tmp
 
 def test_every_task_is_such_a_command():
     found = [each for each in vars(tasks).values() if isinstance(each, Task)]
-    assert found and all(each.body.__code__ is command()(lambda _c: None).body.__code__ for each in found)
+    assert found and all(each.body.__code__ is command(BUILD)(lambda _c: None).body.__code__ for each in found)
 
 
 def test_a_command_that_connects_to_nothing_does_not_import_the_sdk(no_docker, tmp_path):
