@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from stages.job import BadInput
 
@@ -32,7 +32,7 @@ REQUIRED_KEYS = {
 }
 
 # What the page takes for granted of a record: of each value, and of the values in those of its recipe that are digests.
-RECORD_TYPES = {
+RECORD_TYPES: Dict[str, Union[type, Tuple[type, ...]]] = {
     "stage": str,
     "environment": str,
     "fingerprint": str,
