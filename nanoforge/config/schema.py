@@ -62,7 +62,7 @@ class RecordsSection(Struct, frozen=True, kw_only=True):
     folder: Annotated[
         str,
         Meta(
-            description="Keep the records below this folder, for instance on another disk, in one of this project's own;"
+            description="Keep the records below this folder, such as on another disk, in one of this project's own;"
             " empty: with the other artifacts"
         ),
     ] = ""
