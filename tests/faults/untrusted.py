@@ -1,0 +1,3 @@
+DONE = JUDGED = ""
+def draws(full, seed):
+    return []
