@@ -353,6 +353,22 @@ def matrix(_c, full=False):
     dev.matrix.write_page(full)
 
 
+@command(
+    help={
+        "full": "Many draws of each kind: hours instead of minutes.",
+        "seed": "Other draws than those of the page.",
+        "only": "Only draws whose names begin so, such as 'kills: train'; writes no page.",
+    }
+)
+def faults(_c, full=False, seed=dev.faults.SEED, only=""):
+    """Kill, cut, fill the disk and damage files, see what survives, and write docs/faults.md.
+
+    Example: ./run faults
+    Example: ./run faults --seed 7 --only kills
+    """
+    dev.faults.write_page(full, seed, only)
+
+
 @command()
 def docs(_c):
     """Write the tables in docs/ that come from the code.

@@ -19,8 +19,8 @@ from judge import Done
 from tally import Draw, Tally
 from world import World
 
-from nanoforge.containers.compose import local_environment
 from nanoforge.console import Console
+from nanoforge.containers.compose import local_environment
 from nanoforge.files.digests import sha256_file
 from nanoforge.files.paths import HOME
 from nanoforge.runners import virtual_environments
@@ -92,7 +92,9 @@ OPERATIONS = (
 
 
 def _command(world: World, arguments: Sequence[str], project: Path, cut: Any = None) -> Done:
-    environment = world.environment({"NANOFORGE_CACHE": str(project.parent / "cache"), "TMPDIR": str(project.parent / "tmp")})
+    environment = world.environment(
+        {"NANOFORGE_CACHE": str(project.parent / "cache"), "TMPDIR": str(project.parent / "tmp")}
+    )
     return forked(arguments, project, environment, cut, functools.partial(_stand_in, world.template))
 
 
@@ -156,7 +158,9 @@ def _state(project: Path) -> Dict[str, str]:
     found = {
         name: what
         for name, what in judge.listing(project.parent).items()
-        if not name.startswith(("project/build/logs", "project/build/cache", "cache/environments", "project/build/failures"))
+        if not name.startswith(
+            ("project/build/logs", "project/build/cache", "cache/environments", "project/build/failures")
+        )
         and not name.endswith((".lock", "/lock", "holder.json"))
     }
     return {name: "a record" if name.endswith(volatile) else what for name, what in found.items()}
@@ -197,7 +201,14 @@ def _ledger(full: bool, world: World, tally: Tally) -> None:
     python = virtual_environments.ensure(local_environment("train"), Console())
     path = os.pathsep.join([str(HOME), str(Path(__file__).parent)])
     done = subprocess.run(
-        [str(python), "-W", "ignore", str(Path(__file__).with_name("ledger.py")), str(world.folder / "ledger"), str(0 if full else FEW)],
+        [
+            str(python),
+            "-W",
+            "ignore",
+            str(Path(__file__).with_name("ledger.py")),
+            str(world.folder / "ledger"),
+            str(0 if full else FEW),
+        ],
         env={**world.environment(), "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,

@@ -7,7 +7,10 @@ a hook that raises is a call that fails, and one that ends the process is a cras
 from __future__ import annotations
 
 import errno
+import functools
+import importlib
 import os
+import pkgutil
 import signal
 import sys
 import tempfile
@@ -17,7 +20,9 @@ from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence
 
 from judge import Done
 
-HANGS_S = 120
+from nanoforge import commands, doctor
+
+HANGS_S = 60
 CRASH = 77
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.symlink", "os.link", "os.truncate")
 CRASHES = {"crash": "ends the process", "torn": "ends the process, a file half written"}
@@ -96,6 +101,17 @@ def _fsync(real: Callable[[int], None]) -> Callable[[int], None]:
     return fsync
 
 
+@functools.lru_cache()
+def _imported() -> Any:
+    """The program, and with it everything that its commands would import one by one."""
+    for room in (commands, doctor):
+        for module in pkgutil.iter_modules(room.__path__):
+            importlib.import_module(f"{room.__name__}.{module.name}")
+    for name in ("tasks", "rich.console", "rich.progress", "rich.markup"):
+        importlib.import_module(name)
+    return importlib.import_module("nanoforge.__main__")
+
+
 def forked(
     arguments: Sequence[Any],
     cwd: Path,
@@ -105,7 +121,7 @@ def forked(
 ) -> Done:
     """Run ``./run`` with ``arguments`` in a fork; ``out`` ends with the number of calls that could have been cut."""
     global _hooked
-    import nanoforge.__main__ as program
+    program = _imported()
 
     if cut and not _hooked:
         sys.addaudithook(CUTTER.hook)

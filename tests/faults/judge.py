@@ -94,9 +94,7 @@ def _nameless(name: str) -> str:
 def aside(folder: Path) -> List[str]:
     """What looks like half-made work below a folder; locks are meant to stay."""
     return sorted(
-        name
-        for name in listing(folder)
-        if any(map(ASIDE.search, Path(name).parts)) and not name.endswith(".lock")
+        name for name in listing(folder) if any(map(ASIDE.search, Path(name).parts)) and not name.endswith(".lock")
     )
 
 

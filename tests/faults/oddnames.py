@@ -23,7 +23,7 @@ DONE = (
 JUDGED = "every picture is in the records or told by its name, exit code 0 (a class that cannot be: 2, naming it), no traceback"
 NAMES = {
     "blanks": b" a  b ",
-    "quotes": b"it's \"so\" `x`",
+    "quotes": b'it\'s "so" `x`',
     "line end": b"a\nb",
     "carriage return": b"a\rb",
     "tab": b"a\tb",

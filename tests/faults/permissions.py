@@ -56,14 +56,32 @@ CASES = (
     Denied("the project, init", ".", 0o555, ["init", "photos", "--force"], names=["project", "detector.toml"]),
     Denied("the media", "photos/JPEGImages/demo-0002.jpg", 0, ["detect", "--media", PHOTO], names=["demo-0002"]),
     Denied("the temporary folder, init", "../tmp", 0o555, ["init", "photos", "--force"], codes=(0, 1, 2, 3)),
-    Denied("the cache", "../cache", 0o555, ["--version"], does="make", names=["cache"], environment={"NANOFORGE_CACHE": "../cache"}),
-    Denied("the cache, a file", "../cache", 0, ["--version"], does="file", names=["cache"], environment={"NANOFORGE_CACHE": "../cache"}),
+    Denied(
+        "the cache",
+        "../cache",
+        0o555,
+        ["--version"],
+        does="make",
+        names=["cache"],
+        environment={"NANOFORGE_CACHE": "../cache"},
+    ),
+    Denied(
+        "the cache, a file",
+        "../cache",
+        0,
+        ["--version"],
+        does="file",
+        names=["cache"],
+        environment={"NANOFORGE_CACHE": "../cache"},
+    ),
 )
 
 
 def draws(full: bool, seed: int) -> List[Draw]:
     found = [Draw("permissions", f"permissions: {case.name}", functools.partial(_deny, case)) for case in CASES]
-    masks = [Draw("permissions", f"permissions: umask {mask}", functools.partial(_mask, mask)) for mask in ("077", "000")]
+    masks = [
+        Draw("permissions", f"permissions: umask {mask}", functools.partial(_mask, mask)) for mask in ("077", "000")
+    ]
     return [*masks, *found]
 
 
@@ -85,7 +103,11 @@ def _deny(case: Denied, world: World, tally: Tally) -> None:
         finally:
             undo()
         if photos:
-            judge.same(photos, {name: what for name, what in judge.listing(project / "photos").items() if not name.endswith("/more")}, "the photos")
+            judge.same(
+                photos,
+                {name: what for name, what in judge.listing(project / "photos").items() if not name.endswith("/more")},
+                "the photos",
+            )
         if not case.environment:
             judge.told(world.run(*case.arguments, cwd=project, before=UNPRIVILEGED), codes=[0])
 
