@@ -360,7 +360,7 @@ def matrix(_c, full=False):
         "only": "Only draws whose names begin so, such as 'kills: train'; writes no page.",
     }
 )
-def faults(_c, full=False, seed=dev.faults.SEED, only=""):
+def faults(_c, full=False, seed=1, only=""):
     """Kill, cut, fill the disk and damage files, see what survives, and write docs/faults.md.
 
     Example: ./run faults
