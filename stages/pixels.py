@@ -9,7 +9,6 @@ from typing import List, Optional
 import cv2
 import numpy as np
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 SIGNATURES = (("jpeg", b"\xff\xd8\xff"), ("png", b"\x89PNG\r\n\x1a\n"), ("bmp", b"BM"))
 START_OF_SCAN, END_OF_IMAGE = 0xDA, b"\xff\xd9"
 

@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set
 
 from filelock import FileLock, Timeout
 
@@ -49,10 +49,11 @@ class Project:
         self.context = StageContext(self.config, self.folder, checkpoints.resolve(self.config.model, self.folder))
         folders = {stage.name: stage.folder(self.context) for stage in TABLE}
         self.store = Store(self.build, {name: folder for name, folder in folders.items() if folder})
-        self.digests = DigestCache(self.build / "cache" / "digests.sqlite")
+        self.digests = DigestCache(self.build / "cache" / "digests", self.warn_once)
         self.placement = Placement(self.config, console, override)
         self.placement.check_stages(STAGES)
         self.owner = owner_of(self.folder)
+        self._warned: Set[str] = set()
         self._since = time.strftime("%H:%M:%S")
         self._running: List[str] = []
         self._holding = threading.Lock()
@@ -63,6 +64,12 @@ class Project:
 
     def log_file(self, stage: str, fingerprint: str) -> Path:
         return self.build / "logs" / f"{stage}-{fingerprint[:12]}.log"
+
+    def warn_once(self, text: str) -> None:
+        """Warn of what several stages come upon."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.console.warn(text)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -12,11 +12,12 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tup
 
 from nanoforge.config import checkpoints
 from nanoforge.config.checkpoints import StartCheckpoint
-from nanoforge.config.dataset import PICTURE_SUFFIXES, find_annotations
+from nanoforge.config.dataset import find_annotations
 from nanoforge.config.schema import Config, Size
 from nanoforge.errors import BadInput
 from nanoforge.files.selection import ALL_FILES, Selection
 from nanoforge.runners.contract import Program
+from stages.files import PICTURE_SUFFIXES
 from stages.parameters import (
     ConvertParameters,
     DetectParameters,

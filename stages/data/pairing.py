@@ -4,12 +4,13 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
+from stages import files
 from stages.data import voc
 from stages.data.findings import Findings
+from stages.files import PICTURE_SUFFIXES
 from stages.job import BadInput
-from stages.pixels import PICTURE_SUFFIXES
 
 
 class Pair(NamedTuple):
@@ -33,23 +34,17 @@ class Folders(NamedTuple):
 
 
 def files_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
-    """The files with one of these suffixes, in any case, below ``folder``, sorted; no hidden ones (.DS_Store, ._a.jpg).
+    """The files that count (stages/files.py) below ``folder`` with one of these suffixes, in any case, sorted.
 
     Raises:
-        BadInput: there is no such folder.
+        BadInput: there is no such folder, or it cannot be read.
     """
     if not os.path.isdir(folder):
         raise BadInput("There is no folder %s: name the folder that holds the files." % folder)
-    return sorted(_walk(folder, suffixes))
-
-
-def _walk(folder: str, suffixes: Tuple[str, ...]) -> Iterator[str]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
-        below = os.path.relpath(parent, folder).replace(os.sep, "/")
-        for name in names:
-            if name.lower().endswith(suffixes) and not name.startswith("."):
-                yield name if below == "." else below + "/" + name
+    try:
+        return files.names_below(folder, suffixes)
+    except OSError as error:
+        raise BadInput("The folder %s cannot be read: %s." % (folder, error.strerror)) from error
 
 
 def pairs(folders: Folders, findings: Findings) -> List[Pair]:

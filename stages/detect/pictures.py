@@ -2,11 +2,11 @@
 
 import json
 import os
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import numpy as np
 
-from stages import pixels
+from stages import files, pixels
 from stages.detect import tfrecord
 from stages.job import BadInput
 
@@ -35,25 +35,18 @@ def from_files(path: str) -> List[Picture]:
     """
     if os.path.isfile(path):
         return [_file(path, os.path.basename(path))]
-    names = sorted(_picture_names(path))
+    names = files.names_below(path, files.PICTURE_SUFFIXES)
     if not names:
         raise BadInput(
             "%s holds no picture (%s); name a picture, a folder of pictures or a video"
-            % (path, ", ".join(pixels.PICTURE_SUFFIXES))
+            % (path, ", ".join(files.PICTURE_SUFFIXES))
         )
     return [_file(os.path.join(path, *name.split("/")), name) for name in names]
 
 
-def _picture_names(folder: str) -> Iterator[str]:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            if is_picture(name) and not name.startswith("."):  # macOS leaves ._IMG.jpg beside IMG.jpg
-                yield os.path.relpath(os.path.join(parent, name), folder).replace(os.sep, "/")
-
-
 def is_picture(name: str) -> bool:
     """Whether a file of this name should be a picture."""
-    return os.path.splitext(name)[1].lower() in pixels.PICTURE_SUFFIXES
+    return os.path.splitext(name)[1].lower() in files.PICTURE_SUFFIXES
 
 
 def _file(path: str, name: str) -> Picture:

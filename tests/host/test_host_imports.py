@@ -24,7 +24,7 @@ AMONG_STAGES = {
     "convert": ("stages.reference", "stages.train.coco"),
     "detect": ("stages.reference",),
 }
-CONTRACT = ("stages.parameters", "stages.job")
+CONTRACT = ("stages.parameters", "stages.job", "stages.files")
 
 HOST_FILES = python_files("nanoforge", "tasks.py")
 STAGE_FILES = python_files("stages")
@@ -101,9 +101,11 @@ def test_the_docker_sdk_is_imported_below_containers_only():
 
 def test_the_handshake_needs_the_standard_library_only():
     used = {
-        name.split(".")[0] for path in python_files("stages/job.py", "stages/parameters.py") for name in imports(path)
+        name.split(".")[0]
+        for path in python_files("stages/job.py", "stages/parameters.py", "stages/files.py")
+        for name in imports(path)
     }
-    assert used <= {"json", "os", "signal", "stages", "sys", "threading", "traceback", "typing"}
+    assert used <= set("errno heapq json os re signal stages stat sys threading traceback typing".split())
 
 
 def test_detection_needs_numpy_and_opencv_only():
