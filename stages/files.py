@@ -11,7 +11,7 @@ import heapq
 import os
 import re
 import stat
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import BinaryIO, Dict, List, NamedTuple, Optional, Tuple
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 NOT_OURS = "__MACOSX"  # what macOS adds to a .zip: files without pixels under the pictures' own names
@@ -63,18 +63,28 @@ def names_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
     return [one.path for one in walk(folder).files if one.path.lower().endswith(suffixes)]
 
 
-def read(path: str, most: Optional[int] = None) -> bytes:
-    """The bytes of a file; nothing else is opened: a named pipe would wait for ever, a device never end.
+def opened(path: str) -> BinaryIO:
+    """The file, opened to be read; nothing else is: a named pipe would wait for ever, a device never end.
 
     Raises:
-        OSError: it is no file, has more than ``most`` bytes, or cannot be read.
+        OSError: it is no file, or cannot be read.
     """
     seen = os.stat(path)
     if not stat.S_ISREG(seen.st_mode):
         raise OSError(errno.EINVAL, "it is %s, not a file" % _kind(seen), path)
-    if most is not None and seen.st_size > most:
-        raise OSError(errno.EFBIG, "it has %d bytes, more than the %d it may have" % (seen.st_size, most), path)
-    with open(path, "rb") as stream:
+    return open(path, "rb")
+
+
+def read(path: str, most: Optional[int] = None) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        OSError: it is no file, has more than ``most`` bytes, or cannot be read.
+    """
+    with opened(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if most is not None and size > most:
+            raise OSError(errno.EFBIG, "it has %d bytes, more than the %d it may have" % (size, most), path)
         return stream.read()
 
 

@@ -17,6 +17,7 @@ class RenderParameters(NamedTuple):
 
 
 class ResizeParameters(NamedTuple):
+    max_megapixels: int
     long_side: int
     jpeg_quality: int
     limit: int
@@ -24,6 +25,7 @@ class ResizeParameters(NamedTuple):
 
 class RecordsParameters(NamedTuple):
     classes: List[str]
+    max_megapixels: int
     image_size: List[int]
     encoding: str
     jpeg_quality: int
@@ -80,6 +82,7 @@ class ConvertParameters(NamedTuple):
 class DetectParameters(NamedTuple):
     """``pictures`` at most, 0: all."""
 
+    max_megapixels: int
     score_threshold: float
     pictures: int
     draw: bool

@@ -225,7 +225,7 @@ TABLE: Tuple[Stage, ...] = (
         summary="Make a smaller VOC dataset, boxes scaled with the pixels",
         makes="JPEGImages/, Annotations/",
         inputs=_photo_inputs,
-        parameters=_filled(ResizeParameters, "resize", limit=lambda context: context.config.records.limit),
+        parameters=_filled(ResizeParameters, "dataset", "resize", limit=lambda context: context.config.records.limit),
     ),
     Stage(
         "records",
@@ -308,7 +308,7 @@ TABLE: Tuple[Stage, ...] = (
         summary="Boxes on pictures or video, by the reference interpreter",
         makes="detections.json, pictures/, videos/",
         inputs=_detect_inputs,
-        parameters=_filled(DetectParameters, "detect"),
+        parameters=_filled(DetectParameters, "dataset", "detect"),
     ),
     Stage(
         "report",

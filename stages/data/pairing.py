@@ -26,11 +26,20 @@ class Folders(NamedTuple):
     photos: str
     annotations: str
 
-    def photo(self, name: str) -> bytes:
-        return _bytes(os.path.join(self.photos, name))
+    def photo(self, name: str) -> str:
+        """The path of a photo."""
+        return os.path.join(self.photos, name)
 
     def xml(self, name: str) -> bytes:
-        return _bytes(os.path.join(self.annotations, name))
+        """The bytes of an XML file.
+
+        Raises:
+            voc.Damaged: it cannot be read, or is larger than any annotation.
+        """
+        try:
+            return files.read(os.path.join(self.annotations, name), voc.MOST_BYTES)
+        except OSError as error:
+            raise voc.Damaged("the XML cannot be read: %s" % error.strerror) from error
 
 
 def files_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
@@ -141,11 +150,6 @@ def _stem(path: str) -> str:
 
 def _last(path: str) -> str:
     return path.rsplit("/", 1)[-1]
-
-
-def _bytes(path: str) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read()
 
 
 def shuffled(items: List[Pair], seed: int, limit: int) -> List[Pair]:

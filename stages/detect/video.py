@@ -19,16 +19,22 @@ class VideoReader:
         declared: how many frames the file says it has, 0 where it does not.
 
     Raises:
-        BadInput: the file is not a video.
+        BadInput: the file is not a video, or its frames are too large.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, max_megapixels: int) -> None:
         self.path = path
         # FFmpeg only: OpenCV would also take the name of a picture for a sequence of pictures
         self._capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise BadInput(
                 "%s is neither a picture nor a video that can be read; name a picture, a folder or a video" % path
+            )
+        width, height = (int(self._capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if width * height > max_megapixels * 1000000:
+            raise BadInput(
+                "%s has frames of %d x %d pixels, more than the %d megapixels they may have (dataset.max_megapixels)"
+                % (path, width, height, max_megapixels)
             )
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and 0 < fps <= 1000 else USUAL_FPS

@@ -93,10 +93,8 @@ def from_folder(folder: str, count: int, height: int, width: int) -> List[ProofP
 
 
 def _read(path: str) -> np.ndarray:
-    with open(path, "rb") as stream:
-        data = stream.read()
     try:
-        return pixels.decode(data)
+        return pixels.decode(pixels.read(path))
     except ValueError as error:
         raise BadInput("%s cannot be used: %s" % (path, error)) from error
 
