@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import List, Optional
 
@@ -27,6 +28,8 @@ class _Program(Program):
 
 def main() -> None:
     """Run the tasks named on the command line."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error: what cannot be shown ends no command
     program = _Program(name="Nanoforge", binary="run", version=__version__)
     # Invoke would forbid compiled modules to be kept; `./run` has given them a folder of their own.
     keep_compiled = ["--write-pyc"] if sys.pycache_prefix else []

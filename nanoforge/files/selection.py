@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Tuple
 
-from stages.files import FileStat, Found, readable
+from stages.files import FileStat as FileStat
+from stages.files import Found, readable
 from stages.files import walk as found_below
 
 NAMED = 5

@@ -31,8 +31,11 @@ def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement)
         BadInput: an input is not there, or ``out`` holds something already.
     """
     for name, path in work.inputs.items():
+        given = f"(given as {name.replace('_', ' ')})"
         if not path.exists():
-            raise BadInput(f"{work.program.name}: there is no {path} (given as {name.replace('_', ' ')}).")
+            raise BadInput(f"{work.program.name}: there is no {path} {given}.")
+        if not path.is_file() and not path.is_dir():
+            raise BadInput(f"{work.program.name}: {path} {given} is neither a file nor a folder.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out} exists already and is not empty: name a new folder, or remove it.")
     runner = placement.runner(work.program.name, work.program.environment)

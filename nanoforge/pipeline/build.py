@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from nanoforge.errors import StageFailed
-from nanoforge.pipeline.plan import FRESH, Statuses, input_digest, input_path, made, note_listings, plan
+from nanoforge.pipeline.plan import FRESH, Statuses, input_digest, input_path, made, note_listings, plan, tell_left_out
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.scheduler import Scheduler, StageWork, Step
 from nanoforge.pipeline.stages import STAGES, InputSource, UserFiles, upstream
@@ -63,11 +63,12 @@ def set_aside_damaged(work: StageWork) -> None:
 
 
 def fetch_inputs(work: StageWork) -> None:
-    """Download what is downloaded only now, and remember which files the user's inputs are made of."""
+    """Download what is downloaded only now, remember which files the user's inputs are made of, and tell which not."""
     for source in work.stage.inputs(work.project.context).values():
         if isinstance(source, UserFiles) and source.fetch:
             source.fetch()
     note_listings(work.project, work.stage)
+    tell_left_out(work.project, work.stage)
 
 
 def prepare_environment(work: StageWork) -> None:

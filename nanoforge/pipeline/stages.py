@@ -152,7 +152,10 @@ def _convert_inputs(context: StageContext) -> Inputs:
 def _detect_inputs(context: StageContext) -> Inputs:
     media = context.config.detect.media
     if media:
-        return {"model": ArtifactInput("convert"), "media": UserFiles(context.path(media), "detect.media")}
+        return {
+            "model": ArtifactInput("convert"),
+            "media": UserFiles(context.path(media), "detect.media", Selection(PICTURE_SUFFIXES)),
+        }
     return {"model": ArtifactInput("convert"), "records": ArtifactInput("records")}
 
 

@@ -12,7 +12,9 @@ from nanoforge.containers.compose import Service
 from nanoforge.containers.daemon import Container, Folder
 from nanoforge.errors import BadInput
 from nanoforge.files.paths import HOME
-from nanoforge.runners.contract import Listener, StageRun
+from nanoforge.files.selection import Selection
+from nanoforge.runners.contract import Listener, StageInput, StageRun
+from stages.files import walk
 
 INPUTS, OUTPUT, SCRATCH = "/nanoforge/inputs", "/nanoforge/output", "/nanoforge/scratch"
 JOB = "/nanoforge/job.json"
@@ -46,7 +48,7 @@ class BindMounts:
     def __enter__(self) -> BindMounts:
         run = self._run
         for name, source in run.inputs.items():
-            _refuse_links_outside(name, source.path)
+            _refuse_links_outside(name, source)
             _refuse_roots_own(name, source.path)
         self._job_file.write_text(run.job(job_inputs(run), OUTPUT, SCRATCH, self._cpus), encoding="utf-8")
         self._job_file.chmod(0o644)  # whatever the umask says, the container's user reads it
@@ -115,9 +117,9 @@ def _user_of(container: Container) -> Tuple[int, int]:
     return int(user), int(group)
 
 
-def _refuse_links_outside(name: str, folder: Path) -> None:
+def _refuse_links_outside(name: str, source: StageInput) -> None:
     """A link that leads out of a mounted folder leads nowhere in the container: say so before the stage stumbles."""
-    found = _link_outside(str(folder.resolve()))
+    found = _link_outside(os.path.realpath(source.path), source.selection)
     if found:
         raise BadInput(
             f"The {name} hold {found}, a link to {os.readlink(found)}, which leads nowhere in a container: put the file"
@@ -135,16 +137,11 @@ def _refuse_roots_own(name: str, path: Path) -> None:
         )
 
 
-def _link_outside(root: str) -> Optional[str]:
-    waiting = [root] if os.path.isdir(root) else []
-    while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_symlink() and _leads_outside(entry.path, root):
-                    return entry.path
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-    return None
+def _link_outside(root: str, selection: Selection) -> Optional[str]:
+    """The first link among what counts that leads out of ``root``."""
+    links = (os.path.join(root, link) for link in walk(root).links)
+    counting = (link for link in links if os.path.isdir(link) or selection.takes(os.path.basename(link)))
+    return next((link for link in counting if _leads_outside(link, root)), None)
 
 
 def _leads_outside(link: str, root: str) -> bool:

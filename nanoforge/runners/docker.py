@@ -16,7 +16,15 @@ from nanoforge.containers.container import run_to_end, sweep
 from nanoforge.containers.daemon import OWNER, Container, Daemon, DaemonFacts, Image, speaking
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.runners.bind_mounts import BindMounts, known_paths
-from nanoforge.runners.contract import EventSink, ExitStatus, Listener, Outcome, StageRun, outcome_or_raise
+from nanoforge.runners.contract import (
+    SPEAKING_UTF8,
+    EventSink,
+    ExitStatus,
+    Listener,
+    Outcome,
+    StageRun,
+    outcome_or_raise,
+)
 from nanoforge.runners.volume_transfer import VolumeTransfer
 from nanoforge.stop import Stop
 
@@ -118,7 +126,13 @@ class DockerRunner:
 
     def _container(self, run: StageRun) -> Container:
         """A container of this run that is yet without command and folders."""
-        return Container(self.service, self._ready_image().id, [], labels={OWNER: run.owner, WORK: run.work_id})
+        return Container(
+            self.service,
+            self._ready_image().id,
+            [],
+            environment=SPEAKING_UTF8,
+            labels={OWNER: run.owner, WORK: run.work_id},
+        )
 
     def processors(self, wanted: int) -> int:
         """How many processors a stage gets there."""
@@ -132,7 +146,7 @@ class DockerRunner:
             self._container(run),
             command=stage_command(run.module, folders.job_path),
             folders=folders.mounts,
-            environment={**thread_variables(cpus), "NANOFORGE_PARENT_PIPE": "1"},
+            environment={**SPEAKING_UTF8, **thread_variables(cpus), "NANOFORGE_PARENT_PIPE": "1"},
             memory=run.limits.memory_mb << 20,
             cpus=cpus if cpus < self.facts.cpus else 0,
         )

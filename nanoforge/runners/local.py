@@ -19,14 +19,23 @@ from nanoforge.console import Console
 from nanoforge.containers.compose import Environment
 from nanoforge.files.paths import HOME
 from nanoforge.runners import virtual_environments
-from nanoforge.runners.contract import EventSink, ExitStatus, Limits, Listener, Outcome, StageRun, outcome_or_raise
+from nanoforge.runners.contract import (
+    SPEAKING_UTF8,
+    EventSink,
+    ExitStatus,
+    Limits,
+    Listener,
+    Outcome,
+    StageRun,
+    outcome_or_raise,
+)
 from nanoforge.stop import Stop
 
 GRACE_S = 10.0
 MEMORY_CHECK_S = 0.5
 
 # What a stage needs of the user's environment; nothing else gets in, so that no setting of a shell changes a result.
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "OPENBLAS_CORETYPE")
+PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ", "OPENBLAS_CORETYPE")
 
 
 class LocalRunner:
@@ -76,9 +85,9 @@ def child_environment(cpus: int) -> Dict[str, str]:
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return {
         **kept,
+        **SPEAKING_UTF8,
         "PYTHONPATH": str(HOME),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONIOENCODING": "utf-8",
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": str(cpus),
         "OPENBLAS_NUM_THREADS": str(cpus),

@@ -12,7 +12,7 @@ from typing import List, NamedTuple, Tuple
 
 from lxml import etree
 
-from stages import disk, pixels, workers
+from stages import disk, files, pixels, workers
 from stages.data import boxes, exif, sample, voc
 from stages.data.findings import DataFinding, Findings, policies, summary
 from stages.data.pairing import Folders, Pair, pairs, shuffled
@@ -42,7 +42,7 @@ def _make(settings: ResizeSettings, pair: Pair) -> Tuple[bool, List[DataFinding]
     if source is None or source.root is None:
         return False, findings.found
     target = target_size(source.frame.upright, settings.long_side)
-    photo = os.path.splitext(pair.photo)[0] + _suffix(pair.photo, source.format)
+    photo = files.readable(os.path.splitext(pair.photo)[0] + _suffix(pair.photo, source.format))
     disk.write(os.path.join(settings.output, "JPEGImages", photo), _photo(settings, source, target))
     rewrite(source.root, source.frame, os.path.basename(photo), target)
     xml = etree.tostring(source.root.getroottree(), encoding="utf-8") + b"\n"

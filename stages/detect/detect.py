@@ -146,11 +146,7 @@ class DetectionRun:
 
     def _free_name(self, folder: str, name: str, suffix: str) -> str:
         """``folder/name`` with that suffix, and unlike all before: a.jpg for a.jpg, a.png.jpg for a.png."""
-        path = folder + "/" + name + ("" if name.endswith(suffix) else suffix)
-        while path.lower() in self._names:  # lower: some file systems take A.jpg for a.jpg
-            path = path[: -len(suffix)] + "_" + suffix
-        self._names.add(path.lower())
-        return path
+        return drawing.free_name(folder + "/" + name + ("" if name.endswith(suffix) else suffix), self._names)
 
 
 def main(job: Job) -> None:

@@ -13,7 +13,7 @@ from nanoforge.containers import compose, images, volumes
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, Interrupted, StageFailed
 from nanoforge.files.selection import Selection
 from nanoforge.runners import volume_transfer
-from nanoforge.runners.contract import EventSink, Limits, StageInput, StageRun
+from nanoforge.runners.contract import SPEAKING_UTF8, EventSink, Limits, StageInput, StageRun
 from nanoforge.runners.docker import DockerRunner
 from nanoforge.stop import Stop
 from tests.fakes.daemon import FACTS, FakeDaemon, wait_until_stopped
@@ -146,7 +146,8 @@ def test_a_stage_gets_the_environments_confinement_and_its_own_limits(near):
     made = near.container
     assert made.service == compose.service("data") and made.service.network_mode == "none"
     assert (made.memory_limit, made.cpus) == (300 << 20, 1)
-    assert made.environment == {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NANOFORGE_PARENT_PIPE": "1"}
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    assert made.environment == {**SPEAKING_UTF8, **threads, "NANOFORGE_PARENT_PIPE": "1"}
     assert made.labels == {"nanoforge.owner": "owner", "nanoforge.work": "work"}
 
 
