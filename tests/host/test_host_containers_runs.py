@@ -15,7 +15,7 @@ from nanoforge.containers import compose, images
 from nanoforge.containers.container import labels_of
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, Interrupted, StageFailed
 from nanoforge.runners import bind_mounts
-from nanoforge.runners.contract import Limits
+from nanoforge.runners.contract import SPEAKING_UTF8, Limits
 from nanoforge.runners.docker import DockerRunner
 from tests.fakes.daemon import FACTS, FakeDaemon, wait_until_stopped
 
@@ -75,7 +75,8 @@ def test_a_stage_gets_the_environments_confinement_and_its_own_limits(near):
     made = near.container
     assert made.service == compose.service("data") and made.service.network_mode == "none"
     assert (made.memory_limit, made.cpus) == (300 << 20, 1)
-    assert made.environment == {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NANOFORGE_PARENT_PIPE": "1"}
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    assert made.environment == {**SPEAKING_UTF8, **threads, "NANOFORGE_PARENT_PIPE": "1"}
     assert made.labels == {**labels_of("owner"), "nanoforge.work": "work"}
 
 
