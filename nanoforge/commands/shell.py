@@ -18,8 +18,8 @@ from nanoforge.containers.connection import environment_of
 from nanoforge.containers.container import labels_of, remove, sweep_left_over
 from nanoforge.containers.daemon import Container, Daemon, Folder, speaking
 from nanoforge.errors import BadInput, EnvironmentNotReady
-from nanoforge.files.held import held_folder
 from nanoforge.files.paths import cache_folder
+from nanoforge.files.scratch import scratch_folder
 from nanoforge.runners import virtual_environments
 from nanoforge.runners.bind_mounts import INPUTS, OUTPUT, SCRATCH, declared_folders, give
 from nanoforge.runners.contract import Limits
@@ -42,7 +42,7 @@ def shell(environment: str, options: StageOptions) -> int:
     placement = options.placement()
     runner = placement.runner("shell", environment)
     runner.prepare()
-    with held_folder(cache_folder() / "shells") as folder:
+    with scratch_folder(cache_folder() / "shells", "shell") as folder:
         for name in ("output", "scratch"):
             (folder / name).mkdir()
         if isinstance(runner, DockerRunner):

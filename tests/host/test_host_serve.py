@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nanoforge.files.held import held_folder
+from nanoforge.files.scratch import scratch_folder
 
 CLONE = Path(__file__).resolve().parents[2]
 # The command itself, but with this Python for the environment's: the viewer needs the standard library only.
@@ -175,7 +175,7 @@ def test_a_shell_that_is_ended_takes_its_programs_and_its_folder_with_it(project
 
 
 def test_what_a_killed_shell_left_goes_with_the_next_and_what_is_in_use_stays(project, cache):
-    with held_folder(cache / "shells") as in_use:
+    with scratch_folder(cache / "shells", "shell") as in_use:
         with started("shell", "data", folder=project, stdin=subprocess.PIPE) as command:
             command.stdin.write("mkdir locked; chmod 0 locked; echo ready; read never\n")
             command.stdin.flush()
