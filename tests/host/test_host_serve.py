@@ -141,7 +141,7 @@ def test_a_project_that_was_never_built_has_nothing_to_show(project, task):
 
 
 def shells(cache):
-    return list((cache / "shells").iterdir())
+    return list((cache / "shells").glob("*"))
 
 
 @pytest.fixture
