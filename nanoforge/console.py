@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Iterator, Optional, Protocol, Tuple
 
+from stages.files import readable
+
 # Rich is imported with the first line that is said: what only looks, such as `status`, says none and does not wait.
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -31,7 +33,11 @@ class Console:
     def _rich(self) -> RichConsole:
         from rich.console import Console as RichConsole
 
-        return RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        class TellingConsole(RichConsole):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # Rich would end the program here, with no words
+
+        return TellingConsole(stderr=True, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         self._rich.print(_escaped(text))
@@ -86,10 +92,10 @@ class Console:
 
 
 def _escaped(text: str) -> str:
-    """The text so that rich does not take its brackets for markup."""
+    """The text so that rich does not take its brackets for markup, and names that are not UTF-8 can be shown."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(readable(text))
 
 
 def _columns() -> Tuple[ProgressColumn, ...]:

@@ -12,8 +12,8 @@ from rich.prompt import Confirm
 
 from nanoforge.commands.options import StageOptions
 from nanoforge.commands.status import all_statuses
-from nanoforge.containers import volumes
-from nanoforge.containers.daemon import OWNER
+from nanoforge.containers import tunnel
+from nanoforge.containers.leftovers import remove_leftovers
 from nanoforge.errors import BadInput
 from nanoforge.files.disks import size_of_folder
 from nanoforge.pipeline.plan import FRESH, UNKNOWN
@@ -53,7 +53,7 @@ def clean(config: str, stage: str, yes: bool) -> None:
 def gc(config: str, dry_run: bool, host: str) -> None:
     """Remove artifacts that are neither current nor the last of their stage, and work folders nobody goes on with.
 
-    On a host: the volumes that keep this project's inputs there.
+    On daemons: the containers of commands that were killed, and the volumes that keep this project's inputs there.
     """
     project = StageOptions(config).project()
     if host:
@@ -69,6 +69,10 @@ def gc(config: str, dry_run: bool, host: str) -> None:
             for name in STAGES:
                 project.store.forget_lost(name)
         project.console.say(f"{decimal(size)} {'could be freed' if dry_run else 'freed'}")
+        tunnel.sweep()
+        daemon = project.placement.usual_daemon()
+        if daemon:
+            remove_leftovers(daemon, project.owner, dry_run, project.console.say)
 
 
 def _tell_what_stays(project: Project) -> None:
@@ -105,13 +109,7 @@ def _gc_far(project: Project, host: str, dry_run: bool) -> None:
     if host not in project.config.hosts:
         raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}].")
     with project.locked():
-        daemon = project.placement.daemon(host)
-        kept = volumes.having(daemon, {OWNER: project.owner})
-        for volume in kept:
-            project.console.say(f"{'would remove' if dry_run else 'removing'} {volume} on {host}")
-            if not dry_run:
-                volumes.discard(daemon, volume)
-        project.console.say(f"{len(kept)} volumes of this project on {host}")
+        remove_leftovers(project.placement.daemon(host), project.owner, dry_run, project.console.say)
 
 
 def _unused(project: Project) -> List[Path]:

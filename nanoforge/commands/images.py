@@ -11,11 +11,11 @@ from nanoforge.config.schema import Config
 from nanoforge.console import Console, print_json
 from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
-from nanoforge.containers.daemon import Daemon
+from nanoforge.containers.daemon import Daemon, on_host
 from nanoforge.containers.jetpack import base_variables
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
 from nanoforge.files.atomic import write_text
-from nanoforge.files.paths import HOME
+from nanoforge.files.paths import HOME, user_path
 from nanoforge.pipeline.project import find_config
 from nanoforge.runners.placement import DOCKER, Placement, PlacementOverride
 
@@ -61,12 +61,12 @@ def save(chosen: ImageSet, folder: str, bases: bool) -> None:
     for service in services:
         why = images.state(chosen.daemon, service).why
         if why:
-            raise BadInput(f"Nothing was saved: {why}. Build it first with `./run images`.")
+            raise BadInput(f"Nothing was saved: {why}. Build it first with `./run images{on_host(chosen.daemon)}`.")
     found = {base for service in services for base in _bases(service)} if bases else set()
     for base, digest in found:
         images.keep_tag(chosen.daemon, base, digest)
     wanted = [*(service.image for service in services), *sorted({base for base, _ in found})]
-    for file in images.save(chosen.daemon, wanted, Path(folder).expanduser(), chosen.console):
+    for file in images.save(chosen.daemon, wanted, user_path(folder), chosen.console):
         chosen.console.good(f"{file}: {file.stat().st_size >> 20} MiB")
 
 
@@ -79,7 +79,7 @@ def _bases(service: Service) -> List[Tuple[str, str]]:
 
 def load(chosen: ImageSet, source: str) -> None:
     """Load archives that `save` wrote."""
-    for line in images.load(chosen.daemon, Path(source).expanduser(), chosen.console):
+    for line in images.load(chosen.daemon, user_path(source), chosen.console):
         chosen.console.say(line)
 
 
@@ -120,14 +120,15 @@ def _disagreements(chosen: ImageSet, name: str) -> Iterator[Disagreement]:
         yield from _lock_disagreements(name, lock, service.facts.python)
     state = images.state(chosen.daemon, service)
     if state.why or state.image is None:
-        yield Disagreement(name, state.why, f"./run images --environments {name}")
+        yield Disagreement(name, state.why, f"./run images --environments {name}{on_host(chosen.daemon)}")
         return
+    anew = f"docker rmi {service.image} there, then ./run images --environments {name}{on_host(chosen.daemon)}"
     try:
         packages = images.packages(chosen.daemon, service, state.image)
     except NanoforgeError as error:
-        yield Disagreement(name, str(error), f"docker rmi {service.image}, then ./run images")
+        yield Disagreement(name, str(error), anew)
         return
-    yield from _package_disagreements(name, service, packages)
+    yield from _package_disagreements(name, service, packages, anew)
 
 
 def _lock_disagreements(name: str, lock: Path, python: str) -> Iterator[Disagreement]:
@@ -142,14 +143,15 @@ def _lock_disagreements(name: str, lock: Path, python: str) -> Iterator[Disagree
             )
 
 
-def _package_disagreements(name: str, service: Service, packages: Dict[str, str]) -> Iterator[Disagreement]:
+def _package_disagreements(
+    name: str, service: Service, packages: Dict[str, str], remedy: str
+) -> Iterator[Disagreement]:
     locked: Dict[str, str] = {}
     for lock in compose.lock_files(service.build):
         locked.update(images.pins(lock, packages["python"]))
     for package, version in sorted(locked.items()):
         inside = packages.get(package, "none")
         if inside != version and not (inside == "none" and package in service.facts.taken_out):
-            remedy = f"docker rmi {service.image}, then ./run images"
             yield Disagreement(name, f"the image has {package} {inside}, its lock says {version}", remedy)
 
 

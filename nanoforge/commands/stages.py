@@ -9,6 +9,7 @@ from typing import Optional, Sequence
 from nanoforge.commands.options import StageOptions, shown
 from nanoforge.config.template import toml_text
 from nanoforge.errors import BadInput, StageFailed
+from nanoforge.files.paths import user_path
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.build import build
 from nanoforge.pipeline.plan import FRESH, UNKNOWN, Status, Statuses, plan
@@ -22,10 +23,7 @@ def run_stage(stage: str, options: StageOptions) -> Optional[Path]:
     if options.dry_run:
         show_plan(project, plan(project, stage))
         return None
-    try:
-        folder = build(project, stage).folder
-    finally:
-        project.placement.close()
+    folder = build(project, stage).folder
     project.console.say(f"{stage}: {shown(project.build / stage)}")
     return folder
 
@@ -40,7 +38,7 @@ def show_plan(project: Project, statuses: Sequence[Status]) -> None:
 
 def detect(media: str, options: StageOptions) -> None:
     """Detect on the media that the user named, relative to the current folder, or on the validation pictures."""
-    path = Path(media).expanduser().absolute()
+    path = user_path(media).absolute()
     if media and not path.exists():
         raise BadInput(f"There is no {path}: name a picture, a folder of pictures or a video.")
     run_stage("detect", options.also(f"detect.media={toml_text(str(path))}") if media else options)
@@ -58,7 +56,7 @@ def with_format(to: str, options: StageOptions) -> StageOptions:
 
 def with_nvidia(package: str, options: StageOptions) -> StageOptions:
     """What `--nvidia-uff` adds; the path is relative to the current folder."""
-    path = Path(package).expanduser().absolute()
+    path = user_path(package).absolute()
     if package and not path.exists():
         raise BadInput(f"There is no {path}: name the folder or wheel of NVIDIA's package uff.")
     return options.also(f"convert.nvidia_uff={toml_text(str(path))}") if package else options

@@ -6,6 +6,7 @@ table in docs/configuration.md and all error messages come from these declaratio
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Tuple, Union, get_args, get_origin
 
 import msgspec
@@ -36,6 +37,14 @@ class DatasetSection(Struct, frozen=True, kw_only=True):
     classes: Annotated[
         List[str], Meta(description="Names of the things to detect, as the XML spells them; others are dropped")
     ] = msgspec.field(default_factory=list)
+    max_megapixels: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Larger pictures are left out before they are decoded; 100 megapixels take up to 0.9 GB",
+        ),
+    ] = 100
     rendered_pictures: Annotated[
         int, Meta(ge=0, description="For the demo: render this many pictures instead of reading photos")
     ] = 0
@@ -100,8 +109,16 @@ class TrainSection(Struct, frozen=True, kw_only=True):
     learning_rate: Annotated[
         float, Meta(gt=0, description="Highest learning rate; it falls to zero along a cosine")
     ] = 0.002
-    warmup_steps: Annotated[int, Meta(ge=0, description="Steps until the highest learning rate is reached")] = 500
-    evaluate_every: Annotated[int, Meta(ge=1, description="Evaluate after every so many steps, and at the end")] = 2000
+    warmup_steps: Annotated[
+        int, Meta(ge=0, description="Steps until the highest learning rate is reached; at most a fifth of `steps`")
+    ] = 500
+    evaluate_every: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Evaluate after every so many steps, and at the end; 0: a tenth of `steps`, but at least 500",
+        ),
+    ] = 0
     keep_checkpoints: Annotated[
         int, Meta(ge=1, description="How many evaluated checkpoints are kept beside the best")
     ] = 5
@@ -174,7 +191,13 @@ class RunnerSection(Struct, frozen=True, kw_only=True):
     ] = False
     python36: Annotated[str, Meta(description="Path of a Python 3.6; empty: found on PATH, in pyenv or conda")] = ""
     cpus: Annotated[int, Meta(ge=0, description="Processors that a stage may use; 0: all")] = 0
-    memory_mb: Annotated[int, Meta(ge=0, description="Memory that a stage may use, in MiB; 0: no limit")] = 0
+    memory_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Memory that a stage may use, in MiB; 0: no limit, in containers compose.yml's (train: 8 GiB)",
+        ),
+    ] = 0
 
 
 class HostSection(Struct, frozen=True, kw_only=True):
@@ -235,8 +258,13 @@ class Key(NamedTuple):
         return get_args(single) if get_origin(single) is Literal else ()
 
 
-def keys() -> Iterator[Key]:
+@functools.lru_cache(maxsize=None)
+def keys() -> Tuple[Key, ...]:
     """Every key of ``detector.toml``, in the order of the file."""
+    return tuple(_keys())
+
+
+def _keys() -> Iterator[Key]:
     for section in get_type_hints(Config):
         struct, section = (HostSection, ANY_HOST) if section == HOSTS else (type(getattr(Config(), section)), section)
         for name, annotated in get_type_hints(struct, include_extras=True).items():
@@ -245,6 +273,7 @@ def keys() -> Iterator[Key]:
             yield Key(section, name, annotated, getattr(struct(), name), meaning)
 
 
+@functools.lru_cache(maxsize=None)
 def sections() -> Dict[str, str]:
     """Section name -> what it is about."""
     return {

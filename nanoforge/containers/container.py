@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, Iterator, List, Mapping, Tuple
+import os
+import platform
+from pathlib import Path
+from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
-from nanoforge.containers.daemon import Container, ContainerExit, Daemon, speaking
+from nanoforge.containers.daemon import OWNER, PROCESS, Container, ContainerExit, Daemon, speaking
 from nanoforge.errors import DaemonLost, EnvironmentNotReady, Interrupted
 from nanoforge.stop import Stop
+
+# The shell's own input, which only its runner holds open, is kept aside: a command in the background gets an empty one.
+WATCHED = (
+    'exec 3<&0; "$@" </dev/null & child=$!; { cat <&3 >/dev/null; kill $child; sleep 2; kill -9 $child; } & wait $child'
+)
+
+
+def labels_of(owner: str) -> Dict[str, str]:
+    """The labels of a container of ``owner``, a project on a machine, that this process runs."""
+    return {OWNER: owner, PROCESS: f"{platform.node()} {os.getpid()} {_began(os.getpid())}"}
+
+
+def _began(process: int) -> str:
+    """When it began, in ticks since the machine did: no later process of the same number is taken for it."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]
+
+
+def watched(command: Sequence[str]) -> List[str]:
+    """A command that ends when its runner's end of the container's input closes, however that ended."""
+    return ["sh", "-c", WATCHED, "sh", *command]
 
 
 def run_to_end(
@@ -75,7 +102,28 @@ def remove(daemon: Daemon, identity: str) -> None:
 def sweep(daemon: Daemon, labels: Mapping[str, str]) -> List[str]:
     """Remove every container with these labels, as a crash may have left them; returns their ids."""
     with speaking(daemon, "looking for left-over containers"):
-        found = daemon.containers(labels)
+        found = [container.id for container in daemon.containers(labels)]
     for identity in found:
         remove(daemon, identity)
     return found
+
+
+def left_over(daemon: Daemon, owner: str) -> List[str]:
+    """The ids of ``owner``'s containers whose process is gone; of a daemon here, those of every owner."""
+    labels = {} if daemon.shares_files else {OWNER: owner}
+    with speaking(daemon, "looking for left-over containers"):
+        found = daemon.containers(labels)
+    return [container.id for container in found if _is_gone(container.labels.get(PROCESS, ""))]
+
+
+def sweep_left_over(daemon: Daemon, owner: str) -> None:
+    """Remove the containers that :func:`left_over` finds."""
+    for identity in left_over(daemon, owner):
+        remove(daemon, identity)
+
+
+def _is_gone(process: str) -> bool:
+    """Whether it was a process of this machine that has ended."""
+    rest, _, began = process.rpartition(" ")
+    machine, _, number = rest.rpartition(" ")
+    return machine == platform.node() and number.isdigit() and _began(int(number)) != began

@@ -16,10 +16,14 @@ from nanoforge.containers.compose import Service
 from nanoforge.containers.error_messages import refusal
 from nanoforge.errors import DaemonLost, EnvironmentNotReady
 
+USUAL_NAME = "Docker daemon"
+"""What the user calls the one that is no host of detector.toml."""
 LABEL = "nanoforge"
 """Every container and volume of ours bears this label."""
 OWNER = "nanoforge.owner"
-"""Label of those that belong to a stage: whose, a project on a machine."""
+"""Label that says whose it is: a project on a machine."""
+PROCESS = "nanoforge.process"
+"""Label of a container: the process that runs it, as machine, number and when it began."""
 
 
 class ConnectionLost(DaemonLost):
@@ -91,6 +95,13 @@ class ContainerExit(NamedTuple):
     out_of_memory: bool
 
 
+class FoundContainer(NamedTuple):
+    """A container that is there, running or not."""
+
+    id: str
+    labels: Mapping[str, str]
+
+
 class ImageBuild(NamedTuple):
     """How an image is to be built: ``dockerfile`` relative to the folder ``context``; empty words ask for nothing."""
 
@@ -126,7 +137,7 @@ class Daemon(Protocol):
     Attributes:
         name: what the user calls it: `Docker daemon`, or the name of a host.
         address: base URL that another client can use.
-        shares_files: whether it sees this machine's folders, so that they can be mounted.
+        shares_files: whether it was proven to see this machine's folders, so that they can be mounted.
         behind_ssh: whether the connection goes through an SSH tunnel.
     """
 
@@ -139,6 +150,9 @@ class Daemon(Protocol):
         """End the connection, and the tunnel under it."""
 
     def facts(self) -> DaemonFacts: ...
+
+    def sees(self, folder: str) -> bool:
+        """Whether a folder of this name is there on the daemon's machine."""
 
     def create(self, container: Container) -> str:
         """Create a container that removes itself when it has ended; returns its id. It is not started."""
@@ -153,8 +167,8 @@ class Daemon(Protocol):
     def remove(self, identity: str) -> None:
         """Remove a container, running or not."""
 
-    def containers(self, labels: Mapping[str, str]) -> List[str]:
-        """The ids of the containers that bear all of these labels, running or not."""
+    def containers(self, labels: Mapping[str, str]) -> List[FoundContainer]:
+        """The containers that bear all of these labels, and the one of ours, running or not."""
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None: ...
 
@@ -203,7 +217,7 @@ def speaking(daemon: Daemon, doing: str) -> Iterator[None]:
     except ConnectionLost as error:
         raise DaemonLost(_loss(daemon, doing)) from error
     except DaemonRefused as error:
-        raise EnvironmentNotReady(refusal(daemon.name, doing, str(error))) from error
+        raise EnvironmentNotReady(refusal(daemon.name, on_host(daemon), doing, str(error))) from error
 
 
 def _loss(daemon: Daemon, doing: str) -> str:
@@ -216,6 +230,11 @@ def _loss(daemon: Daemon, doing: str) -> str:
         f"The {daemon.name} stopped answering while {doing}: start it again (on most systems: systemctl start"
         " docker), then run the same command again; it goes on from there."
     )
+
+
+def on_host(daemon: Daemon) -> str:
+    """What makes a command of `./run` go to this daemon: `` --host NAME``, or nothing."""
+    return "" if daemon.name == USUAL_NAME else f" --host {daemon.name}"
 
 
 def seconds_of(time_text: str) -> float:

@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 from typing import IO, Any, Dict, Iterable, List, NamedTuple, Optional
 
-from filelock import FileLock
 from msgspec import structs
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -19,10 +18,19 @@ from nanoforge.console import Bar, Console
 from nanoforge.containers import compose
 from nanoforge.containers.compose import Service
 from nanoforge.containers.container import run_to_end
-from nanoforge.containers.daemon import Container, Daemon, DaemonLine, Image, ImageBuild, speaking
+from nanoforge.containers.daemon import (
+    Container,
+    Daemon,
+    DaemonLine,
+    DaemonRefused,
+    Image,
+    ImageBuild,
+    on_host,
+    speaking,
+)
 from nanoforge.containers.error_messages import meaning_of
 from nanoforge.errors import BadInput, EnvironmentNotReady
-from nanoforge.files.atomic import replacing, write_json
+from nanoforge.files.atomic import held, lock_of, made_once, replacing, write_json
 from nanoforge.files.digests import sha256_file
 from nanoforge.files.paths import HOME, cache_folder
 from nanoforge.stop import Stop
@@ -71,9 +79,7 @@ def ensure(daemon: Daemon, service: Service, console: Console) -> Image:
     found = state(daemon, service)
     if found.image and not found.why:
         return found.image
-    folder = cache_folder() / "images"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(folder / f"{service.image}.lock")):
+    with held(lock_of(cache_folder() / "images" / service.image), f"build image {service.image}", console.say):
         found = state(daemon, service)
         if found.image and not found.why:
             return found.image
@@ -99,7 +105,7 @@ def build(daemon: Daemon, service: Service, console: Console) -> Image:
                 _note(line, stream, bar)
                 if line.failed:
                     stream.flush()
-                    raise EnvironmentNotReady(_build_error(service, line.text, log))
+                    raise EnvironmentNotReady(_build_error(daemon, service, line.text, log))
         image = daemon.image(service.image)
     assert image is not None
     return image
@@ -121,9 +127,11 @@ def _note(line: DaemonLine, log: IO[str], bar: Bar) -> None:
         bar.update(int(step.group(1)), int(step.group(2)), words if len(words) < 60 else words[:57] + "...")
 
 
-def _build_error(service: Service, error: str, log: Path) -> str:
+def _build_error(daemon: Daemon, service: Service, error: str, log: Path) -> str:
     text = " ".join(error.split())
-    meaning = meaning_of(text) or meaning_of(log.read_text(encoding="utf-8", errors="replace")[-4000:])
+    # Where a command in the Dockerfile failed, the daemon knows its exit code, and the log the reason.
+    said = (text, log.read_text(encoding="utf-8", errors="replace")[-20000:])
+    meaning = next(filter(None, (meaning_of(words, on_host(daemon)) for words in said)), "")
     reason = f"{meaning}. (The daemon said: {text})" if meaning else text
     return f"Image {service.image} could not be built: {reason} Log: {log}"
 
@@ -147,7 +155,8 @@ def _revision() -> str:
     """The commit of the clone, with a mark where anything was changed since; `unknown` outside of a repository."""
     git = ["git", "-C", str(HOME), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run(git, capture_output=True, encoding="utf-8", errors="replace", check=True)
+        return done.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
@@ -191,8 +200,11 @@ def health(daemon: Daemon, service: Service, image: Image) -> Dict[str, Any]:
 def packages(daemon: Daemon, service: Service, image: Image) -> Dict[str, str]:
     """Python's version and every package in the image; asked once, then remembered by the image's id."""
     memory = cache_folder() / "images" / f"{image.id.split(':')[-1]}.json"
-    if not memory.is_file():
-        write_json(memory, health(daemon, service, image))
+    made_once(
+        memory,
+        f"the list of packages of {service.image}",
+        lambda aside: write_json(aside, health(daemon, service, image)),
+    )
     found = json.loads(memory.read_text(encoding="utf-8"))
     return {"platform": f"Linux {found['machine']}", "python": found["python"], **found["packages"]}
 
@@ -214,7 +226,7 @@ def _save_one(daemon: Daemon, name: str, folder: Path, console: Console) -> Path
     with speaking(daemon, f"looking for the image {name}"):
         image = daemon.image(name)
     if image is None:
-        raise BadInput(f"There is no image {name} to save: build it with `images`.")
+        raise BadInput(f"There is no image {name} to save: build it with `./run images{on_host(daemon)}`.")
     target = folder / f"{re.sub('[^A-Za-z0-9._-]+', '-', name)}.tar.gz"
     with replacing(target) as part, speaking(daemon, f"saving image {name}"), console.bar(f"saving {name}") as bar:
         done = 0
@@ -238,6 +250,8 @@ def _load_one(daemon: Daemon, file: Path, console: Console) -> List[str]:
     said: List[str] = []
     with speaking(daemon, f"loading {file}"), open(file, "rb") as stream, console.status(f"loading {file.name}"):
         for line in daemon.load_images(stream):
+            if line.failed and meaning_of(line.text, ""):
+                raise DaemonRefused(line.text)
             if line.failed:
                 raise BadInput(f"{file} is not an archive of images: {line.text.strip()}")
             said += [line.text.strip()] if line.text.strip() else []

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import tarfile
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple, Union
 
 import docker
 import requests
 import urllib3
 from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import DeviceRequest, LogConfig, Mount
-from docker.utils import kwargs_from_env, parse_repository_tag
+from docker.utils import kwargs_from_env, parse_host, parse_repository_tag
 from docker.utils.ports import build_port_bindings
 from docker.utils.socket import frames_iter
 
@@ -25,11 +30,13 @@ from nanoforge.containers.daemon import (
     DaemonLine,
     DaemonRefused,
     Folder,
+    FoundContainer,
     Image,
     ImageBuild,
     all_labels,
     seconds_of,
 )
+from nanoforge.errors import BadInput
 
 PING_S = 10
 # Calls may pause this long where a disk or a link is slow.
@@ -39,6 +46,7 @@ BUILD_PATIENCE_S = 3600
 REMOVAL_S = 120
 CHUNK = 1 << 20
 CONFLICT = 409
+NO_IMAGE = f"sha256:{0:064x}"
 BROKEN = (
     requests.ConnectionError,
     requests.Timeout,
@@ -76,7 +84,7 @@ class SdkDaemon:
         self.name = name
         self.address = address
         self.behind_ssh = close is not None
-        self.shares_files = close is None and address.startswith("unix://")
+        self.shares_files = False
         self._close = close
         with _translated():
             self._api = _Client(base_url=address, timeout=PING_S, **{"version": "auto", **options})
@@ -102,6 +110,18 @@ class SdkDaemon:
             time=info.get("SystemTime", ""),
             system=info.get("OperatingSystem", "unknown"),
         )
+
+    def sees(self, folder: str) -> bool:
+        """Whether a folder is there on the daemon's machine: what is to be mounted is looked for before the image."""
+        asked = self._api.create_host_config(mounts=[_mount(Folder(folder, "/x"))])
+        with _translated():
+            try:
+                self._api.create_container(NO_IMAGE, host_config=asked)
+            except ImageNotFound:
+                return True
+            except APIError:
+                return False
+        raise AssertionError("an image that cannot be")
 
     def create(self, container: Container) -> str:
         service = container.service
@@ -139,10 +159,10 @@ class SdkDaemon:
         with _translated():
             self._api.remove_container(identity, force=True)
 
-    def containers(self, labels: Mapping[str, str]) -> List[str]:
+    def containers(self, labels: Mapping[str, str]) -> List[FoundContainer]:
         with _translated():
-            found = self._api.containers(all=True, filters={"label": _wanted(labels)})
-        return [str(container["Id"]) for container in found]
+            found = self._api.containers(all=True, filters={"label": _wanted(all_labels(labels))})
+        return [FoundContainer(str(container["Id"]), container.get("Labels") or {}) for container in found]
 
     def was_out_of_memory(self, identity: str) -> bool:
         """Whether the kernel killed something in a container, which need not be there any more."""
@@ -204,9 +224,10 @@ class SdkDaemon:
         return Image(found["Id"], found["Architecture"], config.get("Labels") or {}, int(found.get("Size", 0)), health)
 
     def build(self, build: ImageBuild) -> Iterator[DaemonLine]:
-        with _translated():
+        with _context(build.context) as context, _translated():
             events = self._api.build(
-                path=str(build.context),
+                fileobj=context,
+                custom_context=True,
                 dockerfile=build.dockerfile,
                 target=build.target or None,
                 buildargs=dict(build.arguments),
@@ -238,6 +259,21 @@ class SdkDaemon:
                 return str(self._api.inspect_distribution(name)["Descriptor"]["digest"])
             except NotFound:
                 return None
+
+
+@contextmanager
+def _context(folder: Path) -> Iterator[IO[bytes]]:
+    """A folder as the archive that images are built from: modes are set, for a clone may be made with any umask."""
+
+    def readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+        return entry
+
+    with tempfile.TemporaryFile() as archive:
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add(folder, ".", filter=readable)
+        archive.seek(0)
+        yield archive
 
 
 class _SdkAttachment:
@@ -327,7 +363,7 @@ def _translated() -> Iterator[None]:
     except BROKEN as error:
         raise ConnectionLost(f"The Docker daemon stopped answering: {' '.join(str(error).split())}") from error
     except (DockerException, requests.RequestException) as error:
-        raise DaemonRefused(" ".join(str(error).split())) from error
+        raise DaemonRefused(_one_line(error)) from error
 
 
 def _translated_items(items: Iterable[Any]) -> Iterator[Any]:
@@ -335,21 +371,47 @@ def _translated_items(items: Iterable[Any]) -> Iterator[Any]:
         yield from items
 
 
-def usual_options() -> Dict[str, Any]:
-    """Where Docker's own tools would connect: DOCKER_HOST (with its TLS settings), else the current context.
-
-    Returns:
-        Options of the SDK's client, ``base_url`` among them; without one where neither says where.
-    """
-    options: Dict[str, Any] = kwargs_from_env()
-    address = str(options.get("base_url") or _context_address())
-    # docker-py spells a socket's address its own way.
-    return {**options, "base_url": address.replace("http+unix://", "unix://")}
-
-
-def _context_address() -> str:
+def is_address(url: str) -> bool:
+    """Whether the SDK can use it as the address of a daemon."""
     try:
-        context = ContextAPI.get_current_context()
-    except (DockerException, OSError, ValueError):
-        return ""
-    return str(context.Host or "") if context else ""
+        parse_host(url)
+    except (DockerException, ValueError):
+        return False
+    return True
+
+
+def options_of_environment() -> Dict[str, Any]:
+    """The options of the SDK's client that DOCKER_HOST stands for, with its TLS settings; ``base_url`` among them.
+
+    Raises:
+        BadInput: the TLS settings cannot be used.
+    """
+    try:
+        return dict(kwargs_from_env())
+    except DockerException as error:
+        raise BadInput(f"DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used: {_one_line(error)}") from None
+
+
+def options_of_context() -> Dict[str, Any]:
+    """The same of the context that is chosen: ``base_url``, empty in the default one, and ``source``, who names it.
+
+    Raises:
+        BadInput: there is no context of that name.
+    """
+    stated = os.environ.get("DOCKER_CONTEXT", "")
+    name = stated or get_current_context_name()
+    source = "DOCKER_CONTEXT" if stated else "currentContext in Docker's config.json"
+    try:
+        context = ContextAPI.get_context(name)
+        options = ContextAPI.kwargs_from_context(name) if context and name != "default" else {}
+    except (DockerException, OSError, ValueError) as error:
+        raise BadInput(f"{source} names {name}, which cannot be used: {_one_line(error)}") from None
+    if context is None:
+        raise BadInput(f"{source} names {name}, but Docker knows no context of that name: `docker context ls`.")
+    # docker-py spells a socket's address its own way.
+    address = str(options.pop("base_url", "")).replace("http+unix://", "unix://")
+    return {**options, "base_url": address, "source": f"{source} ({name})" if address else ""}
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

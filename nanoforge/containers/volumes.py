@@ -11,13 +11,14 @@ import io
 import json
 import os
 import tarfile
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Callable, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from nanoforge.containers.container import run_to_end
-from nanoforge.containers.daemon import Container, Daemon, speaking
-from nanoforge.errors import EnvironmentNotReady, StageFailed
+from nanoforge.containers.daemon import ConnectionLost, Container, Daemon, speaking
+from nanoforge.errors import EnvironmentNotReady, Interrupted, StageFailed
 from nanoforge.files.digests import CHUNK, sha256_file
 from nanoforge.files.selection import Selection, walk
 from nanoforge.stop import Stop
@@ -49,6 +50,10 @@ class Content(NamedTuple):
         folder = self.path.parent if self.path.is_file() else self.path
         return {stat.path: folder / stat.path for stat in walk(self.path, self.selection)}
 
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(stat.size for stat in walk(self.path, self.selection))
+
 
 class Carrier(NamedTuple):
     """A container that is never started: it gives access to its volumes, and needs no process over there.
@@ -78,10 +83,10 @@ def exists(daemon: Daemon, name: str) -> bool:
         return daemon.has_volume(name)
 
 
-def discard(daemon: Daemon, name: str) -> None:
-    """Remove the volume if it is there and no container uses it."""
+def discard(daemon: Daemon, name: str) -> bool:
+    """Remove the volume if it is there; returns False where a container uses it."""
     with speaking(daemon, "removing a volume"):
-        daemon.remove_volume(name)
+        return daemon.remove_volume(name)
 
 
 def having(daemon: Daemon, labels: Mapping[str, str]) -> List[str]:
@@ -125,12 +130,15 @@ def send(
     size = 0
     for name, path in content.files().items():
         far = there.get(name)
-        if far and far.size == path.stat().st_size and far.sha256 == sha256_file(path):
+        with _reading(path):
+            bytes_here = path.stat().st_size
+            same = far is not None and far.size == bytes_here and far.sha256 == sha256_file(path)
+        if far and same:
             expected[name] = far
             on_sent(far.size)
             continue
         batch[name] = path
-        size += path.stat().st_size
+        size += bytes_here
         if size >= BATCH_BYTES:
             expected.update(_send_batch(carrier, target, batch, on_sent))
             batch, size = {}, 0
@@ -157,21 +165,36 @@ class _TarStream:
 
     def blocks(self) -> Iterator[bytes]:
         for name, path in self._files.items():
-            with open(path, "rb") as stream:
-                size = os.fstat(stream.fileno()).st_size
-                yield _entry(name, size, self._owner).tobuf(tarfile.PAX_FORMAT)
-                hasher, left = hashlib.sha256(), size
-                while left:
-                    chunk = stream.read(min(CHUNK, left))
-                    if not chunk:
-                        raise StageFailed(f"{path} became shorter while it was sent: run again when it stays as it is.")
-                    hasher.update(chunk)
-                    left -= len(chunk)
-                    self._on_sent(len(chunk))
-                    yield chunk
-            yield b"\0" * (-size % tarfile.BLOCKSIZE)
-            self.sent[name] = FarFile(size, hasher.hexdigest())
+            # Here, not by whoever asks for blocks: the SDK takes every error of the system for one of the connection.
+            with _reading(path):
+                yield from self._blocks_of(name, path)
         yield b"\0" * (2 * tarfile.BLOCKSIZE)
+
+    def _blocks_of(self, name: str, path: Path) -> Iterator[bytes]:
+        with open(path, "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            yield _entry(name, size, self._owner).tobuf(tarfile.PAX_FORMAT)
+            hasher, left = hashlib.sha256(), size
+            while left:
+                chunk = stream.read(min(CHUNK, left))
+                if not chunk:
+                    raise StageFailed(f"{path} became shorter while it was sent: run again when it stays as it is.")
+                hasher.update(chunk)
+                left -= len(chunk)
+                self._on_sent(len(chunk))
+                yield chunk
+        yield b"\0" * (-size % tarfile.BLOCKSIZE)
+        self.sent[name] = FarFile(size, hasher.hexdigest())
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StageFailed(
+            f"{path} could not be read while it was sent ({error.strerror or error}): run again when it stays as it is."
+        ) from None
 
 
 def _entry(name: str, size: int, owner: int) -> tarfile.TarInfo:
@@ -180,13 +203,15 @@ def _entry(name: str, size: int, owner: int) -> tarfile.TarInfo:
     return entry
 
 
-def listing(daemon: Daemon, container: Container, folders: Iterable[str]) -> Dict[str, Dict[str, FarFile]]:
+def listing(daemon: Daemon, container: Container, folders: Iterable[str], stop: Stop) -> Dict[str, Dict[str, FarFile]]:
     """The files below each of the folders, hashed at the far end in a container like ``container``."""
     found: Dict[str, Dict[str, FarFile]] = {folder: {} for folder in folders}
     lines: List[str] = []
     command = ["python3", LISTING, *found]
     asking = replace(container, command=command)
-    ending = run_to_end(daemon, asking, lines.append, Stop(), "comparing digests")
+    ending = run_to_end(daemon, asking, lines.append, stop, "comparing digests")
+    if stop.asked:
+        raise Interrupted("Interrupted while comparing digests; the same command goes on from there.")
     if ending.code:
         raise EnvironmentNotReady(f"The digests of what was copied could not be taken: {' '.join(lines[-3:])}")
     for line in lines:
@@ -219,8 +244,11 @@ def fetch(carrier: Carrier, folder: str, into: Path, expected: Mapping[str, FarF
         chunks = carrier.daemon.get_archive(carrier.identity, f"{folder}/.")
         if chunks is None:
             raise StageFailed(f"{folder} is gone at the far end: run the same command again.")
-        with tarfile.open(fileobj=_ChunkStream(chunks), mode="r|", bufsize=CHUNK) as archive:
-            got = dict(_unpacked(archive, into, on_got))
+        try:
+            with tarfile.open(fileobj=_ChunkStream(chunks), mode="r|", bufsize=CHUNK) as archive:
+                got = dict(_unpacked(archive, into, on_got))
+        except tarfile.TarError as error:
+            raise ConnectionLost(f"what came back broke off: {error}") from error
     check(folder, expected, got)
 
 

@@ -11,7 +11,7 @@ from typing import Iterator, List, Sequence
 
 from nanoforge.containers import compose, images
 from nanoforge.containers.container import run_to_end
-from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, seconds_of, speaking
+from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, on_host, seconds_of, speaking
 from nanoforge.containers.jetpack import base_variables
 from nanoforge.doctor.finding import ERROR, NOTE, OK, WARNING, MachineFinding
 from nanoforge.errors import NanoforgeError
@@ -30,7 +30,7 @@ def findings(daemon: Daemon, services: Sequence[str], l4t: str = "") -> Iterator
     facts = facts_of(daemon)
     place = "here" if daemon.shares_files else "elsewhere, so that files are sent to it"
     yield MachineFinding("daemon", OK, f"Docker {facts.version}, {facts.system} {facts.architecture}, {place}", "")
-    yield from (_confinement(facts), _storage(facts), _clock(facts))
+    yield from (_confinement(daemon, facts), _storage(facts), _clock(facts))
     yield _memory(facts, services)
     yield _disk(daemon, facts, services, l4t)
     for service in services:
@@ -45,14 +45,15 @@ def facts_of(daemon: Daemon) -> DaemonFacts:
         return daemon.facts()
 
 
-def _confinement(facts: DaemonFacts) -> MachineFinding:
+def _confinement(daemon: Daemon, facts: DaemonFacts) -> MachineFinding:
     mapping = maps_users(facts)
     if mapping:
+        remedy = "use a daemon without it" + ("" if on_host(daemon) else ", or --runner local")
         return MachineFinding(
             "users",
             ERROR,
             f"the daemon maps user ids ({mapping}), so files of containers would not be yours",
-            "use a daemon without it, or --runner local",
+            remedy,
         )
     return MachineFinding("users", OK, "containers run without privileges, and their files are yours", "")
 
@@ -84,10 +85,11 @@ def _disk(daemon: Daemon, facts: DaemonFacts, services: Sequence[str], l4t: str)
     try:
         free = _free_here(facts) if daemon.shares_files else _free_there(daemon, services[0], l4t)
     except (NanoforgeError, OSError, ValueError):
-        remedy = f"./run images --environments {services[0]}"
+        remedy = f"./run images --environments {services[0]}{on_host(daemon)}"
         return MachineFinding("daemon disk", NOTE, "cannot be seen until an image is there", remedy)
     enough = free / 2**30 >= DISK_NEEDED_GIB
-    remedy = "" if enough else "docker system df shows what uses it; ./run gc removes old artifacts"
+    gc = f"./run gc{on_host(daemon)} removes {'what is kept there' if on_host(daemon) else 'old artifacts'}"
+    remedy = "" if enough else f"docker system df shows there what uses it; {gc}"
     return MachineFinding("daemon disk", OK if enough else WARNING, f"{free / 2**30:.1f} GiB free", remedy)
 
 
@@ -114,9 +116,8 @@ def _image(daemon: Daemon, facts: DaemonFacts, name: str, l4t: str) -> MachineFi
     except NanoforgeError as error:
         return MachineFinding(f"image {name}", ERROR, "it is not known which one", str(error))
     if state.why or state.image is None:
-        return MachineFinding(
-            f"image {name}", NOTE, state.why, "the first stage that needs it builds it, or ./run images"
-        )
+        remedy = f"the first stage that needs it builds it, or ./run images --environments {name}{on_host(daemon)}"
+        return MachineFinding(f"image {name}", NOTE, state.why, remedy)
     own = PROCESSOR_NAMES.get(facts.architecture, "")
     advice = "build it on a machine of that kind, unless this is a trial"
     if own and state.image.architecture != own:

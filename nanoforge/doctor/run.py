@@ -48,7 +48,7 @@ def _here() -> Iterator[MachineFinding]:
     yield from (_processors(), _memory(), _disk())
     yield from map(_environment, _local_environments())
     if daemon is None:
-        yield MachineFinding("daemon", NOTE, "none answers, so stages run in virtual environments", silence)
+        yield silence
         yield from gpu.findings(None)
     else:
         yield from docker.findings(daemon, compose.usual_environments())
@@ -56,12 +56,15 @@ def _here() -> Iterator[MachineFinding]:
     yield docker.emulation()
 
 
-def _daemon() -> Tuple[Optional[Daemon], str]:
-    """The usual daemon, or why there is none."""
+def _daemon() -> Tuple[Optional[Daemon], MachineFinding]:
+    """The usual daemon, and what to say where there is none."""
+    words = "none answers, so stages run in virtual environments"
     try:
-        return connect(), ""
+        return connect(), MachineFinding("daemon", OK, "", "")
     except EnvironmentNotReady as error:
-        return None, str(error)
+        return None, MachineFinding("daemon", NOTE, words, str(error))
+    except BadInput as error:
+        return None, MachineFinding("daemon", ERROR, "what names it cannot be used", str(error))
 
 
 def _on_host(host: str, config: str) -> Iterator[MachineFinding]:
@@ -76,7 +79,6 @@ def _on_host(host: str, config: str) -> Iterator[MachineFinding]:
     yield MachineFinding("ssh", OK, f"{host} answers at {hosts[host].docker}", "")
     services = [hosts[host].environment or compose.usual_environments()[0]]
     yield from docker.findings(daemon, services, hosts[host].l4t)
-    daemon.close()
 
 
 def _local_environments() -> List[Environment]:

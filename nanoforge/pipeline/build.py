@@ -9,11 +9,21 @@ from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from nanoforge.errors import StageFailed
 from nanoforge.pipeline.aftermath import begin, check_begun
-from nanoforge.pipeline.plan import FRESH, Status, Statuses, input_digest, input_path, made, note_listings, plan
+from nanoforge.pipeline.plan import (
+    FRESH,
+    Status,
+    Statuses,
+    input_digest,
+    input_path,
+    made,
+    note_listings,
+    plan,
+    tell_left_out,
+)
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.scheduler import Scheduler, StageWork, Step
 from nanoforge.pipeline.stages import STAGES, InputSource, UserFiles, upstream
-from nanoforge.runners.contract import EventSink, Limits, Outcome, StageInput, StageRun
+from nanoforge.runners.contract import EventSink, Outcome, StageInput, StageRun
 from nanoforge.store.store import ArtifactFolder
 
 # How a runner's name is shown; others are hosts.
@@ -70,11 +80,12 @@ def warn_of_damage(work: StageWork) -> None:
 
 
 def fetch_inputs(work: StageWork) -> None:
-    """Download what is downloaded only now, and remember which files the user's inputs are made of."""
+    """Download what is downloaded only now, remember which files the user's inputs are made of, and tell which not."""
     for source in work.stage.inputs(work.project.context).values():
         if isinstance(source, UserFiles) and source.fetch:
-            source.fetch()
+            source.fetch(work.project.console)
     note_listings(work.project, work.stage)
+    tell_left_out(work.project, work.stage)
 
 
 def prepare_environment(work: StageWork) -> None:
@@ -145,7 +156,7 @@ def _stage_run(work: StageWork) -> StageRun:
         output=folder / "output",
         scratch=folder / "scratch",
         log=project.log_file(stage.name, fingerprint),
-        limits=Limits(project.config.runner.cpus, project.config.runner.memory_mb),
+        limits=project.placement.limits,
         work_id=f"{project.owner}/{stage.name}/{fingerprint}",
         owner=project.owner,
     )
@@ -179,8 +190,17 @@ def _record(work: StageWork) -> Dict[str, Any]:
 
 
 def metric_words(metrics: Mapping[str, Any]) -> str:
-    """The single figures of an artifact in one line, such as `images 240, boxes 471`."""
+    """The single figures of an artifact in one line, such as `images 240, boxes 471`, and its proof."""
     single = {name: value for name, value in metrics.items() if not isinstance(value, (dict, list))}
-    return ", ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in single.items()
-    )
+    words = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in single.items()]
+    return ", ".join([*words, *([proof_words(metrics["parity"])] if metrics.get("parity") else [])])
+
+
+def proof_words(parity: Mapping[str, Any]) -> str:
+    """How equal a model and its graph are, such as `2000 of 2000 detections equal, scores within 4e-07`."""
+    if not parity["detections"]:
+        return "heads and boxes equal, nothing was detected"
+    others = parity["detections"] - parity["matched"]
+    at_an_edge = f" (the other {others}: rounding at a threshold, see parity.json)" if others else ""
+    equal = f"{parity['matched']} of {parity['detections']} detections equal{at_an_edge}"
+    return f"{equal}, scores within {parity['max_score_diff']:.0e}, boxes to an IoU of {parity['min_iou']:.6g}"

@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence, Set
 
 from filelock import FileLock, Timeout
 
@@ -19,6 +19,7 @@ from nanoforge.config.schema import FILE_NAME
 from nanoforge.console import Console
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, NanoforgeError
 from nanoforge.files.digests import DigestCache
+from nanoforge.files.paths import user_path
 from nanoforge.pipeline.notes import Notes, note, noted
 from nanoforge.pipeline.ownership import folders_elsewhere
 from nanoforge.pipeline.stages import STAGES, Stage, StageContext
@@ -26,6 +27,7 @@ from nanoforge.runners.contract import Runner
 from nanoforge.runners.placement import NO_OVERRIDE, Placement, PlacementOverride, owner_of
 from nanoforge.store.folders import StageFolders
 from nanoforge.store.store import Store
+from nanoforge.urls import without_secrets
 
 
 class Project:
@@ -51,11 +53,12 @@ class Project:
         self.owner = owner_of(self.folder)
         _check_build(self.build)
         folders = StageFolders(self.build, folders_elsewhere(self.context, self.build), self.owner)
-        self.digests = DigestCache(self.build / "cache" / "digests.sqlite")
+        self.digests = DigestCache(self.build / "cache" / "digests", self.warn_once)
         self.store = Store(self.build, self.digests, folders)
         self.notes = Notes(self.build)
         self.placement = Placement(self.config, console, override)
         self.placement.check_stages(STAGES)
+        self._warned: Set[str] = set()
         self._silent: Dict[str, NanoforgeError] = {}
         self._since = time.strftime("%H:%M:%S")
         self._running: List[str] = []
@@ -83,6 +86,12 @@ class Project:
     def log_file(self, stage: str, fingerprint: str) -> Path:
         return self.build / "logs" / f"{stage}-{fingerprint[:12]}.log"
 
+    def warn_once(self, text: str) -> None:
+        """Warn of what several stages come upon."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.console.warn(text)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the project for this command; wait, and say for whom, while another one holds it."""
@@ -96,8 +105,8 @@ class Project:
             self._note_holder()
             yield
         finally:
-            with suppress(OSError):
-                self._holder_file.unlink()
+            with suppress(OSError):  # such as a build folder that is gone; it must not hide what went wrong before
+                self._holder_file.unlink(missing_ok=True)
             lock.release()
 
     @property
@@ -105,7 +114,7 @@ class Project:
         return self.build / "holder.json"
 
     def _note_holder(self) -> None:
-        command = shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+        command = without_secrets(shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]))
         holder = {"pid": os.getpid(), "command": command, "since": self._since, "stages": self._running}
         note(self._holder_file, holder)
 
@@ -134,14 +143,14 @@ class Project:
         try:
             yield
         finally:
-            with self._holding:
+            with self._holding, suppress(OSError):
                 self._running.remove(stage)
                 self._note_holder()
 
 
 def find_config(stated: str) -> Path:
     """The detector.toml to use: the stated one (a file, or the folder it is in), else that of the current folder."""
-    path = Path(stated).expanduser() if stated else Path.cwd()
+    path = user_path(stated) if stated else Path.cwd()
     if path.is_dir():
         path = path / FILE_NAME
     if stated and not path.is_file():

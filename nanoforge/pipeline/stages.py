@@ -12,11 +12,14 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tup
 
 from nanoforge.config import checkpoints
 from nanoforge.config.checkpoints import StartCheckpoint
-from nanoforge.config.dataset import PICTURE_SUFFIXES, find_annotations
+from nanoforge.config.dataset import find_annotations
 from nanoforge.config.schema import Config, Size
+from nanoforge.console import Console
 from nanoforge.errors import BadInput
+from nanoforge.files.paths import user_path
 from nanoforge.files.selection import ALL_FILES, Selection
 from nanoforge.runners.contract import Program
+from stages.files import PICTURE_SUFFIXES
 from stages.parameters import (
     ConvertParameters,
     DetectParameters,
@@ -53,7 +56,7 @@ class UserFiles:
     key: str
     selection: Selection = ALL_FILES
     digest: str = ""
-    fetch: Optional[Callable[[], None]] = None
+    fetch: Optional[Callable[[Console], None]] = None
 
 
 InputSource = Union[ArtifactInput, UserFiles]
@@ -72,7 +75,7 @@ class StageContext:
 
     def path(self, text: str) -> Path:
         """A path of the config, relative to the folder of detector.toml."""
-        return (self.folder / Path(text).expanduser()).absolute()
+        return (self.folder / user_path(text)).absolute()
 
 
 def _always(_context: StageContext) -> bool:
@@ -151,7 +154,10 @@ def _convert_inputs(context: StageContext) -> Inputs:
 def _detect_inputs(context: StageContext) -> Inputs:
     media = context.config.detect.media
     if media:
-        return {"model": ArtifactInput("convert"), "media": UserFiles(context.path(media), "detect.media")}
+        return {
+            "model": ArtifactInput("convert"),
+            "media": UserFiles(context.path(media), "detect.media", Selection(PICTURE_SUFFIXES)),
+        }
     return {"model": ArtifactInput("convert"), "records": ArtifactInput("records")}
 
 
@@ -197,6 +203,11 @@ def _warmup_steps(context: StageContext) -> int:
     return min(context.config.train.warmup_steps, context.config.train.steps // 5)
 
 
+def _evaluate_every(context: StageContext) -> int:
+    train = context.config.train
+    return train.evaluate_every or max(500, train.steps // 10)
+
+
 def _records_folder(context: StageContext) -> Optional[Path]:
     folder = context.config.records.folder
     return context.path(folder) if folder else None
@@ -224,7 +235,7 @@ TABLE: Tuple[Stage, ...] = (
         summary="Make a smaller VOC dataset, boxes scaled with the pixels",
         makes="JPEGImages/, Annotations/",
         inputs=_photo_inputs,
-        parameters=_filled(ResizeParameters, "resize", limit=lambda context: context.config.records.limit),
+        parameters=_filled(ResizeParameters, "dataset", "resize", limit=lambda context: context.config.records.limit),
     ),
     Stage(
         "records",
@@ -250,6 +261,7 @@ TABLE: Tuple[Stage, ...] = (
             "train",
             input_size=_network_size,
             warmup_steps=_warmup_steps,
+            evaluate_every=_evaluate_every,
             start_checkpoint=lambda context: context.start.prefix if context.start else None,
         ),
     ),
@@ -307,7 +319,7 @@ TABLE: Tuple[Stage, ...] = (
         summary="Boxes on pictures or video, by the reference interpreter",
         makes="detections.json, pictures/, videos/",
         inputs=_detect_inputs,
-        parameters=_filled(DetectParameters, "detect"),
+        parameters=_filled(DetectParameters, "dataset", "detect"),
     ),
     Stage(
         "report",

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
-from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from pathlib import Path, PurePosixPath
+from typing import Dict, Iterator, List, Sequence, Tuple
 
 from nanoforge.containers.compose import Service
 from nanoforge.containers.daemon import Container, Folder
 from nanoforge.errors import BadInput
-from nanoforge.files.paths import HOME
+from nanoforge.files.paths import HOME, user_path
+from nanoforge.files.selection import Selection
 from nanoforge.runners.contract import Listener, StageRun
+from stages.files import walk
 
 INPUTS, OUTPUT, SCRATCH = "/nanoforge/inputs", "/nanoforge/output", "/nanoforge/scratch"
 JOB = "/nanoforge/job.json"
+# Which files of the stages' code count.
+CODE = Selection((".py", ".j2"))
+ACL = "system.posix_acl_access"
 
 
 class BindMounts:
@@ -45,12 +51,17 @@ class BindMounts:
 
     def __enter__(self) -> BindMounts:
         run = self._run
+        user = _user_of(self._container)
         for name, source in run.inputs.items():
-            _refuse_links_outside(name, source.path)
-            _refuse_roots_own(name, source.path)
+            _check(f"the {name}", source.path, source.selection, user)
+        for folder in declared_folders(self._container.service):
+            _check("the code of the stages", Path(folder.source), CODE, user)
         self._job_file.write_text(run.job(job_inputs(run), OUTPUT, SCRATCH, self._cpus), encoding="utf-8")
         self._job_file.chmod(0o644)  # whatever the umask says, the container's user reads it
-        self._hand_to(_user_of(self._container))
+        # On this machine the container's user may be somebody: nobody else gets to what is written, nor into it.
+        for closed in {run.output.parent, run.scratch.parent}:
+            closed.chmod(0o700)
+        self._hand_to(user)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,6 +82,9 @@ class BindMounts:
             *container.command,
         ]
         user, group = _user_of(container)
+        unnameable = next((folder.source for folder in stays if ":" in folder.source), "")
+        if unnameable:
+            return [f"# By hand: not by docker-compose, which cannot mount {unnameable}, because of its colon."]
         return [
             f"# By hand (OUT and SCRATCH: new folders, as absolute paths, that user {user} may write):",
             f"# NANOFORGE_UID={user} NANOFORGE_GID={group} {' '.join(shlex.quote(word) for word in line)}",
@@ -88,9 +102,11 @@ def give(folders: Sequence[Path], owner: Tuple[int, int]) -> None:
     if os.getuid() != 0:
         return
     for folder in folders:
-        for base, _, names in os.walk(folder):
-            for name in (".", *names):
-                os.chown(os.path.join(base, name), *owner, follow_symlinks=False)
+        # By open folders, so that nothing that is exchanged for a link meanwhile leads elsewhere.
+        for _, subfolders, files, descriptor in os.fwalk(folder):
+            os.fchown(descriptor, *owner)
+            for name in (*subfolders, *files):
+                os.chown(name, *owner, dir_fd=descriptor, follow_symlinks=False)
 
 
 def declared_folders(service: Service) -> List[Folder]:
@@ -99,10 +115,12 @@ def declared_folders(service: Service) -> List[Folder]:
 
 
 def _declared(text: str) -> Folder:
-    parts = text.split(":")
-    if len(parts) not in (2, 3) or parts[2:] not in ([], ["ro"]):
+    # A folder's path may hold colons; a place in a container does not.
+    parts = re.fullmatch(r"(.+):(/[^:]*)(:ro)?", text, re.DOTALL)
+    if not parts:
         raise BadInput(f"compose.yml: volume {text!r}: expected FOLDER:PLACE or FOLDER:PLACE:ro.")
-    return Folder(str((HOME / Path(parts[0]).expanduser()).resolve()), parts[1], read_only=len(parts) == 3)
+    source, target, read_only = parts.groups()
+    return Folder(str((HOME / user_path(source)).resolve()), target, read_only is not None)
 
 
 def input_place(name: str, path: Path) -> str:
@@ -115,36 +133,52 @@ def _user_of(container: Container) -> Tuple[int, int]:
     return int(user), int(group)
 
 
-def _refuse_links_outside(name: str, folder: Path) -> None:
-    """A link that leads out of a mounted folder leads nowhere in the container: say so before the stage stumbles."""
-    found = _link_outside(str(folder.resolve()))
-    if found:
-        raise BadInput(
-            f"The {name} hold {found}, a link to {os.readlink(found)}, which leads nowhere in a container: put the file"
-            " itself there, make the link relative, or use --runner local."
-        )
+def _check(what: str, path: Path, selection: Selection, user: Tuple[int, int]) -> None:
+    """Whatever the container's user cannot reach there is named before the stage stumbles over it.
+
+    Raises:
+        BadInput: a link leads out of what is mounted, or a file or folder that counts may not be read.
+    """
+    root = path.resolve()
+    for found, is_link in _entries(root, selection):
+        if is_link and _leads_outside(found, str(root)):
+            raise BadInput(
+                f"In {what}, {found} is a link to {os.readlink(found)}, which leads nowhere in a container: put the"
+                " file itself there, make the link relative, or use --runner local."
+            )
+        if not _may_read(found, user):
+            raise BadInput(
+                f"In {what}, {found} may not be read by user {user[0]}, as whom containers run: chmod -R a+rX {path},"
+                " or use --runner local."
+            )
 
 
-def _refuse_roots_own(name: str, path: Path) -> None:
-    """What only root may read, no container can: none of them is root."""
-    readable = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() else 0)
-    if os.getuid() == 0 and path.stat().st_mode & readable != readable:
-        raise BadInput(
-            f"The {name} at {path} can be read by root only, and containers never run as root: chmod -R a+rX {path}, or"
-            " use --runner local."
-        )
+def _entries(root: Path, selection: Selection) -> Iterator[Tuple[str, bool]]:
+    """The path of each file and folder that counts, and whether it is a link."""
+    found = walk(str(root))
+    if root.is_file():
+        yield str(root), False
+        return
+    files = {one.path for one in selection.among(found, root)}
+    holding = {str(folder) for part in {path.rpartition("/")[0] for path in files} for folder in _and_above(part)}
+    links = {*found.links}
+    for path in sorted({*files, *holding, *(link for link in links if (root / link).is_dir())}):
+        yield str(root / path), path in links
 
 
-def _link_outside(root: str) -> Optional[str]:
-    waiting = [root] if os.path.isdir(root) else []
-    while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_symlink() and _leads_outside(entry.path, root):
-                    return entry.path
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
-    return None
+def _and_above(folder: str) -> Tuple[PurePosixPath, ...]:
+    return (PurePosixPath(folder), *PurePosixPath(folder).parents)
+
+
+def _may_read(path: str, user: Tuple[int, int]) -> bool:
+    """By its mode; what has finer rules (ACL) is left to the stage to find out."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:  # a link that leads nowhere here either
+        return True
+    needed = 5 if stat.S_ISDIR(status.st_mode) else 4
+    digit = 6 if status.st_uid == user[0] else 3 if status.st_gid == user[1] else 0
+    return status.st_mode >> digit & needed == needed or ACL in os.listxattr(path)
 
 
 def _leads_outside(link: str, root: str) -> bool:

@@ -12,11 +12,19 @@ from typing import Dict, List, Mapping, Optional, Union
 from nanoforge.console import Console
 from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
-from nanoforge.containers.container import run_to_end, sweep
-from nanoforge.containers.daemon import OWNER, Container, Daemon, DaemonFacts, Image, speaking
+from nanoforge.containers.container import labels_of, run_to_end, sweep
+from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, Image, on_host, speaking
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.runners.bind_mounts import BindMounts, known_paths
-from nanoforge.runners.contract import EventSink, ExitStatus, Listener, Outcome, StageRun, outcome_or_raise
+from nanoforge.runners.contract import (
+    SPEAKING_UTF8,
+    EventSink,
+    ExitStatus,
+    Listener,
+    Outcome,
+    StageRun,
+    outcome_or_raise,
+)
 from nanoforge.runners.volume_transfer import VolumeTransfer
 from nanoforge.stop import Stop
 
@@ -81,7 +89,7 @@ class DockerRunner:
         if mapping:
             raise EnvironmentNotReady(
                 f"The {self.daemon.name} maps user ids ({mapping}), so files of containers would not be yours: use a"
-                " daemon without it, or --runner local."
+                f" daemon without it{'' if on_host(self.daemon) else ', or --runner local'}."
             )
         image = self.found or images.ensure(self.daemon, self.service, self._console)
         self._found, self._prepared = image, True
@@ -103,22 +111,22 @@ class DockerRunner:
         sweep(self.daemon, {WORK: run.work_id})
         with open(run.log, "w", encoding="utf-8") as log:
             listener = Listener(log, sink, known_paths(run))
-            with self._folders(run, sink) as folders:
+            with self._folders(run, sink, stop) as folders:
                 status = self._run_in(folders, run, listener, stop)
                 outcome = outcome_or_raise(run, status, listener.outcome, stop)
                 folders.bring_back(listener)
         return outcome
 
-    def _folders(self, run: StageRun, sink: EventSink) -> StageFolders:
+    def _folders(self, run: StageRun, sink: EventSink, stop: Stop) -> StageFolders:
         cpus = self.processors(run.limits.cpus)
         container = self._container(run)
         if self.daemon.shares_files:
             return BindMounts(run, container, cpus)
-        return VolumeTransfer(run, container, cpus, self.daemon, sink)
+        return VolumeTransfer(run, container, cpus, self.daemon, sink, stop)
 
     def _container(self, run: StageRun) -> Container:
         """A container of this run that is yet without command and folders."""
-        return Container(self.service, self._ready_image().id, [], labels={OWNER: run.owner, WORK: run.work_id})
+        return Container(self.service, self._ready_image().id, [], labels={**labels_of(run.owner), WORK: run.work_id})
 
     def processors(self, wanted: int) -> int:
         """How many processors a stage gets there."""
@@ -132,7 +140,7 @@ class DockerRunner:
             self._container(run),
             command=stage_command(run.module, folders.job_path),
             folders=folders.mounts,
-            environment={**thread_variables(cpus), "NANOFORGE_PARENT_PIPE": "1"},
+            environment={**SPEAKING_UTF8, **thread_variables(cpus), "NANOFORGE_PARENT_PIPE": "1"},
             memory=run.limits.memory_mb << 20,
             cpus=cpus if cpus < self.facts.cpus else 0,
         )
@@ -144,7 +152,10 @@ class DockerRunner:
     def _ready_image(self) -> Image:
         image = self.found
         if image is None:
-            raise EnvironmentNotReady(f"Image {self.service.image} is gone or old: `./run images` builds it.")
+            raise EnvironmentNotReady(
+                f"Image {self.service.image} is gone or old:"
+                f" `./run images --environments {self.environment}{on_host(self.daemon)}` builds it."
+            )
         return image
 
 

@@ -14,11 +14,11 @@ from nanoforge.config.schema import RUNNERS, Config, HostSection
 from nanoforge.console import Console
 from nanoforge.containers import compose
 from nanoforge.containers.connection import answers, connect
-from nanoforge.containers.container import sweep
-from nanoforge.containers.daemon import OWNER, Daemon
+from nanoforge.containers.container import sweep_left_over
+from nanoforge.containers.daemon import Daemon
 from nanoforge.containers.jetpack import base_variables
 from nanoforge.errors import BadInput
-from nanoforge.runners.contract import Runner
+from nanoforge.runners.contract import Limits, Runner
 
 AUTO, DOCKER, LOCAL = RUNNERS
 
@@ -50,6 +50,11 @@ class Placement:
         self._runners: Dict[Tuple[str, str], Runner] = {}
         _check(config, override)
 
+    @property
+    def limits(self) -> Limits:
+        """What a stage may use."""
+        return Limits(self._config.runner.cpus, self._config.runner.memory_mb)
+
     def runner(self, stage: str, environment: str, gpu: bool = False, also: Sequence[str] = ()) -> Runner:
         """The runner of a stage.
 
@@ -74,7 +79,7 @@ class Placement:
         wanted = stated or self._config.runner.stages.get(stage) or self._config.runner.use
         if wanted != AUTO:
             return wanted
-        return DOCKER if self._daemon(DOCKER, required=False) else LOCAL
+        return DOCKER if self.usual_daemon() else LOCAL
 
     def daemon(self, place: str) -> Daemon:
         """The daemon at a place.
@@ -85,6 +90,10 @@ class Placement:
         daemon = self._daemon(place, required=True)
         assert daemon is not None
         return daemon
+
+    def usual_daemon(self) -> Optional[Daemon]:
+        """The daemon that is no host's, where one answers."""
+        return self._daemon(DOCKER, required=False)
 
     def check_stages(self, known: Iterable[str]) -> None:
         """``runner.stages`` may name stages only.
@@ -97,15 +106,10 @@ class Placement:
             raise BadInput(f"runner.stages names unknown stage {', '.join(unknown)}; stages are {', '.join(known)}.")
 
     def sweep(self, owner: str) -> None:
-        """Remove the containers that an earlier command of ``owner`` left behind when it crashed."""
+        """Remove the containers that earlier commands of ``owner`` left behind when they crashed."""
         for daemon in self._daemons.values():
             if daemon:
-                sweep(daemon, {OWNER: owner})
-
-    def close(self) -> None:
-        for daemon in self._daemons.values():
-            if daemon:
-                daemon.close()
+                sweep_left_over(daemon, owner)
 
     def _environment_there(self, stage: str, host: str, environment: str, also: Sequence[str]) -> str:
         stated = self._config.hosts[host].environment or environment

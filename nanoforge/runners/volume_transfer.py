@@ -7,23 +7,28 @@ sent back once the stage has ended. Every file is compared by digest, taken at b
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple
 
 from nanoforge.containers import volumes
 from nanoforge.containers.container import remove
 from nanoforge.containers.daemon import OWNER, Container, Daemon, Folder, speaking
-from nanoforge.containers.volumes import Carrier, Content, FarFile
+from nanoforge.containers.volumes import Carrier, Content, FarFile, Sent
+from nanoforge.errors import DaemonLost, Interrupted
 from nanoforge.files.atomic import write_json
 from nanoforge.files.digests import listing_digest, sha256_file, sha256_text
-from nanoforge.files.selection import Selection
-from nanoforge.runners.bind_mounts import INPUTS, OUTPUT, SCRATCH, declared_folders, job_inputs
+from nanoforge.runners.bind_mounts import CODE, INPUTS, OUTPUT, SCRATCH, declared_folders, job_inputs
 from nanoforge.runners.contract import EventSink, Listener, StageInput, StageRun
+from nanoforge.stop import Stop
 
 JOB = f"{SCRATCH}/job.json"
 ROLE = "nanoforge.role"
 INPUT, OUTPUT_ROLE, SCRATCH_ROLE = "input", "output", "scratch"
+# How long the next piece of a transfer may take once it was asked to end.
+GIVE_UP_S = 3.0
 
 
 class Shipment(NamedTuple):
@@ -45,12 +50,15 @@ class VolumeTransfer:
 
     job_path = JOB
 
-    def __init__(self, run: StageRun, container: Container, cpus: int, daemon: Daemon, sink: EventSink) -> None:
+    def __init__(
+        self, run: StageRun, container: Container, cpus: int, daemon: Daemon, sink: EventSink, stop: Stop
+    ) -> None:
         self._container = container
         self._run = run
         self._cpus = cpus
         self._daemon = daemon
         self._sink = sink
+        self._stop = stop
         self._shipments = [*_code(run, container), *_inputs(run)]
         self._outcome_file = run.scratch / "outcome.json"
         work = sha256_text(run.work_id)[:20]
@@ -106,18 +114,54 @@ class VolumeTransfer:
             return
         begun = [shipment.target for shipment in lacking if not new[shipment.volume]]
         there = self._listing(begun) if begun else {}
-        on_sent = _Progress(self._sink, "sending", sum(_size(shipment.content) for shipment in lacking))
+        on_sent = self._progress("sending", sum(shipment.content.size() for shipment in lacking))
         expected: Dict[str, Dict[str, FarFile]] = {}
         for shipment in lacking:
             target, content = shipment.target, shipment.content
-            expected[target] = volumes.send(self._carrier, target, content, there.get(target, {}), on_sent)
+            with self._giving_up():
+                expected[target] = volumes.send(self._carrier, target, content, there.get(target, {}), on_sent)
         arrived = self._listing(expected)
         for target, files in expected.items():
             volumes.check(f"The copy at {target}", files, arrived[target])
             volumes.write(self._carrier, target, {volumes.MARK: b"proven\n"})
 
     def _listing(self, targets: Iterable[str]) -> Dict[str, Dict[str, FarFile]]:
-        return volumes.listing(self._daemon, replace(self._container, folders=self.mounts), targets)
+        return volumes.listing(self._daemon, replace(self._container, folders=self.mounts), targets, self._stop)
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Let a request to end reach a transfer that hangs too: it loses its connection, where its next piece is late.
+
+        Raises:
+            Interrupted: it was asked to end.
+        """
+        hanging = threading.Timer(GIVE_UP_S, self._daemon.close)
+        hanging.daemon = True
+        self._stop.by(hanging.start)
+        try:
+            yield
+        except DaemonLost:
+            self._refuse_to_go_on()
+            raise
+        finally:
+            self._stop.by(lambda: None)
+            hanging.cancel()
+
+    def _refuse_to_go_on(self) -> None:
+        if self._stop.asked:
+            raise Interrupted(f"{self._run.stage} was interrupted; the same command goes on from there.")
+
+    def _progress(self, verb: str, total: int) -> Sent:
+        """Adds up bytes and tells how far a transfer is, in MiB; ends it where that was asked for."""
+        done = 0
+
+        def moved(count: int) -> None:
+            nonlocal done
+            done += count
+            self._sink.on_progress(round(done / 2**20, 1), round(total / 2**20, 1), f"MiB {verb}")
+            self._refuse_to_go_on()
+
+        return moved
 
     def head(self, _service: str, _container: Container) -> List[str]:
         """The log's first line: where this ran."""
@@ -131,8 +175,9 @@ class VolumeTransfer:
         listener.outcome.metrics.update(outcome["metrics"])
         listener.outcome.warnings[:] = outcome["warnings"]
         expected = {name: FarFile(*file) for name, file in outcome["files"].items()}
-        on_got = _Progress(self._sink, "fetching", sum(file.size for file in expected.values()))
-        volumes.fetch(self._carrier, OUTPUT, self._run.output, expected, on_got)
+        on_got = self._progress("fetching", sum(file.size for file in expected.values()))
+        with self._giving_up():
+            volumes.fetch(self._carrier, OUTPUT, self._run.output, expected, on_got)
         remove(self._daemon, self._carrier.identity)
         self._tidy()
 
@@ -156,7 +201,7 @@ def _code(run: StageRun, container: Container) -> List[Shipment]:
     """compose.yml mounts the stages' code from the clone; over there it is a volume like an input."""
     shipments = []
     for folder in declared_folders(container.service):
-        content = Content(Path(folder.source), Selection((".py", ".j2")))
+        content = Content(Path(folder.source), CODE)
         shipments.append(Shipment(_volume_name(run, _digest(content)), folder.target, content))
     return shipments
 
@@ -182,21 +227,3 @@ def _digest(content: Content) -> str:
 
 def _volume_name(run: StageRun, contents: str) -> str:
     return f"nanoforge-input-{sha256_text(f'{run.owner} {contents}')[:24]}"
-
-
-def _size(content: Content) -> int:
-    return sum(path.stat().st_size for path in content.files().values())
-
-
-class _Progress:
-    """Adds up bytes and tells how far a transfer is, in MiB."""
-
-    def __init__(self, sink: EventSink, verb: str, total: int) -> None:
-        self._sink = sink
-        self._verb = verb
-        self._total = total
-        self._done = 0
-
-    def __call__(self, count: int) -> None:
-        self._done += count
-        self._sink.on_progress(round(self._done / 2**20, 1), round(self._total / 2**20, 1), f"MiB {self._verb}")

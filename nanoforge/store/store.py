@@ -157,8 +157,7 @@ class Store:
         Returns:
             The artifact, its record completed with the files' digests.
         """
-        for stat in walk(output):
-            os.chmod(output / stat.path, 0o444)
+        _open_to_readers(output)
         # The times are those after the last change of mode, or the quick check would find every file touched.
         files = {stat.path: _file_entry(stat, sha256_file(output / stat.path)) for stat in walk(output)}
         whole = complete(record, files)
@@ -226,6 +225,14 @@ class Store:
             return ArtifactFolder(folder, read_record(folder, stage))
         except UnusableRecord as error:
             return UnusableArtifact(folder, str(error))
+
+
+def _open_to_readers(output: Path) -> None:
+    """Whatever the umask: a later stage may run as another user, and an artifact's folder is what it is given."""
+    for folder, _, _ in os.walk(output):
+        os.chmod(folder, 0o755)
+    for stat in walk(output):
+        os.chmod(output / stat.path, 0o444)
 
 
 def _file_entry(stat: FileStat, sha256: str) -> Dict[str, Any]:

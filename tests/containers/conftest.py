@@ -17,7 +17,7 @@ import pytest
 from nanoforge.console import Console
 from nanoforge.containers import compose
 from nanoforge.containers import images as daemon_images
-from nanoforge.containers.connection import connect
+from nanoforge.containers.connection import closing_connections, connect
 from nanoforge.runners import bind_mounts
 from nanoforge.runners.contract import EventSink, Limits, StageInput, StageRun
 from nanoforge.runners.docker import DockerRunner
@@ -113,6 +113,13 @@ def images():
     run(CLONE / "run", "images", "--environments", "data,train", cwd=CLONE)
 
 
+@pytest.fixture(autouse=True)
+def connections():
+    """A test closes what it connected, as a command does."""
+    with closing_connections():
+        yield
+
+
 @pytest.fixture
 def probe(tmp_path, monkeypatch):
     """A clone whose only stage is the probe, with the real environments; gives the folder."""
@@ -121,8 +128,8 @@ def probe(tmp_path, monkeypatch):
     for name in ("compose.yml", ".env"):
         shutil.copy(CLONE / name, clone / name)
     shutil.copytree(CLONE / "docker", clone / "docker")
-    shutil.copy(CLONE / "stages" / "job.py", clone / "stages" / "job.py")
-    (clone / "stages" / "__init__.py").touch()
+    for path in (CLONE / "stages").glob("*.py"):
+        shutil.copy(path, clone / "stages")
     (clone / "stages" / "probe.py").write_text(PROBE)
     for module in (compose, bind_mounts, daemon_images):
         monkeypatch.setattr(module, "HOME", clone)
@@ -137,6 +144,7 @@ class Stage:
         self.folder = folder
         self.progress = []
         self.warnings = []
+        self.noted = lambda: None
         self.stop = Stop()
 
     def run_of(self, do, inputs=None, memory_mb=0, cpus=0, **parameters):
@@ -156,8 +164,12 @@ class Stage:
         )
 
     def run(self, do, **options):
-        sink = EventSink(lambda *words: self.progress.append(words), self.warnings.append)
+        sink = EventSink(self._note, self.warnings.append)
         return self.runner.run(self.run_of(do, **options), sink, self.stop)
+
+    def _note(self, *words):
+        self.progress.append(words)
+        self.noted()
 
     def has_begun(self):
         """Whether the stage itself has told how far it is, rather than a transfer."""
@@ -177,8 +189,7 @@ def stage(probe, tmp_path):
     daemon = connect()
     runner = DockerRunner(daemon, "data", {}, Console())
     runner.prepare()
-    yield Stage(runner, tmp_path)
-    daemon.close()
+    return Stage(runner, tmp_path)
 
 
 def left_over(folder, host=None):
@@ -199,7 +210,11 @@ def eventually(look, seconds=30):
 
 
 class SpareDaemon:
-    """A second daemon, which tests may break: here by its socket, and as `nano` behind an SSH server."""
+    """A second daemon, which tests may break: here by its socket, and as `nano` behind an SSH server.
+
+    Attributes:
+        elsewhere: a folder that the daemon sees as another, empty one, as a daemon on another machine would.
+    """
 
     def __init__(self, folder):
         self.folder = folder
@@ -208,12 +223,26 @@ class SpareDaemon:
         self.host = f"unix://{folder}/docker/docker.sock"
         self.port = _free_port()
         self.url = f"ssh://root@127.0.0.1:{self.port}{folder}/docker/docker.sock"
+        self.elsewhere = folder / "elsewhere"
+        self.elsewhere.mkdir()
+        hide = f"mount -t tmpfs tmpfs {self.elsewhere} && echo done && exec sleep infinity"
+        self.mounts = subprocess.Popen(["unshare", "--mount", "sh", "-c", hide], stdout=subprocess.PIPE)
+        assert self.mounts.stdout.readline() == b"done\n"
 
     def start(self):
-        run("sh", CLONE / "docker/standin/daemon.sh", self.folder / "docker", env=self.bridge)
+        self._script(self.folder / "docker")
 
     def stop(self):
-        run("sh", CLONE / "docker/standin/daemon.sh", "stop", self.folder / "docker", env=self.bridge)
+        self._script("stop", self.folder / "docker")
+
+    def close(self):
+        self.mounts.kill()
+        self.mounts.communicate()
+
+    def _script(self, *words):
+        """daemon.sh, where the mounts are the daemon's own: what a killed daemon leaves running stays in them."""
+        inside = ["nsenter", f"--mount=/proc/{self.mounts.pid}/ns/mnt"]
+        run(*inside, "sh", CLONE / "docker/standin/daemon.sh", *words, env=self.bridge)
 
     def kill(self):
         """As `kill -9` and a power cut of the daemon do."""
@@ -283,6 +312,7 @@ def spare(images, tmp_path_factory):
     yield daemon
     daemon.stop_ssh()
     daemon.stop()
+    daemon.close()
 
 
 @pytest.fixture
@@ -291,8 +321,7 @@ def far(spare, probe, tmp_path):
     daemon = connect("nano", spare.url)
     runner = DockerRunner(daemon, "data", {}, Console())
     runner.prepare()
-    yield Stage(runner, tmp_path)
-    daemon.close()
+    return Stage(runner, tmp_path)
 
 
 @pytest.fixture

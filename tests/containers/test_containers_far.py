@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from conftest import CLONE, Stage, eventually, left_over, run
@@ -14,6 +16,7 @@ from nanoforge.containers import compose, volumes
 from nanoforge.containers.connection import connect
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, Interrupted, StageFailed
 from nanoforge.runners.docker import DockerRunner
+from nanoforge.stop import Stop
 
 
 def volumes_of(spare):
@@ -45,6 +48,48 @@ def test_inputs_go_there_and_outputs_come_back(far, files, spare):
     assert len(volumes_of(spare)) == 3 and all(name.startswith("nanoforge-input-") for name in volumes_of(spare))
 
 
+def test_a_socket_here_whose_daemon_has_other_folders_is_not_taken_for_local(
+    spare, probe, tmp_path, files, monkeypatch
+):
+    """As with a socket that `ssh -L` brings here, and with a daemon in a virtual machine."""
+    monkeypatch.setenv("DOCKER_HOST", spare.host)
+    assert connect().shares_files
+    monkeypatch.setenv("NANOFORGE_CACHE", str(spare.elsewhere))
+    daemon = connect()
+    assert not daemon.shares_files
+    stage = Stage(DockerRunner(daemon, "data", {}, Console()), tmp_path)
+    stage.runner.prepare()
+    stage.run("copy", inputs={"files": files.folder})
+    assert made(stage, files) == files.contents and "MiB sending" in {words[2] for words in stage.progress}
+    daemon.close()
+
+
+def test_ctrl_c_while_sending_ends_at_once_and_leaves_no_container(far, files, spare, monkeypatch):
+    (files.folder / "big").write_bytes(os.urandom(64 << 20))
+    far.noted = far.stop.ask
+    with pytest.raises(Interrupted, match="probe was interrupted"):
+        far.run("copy", inputs={"files": files.folder})
+    assert far.progress[-1][2] == "MiB sending" and far.progress[-1][0] < 32
+    assert left_over(far.folder, spare.host) == []
+    again = reconnected(far, spare)
+    again.noted, again.stop = lambda: None, Stop()
+    again.run("copy", inputs={"files": files.folder})
+    assert made(again, files) == files.contents
+
+
+def test_a_file_that_vanishes_while_it_is_sent_is_named(far, files, monkeypatch):
+    send = volumes._send_batch
+
+    def late(carrier, target, batch, *rest):
+        if "inputs/files" in target:
+            (files.folder / "a.txt").unlink()
+        return send(carrier, target, batch, *rest)
+
+    monkeypatch.setattr(volumes, "_send_batch", late)
+    with pytest.raises(StageFailed, match=r"a.txt could not be read while it was sent \(No such file or directory\)"):
+        far.run("copy", inputs={"files": files.folder})
+
+
 def test_a_stage_there_is_as_confined_as_here(far, files):
     places = ["/nanoforge/inputs/files/a.txt", "/nanoforge/inputs/files/new", "/nanoforge/code/stages/job.py", "/new"]
     far.run("look", inputs={"files": files.folder}, write=places, address=["127.0.0.1", 1])
@@ -68,6 +113,10 @@ def test_the_connection_ends_with_its_command(spare, probe):
     before = connections(spare)
     run(sys.executable, "-c", program, code=-9, env={**os.environ, "PYTHONPATH": path})
     eventually(lambda: connections(spare) <= before)
+    left = set(Path(tempfile.gettempdir()).glob("nanoforge-tunnel-*"))
+    assert left, "a killed command cannot tidy up"
+    connect("nano", spare.url)
+    assert not any(folder.exists() for folder in left)
 
 
 def connections(spare):

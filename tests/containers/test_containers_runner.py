@@ -108,7 +108,10 @@ def test_files_of_an_unprivileged_caller_are_theirs_too(probe, tmp_path):
     for path in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         path.chmod(0o755)
     os.chown(folder, 4321, 4321)
-    become = {"NANOFORGE_TEST_USER": "4321", "NANOFORGE_TEST_GROUP": str(daemon_socket.stat().st_gid)}
+    group = str(daemon_socket.stat().st_gid)
+    become = {
+        "NANOFORGE_CACHE": str(folder / "cache"), "NANOFORGE_TEST_USER": "4321", "NANOFORGE_TEST_GROUP": group,
+    }  # fmt: skip
     process = start_as(probe, folder, "look", become)
     said = process.communicate(timeout=120)[1]
     assert process.returncode == 0, said
@@ -174,6 +177,44 @@ def test_nothing_goes_on_running_when_the_runner_is_killed(probe, tmp_path, end)
     eventually(lambda: left_over(tmp_path) == [])
 
 
+def test_while_a_stage_runs_the_user_of_that_number_gets_into_none_of_its_folders(probe, tmp_path):
+    for path in (tmp_path, *list(tmp_path.parents)[:2]):
+        path.chmod(0o755)
+    process = start_as(probe, tmp_path / "work", "sleep")
+    try:
+        eventually(lambda: "asleep" in log_of(tmp_path / "work"), 60)
+        assert (tmp_path / "work" / "output").stat().st_uid == 1000
+        for folder in ("output", "scratch"):
+            command = ["setpriv", "--reuid=1000", "--clear-groups", "touch", tmp_path / "work" / folder / "mine"]
+            assert "Permission denied" in run(*command, code=1).stderr
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def test_a_server_ends_when_whoever_runs_it_is_killed(probe, tmp_path):
+    program = """
+import sys
+from pathlib import Path
+from nanoforge.containers import compose
+from nanoforge.containers.connection import connect
+from nanoforge.containers.container import labels_of, run_to_end, watched
+from nanoforge.containers.daemon import Container
+from nanoforge.stop import Stop
+command = watched(["sh", "-c", "echo begun; exec sleep 600"])
+asked = Container(compose.service("data"), "nanoforge-data", command, labels=labels_of(sys.argv[1]))
+run_to_end(connect(), asked, Path(sys.argv[1], "said").write_text, Stop(), "it ran")
+"""
+    path = os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})
+    eventually(lambda: (tmp_path / "said").exists(), 60)
+    assert len(left_over(tmp_path)) == 1
+    process.kill()
+    process.communicate(timeout=60)
+    eventually(lambda: left_over(tmp_path) == [])
+
+
 def log_of(folder):
     log = folder / "logs" / "probe.log"
     return log.read_text() if log.exists() else ""
@@ -191,7 +232,7 @@ def test_a_killed_stage_goes_on_from_its_scratch_folder(probe, stage, tmp_path):
 def test_a_link_that_leads_out_of_an_input_is_named(stage, files, tmp_path):
     (tmp_path / "outside.txt").write_text("x")
     (files.folder / "deep" / "link.txt").symlink_to(tmp_path / "outside.txt")
-    with pytest.raises(BadInput, match=r"files hold .*link\.txt, a link to .*outside\.txt"):
+    with pytest.raises(BadInput, match=r"In the files, .*link\.txt is a link to .*outside\.txt"):
         stage.run("copy", inputs={"files": files.folder})
 
 
@@ -208,7 +249,7 @@ def test_a_relative_link_inside_an_input_works_and_an_absolute_one_is_named(stag
 
 def test_an_input_that_only_root_may_read_is_named(stage, files):
     files.folder.chmod(0o700)
-    with pytest.raises(BadInput, match=r"can be read by root only.*chmod -R a\+rX"):
+    with pytest.raises(BadInput, match=r"may not be read by user 1000, as whom containers run: chmod -R a\+rX"):
         stage.run("copy", inputs={"files": files.folder})
 
 

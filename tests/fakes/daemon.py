@@ -22,6 +22,7 @@ from nanoforge.containers.daemon import (
     DaemonFacts,
     DaemonLine,
     DaemonRefused,
+    FoundContainer,
     Image,
     all_labels,
 )
@@ -172,6 +173,10 @@ class FakeDaemon:
         self._check()
         return self.told
 
+    def sees(self, folder: str) -> bool:
+        self._check()
+        return self.shares_files and Path(folder).is_dir()
+
     def create(self, container: Container) -> str:
         self._check()
         if self.image(container.image) is None:
@@ -234,10 +239,14 @@ class FakeDaemon:
         with self._lock:
             self._containers.pop(identity, None)
 
-    def containers(self, labels: Mapping[str, str]) -> List[str]:
+    def containers(self, labels: Mapping[str, str]) -> List[FoundContainer]:
         self._check()
         with self._lock:
-            return [identity for identity, found in self._containers.items() if labels.items() <= found.labels.items()]
+            return [
+                FoundContainer(identity, found.labels)
+                for identity, found in self._containers.items()
+                if labels.items() <= found.labels.items()
+            ]
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         self._check()

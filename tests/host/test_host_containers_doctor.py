@@ -1,7 +1,12 @@
 """What doctor finds of a daemon in memory, and what placement asks compose.yml for."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from invoke.exceptions import Exit
@@ -9,6 +14,7 @@ from invoke.exceptions import Exit
 from nanoforge.config.schema import Config, HostSection, RunnerSection
 from nanoforge.console import Console
 from nanoforge.containers import compose, images
+from nanoforge.containers.container import labels_of, sweep_left_over
 from nanoforge.containers.daemon import Container
 from nanoforge.containers.jetpack import base_variables
 from nanoforge.doctor import docker, run
@@ -19,6 +25,8 @@ from nanoforge.runners.docker import DockerRunner
 from nanoforge.runners.local import LocalRunner
 from nanoforge.runners.placement import NO_OVERRIDE, Placement, PlacementOverride
 from tests.fakes.daemon import FACTS, FakeDaemon
+
+CLONE = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -83,6 +91,18 @@ def test_the_disk_of_a_daemon_elsewhere_is_seen_by_a_container(tmp_path, daemon)
     assert (row.severity, row.message) == (WARNING, "2.0 GiB free") and far.containers({}) == []
 
 
+def test_what_helps_a_host_is_done_on_that_host(tmp_path, daemon):
+    far = FakeDaemon(tmp_path / "far", "nano", shares_files=False)
+    far.told = replace(FACTS, security=("name=userns",))
+    remedies = [row.remedy for row in docker.findings(far, ["data"])]
+    far.add_image("nanoforge-data")
+    far.program = lambda process: process.print(str(2 << 30))
+    remedies += [row.remedy for row in docker.findings(far, ["data"])]
+    commands = [command for remedy in remedies for command in re.findall(r"./run [^;,]*", remedy)]
+    assert len(commands) == 4 and all("--host nano" in command for command in commands), remedies
+    assert not any("--runner" in remedy for remedy in remedies)
+
+
 def test_doctor_tells_of_this_machine_with_and_without_a_daemon(daemon, monkeypatch, capsys):
     def reported():
         try:
@@ -100,6 +120,12 @@ def test_doctor_tells_of_this_machine_with_and_without_a_daemon(daemon, monkeypa
 
     monkeypatch.setattr(run, "connect", silence)
     without = reported()
+
+    def nonsense():
+        raise BadInput("DOCKER_HOST = 'x' is none.")
+
+    monkeypatch.setattr(run, "connect", nonsense)
+    assert (reported()["daemon"]["severity"], reported()["daemon"]["remedy"]) == (ERROR, "DOCKER_HOST = 'x' is none.")
     assert without["daemon"] == {
         "name": "daemon", "severity": NOTE, "message": "none answers, so stages run in virtual environments",
         "remedy": "No Docker daemon answers.",
@@ -115,7 +141,6 @@ def test_doctor_looks_at_a_host_of_the_project(tmp_path, monkeypatch, capsys):
         run.run(False, "nano", str(tmp_path))
     said = capsys.readouterr().out
     assert "nano answers at ssh://me@nano" in said and "elsewhere, so that files are sent to it" in said
-    assert far.closed
     with pytest.raises(BadInput, match=r"no \[hosts.nona\]; hosts are nano"):
         run.run(False, "nona", str(tmp_path))
 
@@ -159,8 +184,6 @@ def test_a_stage_gets_the_environment_of_its_place(monkeypatch, daemon):
     with pytest.raises(BadInput, match="detect needs environment data, but hosts.nano.environment is jetson"):
         found.runner("detect", "data")
     assert found.runner("train", "train", gpu=True).environment == "train", "runner.gpu is off"
-    found.close()
-    assert daemon.closed
 
 
 def test_runner_gpu_is_for_stages_that_have_use_for_one_and_for_this_machines_daemon(monkeypatch, daemon):
@@ -184,12 +207,40 @@ def test_a_host_with_an_unknown_environment_is_named(monkeypatch, daemon):
         placed(monkeypatch, daemon, environment="nvidia")
 
 
-def test_what_a_crash_left_is_swept_on_every_connected_daemon(monkeypatch, daemon):
+@pytest.fixture
+def gone():
+    """The labels of a container whose process has ended."""
+    said = "from nanoforge.containers.container import labels_of; print(labels_of('me')['nanoforge.process'])"
+    path = os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", said]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    return {"nanoforge.owner": "me", "nanoforge.process": ended.stdout.strip()}
+
+
+def test_what_a_crash_left_is_swept_on_every_connected_daemon(monkeypatch, daemon, gone):
+    """What a command that still goes on runs stays, such as a viewer during a build, and what others run elsewhere."""
     daemon.add_image("nanoforge-data")
     found = placed(monkeypatch, daemon)
     found.runner("detect", "data")
-    left = Container(compose.service("data"), "nanoforge-data", ["true"], labels={"nanoforge.owner": "me"})
-    daemon.create(left)
-    kept = daemon.create(replace(left, labels={"nanoforge.owner": "somebody else"}))
+    machine, number, began = gone["nanoforge.process"].split(" ")
+    kept = [
+        labels_of("me"),
+        {**gone, "nanoforge.process": f"another-{machine} {number} {began}"},
+        {"nanoforge.owner": "me"},
+    ]
+    left = [gone, {**gone, "nanoforge.owner": "somebody else here"}, {**gone, "nanoforge.process": f"{machine} 1 0"}]
+    for labels in (*kept, *left):
+        daemon.create(Container(compose.service("data"), "nanoforge-data", ["true"], labels=labels))
     found.sweep("me")
-    assert daemon.containers({}) == [kept]
+    assert [{**here.labels} for here in daemon.containers({})] == [{**labels, "nanoforge": "1"} for labels in kept]
+
+
+def test_what_others_left_on_a_host_is_theirs(daemon, gone):
+    """Two machines may have the same name; a host serves both."""
+    daemon.add_image("nanoforge-data")
+    daemon.shares_files = False
+    for owner in ("me", "somebody else"):
+        labels = {**gone, "nanoforge.owner": owner}
+        daemon.create(Container(compose.service("data"), "nanoforge-data", ["true"], labels=labels))
+    sweep_left_over(daemon, "me")
+    assert [found.labels["nanoforge.owner"] for found in daemon.containers({})] == ["somebody else"]

@@ -256,3 +256,32 @@ def test_what_the_dockerfile_takes_out_again_does_not_count(daemon, clone):
     )
     ensure(daemon, "train")
     commands.check(image_set("train"), as_json=False)
+
+
+FULL = "write /var/lib/docker/tmp/x: no space left on device"
+
+
+def test_a_full_disk_of_the_daemon_is_not_taken_for_a_broken_archive(daemon, tmp_path, monkeypatch):
+    (tmp_path / "x.tar").write_bytes(b"archive")
+    monkeypatch.setattr(daemon, "load_images", lambda _: iter([DaemonLine(f"Error processing tar file: {FULL}", True)]))
+    with pytest.raises(EnvironmentNotReady, match="failed while loading .*x.tar: its disk is full: free some"):
+        images.load(daemon, tmp_path / "x.tar", Console())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+        "dpkg: error: failed to write (No space left on device)",
+        "E: You don't have enough free space in /var/cache/apt/archives/.",
+        "OSError: [Errno 122] Disk quota exceeded",
+    ],
+)
+def test_a_full_disk_in_a_build_is_found_in_what_its_commands_say(daemon, said):
+    daemon.build_lines = [
+        DaemonLine(f"{said}\n"),
+        *[DaemonLine("Cleaning up\n")] * 400,
+        DaemonLine("The command '/bin/sh -c pip install' returned a non-zero code: 1", failed=True),
+    ]
+    with pytest.raises(EnvironmentNotReady, match="could not be built: its disk is full: free some"):
+        ensure(daemon)

@@ -1,24 +1,23 @@
-"""Stages in containers, on a daemon in memory: what they see, how they end, and what is sent and brought back."""
+"""Stages in containers, on a daemon in memory that sees this machine's folders: what they see, and how they end."""
 
-import hashlib
 import json
 import os
+import shutil
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
+from stage_on_daemon import Stage
 
 from nanoforge.console import Console
-from nanoforge.containers import compose, images, volumes
+from nanoforge.containers import compose, images
+from nanoforge.containers.container import labels_of
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, Interrupted, StageFailed
-from nanoforge.files.selection import Selection
-from nanoforge.runners import volume_transfer
-from nanoforge.runners.contract import EventSink, Limits, StageInput, StageRun
+from nanoforge.runners import bind_mounts
+from nanoforge.runners.contract import SPEAKING_UTF8, Limits
 from nanoforge.runners.docker import DockerRunner
-from nanoforge.stop import Stop
 from tests.fakes.daemon import FACTS, FakeDaemon, wait_until_stopped
-
-NO_LIMITS = Limits(0, 0)
 
 
 @pytest.fixture(autouse=True)
@@ -26,79 +25,9 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("NANOFORGE_CACHE", str(tmp_path / "cache"))
 
 
-def copy(process):
-    """A stage that copies its input `files`, and says so."""
-    job = json.loads(process.read(process.command[-1]))
-    source = process.path(job["inputs"]["files"])
-    for path in [source] if source.is_file() else sorted(source.rglob("*")):
-        if path.is_file() and not path.name.startswith("."):
-            name = path.name if source.is_file() else path.relative_to(source)
-            process.write(f"{job['output']}/{name}", path.read_bytes())
-    process.emit(metrics={"images": 3})
-    process.emit(warning=f"mind the gap in {job['inputs']['files']}")
-
-
-class Stage:
-    """A stage on a daemon: runs it, and tells what came of it."""
-
-    def __init__(self, daemon, folder, environment="data"):
-        self.daemon = daemon
-        self.folder = folder
-        self.progress, self.warnings = [], []
-        self.stop = Stop()
-        self.runner = DockerRunner(daemon, environment, {}, Console())
-        service = self.runner.service
-        daemon.add_image(service.image, images._labels(service))
-        (folder / "files" / "deep").mkdir(parents=True)
-        (folder / "files" / "a.txt").write_bytes(b"a" * 900)
-        (folder / "files" / "b.txt").write_bytes(b"b" * 900)
-        (folder / "files" / "deep" / "c.bin").write_bytes(b"\0c" * 450)
-
-    def run(self, program=copy, inputs=None, limits=NO_LIMITS):
-        self.daemon.program = program
-        output = self.folder / "output"
-        for path in output.glob("*") if output.is_dir() else ():
-            path.rename(self.folder / f"old-{path.name}-{len(self.daemon.created)}")
-        run = StageRun(
-            stage="copy",
-            module="stages.data.copy",
-            inputs={name: StageInput(path) for name, path in (inputs or {"files": self.folder / "files"}).items()},
-            parameters={"sharp": True},
-            output=output,
-            scratch=self.folder / "scratch",
-            log=self.folder / "logs" / "copy-1.log",
-            limits=limits,
-            work_id="work",
-            owner="owner",
-        )
-        sink = EventSink(lambda *words: self.progress.append(words), self.warnings.append)
-        return self.runner.run(run, sink, self.stop)
-
-    @property
-    def container(self):
-        """The container that the stage itself ran in."""
-        return next(made for made in reversed(self.daemon.created) if "-m" in made.command)
-
-    def files(self, name):
-        folder = self.folder / name
-        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-    @property
-    def log(self):
-        return (self.folder / "logs" / "copy-1.log").read_text()
-
-
 @pytest.fixture
 def near(tmp_path):
     return Stage(FakeDaemon(tmp_path / "daemon"), tmp_path)
-
-
-@pytest.fixture
-def far(tmp_path):
-    return Stage(FakeDaemon(tmp_path / "daemon", "nano", shares_files=False), tmp_path)
-
-
-# --- mounted folders
 
 
 def test_only_output_and_scratch_can_be_written(near):
@@ -146,8 +75,9 @@ def test_a_stage_gets_the_environments_confinement_and_its_own_limits(near):
     made = near.container
     assert made.service == compose.service("data") and made.service.network_mode == "none"
     assert (made.memory_limit, made.cpus) == (300 << 20, 1)
-    assert made.environment == {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NANOFORGE_PARENT_PIPE": "1"}
-    assert made.labels == {"nanoforge.owner": "owner", "nanoforge.work": "work"}
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    assert made.environment == {**SPEAKING_UTF8, **threads, "NANOFORGE_PARENT_PIPE": "1"}
+    assert made.labels == {**labels_of("owner"), "nanoforge.work": "work"}
 
 
 def test_without_limits_a_stage_gets_all_processors_and_the_services_memory(near):
@@ -219,15 +149,79 @@ def test_links_that_lead_out_of_an_input_are_named(near):
     for goal in (near.folder / "files" / "a.txt", Path("../../elsewhere")):
         link.unlink()
         link.symlink_to(goal)
-        with pytest.raises(BadInput, match=f"files hold .*deep/link, a link to {goal}"):
+        with pytest.raises(BadInput, match=f"In the files, .*deep/link is a link to {goal}"):
             near.run()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="about what root alone may read")
 def test_an_input_that_only_root_may_read_is_named(near):
     (near.folder / "files").chmod(0o700)
-    with pytest.raises(BadInput, match=r"can be read by root only.*chmod -R a\+rX"):
+    with pytest.raises(BadInput, match=r"may not be read by user 1000, as whom containers run: chmod -R a\+rX"):
         near.run()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="others are readers only where the caller is root")
+@pytest.mark.parametrize("name", ["files/deep", "files/deep/c.bin"])
+def test_the_first_thing_that_the_container_may_not_read_is_named_however_deep(near, name):
+    (near.folder / name).chmod(0o600)
+    with pytest.raises(BadInput, match=f"In the files, {near.folder}/{name} may not be read by user 1000"):
+        near.run()
+    hidden = (near.folder / name).rename((near.folder / name).with_name(".hidden"))
+    near.run()
+    assert hidden.exists(), "what does not count may be as it is"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="others are readers only where the caller is root")
+def test_the_code_of_a_clone_that_only_root_may_read_is_named(near, tmp_path, monkeypatch):
+    shutil.copytree(bind_mounts.HOME / "stages", tmp_path / "clone" / "stages")
+    (tmp_path / "clone" / "stages" / "data" / "voc.py").chmod(0o600)
+    monkeypatch.setattr(bind_mounts, "HOME", tmp_path / "clone")
+    with pytest.raises(BadInput, match=r"In the code of the stages, .*data/voc.py may not be read by user 1000.*a\+rX"):
+        near.run()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_while_a_stage_runs_nobody_else_gets_into_its_folders(near, tmp_path):
+    """The container's user is somebody on this machine."""
+    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
+        folder.chmod(0o755)
+    said = []
+
+    def program(process):
+        assert process.path("/nanoforge/output").stat().st_uid == 1000, "what the container's user may write"
+        for folder in ("output", "scratch"):
+            command = ["setpriv", "--reuid=1000", "--clear-groups", "touch", str(tmp_path / "work" / folder / "mine")]
+            said.append(subprocess.run(command, capture_output=True, text=True).stderr)
+
+    near.work = tmp_path / "work"
+    near.run(program)
+    assert len(said) == 2 and all("Permission denied" in words for words in said), said
+    assert (tmp_path / "work").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_what_is_given_away_is_never_what_a_link_leads_to(tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").touch()
+    given = tmp_path / "given"
+    (given / "deep").mkdir(parents=True)
+    for link, goal in (("folder", "outside"), ("deep/file", "outside/file")):
+        (given / link).symlink_to(tmp_path / goal)
+    bind_mounts.give([given], (1000, 1000))
+    assert {path.lstat().st_uid for path in (given, *given.rglob("*"))} == {1000}
+    assert {path.stat().st_uid for path in (tmp_path / "outside", tmp_path / "outside" / "file")} == {0}
+
+
+def test_a_path_with_a_colon_is_mounted_and_said_to_be_nothing_for_docker_compose(near):
+    odd = (near.folder / "files").rename(near.folder / "od:d")
+    near.run(inputs={"files": odd})
+    assert near.files("output") == near.files("od:d")
+    assert near.log.startswith(f"# By hand: not by docker-compose, which cannot mount {odd}")
+
+
+@pytest.mark.parametrize("text", ["/a:b/c:/in:ro", "/a:b:/in:ro"])
+def test_a_folder_that_compose_declares_may_hold_a_colon(text):
+    assert bind_mounts._declared(text) == (text.rpartition(":/in")[0], "/in", True)
 
 
 def test_a_volume_of_compose_that_is_not_understood_is_named(near):
@@ -236,149 +230,6 @@ def test_a_volume_of_compose_that_is_not_understood_is_named(near):
     near.runner._found = near.daemon.image(service.image)
     with pytest.raises(BadInput, match="volume './stages:/nanoforge/code:rw': expected FOLDER:PLACE"):
         near.run()
-
-
-# --- volumes
-
-
-def inputs_of(daemon):
-    return sorted(name for name in daemon.volumes({}) if name.startswith("nanoforge-input-"))
-
-
-def test_inputs_go_there_and_outputs_come_back(far):
-    outcome = far.run()
-    assert far.files("output") == far.files("files")
-    assert outcome.metrics == {"images": 3} and far.warnings == [f"mind the gap in {far.folder}/files"]
-    assert {"MiB sending", "MiB fetching"} <= {words[2] for words in far.progress}
-    # Code and input stay for the next time; output, scratch and every container are gone.
-    assert len(inputs_of(far.daemon)) == 2 == len(far.daemon.volumes({})) and far.daemon.containers({}) == []
-
-
-def test_there_too_only_output_and_scratch_can_be_written_by_the_stage(far):
-    far.run()
-    written = {folder.target for folder in far.container.folders if not folder.read_only}
-    assert written == {"/nanoforge/output", "/nanoforge/scratch"}
-    assert all(folder.source.startswith("nanoforge-") for folder in far.container.folders)
-    assert far.container.service.user == "1000:1000" and far.container.command[-1] == "/nanoforge/scratch/job.json"
-    assert far.log.startswith("# On nano, in volumes nanoforge-")
-
-
-def test_what_is_there_is_not_sent_again_and_what_is_no_longer_used_goes(far):
-    far.run()
-    far.progress.clear()
-    far.run()
-    assert "MiB sending" not in {words[2] for words in far.progress}
-    before = inputs_of(far.daemon)
-    (far.folder / "files" / "a.txt").write_bytes(b"other")
-    far.run()
-    assert far.files("output")["a.txt"] == b"other"
-    assert len(inputs_of(far.daemon)) == 2 and inputs_of(far.daemon) != before
-
-
-def test_only_the_selected_files_of_an_input_are_sent(far):
-    content = volumes.Content(far.folder / "files", Selection((".txt",)))
-    assert list(content.files()) == ["a.txt", "b.txt"]
-    assert volume_transfer._size(content) == 1800
-
-
-def test_a_broken_transfer_goes_on_with_the_files_that_are_missing(far, monkeypatch):
-    monkeypatch.setattr(volumes, "BATCH_BYTES", 1)
-    monkeypatch.setattr(volume_transfer, "_code", lambda *_: [])
-    far.daemon.cut_after = 5000  # two files of one block with their heads, and a piece of the third
-    with pytest.raises(DaemonLost, match="connection to nano was lost while sending to .*same command again"):
-        far.run()
-    sent = []
-    send = volumes._send_batch
-    monkeypatch.setattr(volumes, "_send_batch", lambda *args: sent.extend(args[2]) or send(*args))
-    far.daemon.reconnect()
-    far.run()
-    assert far.files("output") == far.files("files")
-    assert sent and "a.txt" not in sent
-
-
-def test_a_file_that_arrives_damaged_is_named_and_sent_anew(far, monkeypatch):
-    put, damage = far.daemon.put_archive, [b"a" * 900]
-
-    def damaged(identity, folder, tar):
-        data = tar if isinstance(tar, bytes) else b"".join(tar)
-        put(identity, folder, data.replace(damage.pop(), b"x" * 900) if damage and damage[0] in data else data)
-
-    monkeypatch.setattr(far.daemon, "put_archive", damaged)
-    with pytest.raises(StageFailed, match="inputs/files: a.txt did not arrive as it was sent.*same command again"):
-        far.run(lambda process: pytest.fail("it ran"))
-    far.run()
-    assert far.files("output") == far.files("files")
-
-
-def test_a_file_that_shrinks_while_it_is_sent_is_named(tmp_path):
-    path = tmp_path / "a"
-    path.write_bytes(b"x" * 100)
-    blocks = volumes._TarStream({"a": path}, 1000, lambda _: None).blocks()
-    next(blocks)
-    path.write_bytes(b"")
-    with pytest.raises(StageFailed, match="became shorter while it was sent"):
-        list(blocks)
-
-
-def test_a_lost_connection_goes_on_from_the_scratch_volume(far):
-    def program(process):
-        if (process.path("/nanoforge/scratch") / "begun").exists():
-            return copy(process)
-        process.write("/nanoforge/scratch/begun", b"")
-        threading.Thread(target=far.daemon.cut).start()
-        return wait_until_stopped(process)
-
-    with pytest.raises(DaemonLost, match="connection to nano was lost while copy ran"):
-        far.run(program)
-    far.daemon.reconnect()
-    far.run(program)
-    assert far.files("output") == far.files("files") and far.daemon.containers({}) == []
-
-
-def test_a_connection_lost_while_fetching_costs_another_fetch_and_no_other_run(far, monkeypatch):
-    fetch = volumes.fetch
-
-    def cut_and_fetch(*arguments):
-        far.daemon.cut_after = 1500
-        return fetch(*arguments)
-
-    monkeypatch.setattr(volumes, "fetch", cut_and_fetch)
-    with pytest.raises(DaemonLost, match="while fetching /nanoforge/output"):
-        far.run()
-    monkeypatch.setattr(volumes, "fetch", fetch)
-    far.daemon.reconnect()
-    outcome = far.run(lambda process: pytest.fail("the stage was not to run again"))
-    assert far.files("output") == far.files("files") and outcome.metrics == {"images": 3}
-    assert outcome.warnings == [f"mind the gap in {far.folder}/files"]
-
-
-def test_what_comes_back_must_be_what_was_made_there(far, monkeypatch):
-    listing = volumes.listing
-
-    def other(daemon, container, folders):
-        found = listing(daemon, container, folders)
-        if "/nanoforge/output" in found:
-            found["/nanoforge/output"]["a.txt"] = volumes.FarFile(900, hashlib.sha256(b"else").hexdigest())
-        return found
-
-    monkeypatch.setattr(volumes, "listing", other)
-    with pytest.raises(StageFailed, match="/nanoforge/output: a.txt did not arrive as it was sent"):
-        far.run()
-
-
-def test_a_stage_that_fails_there_keeps_its_scratch_volume(far):
-    with pytest.raises(StageFailed, match="exit code 3"):
-        far.run(lambda process: 3)
-    assert any(name.endswith("-scratch") for name in far.daemon.volumes({"nanoforge.owner": "owner"}))
-    assert far.daemon.containers({}) == []
-
-
-def test_digests_that_cannot_be_taken_are_a_sentence(far, monkeypatch):
-    monkeypatch.setattr(
-        far.daemon, "_program_of", lambda _container: lambda process: process.print("no python3") or 127
-    )
-    with pytest.raises(EnvironmentNotReady, match="digests of what was copied could not be taken: no python3"):
-        far.run()
 
 
 # --- the runner
@@ -403,7 +254,7 @@ def test_an_image_that_is_missing_is_built_when_the_runner_is_prepared(tmp_path)
     daemon = FakeDaemon(tmp_path / "daemon")
     runner = DockerRunner(daemon, "data", {}, Console())
     assert runner.image == ""
-    with pytest.raises(EnvironmentNotReady, match="is gone or old: `./run images` builds it"):
+    with pytest.raises(EnvironmentNotReady, match="is gone or old: `./run images --environments data` builds it"):
         runner.tools()
     runner.prepare()
     assert runner.image == daemon.image("nanoforge-data").id and len(daemon.built) == 1

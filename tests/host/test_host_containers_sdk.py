@@ -1,16 +1,22 @@
 """The SDK's side of the daemon: what goes over the wire, what its errors become, and when it is imported."""
 
 import ast
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 import requests
+from invoke.tasks import Task
 from requests.adapters import BaseAdapter
 
+import tasks
+from nanoforge.cli import command
+from nanoforge.command_line import BUILD
 from nanoforge.containers import compose, connection
 from nanoforge.containers.connection import connect
 from nanoforge.containers.daemon import (
@@ -23,7 +29,7 @@ from nanoforge.containers.daemon import (
     speaking,
 )
 from nanoforge.containers.sdk import SdkDaemon
-from nanoforge.errors import DaemonLost, EnvironmentNotReady
+from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady
 
 CLONE = Path(__file__).resolve().parents[2]
 INFO = {
@@ -178,18 +184,27 @@ def test_a_volume_in_use_is_told_from_a_daemon_that_refuses(daemon, wire):
         daemon.remove_volume("bad")
 
 
-def test_a_build_asks_for_what_compose_declares(daemon, monkeypatch):
-    asked = {}
+def test_a_build_asks_for_what_compose_declares(daemon, monkeypatch, tmp_path):
+    """And what it sends can be read by the image's user, whatever the clone's umask was."""
+    asked, modes = {}, {}
 
     def build(**options):
         asked.update(options)
+        with tarfile.open(fileobj=options["fileobj"]) as context:
+            modes.update({entry.name: entry.mode for entry in context})
         return iter([{"stream": "Step 1/1 : FROM x\n"}, {"errorDetail": {"message": "no"}, "error": "no"}])
 
     monkeypatch.setattr(daemon._api, "build", build)
+    (tmp_path / "d").mkdir()
+    for name, mode in (("d/Dockerfile", 0o600), ("d/run", 0o700), ("health.py", 0o666)):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "d").chmod(0o700)
     lines = list(
-        daemon.build(ImageBuild("tag", Path("/x"), "d/Dockerfile", "gpu", "linux/arm64", {"A": "1"}, {"l": "2"}))
+        daemon.build(ImageBuild("tag", tmp_path, "d/Dockerfile", "gpu", "linux/arm64", {"A": "1"}, {"l": "2"}))
     )
     assert [(line.text, line.failed) for line in lines] == [("Step 1/1 : FROM x\n", False), ("no", True)]
+    assert modes == {".": 0o755, "./d": 0o755, "./d/Dockerfile": 0o644, "./d/run": 0o755, "./health.py": 0o644}
     assert (asked["target"], asked["platform"], asked["buildargs"], asked["labels"]) == (
         "gpu", "linux/arm64", {"A": "1"}, {"l": "2"},
     )  # fmt: skip
@@ -240,11 +255,74 @@ def test_something_that_does_not_answer_is_a_sentence(no_docker, monkeypatch, tm
         connect()
 
 
+def context(tmp_path, name, address):
+    """Docker's own tools keep a context so; see `docker context create`."""
+    folder = tmp_path / "config" / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+    folder.mkdir(parents=True)
+    meta = {"Name": name, "Metadata": {}, "Endpoints": {"docker": {"Host": address, "SkipTLSVerify": False}}}
+    (folder / "meta.json").write_text(json.dumps(meta))
+
+
+def chosen(tmp_path, name):
+    (tmp_path / "config").mkdir(exist_ok=True)
+    (tmp_path / "config" / "config.json").write_text(json.dumps({"currentContext": name}))
+
+
 def test_the_context_of_dockers_own_tools_counts(no_docker, monkeypatch, tmp_path):
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "config.json").write_text('{"currentContext": "other"}')
-    monkeypatch.setattr("nanoforge.containers.sdk._context_address", lambda: "tcp://127.0.0.1:1")
-    with pytest.raises(EnvironmentNotReady, match="No Docker daemon answers at tcp://127.0.0.1:1"):
+    context(tmp_path, "other", "tcp://127.0.0.1:1")
+    context(tmp_path, "third", "tcp://127.0.0.1:2")
+    chosen(tmp_path, "other")
+    with pytest.raises(
+        EnvironmentNotReady, match=r"answers at tcp://127.0.0.1:1, which currentContext .*\(other\) names"
+    ):
+        connect()
+    monkeypatch.setenv("DOCKER_CONTEXT", "third")
+    with pytest.raises(
+        EnvironmentNotReady, match=r"answers at tcp://127.0.0.1:2, which DOCKER_CONTEXT \(third\) names"
+    ):
+        connect()
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:3")
+    with pytest.raises(
+        EnvironmentNotReady, match="answers at tcp://127.0.0.1:3, which DOCKER_HOST names.* unset DOCKER_HOST"
+    ):
+        connect()
+    chosen(tmp_path, "default")
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.delenv("DOCKER_CONTEXT")
+    assert connection.answers() is None
+
+
+def test_a_context_that_is_not_there_is_not_passed_over(no_docker, monkeypatch, tmp_path):
+    chosen(tmp_path, "gone")
+    with pytest.raises(
+        BadInput, match="currentContext in Docker's config.json names gone, but Docker knows no context"
+    ):
+        connection.answers()
+    monkeypatch.setenv("DOCKER_CONTEXT", "lost")
+    with pytest.raises(BadInput, match="DOCKER_CONTEXT names lost, but Docker knows no context of that name"):
+        connection.answers()
+
+
+@pytest.mark.parametrize(
+    "value", ["nonsense", "/var/run/docker.sock", "tcp://host:99999999", "http:", "unix:/x", "fd://3"]
+)
+def test_a_docker_host_that_is_none_is_named(no_docker, monkeypatch, value):
+    monkeypatch.setenv("DOCKER_HOST", value)
+    with pytest.raises((BadInput, EnvironmentNotReady), match="DOCKER_HOST"):
+        connect()
+
+
+def test_what_names_an_ssh_address_that_cannot_be_used_is_named(no_docker, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "ssh://")
+    with pytest.raises(BadInput, match="DOCKER_HOST = 'ssh://': expected ssh://user@host"):
+        connect()
+
+
+def test_tls_settings_that_lead_nowhere_are_named(no_docker, monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path / "none"))
+    with pytest.raises(BadInput, match="DOCKER_TLS_VERIFY and DOCKER_CERT_PATH cannot be used"):
         connect()
 
 
@@ -253,10 +331,81 @@ def test_the_context_of_dockers_own_tools_counts(no_docker, monkeypatch, tmp_pat
     [
         ("unix:///x", "PermissionError(13, 'Permission denied')", "usermod -aG docker"),
         ("ssh://me@nano", "gone", "can be reached by ssh, but its Docker daemon does not answer"),
+        ("ssh://me@nano", "channel 1: open failed: administratively prohibited", "AllowStreamLocalForwarding yes"),
     ],
 )
 def test_who_may_not_use_a_daemon_is_told_what_helps(address, said, words):
-    assert words in connection._unreachable("nano", address, said)
+    assert words in connection._unreachable(connection.Address(address), said)
+
+
+# --- whether the daemon sees this machine's folders
+
+
+class Elsewhere(Wire):
+    """A daemon that looks for what is to be mounted before it looks for the image, as Docker does."""
+
+    def __init__(self, sees):
+        super().__init__()
+        self.sees = sees
+
+    def send(self, request, **options):
+        if request.path_url.endswith("/containers/create"):
+            source = json.loads(request.body)["HostConfig"]["Mounts"][0]["Source"]
+            missing = (
+                400,
+                {"message": f"invalid mount config for type bind: bind source path does not exist: {source}"},
+            )
+            self.answers["/containers/create"] = (404, {"message": "No such image"}) if self.sees(source) else missing
+        return super().send(request, **options)
+
+
+@pytest.mark.parametrize(
+    ("sees", "proven"),
+    [
+        (os.path.isdir, True),
+        (lambda _path: False, False),  # another machine's, forwarded here, or in a container of this one
+        (lambda _path: True, False),  # a daemon that does not look at what is to be mounted
+    ],
+)
+def test_a_daemon_is_only_here_if_it_sees_a_folder_that_is_nowhere_else(monkeypatch, tmp_path, daemon, sees, proven):
+    monkeypatch.setenv("NANOFORGE_CACHE", str(tmp_path / "cache"))
+    daemon._api.mount("http://", Elsewhere(sees))
+    monkeypatch.setattr("nanoforge.containers.sdk.SdkDaemon", lambda *_: daemon)
+    assert connect("pc", "tcp://127.0.0.1:1").shares_files is proven
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+# --- the end of a command
+
+
+@pytest.mark.parametrize(
+    "end", [None, BadInput("no"), KeyboardInterrupt(), BrokenPipeError(), SystemExit(3), KeyError("x")]
+)
+def test_every_command_closes_what_it_connected_however_it_ends(monkeypatch, tmp_path, daemon, end):
+    monkeypatch.setenv("NANOFORGE_CACHE", str(tmp_path / "cache"))
+    daemon._api.mount("http://", Elsewhere(os.path.isdir))
+    monkeypatch.setattr("nanoforge.containers.sdk.SdkDaemon", lambda *_: daemon)
+    closed = []
+    monkeypatch.setattr(daemon, "_close", lambda: closed.append(True))
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+
+    @command(BUILD)
+    def task(_c):
+        connect("pc", "tcp://127.0.0.1:1")
+        assert not closed
+        if end:
+            raise end
+
+    try:
+        task.body(None)
+    except BaseException as error:
+        assert end is not None and not isinstance(error, AssertionError)
+    assert closed == [True]
+
+
+def test_every_task_is_such_a_command():
+    found = [each for each in vars(tasks).values() if isinstance(each, Task)]
+    assert found and all(each.body.__code__ is command(BUILD)(lambda _c: None).body.__code__ for each in found)
 
 
 def test_a_command_that_connects_to_nothing_does_not_import_the_sdk(no_docker, tmp_path):

@@ -1,6 +1,7 @@
 """Where stages run, and what doctor says of the machine: choices by options and config, GPUs, a daemon's own words."""
 
 import io
+import re
 import tarfile
 
 import pytest
@@ -19,6 +20,7 @@ from nanoforge.doctor.finding import ERROR, NOTE, OK, WARNING
 from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
 from nanoforge.runners import placement
 from nanoforge.runners.placement import Placement, PlacementOverride
+from tests.fakes.daemon import FakeDaemon
 
 
 def configured(**runner):
@@ -135,10 +137,11 @@ def test_a_usable_gpu_needs_the_daemons_runtime(tmp_path, monkeypatch):
     assert [found.severity for found in gpu.findings(facts("nvidia"))] == [OK, OK]
 
 
-def test_a_daemon_that_maps_users_cannot_be_used():
-    assert docker._confinement(facts(security=("name=seccomp", "name=rootless"))).severity == ERROR
-    assert docker._confinement(facts(security=("name=userns",))).severity == ERROR
-    assert docker._confinement(facts(security=("name=seccomp,profile=default",))).severity == OK
+def test_a_daemon_that_maps_users_cannot_be_used(tmp_path):
+    daemon = FakeDaemon(tmp_path)
+    assert docker._confinement(daemon, facts(security=("name=seccomp", "name=rootless"))).severity == ERROR
+    assert docker._confinement(daemon, facts(security=("name=userns",))).severity == ERROR
+    assert docker._confinement(daemon, facts(security=("name=seccomp,profile=default",))).severity == OK
 
 
 def test_a_clock_that_is_off_is_told():
@@ -149,6 +152,9 @@ def test_a_clock_that_is_off_is_told():
 # What daemons were seen to say, and the remedy that must be named.
 SAID = {
     "write /x: no space left on device": "disk is full",
+    "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device": "disk is full",
+    "E: You don't have enough free space in /var/cache/apt/archives/.": "disk is full",
+    "write /x: disk quota exceeded": "disk is full",
     'could not select device driver "" with capabilities: [[gpu]]': "nvidia-container-toolkit",
     "Unknown runtime specified nvidia": "nvidia-container-runtime",
     "standard_init_linux.go:228: exec user process caused: exec format error": "qemu-user-static",
@@ -161,8 +167,14 @@ SAID = {
 
 @pytest.mark.parametrize(("said", "remedy"), SAID.items())
 def test_a_daemons_words_come_with_their_remedy(said, remedy):
-    sentence = error_messages.refusal("Docker daemon", "doing that", said)
+    sentence = error_messages.refusal("Docker daemon", "", "doing that", said)
     assert remedy in sentence and said in sentence
+
+
+def test_a_hosts_words_come_with_remedies_for_that_host():
+    for said in SAID:
+        sentence = error_messages.refusal("nano", " --host nano", "doing that", said)
+        assert all("--host nano" in command for command in re.findall("`(./run .*?)`", sentence)), sentence
 
 
 def archive(*members):

@@ -157,7 +157,7 @@ def test_what_is_used_is_a_link_that_survives_a_move(store, tmp_path):
     store.use("records", second)
     store.use("records", second)
     assert store.latest("records") == second
-    assert sorted(os.listdir(store.build)) == ["cache", "records", "store"]
+    assert sorted(os.listdir(store.build)) == ["records", "store"]
     moved = store_in(store.build.rename(tmp_path / "moved"))
     assert moved.latest("records").record == second.record
 
@@ -253,3 +253,17 @@ def test_the_image_of_a_container_is_a_dependency(store):
     artifact = store.publish(output(store), described)
     dependencies = statement(artifact.record)["predicate"]["buildDefinition"]["resolvedDependencies"]
     assert {"uri": "urn:nanoforge:image", "digest": {"sha256": "4" * 64}} in dependencies
+
+
+def test_an_artifact_can_be_read_by_every_user_whatever_the_umask(store):
+    """A later stage may run as another user, who is given the artifact's folder."""
+    before = os.umask(0o077)
+    try:
+        artifact = publish(store)
+    finally:
+        os.umask(before)
+    modes = {
+        path.relative_to(artifact.folder).as_posix(): path.stat().st_mode & 0o777 for path in artifact.folder.rglob("*")
+    }
+    assert artifact.folder.stat().st_mode & 0o777 == 0o755
+    assert modes == {"a.txt": 0o444, "deep": 0o755, "deep/b.txt": 0o444, RECORD: 0o444, PROVENANCE: 0o444}
