@@ -59,6 +59,22 @@ def test_publishing_again_takes_the_place_of_the_old_artifact_whole(store):
     assert os.listdir(artifact.folder.parent) == [artifact.folder.name]
 
 
+def test_what_was_published_and_what_is_used_outlives_a_power_cut(store, monkeypatch):
+    """Contents are on the disk before the rename, and the new names after it."""
+    done = []
+    rename, replace = os.rename, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: done.append(os.readlink(f"/proc/self/fd/{number}")))
+    monkeypatch.setattr(os, "rename", lambda *paths: (done.append("rename"), rename(*paths)))
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("replace"), replace(*paths)))
+    artifact = publish(store)
+    store.use("records", artifact)
+    at = done.index("rename")
+    work = str(store.work_folder("records", fingerprint()) / "output")
+    assert {f"{work}/{name}" for name in ("a.txt", "deep/b.txt", RECORD, PROVENANCE)} < set(done[:at])
+    assert str(artifact.folder.parent) in done[at:]
+    assert done[-2:] == ["replace", str(store.build)]
+
+
 def touch(file: Path, text: str) -> None:
     os.chmod(file, 0o644)
     file.write_text(text)
