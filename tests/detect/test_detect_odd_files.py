@@ -5,9 +5,11 @@ import shutil
 
 import pytest
 from detect_data import photo
+from hypothesis import given
+from hypothesis import strategies as st
 from test_detect_stage import write_video
 
-from stages import pixels
+from stages import drawing, pixels
 from stages.job import BadInput
 
 NAME = os.fsdecode(b"\xb0\xed\xbe\xe7")
@@ -76,3 +78,20 @@ def test_a_video_of_too_large_frames_is_refused(detect, tmp_path):
     write_video(tmp_path / "large.mp4", count=1, size=(1002, 1000))
     with pytest.raises(BadInput, match=r"frames of 1000 x 1002 pixels.*dataset.max_megapixels"):
         detect(media=tmp_path / "large.mp4", max_megapixels=1)
+
+
+@given(st.lists(st.text("aA\u00e9\udcb0._", min_size=1, max_size=300).filter(lambda name: name[0] != "."), max_size=8))
+def test_no_two_drawings_have_one_name(names):
+    """Not even where capitals do not count, and none is too long for a folder."""
+    taken = set()
+    made = [drawing.free_name(f"pictures/{name}.jpg", taken) for name in names]
+    assert len({name.lower() for name in made}) == len(names)
+    assert all(name.startswith("pictures/") and name.endswith(".jpg") and len(name.encode()) < 265 for name in made)
+
+
+def test_photos_that_differ_in_their_suffix_have_drawings_of_their_own():
+    taken = set()
+    assert [drawing.free_name("pictures/a.jpg", taken) for _ in ("a.jpg", "a.png")] == [
+        "pictures/a.jpg",
+        "pictures/a_.jpg",
+    ]

@@ -145,6 +145,9 @@ def test_a_daemon_that_goes_away_is_a_sentence_and_the_next_run_sweeps_what_it_l
 def test_links_that_lead_out_of_an_input_are_named(near):
     link = near.folder / "files" / "deep" / "link"
     link.symlink_to("../a.txt")
+    (near.folder / "files" / "nowhere").symlink_to("/nowhere")  # nothing counts behind it, here or there
+    (near.folder / "files" / ".hidden").symlink_to("/etc/hosts")
+    (near.folder / "elsewhere").mkdir()
     near.run()
     for goal in (near.folder / "files" / "a.txt", Path("../../elsewhere")):
         link.unlink()
