@@ -43,7 +43,7 @@ def command(
             try:
                 with closing_connections():
                     return body(*args, **kwargs)
-            except Exit:
+            except (Exit, SystemExit):
                 raise
             except BaseException as error:
                 ending = ending_of(error)

@@ -72,7 +72,7 @@ class Session:
                 return []
             process = psutil.Process(pid)
             return [process] if process.status() != psutil.STATUS_ZOMBIE else []
-        except (psutil.NoSuchProcess, ProcessLookupError):
+        except (psutil.Error, ProcessLookupError):
             return []
 
     def signal(self, number: int) -> None:
@@ -82,7 +82,7 @@ class Session:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._child.pid, number)
         for process in self.members():
-            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
                 if os.getpgid(process.pid) != self._child.pid:  # it made a group of its own
                     process.send_signal(number)
 

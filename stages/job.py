@@ -12,17 +12,18 @@ The job file is JSON::
 
 A stage prints plain log lines. Events are lines that hold ``EVENT_MARK`` followed by one JSON object:
 ``{"progress": {"done": 3, "total": 10, "message": "..."}}``, ``{"metrics": {...}}``, ``{"warning": "..."}``,
-``{"error": "..."}``. Exit codes: 0 done, 1 failed, 2 bad input.
+``{"error": "..."}``, ``{"reading": "/path"}``. Exit codes: 0 done, 1 failed, 2 bad input.
 
 Standard library only, Python 3.6: this file is in every environment.
 """
 
+import contextlib
 import faulthandler
 import json
 import os
 import sys
 import traceback
-from typing import Any, Callable, Dict, List, Optional, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
 
 from stages import parent
 from stages.system_errors import sentence_of
@@ -85,6 +86,13 @@ class Job:
     def warn(self, message: str) -> None:
         """Report something that the user should know although the stage goes on."""
         emit({"warning": message})
+
+    @contextlib.contextmanager
+    def reading(self, path: str) -> Iterator[None]:
+        """Around what a native library does with a file of the user's: if it crashes, the file is to blame."""
+        emit({"reading": path})
+        yield
+        emit({"reading": ""})
 
 
 def emit(event: Dict[str, Any]) -> None:

@@ -189,5 +189,7 @@ def proof_words(parity: Mapping[str, Any]) -> str:
     """How equal a model and its graph are, such as `2000 of 2000 detections equal, scores within 4e-07`."""
     if not parity["detections"]:
         return "heads and boxes equal, nothing was detected"
-    equal = f"{parity['matched']} of {parity['detections']} detections equal"
+    others = parity["detections"] - parity["matched"]
+    at_an_edge = f" (the other {others}: rounding at a threshold, see parity.json)" if others else ""
+    equal = f"{parity['matched']} of {parity['detections']} detections equal{at_an_edge}"
     return f"{equal}, scores within {parity['max_score_diff']:.0e}, boxes to an IoU of {parity['min_iou']:.6g}"

@@ -158,8 +158,8 @@ class _MemoryWatch:
 
 
 def _resident(process: psutil.Process) -> int:
-    """Bytes of memory that the process holds; 0 where it has ended."""
+    """Bytes of memory that the process holds; 0 where it has ended, or is not ours to see."""
     try:
         return int(process.memory_info().rss)
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return 0

@@ -246,6 +246,9 @@ def test_the_figures_of_a_conversion_say_how_equal_it_is():
     assert metric_words({"nodes": 7, "parity": parity}) == (
         "nodes 7, 2000 of 2000 detections equal, scores within 4e-07, boxes to an IoU of 0.99999"
     )
+    assert "1980 of 2000 detections equal (the other 20: rounding" in metric_words(
+        {"parity": {**parity, "matched": 1980}}
+    )
     nothing = {"detections": 0, "matched": 0, "max_score_diff": 0.0, "min_iou": 1.0}
     assert metric_words({"parity": nothing}) == "heads and boxes equal, nothing was detected"
     assert metric_words({"cat": 3, "sizes": {"a": 1}}) == "cat 3"

@@ -99,6 +99,30 @@ def test_whatever_ends_it_ends_everything_that_runs(words, processes, end):
     assert alive == []
 
 
+def test_a_suite_that_has_the_terminal_hears_of_a_signal_that_only_this_got(tmp_path):
+    """As Ctrl-C, so that pytest tears its fixtures down."""
+    wait = "import atexit, time; atexit.register(print, 'torn down'); print('runs', flush=True); time.sleep(600)"
+    program = f"""
+        import os, signal, sys
+        from nanoforge.console import Console
+        from nanoforge.dev.processes import Command, run_shown
+        from nanoforge.endings import hear_signals
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        hear_signals()
+        run_shown([Command("a", [sys.executable, "-c", {wait!r}], os.environ)], Console())
+    """
+    command = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+    )
+    assert command.stdout.readline() == "runs\n"
+    command.send_signal(signal.SIGTERM)
+    assert command.communicate(timeout=60)[0] == "torn down\n"
+
+
 def started(pid):
     """What it started so far, once a server listens."""
     family = psutil.Process(pid).children(recursive=True)
