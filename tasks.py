@@ -381,6 +381,23 @@ def matrix(_c, full=False):
     dev.matrix.write_page(full)
 
 
+@command(
+    CARE,
+    help={
+        "full": "Many draws of each kind: hours instead of minutes.",
+        "seed": "Other draws than those of the page.",
+        "only": "Only draws whose names begin so, such as 'kills: train'; writes no page.",
+    },
+)
+def faults(_c, full=False, seed=1, only=""):
+    """Kill, cut, fill the disk and damage files, see what survives, and write docs/faults.md.
+
+    Example: ./run faults
+    Example: ./run faults --seed 7 --only kills
+    """
+    dev.faults.write_page(full, seed, only)
+
+
 @command(CARE)
 def docs(_c):
     """Write the tables in docs/ that come from the code.

@@ -32,10 +32,11 @@ def clean(config: str, stage: str, yes: bool) -> None:
     with project.locked():
         names = [stage_called(stage).name] if stage else store.folders.stages()
         found = [folder for name in names for folder in store.folders.own(name)]
+        _tell_what_stays(project)
         if not found:
             console.say("There is nothing to remove.")
             return
-        size = _tell(project, "would be removed", found)
+        size = _tell(project, "is removed" if yes else "would be removed", found)
         if not yes and not _agreed(f"Remove {decimal(size)}?"):
             return
         for folder in found:
@@ -57,6 +58,7 @@ def gc(config: str, dry_run: bool, host: str) -> None:
         return
     with project.locked():
         unused = _unused(project)
+        _tell_what_stays(project)
         size = _tell(project, "would be removed" if dry_run else "is removed", unused)
         if not dry_run:
             for folder in unused:
@@ -68,6 +70,12 @@ def gc(config: str, dry_run: bool, host: str) -> None:
         daemon = project.placement.usual_daemon()
         if daemon:
             remove_leftovers(daemon, project.owner, dry_run, project.console.say)
+
+
+def _tell_what_stays(project: Project) -> None:
+    """What may be Nanoforge's and is not provably this project's is for the user to remove."""
+    for folder in project.store.folders.of_earlier_versions():
+        project.console.warn(f"{folder} was left by an earlier Nanoforge, and stays: remove it if no project needs it.")
 
 
 def _tell(project: Project, what: str, folders: Sequence[Path]) -> int:
@@ -102,7 +110,7 @@ def _unused(project: Project) -> List[Path]:
     kept |= {linked.folder for linked in map(store.linked, STAGES) if linked}
     for status in found:
         name, own = status.stage.name, store.folders.own(status.stage.name)
-        if status.state == UNKNOWN:
+        if status.state == UNKNOWN and own:
             project.console.warn(f"every artifact of {name} is kept: {status.reasons[-1]}")
             kept |= set(own)
         elif status.recipe is None:

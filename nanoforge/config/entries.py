@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Seq
 
 from nanoforge.config.schema import ANY_HOST, HOSTS, sections
 from nanoforge.config.spelling import did_you_mean
+from nanoforge.urls import without_secrets
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -89,8 +90,8 @@ def _document(text: str) -> Dict[str, Any]:
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it: what is far too long for a line is cut."""
-    return _SHORT.repr(value)
+    """A value as a message shows it: no password of a URL, and what is far too long for a line is cut."""
+    return _SHORT.repr(without_secrets(value) if isinstance(value, str) else value)
 
 
 def _sections_of(document: Mapping[str, Any]) -> Iterator[Tuple[str, Any]]:
@@ -142,10 +143,10 @@ def entries_of_overrides(overrides: Sequence[str]) -> Tuple[Entries, List[Fault]
         match = re.fullmatch(r"\s*(hosts\.[\w-]+|\w+)\.(\w+)\s*=(.*)", override, re.DOTALL)
         if match:
             section, name, value = match.groups()
-            entries[section, name] = Entry(_toml_value(value.strip()), f"--set {override}")
+            entries[section, name] = Entry(_toml_value(value.strip()), f"--set {without_secrets(override)}")
         else:
             what = "must look like section.key=value, for instance train.steps=4000"
-            faults.append(Fault(f"--set {override}", what))
+            faults.append(Fault(f"--set {without_secrets(override)}", what))
     return entries, faults
 
 

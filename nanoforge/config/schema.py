@@ -63,7 +63,8 @@ class RecordsSection(Struct, frozen=True, kw_only=True):
     folder: Annotated[
         str,
         Meta(
-            description="Keep the records in this folder, for instance on another disk; empty: with the other artifacts"
+            description="Keep the records below this folder, such as on another disk, in one of this project's own;"
+            " empty: with the other artifacts"
         ),
     ] = ""
     findings: Annotated[

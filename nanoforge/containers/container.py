@@ -7,8 +7,6 @@ import platform
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
-import psutil
-
 from nanoforge.containers.daemon import OWNER, PROCESS, Container, ContainerExit, Daemon, speaking
 from nanoforge.errors import DaemonLost, EnvironmentNotReady, Interrupted
 from nanoforge.stop import Stop
@@ -126,7 +124,6 @@ def sweep_left_over(daemon: Daemon, owner: str) -> None:
 
 def _is_gone(process: str) -> bool:
     """Whether it was a process of this machine that has ended."""
-    machine, _, rest = process.rpartition(" ")[0].rpartition(" ")
-    if machine != platform.node() or not rest.isdigit():
-        return False
-    return not psutil.pid_exists(int(rest)) or _began(int(rest)) != process.rpartition(" ")[2]
+    rest, _, began = process.rpartition(" ")
+    machine, _, number = rest.rpartition(" ")
+    return machine == platform.node() and number.isdigit() and _began(int(number)) != began

@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import List
 from urllib.parse import urlsplit
 
-import psutil
-
 from nanoforge.errors import BadInput, EnvironmentNotReady
 
 REMOTE_SOCKET = "/var/run/docker.sock"
@@ -91,11 +89,21 @@ class Tunnel:
 
 
 def sweep() -> None:
-    """Remove the folders of tunnels whose process was killed."""
+    """Remove the folders of tunnels whose process was killed, as far as they are the caller's."""
     for folder in _place().glob(f"{FOLDER_PREFIX}*"):
         process = folder.name[len(FOLDER_PREFIX) :].partition("-")[0]
-        if process.isdigit() and not psutil.pid_exists(int(process)) and folder.lstat().st_uid == os.getuid():
+        if process.isdigit() and _is_gone(int(process)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):  # another user's, or no number of a process
+        return False
+    return False
 
 
 def _place() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,10 +41,16 @@ def cache_in_use() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        folder = cache_folder()
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise EnvironmentNotReady(
+                f"The disk of the cache folder {folder} is full: free some space, or set NANOFORGE_CACHE to a folder on"
+                " another disk."
+            ) from None
         where = f" ({error.filename})" if error.filename else ""
         raise EnvironmentNotReady(
-            f"The cache folder cannot be used: {error.strerror or error}{where}. Mend that, or set NANOFORGE_CACHE to a"
-            " folder that can be written."
+            f"The cache folder {folder} cannot be used: {error.strerror or error}{where}. Mend that, or set"
+            " NANOFORGE_CACHE to a folder that can be written."
         ) from None
 
 

@@ -27,6 +27,7 @@ from nanoforge.runners.contract import Runner
 from nanoforge.runners.placement import NO_OVERRIDE, Placement, PlacementOverride, owner_of
 from nanoforge.store.folders import StageFolders
 from nanoforge.store.store import Store
+from nanoforge.urls import without_secrets
 
 
 class Project:
@@ -106,7 +107,7 @@ class Project:
         return self.build / "holder.json"
 
     def _note_holder(self) -> None:
-        command = shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
+        command = without_secrets(shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]))
         holder = {"pid": os.getpid(), "command": command, "since": self._since, "stages": self._running}
         note(self._holder_file, holder)
 

@@ -7,7 +7,7 @@ import re
 import shlex
 import stat
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Dict, Iterator, List, Sequence, Tuple
 
 from nanoforge.containers.compose import Service
 from nanoforge.containers.daemon import Container, Folder
@@ -139,38 +139,31 @@ def _check(what: str, path: Path, selection: Selection, user: Tuple[int, int]) -
         BadInput: a link leads out of what is mounted, or a file or folder that counts may not be read.
     """
     root = path.resolve()
-    for entry in _entries(root, selection):
-        if os.path.islink(entry.path) and _leads_outside(entry.path, str(root)):
+    for found, is_link in _entries(root, selection):
+        if is_link and _leads_outside(found, str(root)):
             raise BadInput(
-                f"In {what}, {entry.path} is a link to {os.readlink(entry.path)}, which leads nowhere in a container:"
-                " put the file itself there, make the link relative, or use --runner local."
+                f"In {what}, {found} is a link to {os.readlink(found)}, which leads nowhere in a container: put the"
+                " file itself there, make the link relative, or use --runner local."
             )
-        if entry.counts and not _may_read(entry.path, user):
+        if not _may_read(found, user):
             raise BadInput(
-                f"In {what}, {entry.path} may not be read by user {user[0]}, as whom containers run: chmod -R a+rX"
-                f" {path}, or use --runner local."
+                f"In {what}, {found} may not be read by user {user[0]}, as whom containers run: chmod -R a+rX {path},"
+                " or use --runner local."
             )
 
 
-class _Entry(NamedTuple):
-    """A file or folder of an input; ``counts``: the stage is to read it."""
-
-    path: str
-    counts: bool
-
-
-def _entries(root: Path, selection: Selection) -> Iterator[_Entry]:
-    yield _Entry(str(root), True)
-    waiting = [_Entry(str(root), True)] if root.is_dir() else []
+def _entries(root: Path, selection: Selection) -> Iterator[Tuple[str, bool]]:
+    """The path of each file and folder that counts, and whether it is a link."""
+    yield str(root), False
+    waiting = [str(root)] if root.is_dir() else []
     while waiting:
-        folder = waiting.pop()
-        with os.scandir(folder.path) as found:
-            for each in found:
-                seen, is_folder = folder.counts and not each.name.startswith("."), each.is_dir(follow_symlinks=False)
-                entry = _Entry(each.path, seen and (is_folder or selection.takes(each.name)))
-                yield entry
-                if is_folder:
-                    waiting.append(entry)
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith(".") or not (entry.is_dir() or selection.takes(entry.name)):
+                    continue
+                yield entry.path, entry.is_symlink()
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
 
 
 def _may_read(path: str, user: Tuple[int, int]) -> bool:

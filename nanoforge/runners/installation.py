@@ -33,10 +33,8 @@ _MEANINGS = (
         r"|Connection (refused|reset|aborted)|Network is unreachable|RemoteDisconnected",
         "the Python package index cannot be reached; connect to a network once",
     ),
-    (
-        r"No matching distribution|from versions: none",
-        "the Python package index lacks a package that is locked",
-    ),
+    (r"from versions: none", "the Python package index cannot be reached, or has nothing of a package that is locked"),
+    (r"No matching distribution", "the Python package index does not have a version that is locked"),
 )
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
 _FULL_MB = 1

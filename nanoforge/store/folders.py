@@ -18,7 +18,7 @@ from typing import Iterator, List, Mapping, Optional
 from nanoforge.errors import BadInput
 from nanoforge.files.atomic import fsync_folder, write_json
 from nanoforge.files.digests import sha256_text
-from nanoforge.store.record import FOLDER_DIGITS
+from nanoforge.store.record import FOLDER_DIGITS, RECORD
 
 ARTIFACT = re.compile(rf"[0-9a-f]{{{FOLDER_DIGITS}}}")
 WORK = re.compile(rf"work-[0-9a-f]{{{FOLDER_DIGITS}}}")
@@ -76,6 +76,12 @@ class StageFolders:
         if not folder.is_dir() or (stage in self._elsewhere and not self._is_ours(stage, folder.parent)):
             return []
         return sorted(path for path in folder.iterdir() if _is_own(path))
+
+    def of_earlier_versions(self) -> List[Path]:
+        """What an earlier Nanoforge, which took the user's folder itself for a stage's, left in it."""
+        bases = [base for base in self._elsewhere.values() if base.is_dir()]
+        found = [path for base in bases for path in sorted(base.iterdir()) if _is_own(path)]
+        return [path for path in found if (path / RECORD).is_file() or not ARTIFACT.fullmatch(path.name)]
 
     def stages(self) -> List[str]:
         """The stages that have a folder, those of another version of Nanoforge among them."""

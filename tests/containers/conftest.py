@@ -17,7 +17,7 @@ import pytest
 from nanoforge.console import Console
 from nanoforge.containers import compose
 from nanoforge.containers import images as daemon_images
-from nanoforge.containers.connection import connect
+from nanoforge.containers.connection import closing_connections, connect
 from nanoforge.runners import bind_mounts
 from nanoforge.runners.contract import EventSink, Limits, StageInput, StageRun
 from nanoforge.runners.docker import DockerRunner
@@ -113,6 +113,13 @@ def images():
     run(CLONE / "run", "images", "--environments", "data,train", cwd=CLONE)
 
 
+@pytest.fixture(autouse=True)
+def connections():
+    """A test closes what it connected, as a command does."""
+    with closing_connections():
+        yield
+
+
 @pytest.fixture
 def probe(tmp_path, monkeypatch):
     """A clone whose only stage is the probe, with the real environments; gives the folder."""
@@ -182,8 +189,7 @@ def stage(probe, tmp_path):
     daemon = connect()
     runner = DockerRunner(daemon, "data", {}, Console())
     runner.prepare()
-    yield Stage(runner, tmp_path)
-    daemon.close()
+    return Stage(runner, tmp_path)
 
 
 def left_over(folder, host=None):
@@ -315,8 +321,7 @@ def far(spare, probe, tmp_path):
     daemon = connect("nano", spare.url)
     runner = DockerRunner(daemon, "data", {}, Console())
     runner.prepare()
-    yield Stage(runner, tmp_path)
-    daemon.close()
+    return Stage(runner, tmp_path)
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ class DaemonContract:
     def test_what_a_crash_left_is_swept_away_by_its_labels(self, daemon):
         left = daemon.create(container("true"))
         (found,) = daemon.containers({**MINE, "nanoforge": "1"})
-        assert found.id == left and found.labels == {**MINE, "nanoforge": "1"}
+        assert found.id == left and {**MINE, "nanoforge": "1"}.items() <= found.labels.items()
         assert daemon.containers({**MINE, "nanoforge.work": "another"}) == []
         assert sweep(daemon, MINE) == [left] and sweep(daemon, MINE) == []
         with pytest.raises(DaemonRefused):

@@ -42,7 +42,7 @@ def test_clean_removes_what_was_built_and_nothing_else(home, photos, disk, capsy
     (photos.folder / "build/store/train/notes.txt").write_text("mine")
     clean(photos)
     told = capsys.readouterr().err
-    assert f"would be removed: {disk}/nanoforge-detector-" in told and "kB)" in told
+    assert f"is removed: {disk}/nanoforge-detector-" in told and "kB)" in told
     assert sorted(os.listdir(disk)) == OF_THE_USER
     assert os.listdir(photos.folder / "build/store/train") == ["notes.txt"]
     assert not (photos.folder / "build/records").is_symlink()

@@ -234,3 +234,17 @@ def test_a_folder_must_hold_exactly_one_checkpoint(tmp_path, files):
         (tmp_path / name).write_text("x")
     with pytest.raises(BadInput, match="one checkpoint"):
         checkpoints.resolve(ModelSection(checkpoint=str(tmp_path)), tmp_path)
+
+
+def test_a_command_that_waits_is_told_of_without_its_secrets(home, photos, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["run", "train", "--set", "model.checkpoint=https://me:geheim@x/y?geheim=1"])
+    project = photos.project()
+    with project.locked():
+        (holder,) = photos.folder.rglob("holder.json")
+        assert "geheim" not in holder.read_text() and "https://***@x/y?***" in holder.read_text()
+
+
+def test_a_faulty_override_is_told_of_without_its_secrets(home, photos):
+    with pytest.raises(BadInput) as error:
+        photos.project("model.chekpoint=https://me:geheim@x/y?geheim=1", "train.steps=https://me:geheim@x/y")
+    assert "geheim" not in str(error.value) and "https://***@x/y" in str(error.value)

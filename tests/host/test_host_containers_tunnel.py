@@ -42,7 +42,7 @@ def opened(url):
 
 
 @pytest.fixture(autouse=True)
-def temporary(tmp_path_factory, monkeypatch):
+def temporary(tmp_path, monkeypatch):
     """The folder for temporary files; the path of a socket is short."""
     with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as folder:
         monkeypatch.setattr(tempfile, "tempdir", folder)

@@ -125,7 +125,9 @@ def test_a_failing_installation_is_a_sentence_with_its_log_and_leaves_nothing_el
 
 def test_a_cache_that_cannot_be_written_is_a_sentence(small, installer, tmp_path):
     (tmp_path / "cache").write_text("in the way")
-    with pytest.raises(EnvironmentNotReady, match="The cache folder cannot be used: Not a directory.*NANOFORGE_CACHE"):
+    with pytest.raises(
+        EnvironmentNotReady, match="cache cannot be used: Not a directory.*NANOFORGE_CACHE"
+    ):
         ensure(small, Console())
 
 
@@ -155,7 +157,8 @@ NO_NETWORK = (
         ("ERROR: [Errno 122] Disk quota exceeded", "the disk is full"),
         ("Failed to establish a NewConnectionError", "cannot be reached"),
         (NO_NETWORK, "cannot be reached"),
-        ("ERROR: No matching distribution found for numpy==1.0", "lacks a package that is locked"),
+        ("(from versions: none)\nERROR: No matching distribution found for numpy==1.0", "cannot be reached, or has"),
+        ("(from versions: 2.0)\nERROR: No matching distribution found for numpy==1.0", "does not have a version"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "another file than the one"),
         ("[SSL: CERTIFICATE_VERIFY_FAILED]", "certificate"),
         ("Command 'python -m ensurepip' returned 1", ": Command 'python -m ensurepip' returned 1"),

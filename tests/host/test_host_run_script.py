@@ -1,5 +1,6 @@
 """The script `run`: finds a Python and the host environment, in any folder, under any name, in any locale."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -163,7 +164,17 @@ def test_an_active_virtual_environment_is_not_what_the_host_environment_is_made_
 def test_a_cache_that_cannot_be_written_is_a_sentence(tmp_path, capsys):
     (tmp_path / "cache").write_text("in the way")
     assert host_environment.main(tmp_path / "cache" / "environments" / "host-1") == 3
-    assert "The cache folder cannot be used: Not a directory" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "The cache folder" in told and "cannot be used: Not a directory" in told and "NANOFORGE_CACHE" in told
+
+
+def test_a_full_disk_is_told_as_that(tmp_path, capsys, monkeypatch):
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(host_environment, "Installation", no_room)
+    assert host_environment.main(tmp_path / "host-1") == 3
+    assert "The disk of the cache folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

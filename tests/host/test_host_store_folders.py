@@ -135,12 +135,15 @@ def test_records_from_before_the_store_had_its_own_folder_are_left_alone(tmp_pat
     old = disk / fingerprint()[:20]
     old.mkdir()
     (old / "record.json").write_text('{"format": 1, "files": {}}')
+    (disk / f"work-{'c' * 20}").mkdir()
+    (disk / ("d" * 20)).mkdir()
     store = project_store(tmp_path, records=disk)
     (store.build / "records").symlink_to(old)
     assert "made by an earlier Nanoforge" in store.linked("records").why
     assert store.folders.own("records") == []
     store.use("records", publish(store))
     assert (old / "record.json").exists()
+    assert store.folders.of_earlier_versions() == [old, disk / f"work-{'c' * 20}"]
 
 
 def test_what_is_empty_goes_and_the_users_folder_stays(tmp_path, disk):
