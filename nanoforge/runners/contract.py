@@ -239,7 +239,9 @@ def outcome_or_raise(run: StageRun, status: ExitStatus, outcome: Outcome, stop: 
         return outcome
     bad_input = status.code == EXIT_BAD_INPUT if outcome.error else status.crashed and bool(outcome.reading)
     kind = BadInput if bad_input else StageFailed
-    raise kind(f"{_failure_sentence(run, status, outcome)} Log: {run.log}", outcome.metrics)
+    sentence = _failure_sentence(run, status, outcome)
+    stop_mark = "" if sentence.endswith((".", "!", "?")) else "."
+    raise kind(f"{sentence}{stop_mark} Log: {run.log}", outcome.metrics)
 
 
 def _failure_sentence(run: StageRun, status: ExitStatus, outcome: Outcome) -> str:

@@ -101,7 +101,11 @@ def test_the_log_begins_with_the_command_that_does_the_same_by_hand(near):
         (lambda process: process.allocate(500 << 20), StageFailed, "more than its 300 MiB of memory"),
         (lambda process: 7 if process.print("last words") is None else 0, StageFailed, r"exit code 7(.|\n)*last words"),
         (lambda process: 137, StageFailed, "was killed; most often"),
-        (lambda process: process.emit(error="a.xml is wrong") or 2, BadInput, "copy: a.xml is wrong Log: .*copy-1.log"),
+        (
+            lambda process: process.emit(error="a.xml is wrong") or 2,
+            BadInput,
+            "copy: a.xml is wrong. Log: .*copy-1.log",
+        ),
     ],
 )
 def test_each_way_to_end_is_a_sentence_and_leaves_nothing(near, program, error, words):
