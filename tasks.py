@@ -1,14 +1,16 @@
-"""The commands. `./run --list` lists them, `./run --help TASK` explains one; what they do is in nanoforge/."""
+"""The commands. `./run` lists them, `./run help TASK` explains one; what they do is in nanoforge/."""
 
 from invoke import Exit
 
 from nanoforge import commands, dev
 from nanoforge import doctor as doctors
 from nanoforge.cli import command
+from nanoforge.command_line import BUILD, CARE, CONVERT, LOOK, MACHINES, START
 from nanoforge.commands.options import StageOptions
 
 
 @command(
+    START,
     positional=["photos"],
     help={
         "photos": "Folder of the photos and their VOC XML.",
@@ -24,7 +26,7 @@ def init(_c, photos, folder="", force=False, runner=""):
     commands.start.init(photos, folder, force, StageOptions(runner=runner))
 
 
-@command(iterable=["set_"])
+@command(START, iterable=["set_"])
 def demo(_c, set_=None, dry_run=False, runner=""):
     """Run the whole chain on pictures that the project renders itself, in demo/.
 
@@ -33,7 +35,7 @@ def demo(_c, set_=None, dry_run=False, runner=""):
     commands.start.demo(StageOptions("", set_, dry_run, runner))
 
 
-@command(iterable=["set_"])
+@command(BUILD, iterable=["set_"])
 def resize(_c, config="", set_=None, dry_run=False, runner="", host=""):
     """Make a smaller copy of the VOC dataset, boxes scaled with the pixels.
 
@@ -42,7 +44,7 @@ def resize(_c, config="", set_=None, dry_run=False, runner="", host=""):
     commands.stages.run_stage("resize", StageOptions(config, set_, dry_run, runner, host))
 
 
-@command(iterable=["set_"], help={"limit": "Use only so many photos, for a trial."})
+@command(BUILD, iterable=["set_"], help={"limit": "Use only so many photos, for a trial."})
 def records(_c, config="", limit=0, set_=None, dry_run=False, runner="", host=""):
     """Check photos and boxes, shrink them together, write TFRecords.
 
@@ -52,7 +54,7 @@ def records(_c, config="", limit=0, set_=None, dry_run=False, runner="", host=""
     commands.stages.run_stage("records", options.also(f"records.limit={limit}") if limit else options)
 
 
-@command(iterable=["set_"])
+@command(BUILD, iterable=["set_"])
 def train(_c, config="", set_=None, dry_run=False, runner="", host=""):
     """Train the detector; goes on from the last checkpoint after an interruption.
 
@@ -61,7 +63,7 @@ def train(_c, config="", set_=None, dry_run=False, runner="", host=""):
     commands.stages.run_stage("train", StageOptions(config, set_, dry_run, runner, host))
 
 
-@command(iterable=["set_"], help={"checkpoint": "best, last or a step."})
+@command(BUILD, iterable=["set_"], help={"checkpoint": "best, last or a step."})
 def evaluate(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", host=""):
     """COCO metrics of a checkpoint on the validation pictures.
 
@@ -72,6 +74,7 @@ def evaluate(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", 
 
 
 @command(
+    BUILD,
     iterable=["set_"],
     help={"checkpoint": "best, last or a step.", "running": "Of a training that still runs or was interrupted."},
 )
@@ -88,7 +91,7 @@ def preview(_c, config="", checkpoint="", running=False, set_=None, dry_run=Fals
         commands.stages.run_stage("preview", options)
 
 
-@command(help={"port": "Port on 127.0.0.1."})
+@command(LOOK, help={"port": "Port on 127.0.0.1."})
 def tensorboard(_c, config="", port=6006, runner=""):
     """Show the training's curves in TensorBoard, on this machine only.
 
@@ -97,7 +100,7 @@ def tensorboard(_c, config="", port=6006, runner=""):
     commands.serve.tensorboard(StageOptions(config, runner=runner), port)
 
 
-@command(help={"port": "Port on 127.0.0.1."})
+@command(LOOK, help={"port": "Port on 127.0.0.1."})
 def viewer(_c, config="", port=8000, runner=""):
     """Show report and pictures of what was built in a browser, on this machine only.
 
@@ -106,7 +109,7 @@ def viewer(_c, config="", port=8000, runner=""):
     commands.serve.viewer(StageOptions(config, runner=runner), port)
 
 
-@command(iterable=["set_"], help={"checkpoint": "best, last or a step."})
+@command(BUILD, iterable=["set_"], help={"checkpoint": "best, last or a step."})
 def export(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", host=""):
     """Freeze a checkpoint into a graph with batch 1.
 
@@ -116,7 +119,7 @@ def export(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", ho
     commands.stages.run_stage("export", commands.stages.with_checkpoint("export", checkpoint, options))
 
 
-@command(iterable=["set_"], help={"graph": "A frozen graph that belongs to no project."})
+@command(BUILD, iterable=["set_"], help={"graph": "A frozen graph that belongs to no project."})
 def audit(_c, graph="", config="", json_=False, set_=None, dry_run=False, runner="", host=""):
     """Say which ops of the frozen graph UFF cannot take, and what helps.
 
@@ -131,6 +134,7 @@ def audit(_c, graph="", config="", json_=False, set_=None, dry_run=False, runner
 
 
 @command(
+    CONVERT,
     positional=["file"],
     help={
         "file": "A .uff, a frozen graph (.pb or its export folder) or an engine.",
@@ -147,6 +151,7 @@ def inspect(_c, file, against="", json_=False, runner=""):
 
 
 @command(
+    CONVERT,
     positional=["file"],
     iterable=["input"],
     help={
@@ -165,6 +170,7 @@ def run_uff(_c, file, input=None, output="", fp16_decode=False, runner=""):
 
 
 @command(
+    BUILD,
     iterable=["set_"],
     help={
         "graph": "A frozen graph that belongs to no project; needs --out.",
@@ -209,6 +215,7 @@ def convert(
 
 
 @command(
+    BUILD,
     iterable=["set_"],
     help={"media": "A picture, a folder of pictures or a video; default: the validation pictures."},
 )
@@ -220,7 +227,7 @@ def detect(_c, media="", config="", set_=None, dry_run=False, runner="", host=""
     commands.stages.detect(media, StageOptions(config, set_, dry_run, runner, host))
 
 
-@command(iterable=["set_"])
+@command(BUILD, iterable=["set_"])
 def report(_c, config="", set_=None, dry_run=False, runner="", host=""):
     """Make the HTML report of the whole chain.
 
@@ -229,7 +236,7 @@ def report(_c, config="", set_=None, dry_run=False, runner="", host=""):
     commands.stages.run_stage("report", StageOptions(config, set_, dry_run, runner, host))
 
 
-@command(iterable=["set_"])
+@command(BUILD, iterable=["set_"])
 def build(_c, config="", set_=None, dry_run=False, runner=""):
     """Do everything: photos to .uff, proof, pictures with boxes and the report.
 
@@ -238,7 +245,7 @@ def build(_c, config="", set_=None, dry_run=False, runner=""):
     commands.stages.run_stage("report", StageOptions(config, set_, dry_run, runner))
 
 
-@command(iterable=["set_"])
+@command(LOOK, iterable=["set_"])
 def status(_c, config="", json_=False, set_=None, runner=""):
     """Say of every stage whether it is fresh, stale, missing, running or failed.
 
@@ -247,7 +254,7 @@ def status(_c, config="", json_=False, set_=None, runner=""):
     commands.status.show_status(StageOptions(config, set_, runner=runner), json_)
 
 
-@command(positional=["stage"], iterable=["set_"], help={"stage": "Name of a stage, as `status` lists them."})
+@command(LOOK, positional=["stage"], iterable=["set_"], help={"stage": "Name of a stage, as `status` lists them."})
 def explain(_c, stage, config="", set_=None, runner="", host=""):
     """Print every reason why a stage would run; exit code 1 if it would.
 
@@ -258,6 +265,7 @@ def explain(_c, stage, config="", set_=None, runner="", host=""):
 
 
 @command(
+    MACHINES,
     help={
         "environments": "data, train, train-gpu or jetson, several with commas; default: data,train.",
         "host": "Do it on the Docker daemon of that host in detector.toml.",
@@ -288,7 +296,7 @@ def images(_c, environments="", host="", config="", save="", bases=False, load="
         commands.images.build(chosen)
 
 
-@command(positional=["environment"], help={"environment": "data, train, train-gpu or jetson."})
+@command(MACHINES, positional=["environment"], help={"environment": "data, train, train-gpu or jetson."})
 def shell(_c, environment, runner=""):
     """Open a shell in an environment, as a stage would see it.
 
@@ -299,7 +307,7 @@ def shell(_c, environment, runner=""):
         raise Exit(code=code)
 
 
-@command(help={"host": "Check that host of detector.toml instead of this machine."})
+@command(MACHINES, help={"host": "Check that host of detector.toml instead of this machine."})
 def doctor(_c, json_=False, host="", config=""):
     """Check this machine, its Docker daemon and GPU, or another host; every finding with its remedy.
 
@@ -309,7 +317,16 @@ def doctor(_c, json_=False, host="", config=""):
     doctors.run.run(json_, host, config)
 
 
-@command(help={"stage": "Remove only this stage's artifacts.", "yes": "Do not ask."})
+@command(LOOK, help={"stage": "Read only this stage's artifact."})
+def verify(_c, config="", stage="", json_=False):
+    """Read every byte of the artifacts in use, and say which are no longer what was published; exit code 1 if any is.
+
+    Example: ./run verify --stage train
+    """
+    commands.verify.verify(config, stage, json_)
+
+
+@command(CARE, help={"stage": "Remove only this stage's artifacts.", "yes": "Do not ask."})
 def clean(_c, config="", stage="", yes=False):
     """Remove what was built; photos and detector.toml stay.
 
@@ -318,17 +335,28 @@ def clean(_c, config="", stage="", yes=False):
     commands.cleanup.clean(config, stage, yes)
 
 
-@command(help={"host": "Remove what is kept of this project on that host instead."})
-def gc(_c, config="", dry_run=False, host=""):
+@command(
+    CARE,
+    help={
+        "host": "Remove what is kept of this project on that host instead.",
+        "cache": "Remove environments and checkpoints that no project used for a month instead.",
+    },
+)
+def gc(_c, config="", dry_run=False, host="", cache=False):
     """Remove artifacts that no current stage uses, and leftovers of interrupted runs.
 
     Example: ./run gc --dry-run
     Example: ./run gc --host nano
+    Example: ./run gc --cache
     """
-    commands.cleanup.gc(config, dry_run, host)
+    if cache:
+        commands.cache.collect(dry_run)
+    else:
+        commands.cleanup.gc(config, dry_run, host)
 
 
 @command(
+    CARE,
     help={
         "suite": "One suite of tests/, such as host or containers; default: all of them.",
         "all_": "The slow tests too.",
@@ -344,7 +372,7 @@ def test(_c, suite="", all_=False, prepare=False):
     dev.tests.test(suite, all_, prepare)
 
 
-@command(help={"full": "Every combination, not only the chosen ones: hours instead of minutes."})
+@command(CARE, help={"full": "Every combination, not only the chosen ones: hours instead of minutes."})
 def matrix(_c, full=False):
     """Convert graphs of TensorFlow 1.9 to 1.15, exported by the real ones, and write docs/matrix.md.
 
@@ -353,7 +381,24 @@ def matrix(_c, full=False):
     dev.matrix.write_page(full)
 
 
-@command()
+@command(
+    CARE,
+    help={
+        "full": "Many draws of each kind: hours instead of minutes.",
+        "seed": "Other draws than those of the page.",
+        "only": "Only draws whose names begin so, such as 'kills: train'; writes no page.",
+    },
+)
+def faults(_c, full=False, seed=1, only=""):
+    """Kill, cut, fill the disk and damage files, see what survives, and write docs/faults.md.
+
+    Example: ./run faults
+    Example: ./run faults --seed 7 --only kills
+    """
+    dev.faults.write_page(full, seed, only)
+
+
+@command(CARE)
 def docs(_c):
     """Write the tables in docs/ that come from the code.
 

@@ -31,7 +31,11 @@ class Console:
     def _rich(self) -> RichConsole:
         from rich.console import Console as RichConsole
 
-        return RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        class TellingConsole(RichConsole):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # Rich would end the program here, with no words
+
+        return TellingConsole(stderr=True, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         self._rich.print(_escaped(text))

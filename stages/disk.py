@@ -1,10 +1,14 @@
 """Writing files so that a full disk becomes a sentence. Standard library only, Python 3.6 to current."""
 
+import errno
 import os
 from contextlib import contextmanager
 from typing import Iterator
 
 from stages.job import StageFailed
+from stages.system_errors import sentence_of
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -17,10 +21,12 @@ def writing(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StageFailed(
-            "%s cannot be written: %s. Free some space there; records can be kept on another disk (records.folder)."
-            % (path, error.strerror or error)
-        ) from error
+        if error.errno and error.filename is None:
+            error.filename = path
+        told = sentence_of(error)
+        elsewhere = " Records can be kept on another disk (records.folder)." if error.errno in FULL else ""
+        cause = told.text if told else "%s." % (error.strerror or error)
+        raise StageFailed("%s cannot be written: %s%s" % (path, cause, elsewhere)) from error
 
 
 def write(path: str, data: bytes) -> None:

@@ -12,18 +12,21 @@ The job file is JSON::
 
 A stage prints plain log lines. Events are lines that hold ``EVENT_MARK`` followed by one JSON object:
 ``{"progress": {"done": 3, "total": 10, "message": "..."}}``, ``{"metrics": {...}}``, ``{"warning": "..."}``,
-``{"error": "..."}``. Exit codes: 0 done, 1 failed, 2 bad input.
+``{"error": "..."}``, ``{"reading": "/path"}``. Exit codes: 0 done, 1 failed, 2 bad input.
 
 Standard library only, Python 3.6: this file is in every environment.
 """
 
+import contextlib
+import faulthandler
 import json
 import os
-import signal
 import sys
-import threading
 import traceback
-from typing import Any, Callable, Dict, List, Optional, TypeVar
+from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
+
+from stages import parent
+from stages.system_errors import sentence_of
 
 EVENT_MARK = "::nanoforge:: "
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT = 0, 1, 2
@@ -84,6 +87,13 @@ class Job:
         """Report something that the user should know although the stage goes on."""
         emit({"warning": message})
 
+    @contextlib.contextmanager
+    def reading(self, path: str) -> Iterator[None]:
+        """Around what a native library does with a file of the user's: if it crashes, the file is to blame."""
+        emit({"reading": path})
+        yield
+        emit({"reading": ""})
+
 
 def emit(event: Dict[str, Any]) -> None:
     """Write one event as one line, in one system call so that other processes' lines cannot split it."""
@@ -96,10 +106,12 @@ def run(main: Callable[[Job], None], argv: Optional[List[str]] = None) -> None:
     arguments = sys.argv[1:] if argv is None else argv
     if len(arguments) != 1:
         sys.exit("usage: python -m stages.<package>.<module> JOB.json")
-    with open(arguments[0], encoding="utf-8") as stream:
-        job = Job(json.load(stream))
-    _end_with_parent()
+    # A native library that crashes leaves in the log where it was called from.
+    faulthandler.enable(2)
+    parent.end_with_it()
     try:
+        with open(arguments[0], encoding="utf-8") as stream:
+            job = Job(json.load(stream))
         main(job)
     except BadInput as error:
         emit({"error": str(error)})
@@ -107,32 +119,17 @@ def run(main: Callable[[Job], None], argv: Optional[List[str]] = None) -> None:
     except StageFailed as error:
         emit({"error": str(error)})
         sys.exit(EXIT_FAILED)
-    except OSError as error:
-        traceback.print_exc()
-        emit({"error": _os_error_sentence(error)})
-        sys.exit(EXIT_FAILED)
     except Exception as error:
         traceback.print_exc()
-        emit({"error": "%s: %s (a bug: the traceback is in the log)" % (type(error).__name__, error)})
-        sys.exit(EXIT_FAILED)
+        told = sentence_of(error)
+        bug = "%s: %s (a bug: the traceback is in the log)" % (type(error).__name__, error)
+        emit({"error": told.text if told else _of_its_own_making(error) or bug})
+        sys.exit(EXIT_BAD_INPUT if told and told.bad_input else EXIT_FAILED)
 
 
-def _os_error_sentence(error: OSError) -> str:
+def _of_its_own_making(error: Exception) -> str:
+    """What a library says with an OSError that the system does not know; empty for other errors."""
+    if not isinstance(error, OSError):
+        return ""
     where = " while writing or reading %s" % error.filename if error.filename else ""
     return "%s%s" % (error.strerror or error, where)
-
-
-def _end_with_parent() -> None:
-    """End this process and its children when the runner dies: the runner holds the other end of standard input.
-
-    Only where the runner asks for it (NANOFORGE_PARENT_PIPE), so that a stage can be run by hand.
-    """
-    if os.environ.get("NANOFORGE_PARENT_PIPE") != "1":
-        return
-
-    def wait_for_end() -> None:
-        while os.read(0, 4096):
-            pass
-        os.killpg(os.getpgid(0), signal.SIGKILL)
-
-    threading.Thread(target=wait_for_end, daemon=True).start()

@@ -4,6 +4,9 @@ Needs OpenCV, Python 3.8 to current.
 """
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -29,7 +32,7 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], processe
         yield from map(function, items)
         return
     # Spawned, not forked: the stage has a thread that watches its runner, and a fork among threads can deadlock.
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), cv2.setNumThreads, (1,))
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin)
     try:
         yield from _windowed(pool, function, items, AHEAD * processes)
     except BrokenProcessPool:
@@ -39,6 +42,20 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], processe
         ) from None
     finally:
         pool.shutdown(wait=True)
+
+
+def _begin() -> None:
+    """In each process, before its first item."""
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_stage, daemon=True).start()
+
+
+def _end_with_stage() -> None:
+    """A stage that is killed says no word to its processes, which would wait for items for ever."""
+    stage = multiprocessing.parent_process()
+    if stage is not None:
+        stage.join()  # on a pipe, whose other end only the stage holds
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _windowed(

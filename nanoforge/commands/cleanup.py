@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from pathlib import Path
-from typing import List
+from typing import List, Sequence
 
 from rich.filesize import decimal
 from rich.prompt import Confirm
@@ -14,24 +14,37 @@ from nanoforge.commands.status import all_statuses
 from nanoforge.containers import tunnel
 from nanoforge.containers.leftovers import remove_leftovers
 from nanoforge.errors import BadInput
+from nanoforge.files.disks import size_of_folder
+from nanoforge.pipeline.plan import FRESH, UNKNOWN
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES, stage_called
-from nanoforge.store.store import discard
+from nanoforge.store.folders import DISCARDED, WORK, discard
 
 
 def clean(config: str, stage: str, yes: bool) -> None:
-    """Remove a stage's artifacts, or everything that was built; asks first unless ``yes``."""
+    """Remove a stage's artifacts, or everything that was built; lists it, and asks first unless ``yes``.
+
+    Raises:
+        BadInput: it would ask, and there is nobody to answer.
+    """
     project = StageOptions(config).project()
+    store, console = project.store, project.console
     with project.locked():
-        folders = [project.store.stage_folder(name) for name in ([stage_called(stage).name] if stage else STAGES)]
-        found = [folder for folder in folders if folder.is_dir()]
-        size = sum(_size(folder) for folder in found)
+        names = [stage_called(stage).name] if stage else store.folders.stages()
+        found = [folder for name in names for folder in store.folders.own(name)]
+        _tell_what_stays(project)
         if not found:
-            project.console.say("There is nothing to remove.")
-        elif yes or Confirm.ask(f"Remove {decimal(size)} in {project.build}?"):
-            for folder in found:
-                discard(folder)
-            project.console.good(f"removed {decimal(size)}")
+            console.say("There is nothing to remove.")
+            return
+        size = _tell(project, "is removed" if yes else "would be removed", found)
+        if not yes and not _agreed(f"Remove {decimal(size)}?"):
+            return
+        for folder in found:
+            discard(folder)
+        for name in names:
+            store.folders.drop_empty(name)
+            store.forget_lost(name)
+        console.good(f"removed {decimal(size)}")
 
 
 def gc(config: str, dry_run: bool, host: str) -> None:
@@ -45,16 +58,41 @@ def gc(config: str, dry_run: bool, host: str) -> None:
         return
     with project.locked():
         unused = _unused(project)
-        size = sum(_size(folder) for folder in unused)
-        for folder in unused:
-            project.console.say(f"{'would remove' if dry_run else 'removing'} {folder}")
-            if not dry_run:
+        _tell_what_stays(project)
+        size = _tell(project, "would be removed" if dry_run else "is removed", unused)
+        if not dry_run:
+            for folder in unused:
                 discard(folder)
+            for name in STAGES:
+                project.store.forget_lost(name)
         project.console.say(f"{decimal(size)} {'could be freed' if dry_run else 'freed'}")
         tunnel.sweep()
         daemon = project.placement.usual_daemon()
         if daemon:
             remove_leftovers(daemon, project.owner, dry_run, project.console.say)
+
+
+def _tell_what_stays(project: Project) -> None:
+    """What may be Nanoforge's and is not provably this project's is for the user to remove."""
+    for folder in project.store.folders.of_earlier_versions():
+        project.console.warn(f"{folder} was left by an earlier Nanoforge, and stays: remove it if no project needs it.")
+
+
+def _tell(project: Project, what: str, folders: Sequence[Path]) -> int:
+    """List folders with their sizes; returns the bytes of all."""
+    sizes = {folder: size_of_folder(folder) for folder in folders}
+    for folder, size in sizes.items():
+        project.console.say(f"{what}: {folder} ({decimal(size)})")
+    return sum(sizes.values())
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin or not sys.stdin.isatty():
+        raise BadInput("clean asks before it removes anything, and nobody is there to answer: add --yes.")
+    try:
+        return Confirm.ask(question)
+    except EOFError:
+        return False
 
 
 def _gc_far(project: Project, host: str, dry_run: bool) -> None:
@@ -65,14 +103,21 @@ def _gc_far(project: Project, host: str, dry_run: bool) -> None:
 
 
 def _unused(project: Project) -> List[Path]:
+    """What neither is of use nor may still be; where that cannot be known, everything is kept, and the user told."""
+    store = project.store
     found = all_statuses(project)
     kept = {status.artifact.folder for status in found if status.artifact}
-    kept |= {latest.folder for latest in map(project.store.latest, STAGES) if latest}
-    kept |= {project.store.work_folder(status.stage.name, status.fingerprint) for status in found if status.recipe}
-    folders = [*(artifact.folder for artifact in project.store.artifacts()), *project.store.leftovers()]
+    kept |= {linked.folder for linked in map(store.linked, STAGES) if linked}
+    for status in found:
+        name, own = status.stage.name, store.folders.own(status.stage.name)
+        if status.state == UNKNOWN and own:
+            project.console.warn(f"every artifact of {name} is kept: {status.reasons[-1]}")
+            kept |= set(own)
+        elif status.recipe is None:
+            # A training that was interrupted goes on once what it needs is made again.
+            kept |= {folder for folder in own if WORK.fullmatch(folder.name)}
+        elif status.state != FRESH:
+            kept.add(store.work_folder(name, status.fingerprint))
     resolved = {folder.resolve() for folder in kept}
-    return [folder for folder in folders if folder.resolve() not in resolved]
-
-
-def _size(folder: Path) -> int:
-    return sum(os.lstat(os.path.join(base, name)).st_size for base, _, names in os.walk(folder) for name in names)
+    everything = [folder for stage in store.folders.stages() for folder in store.folders.own(stage)]
+    return [folder for folder in everything if DISCARDED.fullmatch(folder.name) or folder.resolve() not in resolved]

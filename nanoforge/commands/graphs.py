@@ -15,7 +15,10 @@ from nanoforge.commands.stages import run_stage
 from nanoforge.config.schema import FORMATS, Config, ConvertSection
 from nanoforge.console import Console, print_json
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
-from nanoforge.pipeline.adhoc import AdhocRun, optional_inputs, run_adhoc
+from nanoforge.files.paths import user_path
+from nanoforge.files.scratch import scratch_folder
+from nanoforge.pipeline.adhoc import AdhocRun, check_no_link, optional_inputs, run_adhoc
+from nanoforge.pipeline.build import proof_words
 from nanoforge.pipeline.stages import INSPECT, RUN_UFF, STAGES, StageContext
 from stages.parameters import RunUffParameters
 
@@ -36,8 +39,8 @@ def audit_graph(graph: str, as_json: bool, options: StageOptions) -> None:
     Raises:
         BadInput: the graph cannot be converted.
     """
-    with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
-        out = Path(folder) / "audit"
+    with scratch_folder(Path(tempfile.gettempdir()), "audit") as folder:
+        out = folder / "audit"
         _run_on_graph(AdhocRun(STAGES["audit"], optional_inputs(graph=graph), {}), out, as_json, options)
         if as_json:
             print_json({**BLANK_RESULT, **_read_json(out / "audit.json")})
@@ -63,7 +66,7 @@ def convert_graph(inputs: Dict[str, str], to: str, out: str, as_json: bool, opti
         raise BadInput("convert --graph needs --out FOLDER, where model.uff and its proof are to appear.")
     if to and to not in FORMATS:
         raise BadInput(f"convert --to takes {' or '.join(FORMATS)}, not {to}.")
-    folder = Path(out).expanduser().absolute()
+    folder = user_path(out).absolute()
     section = msgspec.convert({"to": to} if to else {}, ConvertSection)
     parameters = STAGES["convert"].parameters(StageContext(Config(convert=section), folder))
     work = AdhocRun(STAGES["convert"], optional_inputs(**inputs), parameters)
@@ -73,7 +76,7 @@ def convert_graph(inputs: Dict[str, str], to: str, out: str, as_json: bool, opti
     if as_json:
         print_json({**BLANK_RESULT, **result, **models})
     else:
-        print(f"{' and '.join(models.values())}: equality proven, see {folder / 'parity.json'}")
+        print(f"{' and '.join(models.values())}: {proof_words(result['parity'])}; see {folder / 'parity.json'}")
 
 
 def _run_on_graph(work: AdhocRun, out: Path, as_json: bool, options: StageOptions) -> None:
@@ -98,8 +101,8 @@ def inspect_file(file: str, against: str, as_json: bool, options: StageOptions) 
         BadInput: it is none of them.
         StageFailed: it differs from ``against``, or TensorRT's parser would refuse it.
     """
-    with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
-        out = Path(folder) / "inspect"
+    with scratch_folder(Path(tempfile.gettempdir()), "inspect") as folder:
+        out = folder / "inspect"
         work = AdhocRun(INSPECT, optional_inputs(file=file, against=against), {})
         run_adhoc(work, Console(), out, options.placement())
         found = _read_json(out / "inspect.json")
@@ -121,7 +124,10 @@ def run_uff(file: str, feeds: Sequence[str], output: str, fp16_decode: bool, opt
     """
     if not feeds or not output:
         raise BadInput("run-uff needs --input X.npy (or NAME=X.npy) and --output Y.npz.")
-    path = Path(output).expanduser().absolute()
+    path = user_path(output).absolute()
+    check_no_link(path)
+    if output.endswith("/"):
+        raise BadInput(f"{output} names a folder: name a file, such as {output}y.npz.")
     if path.exists():
         raise BadInput(f"{path} exists already: name a new file, or remove it.")
     named = [feed.rpartition("=")[::2] for feed in feeds]
@@ -129,9 +135,8 @@ def run_uff(file: str, feeds: Sequence[str], output: str, fp16_decode: bool, opt
         raise BadInput("run-uff: an --input names no file; write X.npy or NAME=X.npy.")
     inputs = {"uff": file, **{f"input_{number}": array for number, (_, array) in enumerate(named)}}
     parameters = RunUffParameters(names=[name for name, _ in named], fp16_decode=fp16_decode)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".run-uff-", dir=path.parent) as folder:
-        out = Path(folder) / "run"
+    with scratch_folder(path.parent, "run-uff") as folder:
+        out = folder / "run"
         work = AdhocRun(RUN_UFF, optional_inputs(**inputs), parameters._asdict())
         run_adhoc(work, Console(), out, options.placement())
         print((out / "outputs.txt").read_text(encoding="utf-8"), end="")

@@ -15,7 +15,7 @@ from nanoforge.containers.daemon import Daemon, on_host
 from nanoforge.containers.jetpack import base_variables
 from nanoforge.errors import BadInput, NanoforgeError, StageFailed
 from nanoforge.files.atomic import write_text
-from nanoforge.files.paths import HOME
+from nanoforge.files.paths import HOME, user_path
 from nanoforge.pipeline.project import find_config
 from nanoforge.runners.placement import DOCKER, Placement, PlacementOverride
 
@@ -66,7 +66,7 @@ def save(chosen: ImageSet, folder: str, bases: bool) -> None:
     for base, digest in found:
         images.keep_tag(chosen.daemon, base, digest)
     wanted = [*(service.image for service in services), *sorted({base for base, _ in found})]
-    for file in images.save(chosen.daemon, wanted, Path(folder).expanduser(), chosen.console):
+    for file in images.save(chosen.daemon, wanted, user_path(folder), chosen.console):
         chosen.console.good(f"{file}: {file.stat().st_size >> 20} MiB")
 
 
@@ -79,7 +79,7 @@ def _bases(service: Service) -> List[Tuple[str, str]]:
 
 def load(chosen: ImageSet, source: str) -> None:
     """Load archives that `save` wrote."""
-    for line in images.load(chosen.daemon, Path(source).expanduser(), chosen.console):
+    for line in images.load(chosen.daemon, user_path(source), chosen.console):
         chosen.console.say(line)
 
 

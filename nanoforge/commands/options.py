@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Sequence
 
-from nanoforge.config.schema import Config
+import msgspec
+
+from nanoforge.config.reader import load
+from nanoforge.config.schema import Config, RunnerSection
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
 from nanoforge.pipeline.project import Project, find_config
@@ -29,14 +32,34 @@ class StageOptions:
         return Project(find_config(self.config), self.overrides, Console(), override)
 
     def placement(self) -> Placement:
-        """Where a stage runs that belongs to no project.
+        """Where a stage runs that belongs to no project, and what it may use: it may run beside a training.
 
         Raises:
-            BadInput: on a host, which only a project's detector.toml knows.
+            BadInput: on a host, which only a project's detector.toml knows, or with overrides of other things.
         """
         if self.host:
             raise BadInput("--host is for stages of a project: leave it out together with --graph.")
-        return Placement(Config(), Console(), PlacementOverride(self.runner))
+        return Placement(Config(runner=self._runner_section()), Console(), PlacementOverride(self.runner))
+
+    def _runner_section(self) -> RunnerSection:
+        """What [runner] says, of the file that ``--config`` names or that of the current folder, if there is one."""
+        elsewhere = [text for text in self.overrides if not text.strip().startswith("runner.")]
+        if elsewhere:
+            raise BadInput(f"--set {elsewhere[0]}: without a project, as with --graph, only runner.* can be set.")
+        path = find_config(self.config)
+        if not path.is_file():
+            if self.overrides:
+                raise BadInput(f"--set {self.overrides[0]}: there is no detector.toml here; name one with --config.")
+            return RunnerSection()
+        try:
+            section = load(path, self.overrides).runner
+        except BadInput as error:
+            if self.config or self.overrides:
+                raise
+            Console().warn(f"what {path} says of runner.cpus and memory_mb is not known here: {error}")
+            return RunnerSection()
+        # Where single stages of the project run is about its own files.
+        return msgspec.structs.replace(section, stages={})
 
     def also(self, *overrides: str) -> StageOptions:
         """The same, with more overrides."""

@@ -9,9 +9,10 @@ from typing import Optional, Sequence
 from nanoforge.commands.options import StageOptions, shown
 from nanoforge.config.template import toml_text
 from nanoforge.errors import BadInput, StageFailed
+from nanoforge.files.paths import user_path
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.build import build
-from nanoforge.pipeline.plan import FRESH, Status, Statuses, plan
+from nanoforge.pipeline.plan import FRESH, UNKNOWN, Status, Statuses, plan
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES
 
@@ -30,14 +31,14 @@ def run_stage(stage: str, options: StageOptions) -> Optional[Path]:
 def show_plan(project: Project, statuses: Sequence[Status]) -> None:
     """One line per stage: what would happen, and why."""
     for status in statuses:
-        verb = "fresh, not run" if status.state == FRESH else "would run"
+        verb = {FRESH: "fresh, not run", UNKNOWN: "may run"}.get(status.state, "would run")
         reasons = f": {'; '.join(status.reasons)}" if status.reasons else ""
         project.console.say(f"{status.stage.name:10} {verb}{reasons}")
 
 
 def detect(media: str, options: StageOptions) -> None:
     """Detect on the media that the user named, relative to the current folder, or on the validation pictures."""
-    path = Path(media).expanduser().absolute()
+    path = user_path(media).absolute()
     if media and not path.exists():
         raise BadInput(f"There is no {path}: name a picture, a folder of pictures or a video.")
     run_stage("detect", options.also(f"detect.media={toml_text(str(path))}") if media else options)
@@ -55,7 +56,7 @@ def with_format(to: str, options: StageOptions) -> StageOptions:
 
 def with_nvidia(package: str, options: StageOptions) -> StageOptions:
     """What `--nvidia-uff` adds; the path is relative to the current folder."""
-    path = Path(package).expanduser().absolute()
+    path = user_path(package).absolute()
     if package and not path.exists():
         raise BadInput(f"There is no {path}: name the folder or wheel of NVIDIA's package uff.")
     return options.also(f"convert.nvidia_uff={toml_text(str(path))}") if package else options
@@ -72,7 +73,7 @@ def preview_running(options: StageOptions) -> Path:
     project = options.project()
     statuses: Statuses = {status.stage.name: status for status in plan(project, "train")}
     if statuses["train"].recipe is None:
-        raise StageFailed("There is no training with this configuration: its records are not made yet.")
+        raise StageFailed(f"Which training is this configuration's is not known: {statuses['train'].reasons[-1]}.")
     scratch = project.store.work_folder("train", statuses["train"].fingerprint) / "scratch"
     if not scratch.is_dir():
         raise StageFailed(

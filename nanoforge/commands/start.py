@@ -20,6 +20,8 @@ from nanoforge.containers.daemon import speaking
 from nanoforge.doctor import gpu
 from nanoforge.errors import BadInput
 from nanoforge.files.atomic import write_text
+from nanoforge.files.paths import user_path
+from nanoforge.files.scratch import scratch_folder
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import SURVEY
@@ -36,10 +38,10 @@ def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
         BadInput: no photos or no XML there, no class in the XML, or a detector.toml exists already.
     """
     console = Console()
-    target = Path(folder or ".").expanduser().absolute() / FILE_NAME
+    target = user_path(folder or ".").absolute() / FILE_NAME
     if target.exists() and not force:
         raise BadInput(f"{target} exists already: edit it, or overwrite it with --force.")
-    voc = find_voc_folders(Path(photos).expanduser().absolute())
+    voc = find_voc_folders(user_path(photos).absolute())
     survey = _survey(voc, console, options)
     classes: Dict[str, int] = survey["classes"]
     if not classes:
@@ -85,8 +87,8 @@ def _notes(on_gpu: bool) -> str:
 
 
 def _survey(voc: VocFolders, console: Console, options: StageOptions) -> Dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="nanoforge-") as folder:
-        out = Path(folder) / "survey"
+    with scratch_folder(Path(tempfile.gettempdir()), "survey") as folder:
+        out = folder / "survey"
         inputs = {"photos": voc.photos, "annotations": voc.annotations}
         run_adhoc(AdhocRun(SURVEY, inputs, {}), console, out, options.placement())
         survey: Dict[str, Any] = json.loads((out / "survey.json").read_text(encoding="utf-8"))

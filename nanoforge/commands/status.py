@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from nanoforge.commands.options import StageOptions, shown
 from nanoforge.console import print_json
 from nanoforge.pipeline.build import metric_words
-from nanoforge.pipeline.plan import FRESH, RUNNING, Status, plan, statuses
+from nanoforge.pipeline.plan import FRESH, RUNNING, UNKNOWN, Status, plan, statuses
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import TABLE, stage_called
 
@@ -22,7 +22,7 @@ def all_statuses(project: Project) -> List[Status]:
     return found
 
 
-def status_json(found: Sequence[Status]) -> Dict[str, Any]:
+def status_json(project: Project, found: Sequence[Status]) -> Dict[str, Any]:
     """What ``status --json`` prints."""
     return {
         "stages": [
@@ -33,6 +33,7 @@ def status_json(found: Sequence[Status]) -> Dict[str, Any]:
                 "reasons": status.reasons,
                 "artifact": str(status.artifact.folder) if status.artifact else None,
                 "metrics": status.artifact.metrics if status.artifact else {},
+                "verified": _last_look(project, status),
             }
             for status in found
         ]
@@ -44,10 +45,21 @@ def show_status(options: StageOptions, as_json: bool) -> None:
     project = options.project()
     found = all_statuses(project)
     if as_json:
-        print_json(status_json(found))
+        print_json(status_json(project, found))
         return
     for status in found:
         print(f"{status.stage.name:10} {status.state:8} {_reason_or_figures(status)}".rstrip())
+    artifacts = [(status.stage.name, status.artifact.fingerprint) for status in found if status.artifact]
+    if artifacts:
+        oldest = project.notes.oldest_verification(artifacts)
+        print(f"Artifacts last read whole: {oldest} (`./run verify` reads them)")
+
+
+def _last_look(project: Project, status: Status) -> Optional[str]:
+    """When the artifact was last read whole, or None."""
+    artifact = status.artifact
+    look = project.notes.verification(status.stage.name, artifact.fingerprint) if artifact else None
+    return look.when if look else None
 
 
 def _reason_or_figures(status: Status) -> str:
@@ -58,12 +70,12 @@ def _reason_or_figures(status: Status) -> str:
 
 
 def explain(project: Project, stage: str) -> bool:
-    """Print every reason why ``stage`` would run; returns whether it would."""
+    """Print every reason why ``stage`` would run; returns whether it would, or may."""
     status = plan(project, stage_called(stage).name)[-1]
     if status.state == FRESH:
         print(f"{stage} is fresh: its artifact is {shown(project.build / stage)}")
         return False
-    print(f"{stage} would run ({status.state}):")
+    print(f"{stage} {'may run' if status.state == UNKNOWN else 'would run'} ({status.state}):")
     for reason in status.reasons:
         print(f"  {reason}")
     return True

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import re
 import shutil
 import tarfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import Dict, Optional
+from urllib.parse import urlsplit
 
 from nanoforge.config.schema import ModelSection
+from nanoforge.console import Console
 from nanoforge.errors import BadInput, EnvironmentNotReady
-from nanoforge.files.paths import cache_folder
+from nanoforge.files.atomic import made_once
+from nanoforge.files.paths import cache_folder, cache_in_use, note_use, user_path
+from nanoforge.urls import without_secrets
 
 _ZOO_URL = "http://download.tensorflow.org/models/object_detection/{}.tar.gz"
 
@@ -24,6 +31,8 @@ ZOO = {
     "ssd_inception_v2_coco_2018_01_28": "",
 }
 
+# More than ten times the largest checkpoint of the zoo, less than what would fill a disk.
+UNPACKED_LIMIT = 8 << 30
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -53,15 +62,15 @@ def resolve(model: ModelSection, project: Path) -> Optional[StartCheckpoint]:
         return None
     if name in ZOO or re.match(r"https?://", name):
         return _remote(name, model.checkpoint_sha256)
-    return _local((project / Path(name).expanduser()).absolute())
+    return _local((project / user_path(name)).absolute())
 
 
 def _remote(name: str, stated: str) -> StartCheckpoint:
     digest = (stated or ZOO.get(name, "")).lower()
     if not SHA256.fullmatch(digest):
         raise BadInput(
-            f"model.checkpoint = {name!r} is downloaded, so its digest must be known: set model.checkpoint_sha256 to"
-            " the 64 hex digits that `sha256sum` prints for the archive you trust."
+            f"model.checkpoint = {without_secrets(name)!r} is downloaded, so its digest must be known: set"
+            " model.checkpoint_sha256 to the 64 hex digits that `sha256sum` prints for the archive you trust."
         )
     url = _ZOO_URL.format(name) if name in ZOO else name
     return StartCheckpoint(cache_folder() / "checkpoints" / digest, "model.ckpt", Archive(url, digest))
@@ -82,49 +91,80 @@ def _local(path: Path) -> StartCheckpoint:
     return StartCheckpoint(path.parent, prefix)
 
 
-def fetch(start: Optional[StartCheckpoint]) -> None:
+def fetch(start: Optional[StartCheckpoint], console: Console) -> None:
     """Download and unpack the checkpoint's archive unless it is there already.
 
     Raises:
-        EnvironmentNotReady: the download failed.
-        BadInput: the archive's digest is another, or it holds no model.ckpt.
+        EnvironmentNotReady: the download failed, or there is no room for it.
+        BadInput: the archive's digest is another, or it holds no checkpoint.
     """
-    if start is None or start.archive is None or start.folder.is_dir():
+    if start is None or start.archive is None:
         return
-    import pooch  # Here, since every command would pay for the import and hardly any downloads.
+    archive, prefix = start.archive, start.prefix
+    what = f"the checkpoint of {without_secrets(archive.url)}"
 
-    archive = start.archive
-    downloads = cache_folder() / "downloads"
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        with console.status(f"fetching {what}"):
+            file = _downloaded(archive, folder)
+        _unpack(file, without_secrets(archive.url), prefix, folder)
+        file.unlink()
+
+    with cache_in_use():
+        made_once(start.folder, what, make, console.say)
+    note_use(start.folder)
+
+
+def _downloaded(archive: Archive, folder: Path) -> Path:
+    import pooch  # Here, since every command would pay for the imports and hardly any downloads.
+    import requests
+
+    pooch.get_logger().setLevel("ERROR")  # it would print the URL as it is
+    shown = without_secrets(archive.url)
     try:
-        file = pooch.retrieve(
-            archive.url, f"sha256:{archive.sha256}", fname=archive.sha256, path=downloads, progressbar=False
-        )
-    except ValueError as error:
-        raise BadInput(f"{archive.url} is not what was expected: {error}") from None
-    except OSError as error:
+        file = pooch.retrieve(archive.url, f"sha256:{archive.sha256}", fname="archive", path=folder, progressbar=False)
+    except requests.RequestException as error:
         raise EnvironmentNotReady(
-            f"{archive.url} could not be downloaded: {error}. Fetch it by other means and set"
-            " model.checkpoint to its path."
+            f"{shown} could not be downloaded: {without_secrets(_reason(error, archive.url))}. Fetch it by other means,"
+            " unpack it, and set model.checkpoint to its path."
         ) from None
-    _unpack_checkpoint(Path(file), start)
+    except ValueError as error:
+        raise BadInput(f"{shown} is not what was expected: {without_secrets(str(error))}") from None
+    return Path(file)
 
 
-def _unpack_checkpoint(archive: Path, start: StartCheckpoint) -> None:
-    """Take the files ``model.ckpt.*`` out of the archive by their base names, so that no path in it can escape."""
-    origin = start.archive.url if start.archive else archive
-    unpacked = start.folder.with_suffix(".part")
-    shutil.rmtree(unpacked, ignore_errors=True)
-    unpacked.mkdir(parents=True)
+def _reason(error: Exception, url: str) -> str:
+    """What went wrong, without the words by which the libraries repeat the URL or parts of it."""
+    query = urlsplit(url).query
+    text = " ".join(str(error).split())
+    return text.replace(query, "***") if query else text
+
+
+def _unpack(archive: Path, origin: str, prefix: str, folder: Path) -> None:
+    """Take the checkpoint's files out of the archive by their base names, so that no path in it can escape."""
+    own = re.compile(re.escape(prefix) + r"\.(index|meta|data-\d{5}-of-\d{5})")
+    taken: Dict[str, str] = {}
+    unpacked = 0
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
-                name = Path(member.name).name
-                stream = tar.extractfile(member) if member.isfile() and name.startswith(start.prefix) else None
-                if stream:
-                    with stream, open(unpacked / name, "wb") as target:
-                        shutil.copyfileobj(stream, target)
-    except tarfile.TarError as error:
-        raise BadInput(f"{origin} is not a tar archive: {error}.") from None
-    if not (unpacked / f"{start.prefix}.index").is_file():
-        raise BadInput(f"{origin} holds no {start.prefix}.index: not a TensorFlow checkpoint.")
-    unpacked.rename(start.folder)
+                name = member.name.rsplit("/", 1)[-1]
+                unpacked += max(member.size, 0)
+                if member.offset_data + unpacked > UNPACKED_LIMIT:
+                    raise BadInput(f"{origin} unpacks to more than {UNPACKED_LIMIT >> 30} GiB: not a checkpoint.")
+                stream = tar.extractfile(member) if member.isreg() and own.fullmatch(name) else None
+                if stream is None:
+                    continue
+                if name in taken:
+                    raise BadInput(
+                        f"{origin} holds two files {name} ({taken[name]}, {member.name}): unpack it, and set"
+                        " model.checkpoint to the path of the one that you mean."
+                    )
+                taken[name] = member.name
+                with stream, open(folder / name, "wb") as target:
+                    shutil.copyfileobj(stream, target)
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise BadInput(f"{origin} is not a tar archive, or not a whole one: {error}.") from None
+    lacking = [kind for kind in ("index", "data-") if not any(f"{prefix}.{kind}" in name for name in taken)]
+    if lacking:
+        raise BadInput(f"{origin} holds no file {prefix}.{lacking[0]}…: not a TensorFlow checkpoint.")

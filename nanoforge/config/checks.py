@@ -7,11 +7,12 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 import msgspec
 
-from nanoforge.config.entries import Entries, Fault, general
+from nanoforge.config.entries import MOST_FAULTS, Entries, Fault, general, shown
 from nanoforge.config.schema import Key, Size, keys
 from nanoforge.config.spelling import did_you_mean
 
 SMALLEST_SIDE, LARGEST_SIDE = 32, 4096
+LARGEST_NUMBER = 2**31 - 1  # seeds and steps are 32 bits wide in TensorFlow
 SIZE_WORDS = (
     f"one number, or two as [height, width], each {SMALLEST_SIDE} to {LARGEST_SIDE} pixels (0: take the default)"
 )
@@ -24,7 +25,10 @@ def check_entries(entries: Entries) -> Tuple[Entries, List[Fault]]:
     faults: List[Fault] = []
     for (section, name), entry in entries.items():
         key = known.get((general(section), name))
-        problems = list(_problems(key, f"{section}.{name}", entry.value)) if key else [_unknown_key(section, name)]
+        if key:
+            problems = list(_problems(key, f"{section}.{name}", entry.value))
+        else:  # beyond what is told, no right spelling is looked for: that takes its time
+            problems = [_unknown_key(section, name)] if len(faults) < MOST_FAULTS else ["unknown key"]
         faults += [Fault(entry.where, problem) for problem in problems]
         if not problems:
             right[section, name] = entry
@@ -40,20 +44,30 @@ def _unknown_key(section: str, name: str) -> str:
 def _problems(key: Key, spelled: str, value: Any) -> Iterator[str]:
     """What is wrong with the value of a key, which the user spells ``spelled``."""
     wrong = [
-        f"{name} = {word!r}: expected one of {', '.join(key.words)}{did_you_mean(str(word), key.words)}"
+        f"{name} = {shown(word)}: expected one of {', '.join(key.words)}{did_you_mean(str(word), key.words)}"
         for name, word in _words_of(key, spelled, value).items()
-        if word not in key.words
+        if not isinstance(word, str) or word not in key.words
     ]
     yield from wrong
     if wrong:
         return
+    if not _is_ordinary(value):
+        yield f"{spelled} = {shown(value)}: expected a number of ordinary size ({key.meaning})"
+        return
     try:
         msgspec.convert(value, key.type)
     except msgspec.ValidationError as error:
-        yield f"{spelled} = {value!r}: {_plain(error)} ({key.meaning})"
+        yield f"{spelled} = {shown(value)}: {_plain(error)} ({key.meaning})"
     else:
         if key.plain_type is Size and not _is_size(value):
-            yield f"{spelled} = {value!r}: expected {SIZE_WORDS}"
+            yield f"{spelled} = {shown(value)}: expected {SIZE_WORDS}"
+
+
+def _is_ordinary(value: Any) -> bool:
+    """Whether a number is finite, and one that every program in between can hold."""
+    if isinstance(value, list):
+        return all(map(_is_ordinary, value))
+    return not isinstance(value, (int, float)) or abs(value) <= LARGEST_NUMBER
 
 
 def _words_of(key: Key, spelled: str, value: Any) -> Dict[str, Any]:

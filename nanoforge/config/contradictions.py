@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterator, Mapping
 
-from nanoforge.config.entries import Entries, Fault
+from nanoforge.config.entries import Entries, Fault, shown
 from nanoforge.config.schema import HOSTS, RUNNERS, Config, HostSection
 from nanoforge.config.spelling import did_you_mean
 
@@ -15,8 +15,6 @@ def contradictions(config: Config, stated: Entries, right: Entries) -> Iterator[
     What was stated wrongly has its own fault already and is not complained about a second time.
     """
     yield from _of_classes(config, stated, right)
-    if ("train", "warmup_steps") in right and config.train.warmup_steps >= config.train.steps:
-        yield Fault(_where(right, "train", "warmup_steps"), "train.warmup_steps must be smaller than train.steps")
     if config.model.input_size == 0:
         yield Fault(_where(right, "model", "input_size"), "model.input_size = 0: expected at least 32")
     yield from _of_hosts(config.hosts, stated)
@@ -58,7 +56,6 @@ def _of_places(config: Config, right: Entries) -> Iterator[Fault]:
     places = (*RUNNERS, *config.hosts)
     for stage, place in config.runner.stages.items():
         if place not in places:
-            what = (
-                f"runner.stages.{stage} = {place!r}: expected one of {', '.join(places)}{did_you_mean(place, places)}"
-            )
+            meant = did_you_mean(place, places)
+            what = f"runner.stages.{stage} = {shown(place)}: expected one of {', '.join(places)}{meant}"
             yield Fault(_where(right, "runner", "stages"), what)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import sys
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from nanoforge.config.schema import ANY_HOST, HOSTS, sections
 from nanoforge.config.spelling import did_you_mean
+from nanoforge.urls import without_secrets
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,12 +24,23 @@ class Entry(NamedTuple):
     where: str
 
 
+MOST_FAULTS = 50  # that are told at once
+
+
 class Fault(NamedTuple):
     """Something that the user has to change."""
 
     where: str
     what: str
 
+
+_PART = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[\w-]+)"""  # of a dotted key
+_KEY = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
+_HEADER = re.compile(rf"\s*\[+\s*({_PART}(?:\s*\.\s*{_PART})*)\s*\]")
+_DEEPEST = 50  # of dotted keys: the TOML reader's time grows with the square
+TOO_DEEP = "its lists or tables are nested too deeply"
+_SHORT = reprlib.Repr()
+_SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong, _SHORT.maxlist, _SHORT.maxdict = 200, 200, 60, 20, 20
 
 Entries = Dict[Tuple[str, str], Entry]
 """(section, key) -> entry; the section of a host is ``hosts.nano``."""
@@ -46,19 +59,39 @@ def entries_of_text(text: str) -> Tuple[Entries, List[Fault]]:
     """
     entries: Entries = {}
     faults: List[Fault] = []
-    for section, content in _sections_of(tomllib.loads(text)):
-        where = f"line {_line_of(text, section)}"
+    lines = _lines_of(text)
+    for section, content in _sections_of(_document(text)):
+        where = f"line {lines.get((section, None), 1)}"
         if not isinstance(content, dict):
-            what = f"{section} = {content!r} stands outside of a section; {_section_advice(section)}"
+            what = f"{section} = {shown(content)} stands outside of a section; {_section_advice(section)}"
             faults.append(Fault(where, what))
         elif general(section) not in sections():
-            faults.append(Fault(where, f"unknown section [{section}]; {_section_advice(section)}"))
+            advice = _section_advice(section) if len(faults) < MOST_FAULTS else ""
+            faults.append(Fault(where, f"unknown section [{section}]; {advice}"))
         elif general(section) == ANY_HOST and not content:
             faults.append(Fault(where, f"[{section}] is empty: {section}.docker says where its Docker daemon is"))
         else:
             for name, value in content.items():
-                entries[section, name] = Entry(value, f"line {_line_of(text, section, name)}")
+                entries[section, name] = Entry(value, f"line {lines.get((section, name), 1)}")
     return entries, faults
+
+
+def _document(text: str) -> Dict[str, Any]:
+    """The text read as TOML.
+
+    Raises:
+        ValueError: it is not TOML, or nested as no config is.
+    """
+    try:
+        document: Dict[str, Any] = tomllib.loads(text)
+        return document
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: no password of a URL, and what is far too long for a line is cut."""
+    return _SHORT.repr(without_secrets(value) if isinstance(value, str) else value)
 
 
 def _sections_of(document: Mapping[str, Any]) -> Iterator[Tuple[str, Any]]:
@@ -74,20 +107,32 @@ def _section_advice(name: str) -> str:
     return f"sections are {', '.join(sections())}{did_you_mean(name, sections())}"
 
 
-def _line_of(text: str, section: str, name: Optional[str] = None) -> int:
-    """The line (from 1) on which a section, or a key of it, stands in the TOML text."""
-    inside = False
+def _lines_of(text: str) -> Dict[Tuple[str, Optional[str]], int]:
+    """(section, key or None) -> the first line (from 1) of the TOML text on which it stands.
+
+    Raises:
+        ValueError: a key has more parts than any of a config.
+    """
+    found: Dict[Tuple[str, Optional[str]], int] = {}
+    here: List[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[+\s*([\w-]+)(?:\s*\.\s*([\w-]+))?\s*\]", line)
+        header, key = _HEADER.match(line), _KEY.match(line)
         if header:
-            inside = section in (header.group(1), f"{header.group(1)}.{header.group(2)}")
-            if inside and (name is None or header.group(2) == name):
-                return number
-        elif (inside and name is not None and re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[.=]", line)) or re.match(
-            rf"\s*{re.escape(section)}\s*(?:\.\s*{re.escape(name or '')}\s*)?=", line
-        ):
-            return number
-    return 1
+            here = _parts(header.group(1))
+        if header or key:
+            path = here + (_parts(key.group(1)) if key and not header else [])
+            found.setdefault((path[0], None), number)
+            for depth in range(1, len(path)):
+                found.setdefault((".".join(path[:depth]), path[depth]), number)
+                found.setdefault((".".join(path[: depth + 1]), None), number)
+    return found
+
+
+def _parts(dotted: str) -> List[str]:
+    parts = re.findall(_PART, dotted)
+    if len(parts) > _DEEPEST:
+        raise ValueError(TOO_DEEP)
+    return [part.strip("\"'") for part in parts]
 
 
 def entries_of_overrides(overrides: Sequence[str]) -> Tuple[Entries, List[Fault]]:
@@ -98,16 +143,16 @@ def entries_of_overrides(overrides: Sequence[str]) -> Tuple[Entries, List[Fault]
         match = re.fullmatch(r"\s*(hosts\.[\w-]+|\w+)\.(\w+)\s*=(.*)", override, re.DOTALL)
         if match:
             section, name, value = match.groups()
-            entries[section, name] = Entry(_toml_value(value.strip()), f"--set {override}")
+            entries[section, name] = Entry(_toml_value(value.strip()), f"--set {without_secrets(override)}")
         else:
             what = "must look like section.key=value, for instance train.steps=4000"
-            faults.append(Fault(f"--set {override}", what))
+            faults.append(Fault(f"--set {without_secrets(override)}", what))
     return entries, faults
 
 
 def _toml_value(text: str) -> Any:
     """The value that the text is in TOML, else the text itself, so that words need no quotes in a shell."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return _document(f"value = {text}")["value"]
+    except ValueError:
         return text

@@ -6,6 +6,7 @@ table in docs/configuration.md and all error messages come from these declaratio
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Dict, Iterator, List, Literal, NamedTuple, Tuple, Union, get_args, get_origin
 
 import msgspec
@@ -62,7 +63,8 @@ class RecordsSection(Struct, frozen=True, kw_only=True):
     folder: Annotated[
         str,
         Meta(
-            description="Keep the records in this folder, for instance on another disk; empty: with the other artifacts"
+            description="Keep the records below this folder, such as on another disk, in one of this project's own;"
+            " empty: with the other artifacts"
         ),
     ] = ""
     findings: Annotated[
@@ -99,8 +101,16 @@ class TrainSection(Struct, frozen=True, kw_only=True):
     learning_rate: Annotated[
         float, Meta(gt=0, description="Highest learning rate; it falls to zero along a cosine")
     ] = 0.002
-    warmup_steps: Annotated[int, Meta(ge=0, description="Steps until the highest learning rate is reached")] = 500
-    evaluate_every: Annotated[int, Meta(ge=1, description="Evaluate after every so many steps, and at the end")] = 2000
+    warmup_steps: Annotated[
+        int, Meta(ge=0, description="Steps until the highest learning rate is reached; at most a fifth of `steps`")
+    ] = 500
+    evaluate_every: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Evaluate after every so many steps, and at the end; 0: a tenth of `steps`, but at least 500",
+        ),
+    ] = 0
     keep_checkpoints: Annotated[
         int, Meta(ge=1, description="How many evaluated checkpoints are kept beside the best")
     ] = 5
@@ -240,8 +250,13 @@ class Key(NamedTuple):
         return get_args(single) if get_origin(single) is Literal else ()
 
 
-def keys() -> Iterator[Key]:
+@functools.lru_cache(maxsize=None)
+def keys() -> Tuple[Key, ...]:
     """Every key of ``detector.toml``, in the order of the file."""
+    return tuple(_keys())
+
+
+def _keys() -> Iterator[Key]:
     for section in get_type_hints(Config):
         struct, section = (HostSection, ANY_HOST) if section == HOSTS else (type(getattr(Config(), section)), section)
         for name, annotated in get_type_hints(struct, include_extras=True).items():
@@ -250,6 +265,7 @@ def keys() -> Iterator[Key]:
             yield Key(section, name, annotated, getattr(struct(), name), meaning)
 
 
+@functools.lru_cache(maxsize=None)
 def sections() -> Dict[str, str]:
     """Section name -> what it is about."""
     return {

@@ -9,7 +9,8 @@ from nanoforge.config.schema import ANY_HOST, Key, keys, sections
 
 Values = Mapping[Tuple[str, str], Any]
 
-# What a first run is like on this kind of machine; a user changes it at will.
+# What a first run is like on this kind of machine; a user changes it at will. What follows from other keys, such as
+# train.evaluate_every, stays at its default, so that it goes on following them.
 GPU_SETTINGS: Dict[Tuple[str, str], Any] = {
     ("model", "architecture"): "ssd_mobilenet_v2",
     ("model", "depth_multiplier"): 1.0,
@@ -24,8 +25,6 @@ CPU_SETTINGS: Dict[Tuple[str, str], Any] = {
     ("model", "input_size"): 192,
     ("train", "steps"): 2000,
     ("train", "batch_size"): 16,
-    ("train", "warmup_steps"): 200,
-    ("train", "evaluate_every"): 500,
 }
 
 

@@ -101,7 +101,7 @@ def _usual_address() -> Address:
     stated = os.environ.get("DOCKER_HOST", "")
     if stated.startswith(("unix://", "ssh://")):
         return Address(stated, "DOCKER_HOST")
-    folder = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser()
+    folder = Path(os.path.expanduser(os.environ.get("DOCKER_CONFIG") or "~/.docker"))
     # Only a variable or the config file can name another place: without them the SDK is not needed to know it.
     if not stated and not os.environ.get("DOCKER_CONTEXT") and not (folder / "config.json").exists():
         return Address(USUAL_ADDRESS)

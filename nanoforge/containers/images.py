@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 from typing import IO, Any, Dict, Iterable, List, NamedTuple, Optional
 
-from filelock import FileLock
 from msgspec import structs
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -31,7 +30,7 @@ from nanoforge.containers.daemon import (
 )
 from nanoforge.containers.error_messages import meaning_of
 from nanoforge.errors import BadInput, EnvironmentNotReady
-from nanoforge.files.atomic import replacing, write_json
+from nanoforge.files.atomic import held, lock_of, made_once, replacing, write_json
 from nanoforge.files.digests import sha256_file
 from nanoforge.files.paths import HOME, cache_folder
 from nanoforge.stop import Stop
@@ -80,9 +79,7 @@ def ensure(daemon: Daemon, service: Service, console: Console) -> Image:
     found = state(daemon, service)
     if found.image and not found.why:
         return found.image
-    folder = cache_folder() / "images"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(str(folder / f"{service.image}.lock")):
+    with held(lock_of(cache_folder() / "images" / service.image), f"build image {service.image}", console.say):
         found = state(daemon, service)
         if found.image and not found.why:
             return found.image
@@ -158,7 +155,8 @@ def _revision() -> str:
     """The commit of the clone, with a mark where anything was changed since; `unknown` outside of a repository."""
     git = ["git", "-C", str(HOME), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+        done = subprocess.run(git, capture_output=True, encoding="utf-8", errors="replace", check=True)
+        return done.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
@@ -202,8 +200,11 @@ def health(daemon: Daemon, service: Service, image: Image) -> Dict[str, Any]:
 def packages(daemon: Daemon, service: Service, image: Image) -> Dict[str, str]:
     """Python's version and every package in the image; asked once, then remembered by the image's id."""
     memory = cache_folder() / "images" / f"{image.id.split(':')[-1]}.json"
-    if not memory.is_file():
-        write_json(memory, health(daemon, service, image))
+    made_once(
+        memory,
+        f"the list of packages of {service.image}",
+        lambda aside: write_json(aside, health(daemon, service, image)),
+    )
     found = json.loads(memory.read_text(encoding="utf-8"))
     return {"platform": f"Linux {found['machine']}", "python": found["python"], **found["packages"]}
 

@@ -6,26 +6,27 @@ the rows of docs/matrix.md.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
-
-from filelock import FileLock, Timeout
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Sequence, Tuple
 
 from nanoforge.console import Console
 from nanoforge.containers.compose import Environment, local_environment
 from nanoforge.errors import StageFailed
-from nanoforge.files.atomic import write_text
+from nanoforge.files.atomic import held, held_if_free, lock_of, made_once, remove, write_text
 from nanoforge.files.digests import sha256_file, sha256_text
 from nanoforge.files.paths import HOME, cache_folder
 from nanoforge.pipeline.fingerprint import code_files
 from nanoforge.runners import virtual_environments
+from nanoforge.runners.isolated import isolated
 
 PROGRAMS = HOME / "tests" / "matrix"
 PAGE = HOME / "docs" / "matrix.md"
@@ -88,12 +89,9 @@ def measure(which: str, console: Console) -> List[Row]:
     pythons, packages = prepare(console)
     train = pythons["1.12"]
     kept = _kept_exports()
-    with FileLock(f"{kept}.lock"), tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
-        work = Path(scratch)
-        pictures = kept / "pictures"
-        if not pictures.is_dir():
-            os.rename(_render(work, console), pictures)
-        cases = json.loads(_output(train, ["-c", _LIST_CASES, which], [PROGRAMS]))
+    with _work_in(kept, console) as work:
+        made_once(kept / "pictures", "the pictures of the matrix", partial(_render, work, console), console.say)
+        cases = json.loads(_output([str(train), "-c", _LIST_CASES, which], [PROGRAMS]))
         exports = [
             _Export(pythons[version], [packages[one] for one in APIS if one >= api], group, work, kept)
             for (version, api), group in _grouped(cases, (0, 1))
@@ -103,6 +101,17 @@ def measure(which: str, console: Console) -> List[Row]:
         _all("judging", [one.run for one in judges], console)
         found = {tuple(_case(row)): row for one in judges for row in one.rows()}
         return [found[tuple(case)] for case in cases]
+
+
+@contextmanager
+def _work_in(kept: Path, console: Console) -> Iterator[Path]:
+    """A folder to work in, by one run at a time."""
+    work = kept / "work"
+    with held(lock_of(kept), "finish its matrix", console.say):
+        remove(work)  # what a run that was killed has left
+        work.mkdir()
+        yield work
+        remove(work)
 
 
 def _kept_exports() -> Path:
@@ -121,8 +130,9 @@ def _kept_exports() -> Path:
 
 def _remove_unused(exports: Path) -> None:
     """Remove kept exports unless a run of another clone is at work with them."""
-    with contextlib.suppress(Timeout), FileLock(f"{exports}.lock", timeout=0):
-        shutil.rmtree(exports, ignore_errors=True)
+    with held_if_free(lock_of(exports)) as free:
+        if free:
+            shutil.rmtree(exports, ignore_errors=True)
 
 
 _LIST_CASES = "import sys, json, cases; print(json.dumps(cases.chosen(sys.argv[1])))"
@@ -142,14 +152,14 @@ def _all(what: str, tasks: Sequence[Any], console: Console) -> None:
             bar.update(done, len(tasks), "")
 
 
-def _render(work: Path, console: Console) -> Path:
+def _render(work: Path, console: Console, pictures: Path) -> None:
     output = work / "render"
     output.mkdir()
     job: Dict[str, Any] = {"stage": "render", "inputs": {}, "output": str(output), "scratch": str(work)}
     more = {"parameters": {"pictures": 20, "seed": 1}, "cpus": os.cpu_count()}
     path = _job(work / "render.json", {**job, **more})
-    _output(virtual_environments.ensure(local_environment("data"), console), ["-m", RENDER, str(path)], [])
-    return output / "JPEGImages"
+    _output(isolated(virtual_environments.ensure(local_environment("data"), console), RENDER, str(path)), [])
+    os.rename(output / "JPEGImages", pictures)
 
 
 def _environment(version: str) -> Environment:
@@ -173,7 +183,7 @@ class _Export:
         self._path = _job(work / f"export-{version}-{api}.json", asked)
 
     def run(self) -> None:
-        _output(self._python, [str(PROGRAMS / "export.py"), str(self._path)], self._paths)
+        _output([str(self._python), "-W", "ignore", str(PROGRAMS / "export.py"), str(self._path)], self._paths)
 
 
 class _Judge:
@@ -187,7 +197,8 @@ class _Judge:
         self._path = _job(scratch / "judge.json", {**asked, "rows": str(self._rows)})
 
     def run(self) -> None:
-        _output(self._python, [str(PROGRAMS / "judge.py"), str(self._path)], [PROGRAMS, HOME / "tests" / "convert"])
+        paths = [PROGRAMS, HOME / "tests" / "convert"]
+        _output([str(self._python), "-W", "ignore", str(PROGRAMS / "judge.py"), str(self._path)], paths)
 
     def rows(self) -> List[Row]:
         found: List[Row] = json.loads(self._rows.read_text(encoding="utf-8"))
@@ -199,18 +210,20 @@ def _job(path: Path, content: Mapping[str, Any]) -> Path:
     return path
 
 
-def _output(python: Path, arguments: Sequence[str], paths: Sequence[Path]) -> str:
+def _output(command: Sequence[str], paths: Sequence[Path]) -> str:
     more = {"PYTHONPATH": os.pathsep.join(map(str, [HOME, *paths])), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [str(python), "-W", "ignore", *arguments],
+        command,
+        cwd=PROGRAMS,  # not the user's folder, in which Python would look for modules first
         env={**os.environ, **more},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     )
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
-        raise StageFailed(f"{Path(arguments[0]).name} of the matrix failed in {python.parent.parent.name}: {last}")
+        raise StageFailed(f"The matrix failed in {shlex.join(command)}: {last}")
     return done.stdout
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import subprocess
 import threading
 import time
 from collections import deque
-from typing import Deque, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Deque, Iterator, List, Mapping, NamedTuple, Sequence
 
-from nanoforge.console import Bar, Console
+from nanoforge.console import Console
 from nanoforge.files.paths import HOME
+from nanoforge.sessions import Session
 
 LOOK_S = 0.2
 TELL_S = 5.0
@@ -51,15 +51,35 @@ def run_beside(commands: Sequence[Command], at_a_time: int, console: Console) ->
 
 
 def run_shown(commands: Sequence[Command], console: Console) -> List[str]:
-    """:func:`run_beside`, but one after the other, and everything that they print is shown as it comes."""
+    """:func:`run_beside`, but one after the other, and everything that they print is shown as it comes.
+
+    They have the terminal: its Ctrl-C, and a debugger's prompt.
+    """
     failed: List[str] = []
     for command in commands:
-        with _ending_what_runs() as running:
-            running.append(_Process(command, console, captured=False))
-            while not running[0].has_ended():
-                time.sleep(LOOK_S)
-            failed += [] if running[0].succeeded() else [command.title]
+        console.say(f"{command.title}: starts")
+        started = time.monotonic()
+        with _ended(subprocess.Popen(list(command.arguments), cwd=HOME, env=dict(command.environment))) as child:
+            code = child.wait()
+        failed += [command.title] if code else []
+        _tell_end(console, command.title, bool(code), time.monotonic() - started, [])
     return failed
+
+
+@contextlib.contextmanager
+def _ended(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Whatever ends this ends the child: as Ctrl-C does, which the child hears itself, and after a while by force."""
+    try:
+        yield child
+    except KeyboardInterrupt as asked:
+        if asked.args:  # by a signal that only this process got
+            child.send_signal(signal.SIGINT)
+        raise
+    finally:
+        with contextlib.suppress(KeyboardInterrupt, subprocess.TimeoutExpired):  # a second Ctrl-C: no patience left
+            child.wait(GRACE_S)
+        child.kill()
+        child.wait()
 
 
 @contextlib.contextmanager
@@ -79,81 +99,59 @@ def _ending_what_runs() -> Iterator[List[_Process]]:
 
 
 class _Process:
-    """A command at work, in a process group of its own, and what it printed so far."""
+    """A command at work, in a session of its own, and what it printed so far."""
 
-    def __init__(self, command: Command, console: Console, captured: bool = True) -> None:
+    def __init__(self, command: Command, console: Console) -> None:
         self.title = command.title
         self._console = console
         self._lines: List[str] = []
         self._started = self._told = time.monotonic()
         console.say(f"{self.title}: starts")
-        self._child = subprocess.Popen(
-            list(command.arguments),
-            cwd=HOME,
-            env=dict(command.environment),
-            stdin=subprocess.DEVNULL if captured else None,
-            stdout=subprocess.PIPE if captured else None,
-            stderr=subprocess.STDOUT if captured else None,
-            text=True,
-            errors="replace",
-            start_new_session=captured,  # what is shown has the terminal: its Ctrl-C, and a debugger's prompt
-        )
-        self._reader: Optional[threading.Thread] = None
+        self._session = Session(command.arguments, HOME, command.environment)
         self._display = contextlib.ExitStack()
-        self._bar: Optional[Bar] = None
-        if captured:
-            self._bar = self._display.enter_context(console.bar(self.title))
-            self._reader = threading.Thread(target=self._read, daemon=True)
-            self._reader.start()
+        self._bar = self._display.enter_context(console.bar(self.title))
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
-        assert self._child.stdout is not None
-        for line in self._child.stdout:
+        for line in self._session.lines:
             self._lines.append(line.rstrip("\n"))
 
     def show_progress(self) -> None:
         """Tell now and then for how long it has run, and the percentage of its tests where pytest printed one."""
-        if self._bar and time.monotonic() - self._told > TELL_S:
+        if time.monotonic() - self._told > TELL_S:
             self._told = time.monotonic()
             percentages = (
                 found.group(1) for line in reversed(self._lines) for found in [_PERCENT.search(line)] if found
             )
-            self._bar.update(int(next(percentages, 0)), 100, f"{self._seconds():.0f} s")
-
-    def _seconds(self) -> float:
-        return time.monotonic() - self._started
+            self._bar.update(int(next(percentages, 0)), 100, f"{time.monotonic() - self._started:.0f} s")
 
     def has_ended(self) -> bool:
-        return self._child.poll() is not None
+        return self._session.has_ended()
 
     def succeeded(self) -> bool:
-        """Whether it did, once it has ended; tells the user."""
-        seconds = self._seconds()
+        """Whether it did, once it has ended; tells the user, and ends what it has left running."""
+        self._session.end(GRACE_S)
         self._display.close()
-        if self._reader:
-            self._reader.join(5)  # what it left running might hold its output open
-        failed = self._child.returncode != 0
+        self._reader.join()
+        failed = self._session.reap() != 0
         if failed:
             self._console.say("\n".join([f"--- {self.title} printed:", *self._lines]) if self._lines else "")
-        words = f"{self.title}: {'failed' if failed else 'passed'} in {seconds:.0f} s"
-        last = self._lines[-1].strip("= ") if self._lines else ""
-        (self._console.warn if failed else self._console.say)(f"{words}{f' ({last})' if last else ''}")
+        _tell_end(self._console, self.title, failed, time.monotonic() - self._started, self._lines)
         return not failed
 
     def interrupt(self) -> None:
-        """Ask it to end, and what it started; one that has the terminal was asked by the same Ctrl-C."""
-        if self._reader:
-            self._signal_group(signal.SIGINT)
+        """Ask it to end, and what it started."""
+        self._session.signal(signal.SIGINT)
 
     def kill(self) -> None:
-        """End it by force, and what it started if that is a group of its own."""
+        """End it by force, and what it started."""
         self._display.close()
-        if self._reader:
-            self._signal_group(signal.SIGKILL)
-        else:
-            self._child.kill()
-        self._child.wait()
+        self._session.signal(signal.SIGKILL)
+        self._session.reap()
 
-    def _signal_group(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._child.pid, number)
+
+def _tell_end(console: Console, title: str, failed: bool, seconds: float, lines: Sequence[str]) -> None:
+    words = f"{title}: {'failed' if failed else 'passed'} in {seconds:.0f} s"
+    last = lines[-1].strip("= ") if lines else ""
+    (console.warn if failed else console.say)(f"{words}{f' ({last})' if last else ''}")

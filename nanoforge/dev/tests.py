@@ -36,6 +36,7 @@ DAEMON_SUITE, MATRIX_SUITE = "containers", "matrix"
 SUITES = (
     Suite(DAEMON_SUITE, "host"),
     Suite("convert", "train"),
+    Suite("faults", "host"),
     Suite(MATRIX_SUITE, "host"),
     Suite("train", "train"),
     Suite("chain", "host"),
@@ -50,7 +51,7 @@ SUITES = (
 )
 NAMES = tuple(sorted({suite.name for suite in SUITES}))
 # Suites that only `--all` runs: they need more than a Python (a browser, a Docker daemon), or take long.
-SLOW_SUITES = ("chain", "browser", DAEMON_SUITE)
+SLOW_SUITES = ("chain", "faults", "browser", DAEMON_SUITE)
 ENVIRONMENTS = tuple(sorted({suite.environment for suite in SUITES}))
 CHECKS: Mapping[str, Sequence[str]] = {
     "ruff check": ["-m", "ruff", "check", "."],
@@ -143,7 +144,17 @@ def _checks(host: SuitePython) -> List[Command]:
 
 def _pytest(suite: Suite, pythons: Mapping[str, SuitePython], everything: bool) -> Command:
     marks = [] if everything else ["-m", "not slow"]
-    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--disable-warnings", *marks, str(TESTS / suite.name)]
+    words = [
+        "-m",
+        "stages.parent",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--disable-warnings",
+        *marks,
+        str(TESTS / suite.name),
+    ]
     # Tests of one suite may need another environment's Python, such as train's for records that data made.
     others = {f"NANOFORGE_{name.upper()}_PYTHON": str(found.python) for name, found in pythons.items()}
     python = pythons[suite.environment]

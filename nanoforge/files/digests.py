@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from nanoforge.files.selection import ALL_FILES, FileStat, Selection, walk
 
-# A file written in the same clock tick as its digest was taken could change again without a trace in its mtime
+# A file written in the same clock tick as its digest was taken could change again without a trace in its times
 # (git calls such an entry "racily clean"), so digests of files this young are not remembered.
 YOUNG_NS = 2_000_000_000
 CHUNK = 1 << 20
 
 TABLES = (
-    "files (root TEXT, path TEXT, size INT, mtime INT, inode INT, sha256 TEXT, PRIMARY KEY (root, path))",
+    "digests (root TEXT, path TEXT, size INT, mtime INT, ctime INT, inode INT, sha256 TEXT, PRIMARY KEY (root, path))",
     "walks (signature TEXT PRIMARY KEY, digest TEXT)",
 )
 
-FileRow = Tuple[Union[str, bytes], Union[str, bytes], int, int, int, str]
+FileRow = Tuple[Union[str, bytes], Union[str, bytes], int, int, int, int, str]
 
 
 class Listing(NamedTuple):
@@ -46,6 +47,11 @@ def sha256_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
+def json_digest(value: Any) -> str:
+    """SHA-256 of the value's canonical JSON, as 64 hex digits."""
+    return sha256_text(json.dumps(value, sort_keys=True, separators=(",", ":")))
+
+
 def listing_digest(files: Dict[str, str]) -> str:
     """The digest of a set of files: paths with their contents' digests, sorted."""
     return sha256_text("".join(f"{digest} {path}\n" for path, digest in sorted(files.items())))
@@ -53,11 +59,11 @@ def listing_digest(files: Dict[str, str]) -> str:
 
 def signature(stats: Iterable[FileStat]) -> str:
     """A digest of what a walk saw; equal signatures mean that nothing was touched."""
-    return sha256_text("".join(f"{path}\0{size}\0{mtime}\0{inode}\n" for path, size, mtime, inode in stats))
+    return sha256_text("".join("\0".join(map(str, stat)) + "\n" for stat in stats))
 
 
 class DigestCache:
-    """Remembers digests of files by (path, size, mtime, inode), and of whole folders by their walk's signature."""
+    """Remembers digests of files by their whole :class:`FileStat`, and of whole folders by their walk's signature."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,35 +102,39 @@ class DigestCache:
         return self._listing(root, stats, signature(stats))
 
     def _listing(self, root: Path, stats: List[FileStat], seen: str) -> Listing:
-        folder = root.parent if root.is_file() else root
+        files = self.file_digests(root.parent if root.is_file() else root, stats)
+        digest = listing_digest(files)
+        if not any(map(_is_young, stats)):
+            with self._database:
+                self._database.execute("INSERT OR REPLACE INTO walks VALUES (?, ?)", (seen, digest))
+        return Listing(digest, files)
+
+    def file_digests(self, folder: Path, stats: Sequence[FileStat]) -> Dict[str, str]:
+        """The digests of these files of a folder; those that were not touched since the last time are not read."""
         known = self._known_digests(folder)
         files: Dict[str, str] = {}
         fresh: List[FileRow] = []
-        now = time.time_ns()
         for stat in stats:
             entry = known.get(stat.path)
-            if entry and entry[:3] == stat[1:]:
-                files[stat.path] = entry[3]
+            if entry and entry[:4] == stat[1:]:
+                files[stat.path] = entry[4]
                 continue
             files[stat.path] = sha256_file(folder / stat.path)
-            if now - stat.mtime_ns > YOUNG_NS:
+            if not _is_young(stat):
                 fresh.append((_stored(str(folder)), _stored(stat.path), *stat[1:], files[stat.path]))
-        digest = listing_digest(files)
-        young = any(now - stat.mtime_ns <= YOUNG_NS for stat in stats)
-        self._remember(fresh, None if young else seen, digest)
-        return Listing(digest, files)
-
-    def _known_digests(self, folder: Path) -> Dict[str, Tuple[int, int, int, str]]:
-        rows = self._database.execute(
-            "SELECT path, size, mtime, inode, sha256 FROM files WHERE root = ?", (_stored(str(folder)),)
-        )
-        return {os.fsdecode(path): (size, mtime, inode, digest) for path, size, mtime, inode, digest in rows}
-
-    def _remember(self, files: List[FileRow], seen: Optional[str], digest: str) -> None:
         with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", files)
-            if seen:
-                self._database.execute("INSERT OR REPLACE INTO walks VALUES (?, ?)", (seen, digest))
+            self._database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?, ?)", fresh)
+        return files
+
+    def _known_digests(self, folder: Path) -> Dict[str, Tuple[int, int, int, int, str]]:
+        rows = self._database.execute(
+            "SELECT path, size, mtime, ctime, inode, sha256 FROM digests WHERE root = ?", (_stored(str(folder)),)
+        )
+        return {os.fsdecode(path): (*stat, digest) for path, *stat, digest in rows}
+
+
+def _is_young(stat: FileStat) -> bool:
+    return time.time_ns() - max(stat.mtime_ns, stat.ctime_ns) <= YOUNG_NS
 
 
 def _stored(path: str) -> Union[str, bytes]:

@@ -26,14 +26,18 @@ class FileStat(NamedTuple):
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
+
+    @classmethod
+    def of(cls, path: str, stat: os.stat_result) -> FileStat:
+        return cls(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
 def walk(root: Path, selection: Selection = ALL_FILES) -> List[FileStat]:
     """Every selected regular file at or below ``root``, sorted by path; hidden ones are left out."""
     if root.is_file():
-        stat = root.stat()
-        return [FileStat(root.name, stat.st_size, stat.st_mtime_ns, stat.st_ino)]
+        return [FileStat.of(root.name, root.stat())]
     return sorted(_walk_folder(str(root), "", selection))
 
 
@@ -45,5 +49,4 @@ def _walk_folder(folder: str, prefix: str, selection: Selection) -> Iterator[Fil
             if entry.is_dir():
                 yield from _walk_folder(entry.path, f"{prefix}{entry.name}/", selection)
             elif selection.takes(entry.name) and entry.is_file():
-                stat = entry.stat()
-                yield FileStat(prefix + entry.name, stat.st_size, stat.st_mtime_ns, stat.st_ino)
+                yield FileStat.of(prefix + entry.name, entry.stat())

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from nanoforge.errors import StageFailed
-from nanoforge.pipeline.plan import FRESH, Statuses, input_digest, input_path, made, note_listings, plan
+from nanoforge.pipeline.aftermath import begin, check_begun
+from nanoforge.pipeline.plan import FRESH, Status, Statuses, input_digest, input_path, made, note_listings, plan
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.scheduler import Scheduler, StageWork, Step
 from nanoforge.pipeline.stages import STAGES, InputSource, UserFiles, upstream
-from nanoforge.runners.contract import EventSink, Limits, Outcome, StageInput, StageRun
-from nanoforge.store.store import ArtifactFolder, discard
+from nanoforge.runners.contract import EventSink, Outcome, StageInput, StageRun
+from nanoforge.store.store import ArtifactFolder
 
 # How a runner's name is shown; others are hosts.
 RUNNER_WORDS = {"local": "", "docker": " (in a container)"}
@@ -31,19 +31,27 @@ def build(project: Project, target: str) -> ArtifactFolder:
     """
     with project.locked():
         names = upstream(target, project.context)
+        project.store.prepare(names)
         _make_images(project, names)
         # Where something is to run, every artifact that goes into it is read once more: a flipped bit must not travel.
         thorough = any(status.state != FRESH for status in plan(project, target))
-        return made(Scheduler(project, names, STEPS, thorough).run()[target])
+        statuses = Scheduler(project, names, STEPS, thorough).run()
+        _tell_last_look(project, list(statuses.values()))
+        return made(statuses[target])
 
 
 def _make_images(project: Project, names: Sequence[str]) -> None:
     """An image belongs to a recipe, so it has to be there before anything can be planned."""
     for name in names:
-        runner = project.runner(STAGES[name])
-        if runner.image == "":
-            runner.prepare()
+        if project.image(STAGES[name]) == "":
+            project.runner(STAGES[name]).prepare()
     project.placement.sweep(project.owner)
+
+
+def _tell_last_look(project: Project, statuses: Sequence[Status]) -> None:
+    """Between two looks only sizes and times are compared, so the user is told of the oldest."""
+    oldest = project.notes.oldest_verification((status.stage.name, status.fingerprint) for status in statuses)
+    project.console.say(f"artifacts last read whole: {oldest} (`./run verify` reads them)")
 
 
 def announce(work: StageWork) -> None:
@@ -54,26 +62,25 @@ def announce(work: StageWork) -> None:
         console.say(f"  because {reason}")
 
 
-def set_aside_damaged(work: StageWork) -> None:
-    """Remove an artifact that is no longer what was published."""
-    found = work.project.store.find(work.stage.name, work.status.fingerprint)
-    if found:
+def warn_of_damage(work: StageWork) -> None:
+    """Say that an artifact is not believed; it stays until another takes its place."""
+    store, stage, fingerprint = work.project.store, work.stage.name, work.status.fingerprint
+    if store.find(stage, fingerprint) or store.unusable(stage, fingerprint):
         work.project.console.warn(f"{work.status.reasons[0]}; it is made again.")
-        discard(found.folder)
 
 
 def fetch_inputs(work: StageWork) -> None:
     """Download what is downloaded only now, and remember which files the user's inputs are made of."""
     for source in work.stage.inputs(work.project.context).values():
         if isinstance(source, UserFiles) and source.fetch:
-            source.fetch()
+            source.fetch(work.project.console)
     note_listings(work.project, work.stage)
 
 
 def prepare_environment(work: StageWork) -> None:
     """Make the environment, if it is not there, and an empty place for the output."""
     work.runner.prepare()
-    shutil.rmtree(_work_folder(work) / "output", ignore_errors=True)
+    begin(_work_folder(work))
     work.started, work.tools = time.time(), work.runner.tools()
 
 
@@ -86,8 +93,9 @@ def check_inputs(work: StageWork) -> None:
     """The inputs must still be what the fingerprint says, or the artifact would lie about how it came to be.
 
     Raises:
-        StageFailed: naming those that changed.
+        StageFailed: naming those that changed, or the output is not whole.
     """
+    check_begun(work.stage.name, _work_folder(work))
     sources = work.stage.inputs(work.project.context)
     now = {name: input_digest(work.project, source, work.before, name) for name, source in sources.items()}
     changed = [name for name, digest in now.items() if digest != _recipe(work)["inputs"][name]]
@@ -100,18 +108,16 @@ def check_inputs(work: StageWork) -> None:
 
 def publish(work: StageWork) -> None:
     """Make the output the stage's artifact, with the record of how it came to be."""
-    record, folder = _record(work), _work_folder(work)
-    work.artifact = work.project.store.publish(folder / "output", work.stage.name, work.status.fingerprint, record)
-    discard(folder)
+    project, record = work.project, _record(work)
+    work.artifact = project.store.publish(_work_folder(work) / "output", record)
+    project.notes.note_verification(work.stage.name, work.status.fingerprint, sound=True)
     figures = metric_words(work.outcome.metrics)
-    work.project.console.good(
-        f"{work.stage.name}: done in {record['seconds']:.0f} s{f' ({figures})' if figures else ''}"
-    )
+    project.console.good(f"{work.stage.name}: done in {record['seconds']:.0f} s{f' ({figures})' if figures else ''}")
 
 
 STEPS: Tuple[Step, ...] = (
     announce,
-    set_aside_damaged,
+    warn_of_damage,
     fetch_inputs,
     prepare_environment,
     run_program,
@@ -139,7 +145,7 @@ def _stage_run(work: StageWork) -> StageRun:
         output=folder / "output",
         scratch=folder / "scratch",
         log=project.log_file(stage.name, fingerprint),
-        limits=Limits(project.config.runner.cpus, project.config.runner.memory_mb),
+        limits=project.placement.limits,
         work_id=f"{project.owner}/{stage.name}/{fingerprint}",
         owner=project.owner,
     )
@@ -173,8 +179,17 @@ def _record(work: StageWork) -> Dict[str, Any]:
 
 
 def metric_words(metrics: Mapping[str, Any]) -> str:
-    """The single figures of an artifact in one line, such as `images 240, boxes 471`."""
+    """The single figures of an artifact in one line, such as `images 240, boxes 471`, and its proof."""
     single = {name: value for name, value in metrics.items() if not isinstance(value, (dict, list))}
-    return ", ".join(
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in single.items()
-    )
+    words = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in single.items()]
+    return ", ".join([*words, *([proof_words(metrics["parity"])] if metrics.get("parity") else [])])
+
+
+def proof_words(parity: Mapping[str, Any]) -> str:
+    """How equal a model and its graph are, such as `2000 of 2000 detections equal, scores within 4e-07`."""
+    if not parity["detections"]:
+        return "heads and boxes equal, nothing was detected"
+    others = parity["detections"] - parity["matched"]
+    at_an_edge = f" (the other {others}: rounding at a threshold, see parity.json)" if others else ""
+    equal = f"{parity['matched']} of {parity['detections']} detections equal{at_an_edge}"
+    return f"{equal}, scores within {parity['max_score_diff']:.0e}, boxes to an IoU of {parity['min_iou']:.6g}"

@@ -7,12 +7,11 @@ checkouts and comments in the config are not in it, so they make nothing stale.
 from __future__ import annotations
 
 import ast
-import json
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Set
 
 from nanoforge.containers.compose import build_of, lock_files
-from nanoforge.files.digests import sha256_file, sha256_text
+from nanoforge.files.digests import json_digest, sha256_file
 from nanoforge.files.paths import HOME
 from nanoforge.pipeline.stages import Stage
 
@@ -38,7 +37,7 @@ def recipe(
 
 def fingerprint(of: Mapping[str, Any]) -> str:
     """SHA-256 of the recipe's canonical JSON, as 64 hex digits."""
-    return sha256_text(json.dumps(of, sort_keys=True, separators=(",", ":")))
+    return json_digest(of)
 
 
 def code_files(module: str) -> List[Path]:

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
-from nanoforge.errors import BadInput
+from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady
 from nanoforge.files.listings import changed_files, load_listing, save_listing
 from nanoforge.pipeline import fingerprint as fingerprints
 from nanoforge.pipeline.fingerprint import RECIPE_VERSION, WHAT_CHANGED
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES, ArtifactInput, InputSource, Stage, UserFiles, upstream
-from nanoforge.store.store import ArtifactFolder
+from nanoforge.store.store import ArtifactFolder, UnusableArtifact
 
-FRESH, STALE, MISSING, FAILED, RUNNING = "fresh", "stale", "missing", "failed", "running"
+FRESH, STALE, MISSING, FAILED, RUNNING, UNKNOWN = "fresh", "stale", "missing", "failed", "running", "unknown"
 
 
 @dataclass
@@ -23,9 +23,9 @@ class Status:
     """What is known of one stage before it runs.
 
     Attributes:
-        recipe: None where an input is not made yet, so that nobody can know.
+        recipe: None where an input is not made yet, or where it runs does not answer, so that nobody can know.
         artifact: the fresh artifact, or the one that the stage made last.
-        reasons: why it would run; empty when fresh.
+        reasons: why it would run, or cannot be known; empty when fresh.
     """
 
     stage: Stage
@@ -63,45 +63,72 @@ def status_of(project: Project, stage: Stage, before: Statuses, thorough: bool =
     Raises:
         BadInput: an input that the user gives is not there.
     """
-    latest = project.store.latest(stage.name)
     inputs = stage.inputs(project.context)
-    unmade = sorted(
-        {
-            source.stage
-            for source in inputs.values()
-            if isinstance(source, ArtifactInput) and before[source.stage].state != FRESH
-        }
-    )
+    sources = {source.stage for source in inputs.values() if isinstance(source, ArtifactInput)}
+    unmade = sorted(name for name in sources if before[name].state != FRESH)
     if unmade:
-        reasons = [*_moved(latest), *(f"it needs {name}, which is {before[name].state}" for name in unmade)]
-        return Status(stage, STALE if latest else MISSING, reasons, None, latest)
-    image = project.runner(stage).image
+        known = all(before[name].state != UNKNOWN for name in unmade)
+        return _before_its_recipe(project, stage, [f"it needs {_state_words(before[name])}" for name in unmade], known)
+    try:
+        image = project.image(stage)
+    except (EnvironmentNotReady, DaemonLost) as error:
+        return _before_its_recipe(project, stage, [f"it cannot be known: {error}"], known=False)
     if image == "":
         unbuilt = f"the image of environment {stage.environment} is not built yet, or older than docker/"
-        return Status(stage, STALE if latest else MISSING, [*_moved(latest), unbuilt], None, latest)
+        return _before_its_recipe(project, stage, [unbuilt])
     digests = {name: input_digest(project, source, before, name) for name, source in inputs.items()}
     recipe = fingerprints.recipe(stage, stage.parameters(project.context), digests, image)
-    return _status_of_recipe(project, stage, recipe, latest, thorough)
+    return _status_of_recipe(project, stage, recipe, thorough)
 
 
-def _status_of_recipe(
-    project: Project, stage: Stage, recipe: Dict[str, Any], latest: Optional[ArtifactFolder], thorough: bool
-) -> Status:
+def _state_words(status: Status) -> str:
+    name = status.stage.name
+    return f"{name}, of which nothing can be known" if status.state == UNKNOWN else f"{name}, which is {status.state}"
+
+
+def _before_its_recipe(project: Project, stage: Stage, reasons: List[str], known: bool = True) -> Status:
+    """The status of a stage whose recipe nobody can know yet; not ``known``: not even whether it would run."""
+    linked = project.store.linked(stage.name)
+    latest = linked if isinstance(linked, ArtifactFolder) else None
+    state = UNKNOWN if not known else STALE if linked else MISSING
+    return Status(stage, state, [*_moved(latest), *_unusable(linked), *reasons], None, latest)
+
+
+def _status_of_recipe(project: Project, stage: Stage, recipe: Dict[str, Any], thorough: bool) -> Status:
     fingerprint = fingerprints.fingerprint(recipe)
     found = project.store.find(stage.name, fingerprint)
-    damage = project.store.damage(found, thorough) if found else None
+    damage = _damage(project, found, thorough) if found else None
     if found and not damage:
         return Status(stage, FRESH, [], recipe, found)
     if found:
         return Status(stage, STALE, [f"its artifact {found.folder} is damaged: {damage}"], recipe, found)
-    failure = project.failure(stage.name, fingerprint)
-    if failure:
+    linked = project.store.linked(stage.name)
+    latest = linked if isinstance(linked, ArtifactFolder) else None
+    unusable = project.store.unusable(stage.name, fingerprint) or linked
+    failure = project.notes.failure(stage.name, fingerprint)
+    if failure is not None:
         return Status(stage, FAILED, [f"its last run failed: {failure}"], recipe, latest)
-    reasons = ["it was never made"]
-    if latest:
+    reasons = _unusable(unusable)
+    if latest and not reasons:
         note_listings(project, stage)
         reasons = list(differences(project, latest.recipe, recipe)) or ["its artifact is no longer there"]
-    return Status(stage, STALE if latest else MISSING, reasons, recipe, latest)
+    return Status(stage, STALE if reasons else MISSING, reasons or ["it was never made"], recipe, latest)
+
+
+def _damage(project: Project, artifact: ArtifactFolder, thorough: bool) -> Optional[str]:
+    """What is wrong with an artifact's files; all are read where ``thorough``, or where `verify` found one damaged."""
+    name, fingerprint = str(artifact.record["stage"]), artifact.fingerprint
+    seen = project.notes.verification(name, fingerprint)
+    whole = thorough or (seen is not None and not seen.sound)
+    damage = project.store.damage(artifact, whole)
+    if whole:
+        project.notes.note_verification(name, fingerprint, damage is None)
+    return damage
+
+
+def _unusable(found: Any) -> List[str]:
+    """Why what lies at the artifact's place is not used, if something does."""
+    return [f"its artifact {found.folder} {found.why}"] if isinstance(found, UnusableArtifact) else []
 
 
 def _moved(latest: Optional[ArtifactFolder]) -> List[str]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence
 
 from filelock import FileLock, Timeout
 
@@ -18,13 +17,17 @@ from nanoforge.config import checkpoints
 from nanoforge.config.reader import load
 from nanoforge.config.schema import FILE_NAME
 from nanoforge.console import Console
-from nanoforge.errors import BadInput
-from nanoforge.files.atomic import write_json
+from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, NanoforgeError
 from nanoforge.files.digests import DigestCache
-from nanoforge.pipeline.stages import STAGES, TABLE, Stage, StageContext
+from nanoforge.files.paths import user_path
+from nanoforge.pipeline.notes import Notes, note, noted
+from nanoforge.pipeline.ownership import folders_elsewhere
+from nanoforge.pipeline.stages import STAGES, Stage, StageContext
 from nanoforge.runners.contract import Runner
 from nanoforge.runners.placement import NO_OVERRIDE, Placement, PlacementOverride, owner_of
+from nanoforge.store.folders import StageFolders
 from nanoforge.store.store import Store
+from nanoforge.urls import without_secrets
 
 
 class Project:
@@ -47,12 +50,15 @@ class Project:
         self.build = self.folder / "build"
         self.console = console
         self.context = StageContext(self.config, self.folder, checkpoints.resolve(self.config.model, self.folder))
-        folders = {stage.name: stage.folder(self.context) for stage in TABLE}
-        self.store = Store(self.build, {name: folder for name, folder in folders.items() if folder})
+        self.owner = owner_of(self.folder)
+        _check_build(self.build)
+        folders = StageFolders(self.build, folders_elsewhere(self.context, self.build), self.owner)
         self.digests = DigestCache(self.build / "cache" / "digests.sqlite")
+        self.store = Store(self.build, self.digests, folders)
+        self.notes = Notes(self.build)
         self.placement = Placement(self.config, console, override)
         self.placement.check_stages(STAGES)
-        self.owner = owner_of(self.folder)
+        self._silent: Dict[str, NanoforgeError] = {}
         self._since = time.strftime("%H:%M:%S")
         self._running: List[str] = []
         self._holding = threading.Lock()
@@ -60,6 +66,21 @@ class Project:
     def runner(self, stage: Stage) -> Runner:
         """What runs the stage: where the user wants it, in the environment it needs."""
         return self.placement.runner(stage.name, stage.environment, stage.gpu, stage.also)
+
+    def image(self, stage: Stage) -> Optional[str]:
+        """The id of the stage's image, as `Runner.image` has it.
+
+        Raises:
+            EnvironmentNotReady, DaemonLost: the daemon does not answer; it is not asked a second time.
+        """
+        place = self.placement.place(stage.name)
+        if place in self._silent:
+            raise self._silent[place]
+        try:
+            return self.runner(stage).image
+        except (EnvironmentNotReady, DaemonLost) as error:
+            self._silent[place] = error
+            raise
 
     def log_file(self, stage: str, fingerprint: str) -> Path:
         return self.build / "logs" / f"{stage}-{fingerprint[:12]}.log"
@@ -77,7 +98,8 @@ class Project:
             self._note_holder()
             yield
         finally:
-            self._holder_file.unlink(missing_ok=True)
+            with suppress(OSError):  # such as a build folder that is gone; it must not hide what went wrong before
+                self._holder_file.unlink(missing_ok=True)
             lock.release()
 
     @property
@@ -85,12 +107,12 @@ class Project:
         return self.build / "holder.json"
 
     def _note_holder(self) -> None:
-        command = shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]])
-        note = {"pid": os.getpid(), "command": command, "since": self._since, "stages": self._running}
-        write_json(self._holder_file, note)
+        command = without_secrets(shlex.join([os.path.basename(sys.argv[0]), *sys.argv[1:]]))
+        holder = {"pid": os.getpid(), "command": command, "since": self._since, "stages": self._running}
+        note(self._holder_file, holder)
 
     def _holder_words(self) -> str:
-        holder = _read_json(self._holder_file) or {}
+        holder = noted(self._holder_file)
         command, process, since = (holder.get(name, "unknown") for name in ("command", "pid", "since"))
         return f"`{command}` (process {process}, since {since})"
 
@@ -100,7 +122,8 @@ class Project:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            return list((_read_json(self._holder_file) or {}).get("stages", []))
+            running = noted(self._holder_file).get("stages")
+            return running if isinstance(running, list) else []
         lock.release()
         return []
 
@@ -113,32 +136,14 @@ class Project:
         try:
             yield
         finally:
-            with self._holding:
+            with self._holding, suppress(OSError):
                 self._running.remove(stage)
                 self._note_holder()
-
-    def note_failure(self, stage: str, fingerprint: str, error: str) -> None:
-        write_json(
-            self._failure_file(stage),
-            {"fingerprint": fingerprint, "error": error, "when": time.strftime("%Y-%m-%d %H:%M:%S")},
-        )
-
-    def forget_failure(self, stage: str) -> None:
-        if self._failure_file(stage).is_file():
-            self._failure_file(stage).unlink()
-
-    def failure(self, stage: str, fingerprint: str) -> Optional[str]:
-        """How the last run of exactly this work failed, or None."""
-        note = _read_json(self._failure_file(stage)) or {}
-        return str(note["error"]) if note.get("fingerprint") == fingerprint else None
-
-    def _failure_file(self, stage: str) -> Path:
-        return self.build / "failures" / f"{stage}.json"
 
 
 def find_config(stated: str) -> Path:
     """The detector.toml to use: the stated one (a file, or the folder it is in), else that of the current folder."""
-    path = Path(stated).expanduser() if stated else Path.cwd()
+    path = user_path(stated) if stated else Path.cwd()
     if path.is_dir():
         path = path / FILE_NAME
     if stated and not path.is_file():
@@ -146,9 +151,15 @@ def find_config(stated: str) -> Path:
     return path
 
 
-def _read_json(path: Path) -> Optional[Dict[str, Any]]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
+def _check_build(build: Path) -> None:
+    """``build`` is a folder, or nothing yet.
+
+    Raises:
+        BadInput: it is something else.
+    """
+    if build.is_symlink() and not build.exists():
+        raise BadInput(
+            f"{build} is a link to {os.readlink(build)}, which is not there: mount its disk, or remove the link."
+        )
+    if build.exists() and not build.is_dir():
+        raise BadInput(f"{build} is a file, where Nanoforge keeps what it makes in a folder: move the file away.")

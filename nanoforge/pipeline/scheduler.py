@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from nanoforge.errors import Interrupted, NanoforgeError
-from nanoforge.pipeline.plan import FRESH, Status, Statuses, made, status_of
+from nanoforge.errors import EnvironmentNotReady, Interrupted, NanoforgeError
+from nanoforge.pipeline.aftermath import drop_output, tidied
+from nanoforge.pipeline.plan import FRESH, UNKNOWN, Status, Statuses, made, status_of
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES, ArtifactInput, Stage
 from nanoforge.runners.contract import Outcome, Runner
@@ -93,6 +95,11 @@ class Scheduler:
                 for work in self._running.values():
                     work.stop.ask()
                 raise
+            finally:
+                # The programs have ended before their output may go.
+                pool.shutdown()
+                for work in self._running.values():
+                    drop_output(self._work_folder(work))
         return self._statuses
 
     def _walk(self, pool: ThreadPoolExecutor) -> None:
@@ -116,6 +123,8 @@ class Scheduler:
                 self._note(name, status)
                 self._project.console.say(f"{name}: fresh")
                 continue
+            if status.state == UNKNOWN:
+                raise EnvironmentNotReady(f"{name}: {status.reasons[-1]}")
             runner = self._project.runner(status.stage)
             if self._has_room(runner):
                 self._waiting.remove(name)
@@ -144,28 +153,34 @@ class Scheduler:
         stated = self._project.config.runner.memory_mb << 20
         return runner.reserves and (stated or runner.reserves)
 
-    def _advance(self, work: StageWork) -> None:
-        future = work.advance()
+    def _work_folder(self, work: StageWork) -> Path:
+        return self._project.store.work_folder(work.stage.name, work.status.fingerprint)
+
+    def _advance(self, work: StageWork, begun: bool = False) -> None:
+        with tidied(work.stage.name, self._work_folder(work), begun):
+            future = work.advance()
         if future:
             self._running[future] = work
         else:
-            self._project.forget_failure(work.stage.name)
+            self._project.notes.forget_failure(work.stage.name)
             self._note(work.stage.name, Status(work.stage, FRESH, [], work.status.recipe, work.artifact))
 
     def _go_on(self, future: Future[Outcome]) -> None:
         """Take the steps after a stage's program has ended; why it failed is remembered until it runs again."""
         work = self._running.pop(future)
         try:
-            work.outcome = future.result()
-            self._advance(work)
+            with tidied(work.stage.name, self._work_folder(work), begun=True):
+                work.outcome = future.result()
+            self._advance(work, begun=True)
         except Interrupted:
             raise
         except NanoforgeError as error:
-            self._project.note_failure(work.stage.name, work.status.fingerprint, str(error))
+            self._project.notes.note_failure(work.stage.name, work.status.fingerprint, str(error))
             raise
 
     def _note(self, name: str, status: Status) -> None:
         self._statuses[name] = status
+        self._project.store.drop_work(name, status.fingerprint)
         self._project.store.use(name, made(status))
         if name in self._waiting:
             self._waiting.remove(name)

@@ -14,7 +14,9 @@ from nanoforge.config import checkpoints
 from nanoforge.config.checkpoints import StartCheckpoint
 from nanoforge.config.dataset import PICTURE_SUFFIXES, find_annotations
 from nanoforge.config.schema import Config, Size
+from nanoforge.console import Console
 from nanoforge.errors import BadInput
+from nanoforge.files.paths import user_path
 from nanoforge.files.selection import ALL_FILES, Selection
 from nanoforge.runners.contract import Program
 from stages.parameters import (
@@ -53,7 +55,7 @@ class UserFiles:
     key: str
     selection: Selection = ALL_FILES
     digest: str = ""
-    fetch: Optional[Callable[[], None]] = None
+    fetch: Optional[Callable[[Console], None]] = None
 
 
 InputSource = Union[ArtifactInput, UserFiles]
@@ -72,7 +74,7 @@ class StageContext:
 
     def path(self, text: str) -> Path:
         """A path of the config, relative to the folder of detector.toml."""
-        return (self.folder / Path(text).expanduser()).absolute()
+        return (self.folder / user_path(text)).absolute()
 
 
 def _always(_context: StageContext) -> bool:
@@ -197,6 +199,11 @@ def _warmup_steps(context: StageContext) -> int:
     return min(context.config.train.warmup_steps, context.config.train.steps // 5)
 
 
+def _evaluate_every(context: StageContext) -> int:
+    train = context.config.train
+    return train.evaluate_every or max(500, train.steps // 10)
+
+
 def _records_folder(context: StageContext) -> Optional[Path]:
     folder = context.config.records.folder
     return context.path(folder) if folder else None
@@ -250,6 +257,7 @@ TABLE: Tuple[Stage, ...] = (
             "train",
             input_size=_network_size,
             warmup_steps=_warmup_steps,
+            evaluate_every=_evaluate_every,
             start_checkpoint=lambda context: context.start.prefix if context.start else None,
         ),
     ),

@@ -12,7 +12,7 @@ from typing import Dict, Iterator, List, Sequence, Tuple
 from nanoforge.containers.compose import Service
 from nanoforge.containers.daemon import Container, Folder
 from nanoforge.errors import BadInput
-from nanoforge.files.paths import HOME
+from nanoforge.files.paths import HOME, user_path
 from nanoforge.files.selection import Selection
 from nanoforge.runners.contract import Listener, StageRun
 
@@ -119,7 +119,7 @@ def _declared(text: str) -> Folder:
     if not parts:
         raise BadInput(f"compose.yml: volume {text!r}: expected FOLDER:PLACE or FOLDER:PLACE:ro.")
     source, target, read_only = parts.groups()
-    return Folder(str((HOME / Path(source).expanduser()).resolve()), target, read_only is not None)
+    return Folder(str((HOME / user_path(source)).resolve()), target, read_only is not None)
 
 
 def input_place(name: str, path: Path) -> str:

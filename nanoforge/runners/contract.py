@@ -7,6 +7,8 @@ stages/job.py). Where it runs is a runner's business: `local` or `docker`.
 from __future__ import annotations
 
 import json
+import re
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Tuple
@@ -53,11 +55,16 @@ class Limits:
 
 @dataclass
 class Outcome:
-    """What a stage said: figures of its artifact, warnings, and its own sentence about a failure."""
+    """What a stage said: figures of its artifact, warnings, and its own sentence about a failure.
+
+    Attributes:
+        reading: the user's file that a native library works on; if that crashes, the file is to blame.
+    """
 
     metrics: Dict[str, Any] = field(default_factory=dict)
     warnings: List[str] = field(default_factory=list)
     error: Optional[str] = None
+    reading: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,6 +180,8 @@ class Listener:
             self._sink.on_warning(self.outcome.warnings[-1])
         elif "error" in event:
             self.outcome.error = self._as_known(event["error"])
+        elif "reading" in event:
+            self.outcome.reading = self._as_known(event["reading"])
 
     def _as_known(self, sentence: str) -> str:
         for inside, known in self._paths:
@@ -189,6 +198,12 @@ def _event(text: str) -> Dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
+CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
+# What libraries print when they give up, and not what Python's faulthandler adds of where that was.
+TELLING = re.compile(r"check failed|terminate called|what\(\):|fatal|assert|abort|error|exception", re.IGNORECASE)
+FROM_WHERE = re.compile(r"\s|Traceback |Fatal Python error|(Current )?[Tt]hread 0x|Extension modules:")
+
+
 class ExitStatus(NamedTuple):
     """How a stage ended: exit code (negative or over 128: by a signal), and the memory limit that it broke, in MiB."""
 
@@ -196,8 +211,15 @@ class ExitStatus(NamedTuple):
     broken_memory_mb: int = 0
 
     @property
-    def killed(self) -> bool:
-        return self.code in (-9, 137)
+    def signal(self) -> Optional[signal.Signals]:
+        """The signal that ended it."""
+        number = -self.code if self.code < 0 else self.code - 128
+        return signal.Signals(number) if number in {*signal.Signals} else None
+
+    @property
+    def crashed(self) -> bool:
+        """Whether a native library ended it."""
+        return self.signal in CRASHES
 
 
 def outcome_or_raise(run: StageRun, status: ExitStatus, outcome: Outcome, stop: Stop) -> Outcome:
@@ -210,7 +232,8 @@ def outcome_or_raise(run: StageRun, status: ExitStatus, outcome: Outcome, stop: 
         raise Interrupted(f"{run.stage} was interrupted.")
     if not status.code and not status.broken_memory_mb:
         return outcome
-    kind = BadInput if outcome.error and status.code == EXIT_BAD_INPUT else StageFailed
+    bad_input = status.code == EXIT_BAD_INPUT if outcome.error else status.crashed and bool(outcome.reading)
+    kind = BadInput if bad_input else StageFailed
     raise kind(f"{_failure_sentence(run, status, outcome)} Log: {run.log}", outcome.metrics)
 
 
@@ -223,11 +246,29 @@ def _failure_sentence(run: StageRun, status: ExitStatus, outcome: Outcome) -> st
         )
     if outcome.error:
         return f"{run.stage}: {outcome.error}"
-    if status.killed:
-        return f"{run.stage} was killed; most often the machine ran out of memory (see runner.memory_mb)."
-    return f"{run.stage} ended with exit code {status.code} and said:\n{_tail(run.log)}\n"
+    return f"{run.stage} {_end_in_words(status, outcome.reading)}{_last_words(run.log)}"
 
 
-def _tail(log: Path, lines: int = 10) -> str:
-    text = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(f"    {line}" for line in text[-lines:])
+def _end_in_words(status: ExitStatus, reading: str) -> str:
+    if status.signal == signal.SIGKILL:
+        return "was killed; most often the machine ran out of memory (see runner.memory_mb)."
+    if status.signal == signal.SIGILL:
+        return "used instructions that this machine's processor does not have (SIGILL): use a newer machine."
+    if not status.signal:
+        return f"ended with exit code {status.code}."
+    if not status.crashed:
+        return f"was ended from outside ({status.signal.name}); run the same command again."
+    if reading:
+        return f"crashed on {reading} ({status.signal.name}), which must be damaged or none of its kind: get it again."
+    return f"crashed in one of its libraries ({status.signal.name}); run the same command again."
+
+
+def _last_words(log: Path, most: int = 3) -> str:
+    """What the stage printed last that may tell why it ended, events and traces left out."""
+    lines = [
+        line.strip()
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.strip() and EVENT_MARK not in line and not FROM_WHERE.match(line)
+    ]
+    telling = [line for line in lines if TELLING.search(line)] or lines
+    return f" It said: {' / '.join(telling[-most:])}" if telling else ""

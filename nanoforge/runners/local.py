@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import threading
-import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, Iterator, Optional
 
 import psutil
 
@@ -20,13 +19,15 @@ from nanoforge.containers.compose import Environment
 from nanoforge.files.paths import HOME
 from nanoforge.runners import virtual_environments
 from nanoforge.runners.contract import EventSink, ExitStatus, Limits, Listener, Outcome, StageRun, outcome_or_raise
+from nanoforge.runners.isolated import isolated
+from nanoforge.sessions import Session
 from nanoforge.stop import Stop
 
 GRACE_S = 10.0
 MEMORY_CHECK_S = 0.5
 
 # What a stage needs of the user's environment; nothing else gets in, so that no setting of a shell changes a result.
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "OPENBLAS_CORETYPE")
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "OPENBLAS_CORETYPE")
 
 
 class LocalRunner:
@@ -74,6 +75,8 @@ def processors(limits: Limits) -> int:
 def child_environment(cpus: int) -> Dict[str, str]:
     """The environment variables of a stage, and of a shell that sees what a stage sees."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if kept.get("LC_ALL") in ("C", "POSIX"):
+        kept["LC_ALL"] = "C.UTF-8"  # or Python 3.6 could open no file whose name is not ASCII
     return {
         **kept,
         "PYTHONPATH": str(HOME),
@@ -87,86 +90,57 @@ def child_environment(cpus: int) -> Dict[str, str]:
 
 
 def _run_child(run: StageRun, python: Path, listener: Listener, stop: Stop) -> ExitStatus:
-    child = _start(run, python)
-    memory = _MemoryWatch(child.pid, run.limits.memory_mb)
-    threading.Thread(target=_end_what_is_left, args=(child,), daemon=True).start()
-    stop.by(lambda: _end_group(child))
+    session = _start(run, python)
+    memory = _MemoryWatch(session, run.limits.memory_mb)
+    threading.Thread(target=_end_what_is_left, args=(session,), daemon=True).start()
+    stop.by(lambda: session.end(GRACE_S))
     try:
-        assert child.stdout is not None
-        for line in child.stdout:
+        for line in session.lines:
             listener.line(line.rstrip("\n"))
-        code = child.wait()
+        session.wait()
     finally:
         memory.stop()
-        _end_group(child)
-        _close_pipes(child)
+        session.end(GRACE_S)
+        code = session.reap()
     return ExitStatus(code, run.limits.memory_mb if memory.exceeded else 0)
 
 
-def _start(run: StageRun, python: Path) -> subprocess.Popen[str]:
+def _start(run: StageRun, python: Path) -> Session:
     cpus = processors(run.limits)
     inputs = {name: str(source.path) for name, source in run.inputs.items()}
     job_file = run.scratch / "job.json"
     job_file.write_text(run.job(inputs, str(run.output), str(run.scratch), cpus), encoding="utf-8")
-    allowed = sorted(os.sched_getaffinity(0))[:cpus]
-    return subprocess.Popen(
-        [str(python), "-W", "ignore::FutureWarning", "-m", run.module, str(job_file)],
-        cwd=run.scratch,
-        env={**child_environment(cpus), "NANOFORGE_PARENT_PIPE": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, allowed),
-    )
+    command = isolated(python, run.module, str(job_file), flags=("-W", "ignore::FutureWarning"))
+    with _on_processors(cpus):
+        return Session(command, run.scratch, child_environment(cpus))
 
 
-def _end_group(child: subprocess.Popen[str]) -> None:
-    """End the child and everything it started: politely, then for good."""
-    for signal_number, patience in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, GRACE_S)):
-        try:
-            os.killpg(child.pid, signal_number)
-        except ProcessLookupError:
-            break
-        if _group_ended(child, patience):
-            break
+@contextmanager
+def _on_processors(count: int) -> Iterator[None]:
+    """What this thread starts runs on so many processors: a child has those of the thread that starts it."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
-def _end_what_is_left(child: subprocess.Popen[str]) -> None:
+def _end_what_is_left(session: Session) -> None:
     """What a stage leaves running would hold its output open, and listening would never end."""
-    child.wait()
-    _end_group(child)
-
-
-def _close_pipes(child: subprocess.Popen[str]) -> None:
-    for pipe in (child.stdin, child.stdout):
-        if pipe:
-            pipe.close()
-
-
-def _group_ended(child: subprocess.Popen[str], patience: float) -> bool:
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        child.poll()
-        try:
-            os.killpg(child.pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.02)
-    return False
+    session.wait()
+    session.end(GRACE_S)
 
 
 class _MemoryWatch:
-    """Ends a process tree that holds more memory than allowed.
+    """Ends a session whose processes hold more memory than allowed.
 
     An address-space limit (RLIMIT_AS) would count what TensorFlow only reserves, so resident memory is summed instead.
     """
 
-    def __init__(self, pid: int, limit_mb: int) -> None:
+    def __init__(self, session: Session, limit_mb: int) -> None:
         self.exceeded = False
-        self._pid = pid
+        self._session = session
         self._limit = limit_mb << 20
         self._stopped = threading.Event()
         if limit_mb:
@@ -177,17 +151,15 @@ class _MemoryWatch:
 
     def _watch(self) -> None:
         while not self._stopped.wait(MEMORY_CHECK_S):
-            if _tree_memory(self._pid) > self._limit:
+            if sum(map(_resident, self._session.members())) > self._limit:
                 self.exceeded = True
-                os.killpg(self._pid, signal.SIGKILL)
+                self._session.signal(signal.SIGKILL)
                 return
 
 
-def _tree_memory(pid: int) -> int:
-    """Resident bytes of a process and all its descendants."""
+def _resident(process: psutil.Process) -> int:
+    """Bytes of memory that the process holds; 0 where it has ended, or is not ours to see."""
     try:
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
-        return sum(member.memory_info().rss for member in family)
-    except psutil.NoSuchProcess:
+        return int(process.memory_info().rss)
+    except psutil.Error:
         return 0

@@ -18,7 +18,7 @@ from nanoforge.containers.container import sweep_left_over
 from nanoforge.containers.daemon import Daemon
 from nanoforge.containers.jetpack import base_variables
 from nanoforge.errors import BadInput
-from nanoforge.runners.contract import Runner
+from nanoforge.runners.contract import Limits, Runner
 
 AUTO, DOCKER, LOCAL = RUNNERS
 
@@ -49,6 +49,11 @@ class Placement:
         self._daemons: Dict[str, Optional[Daemon]] = {}
         self._runners: Dict[Tuple[str, str], Runner] = {}
         _check(config, override)
+
+    @property
+    def limits(self) -> Limits:
+        """What a stage may use."""
+        return Limits(self._config.runner.cpus, self._config.runner.memory_mb)
 
     def runner(self, stage: str, environment: str, gpu: bool = False, also: Sequence[str] = ()) -> Runner:
         """The runner of a stage.

@@ -12,18 +12,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
-
-from filelock import FileLock
+from typing import Dict, Iterator, NamedTuple, Optional
 
 from nanoforge.console import Console
 from nanoforge.containers.compose import Environment
 from nanoforge.errors import EnvironmentNotReady
-from nanoforge.files.atomic import write_text
+from nanoforge.files.atomic import marked_once
 from nanoforge.files.digests import sha256_file, sha256_text
-from nanoforge.files.paths import cache_folder
+from nanoforge.files.paths import cache_folder, cache_in_use, note_use, user_path
+from nanoforge.runners.host_environment import READY
+from nanoforge.runners.installation import Installation
 
-READY = "ready"
 PYTHON36 = "3.6"
 PYTHON36_ADVICE = (
     "Install it with pyenv (`pyenv install 3.6.15`) or conda (`conda create -n py36 python=3.6`), or name it with"
@@ -44,24 +43,34 @@ def ensure(environment: Environment, console: Console, python36: str = "") -> Pa
     """
     interpreter = find_interpreter(environment, python36)
     folder = _folder(environment, interpreter)
-    if not (folder / READY).is_file():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(str(folder) + ".lock"):
-            if not (folder / READY).is_file():
-                _make(environment, interpreter, folder, console)
+    name = f"environment {environment.name}"
+
+    def make() -> str:
+        words = f"making {name} (Python {interpreter.version}; once, about a minute at most)"
+        with console.status(words):
+            return _make(environment, interpreter, folder)
+
+    with cache_in_use():
+        marked_once(folder, READY, name, make, console.say)
+    note_use(folder / READY)
     return folder / "bin" / "python"
 
 
 def ensure_overlay(environment: str, lock: Path, python: Path, console: Console) -> Path:
     """A folder with the packages of ``lock``, to stand in PYTHONPATH beside ``environment``; used for tests."""
     folder = python.parent.parent.with_name(f"{python.parent.parent.name}-{lock.stem}-{sha256_file(lock)[:12]}")
-    with FileLock(str(folder) + ".lock"):
-        if not (folder / READY).is_file():
-            shutil.rmtree(folder, ignore_errors=True)
-            log = folder.with_suffix(".log")
-            with console.status(f"installing the test packages of environment {environment}"):
-                _run_logged([*_pip(python), "--target", str(folder), "-r", str(lock)], log, environment)
-            (folder / READY).touch()
+    name = f"the test packages of environment {environment}"
+
+    def make() -> str:
+        with console.status(f"installing {name}"):
+            installation = Installation(environment, folder)
+            installation.install(python, lock, "--target", str(folder))
+            installation.done()
+        return ""
+
+    with cache_in_use():
+        marked_once(folder, READY, name, make, console.say)
+    note_use(folder / READY)
     return folder
 
 
@@ -87,7 +96,7 @@ def find_interpreter(environment: Environment, python36: str = "") -> Interprete
         # The interpreter behind the host's virtual environment, so that a new host lock does not remake the others.
         return Interpreter(Path(getattr(sys, "_base_executable", sys.executable)), platform.python_version())
     stated = python36 or os.environ.get("NANOFORGE_PYTHON36", "")
-    for candidate in [Path(stated).expanduser()] if stated else _python36_candidates():
+    for candidate in [user_path(stated)] if stated else _python36_candidates():
         version = _version_of(candidate)
         if version and version.startswith(f"{PYTHON36}."):
             return Interpreter(candidate, version)
@@ -99,18 +108,19 @@ def _python36_candidates() -> Iterator[Path]:
     on_path = shutil.which("python3.6")
     if on_path:
         yield Path(on_path)
-    pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    pyenv = Path(os.path.expanduser(os.environ.get("PYENV_ROOT", "~/.pyenv")))
     yield from sorted(pyenv.glob("versions/3.6*/bin/python"), reverse=True)
     for conda in ("~/miniconda3", "~/anaconda3", "~/miniforge3", "~/mambaforge", "/opt/conda"):
-        yield from sorted(Path(conda).expanduser().glob("envs/*/bin/python3.6"))
+        yield from sorted(Path(os.path.expanduser(conda)).glob("envs/*/bin/python3.6"))
 
 
 def _version_of(python: Path) -> Optional[str]:
     try:
         answer = subprocess.run(
-            [str(python), "-c", "import platform, ssl, venv; print(platform.python_version())"],
+            [str(python), "-I", "-c", "import platform, ssl, venv; print(platform.python_version())"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=30,
             check=True,
         )
@@ -125,50 +135,12 @@ def _folder(environment: Environment, interpreter: Interpreter) -> Path:
     return cache_folder() / "environments" / f"{environment.name}-{sha256_text(' '.join(parts))[:16]}"
 
 
-def _make(environment: Environment, interpreter: Interpreter, folder: Path, console: Console) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    log = folder.with_suffix(".log")
-    with console.status(
-        f"making environment {environment.name} (Python {interpreter.version}; once, about a minute at most)"
-    ):
-        _run_logged([str(interpreter.path), "-m", "venv", str(folder)], log, environment.name)
-        python = folder / "bin" / "python"
-        for lock in environment.locks:
-            _run_logged([*_pip(python), "-r", str(lock)], log, environment.name)
-    frozen = subprocess.run([str(python), "-m", "pip", "freeze"], capture_output=True, text=True, check=True).stdout
-    write_text(folder / READY, f"python=={interpreter.version}\n{frozen}")
-
-
-def _pip(python: Path) -> List[str]:
-    # Packages without a wheel are built with the locked build tools, not with ones that pip would fetch unchecked.
-    return [
-        str(python),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--require-hashes",
-        "--disable-pip-version-check",
-        "--no-warn-script-location",
-    ]
-
-
-def _run_logged(command: Sequence[str], log: Path, environment: str) -> None:
-    with open(log, "a", encoding="utf-8") as stream:
-        done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        raise EnvironmentNotReady(f"Environment {environment} could not be made{_reason(log)}; the whole log is {log}.")
-
-
-def _reason(log: Path) -> str:
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    text = "\n".join(lines[-40:])
-    if "gcc" in text and ("No such file" in text or "not found" in text or "unable to execute" in text):
-        return ": pycocotools needs a C compiler (on Debian and Ubuntu: `apt install gcc libc6-dev`)"
-    if "No module named venv" in text or "ensurepip" in text:
-        return ": Python's venv module is missing (on Debian and Ubuntu: `apt install python3-venv`)"
-    if "Temporary failure in name resolution" in text or "NewConnectionError" in text:
-        return ": the Python package index cannot be reached; connect to a network once"
-    return f": {lines[-1].strip()}" if lines else ""
+def _make(environment: Environment, interpreter: Interpreter, folder: Path) -> str:
+    """Make it; returns what is in it, which :func:`describe` reads."""
+    installation = Installation(environment.name, folder)
+    python = installation.venv(interpreter.path)
+    for lock in environment.locks:
+        installation.install(python, lock)
+    packages = installation.packages(python)
+    installation.done()
+    return f"python=={interpreter.version}\n{packages}"

@@ -24,7 +24,8 @@ def main(job: Job) -> None:
     Raises:
         BadInput: the input is not a frozen graph, or one that cannot be converted.
     """
-    found = analyse(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
+    with job.reading(job.inputs["graph"]):
+        found = analyse(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
     result, text = found.audit._asdict(), as_text(found.audit)
     with open(job.out("audit.json"), "w", encoding="utf-8") as stream:
         json.dump(result, stream, indent=1, sort_keys=True)

@@ -31,11 +31,12 @@ def main(job: Job) -> None:
         BadInput: the graph is refused, or another input is not this graph's.
         StageFailed: a model does not compute what the graph does.
     """
-    found = analyse(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
-    if isinstance(found, Refused):
-        job.metrics(result=result(found, None))
-        raise BadInput(found.reason)
-    convert(job, found)
+    with job.reading(job.inputs["graph"]):
+        found = analyse(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
+        if isinstance(found, Refused):
+            job.metrics(result=result(found, None))
+            raise BadInput(found.reason)
+        convert(job, found)
 
 
 def convert(job: Job, examined: Examined) -> Dict[str, Any]:

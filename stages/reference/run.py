@@ -44,8 +44,8 @@ def read_array(path: str) -> np.ndarray:
     where = os.path.basename(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadInput("%s is not a .npy file of numbers (%s); write it with numpy.save" % (where, error)) from None
+    except Exception as error:  # a header is a Python literal, an .npz a zip: damaged ones raise whatever there is
+        raise BadInput("%s is not a .npy file of numbers (%.200s); write it with numpy.save" % (where, error)) from None
     if not isinstance(array, np.ndarray):
         raise BadInput("%s holds several arrays; give each one as a .npy of its own" % where)
     return np.ascontiguousarray(array)

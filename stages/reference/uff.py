@@ -15,6 +15,7 @@ from stages.reference.wire import Malformed
 MAX_BYTES = 1 << 30  # a detector has a few hundred megabytes at most; a lying length must not fill the memory
 MAX_NODES = 100000
 MAX_LIST = 1 << 16
+MAX_DIMENSIONS = 8
 DTYPES = {
     0x10008: np.dtype("<i1"),
     0x10010: np.dtype("<i2"),
@@ -280,12 +281,13 @@ def _array(name: str, fields: Dict[str, Any]) -> Any:
     values, shape, dtype = fields.get("values"), fields.get("shape", []), fields.get("dtype")
     if isinstance(values, str):
         return values
-    if not isinstance(values, bytes) or not isinstance(shape, list) or dtype not in DTYPES:
-        raise Malformed("the Const %s has no values, or a shape or dtype (%s) that is not valid" % (name, dtype))
-    kind = DTYPES[dtype]
+    kind = DTYPES.get(dtype) if isinstance(dtype, int) else None
+    if not isinstance(values, bytes) or not isinstance(shape, list) or kind is None:
+        raise Malformed("the Const %s has no values, or a shape or dtype (%.99s) that is not valid" % (name, dtype))
+    is_shape = len(shape) <= MAX_DIMENSIONS and all(isinstance(size, int) and 0 <= size <= MAX_BYTES for size in shape)
     count = 1
-    for size in shape:
-        count *= size if isinstance(size, int) and size >= 0 else -1
-    if count < 0 or count * kind.itemsize != len(values):
-        raise Malformed("the Const %s of shape %s has %d bytes of data" % (name, shape, len(values)))
+    for size in shape if is_shape else []:
+        count *= size
+    if not is_shape or count * kind.itemsize != len(values):
+        raise Malformed("the Const %s of shape %.99s has %d bytes of data" % (name, shape, len(values)))
     return np.frombuffer(values, kind).reshape(shape)

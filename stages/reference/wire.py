@@ -7,6 +7,7 @@ Source: Protocol Buffers, "Encoding" (protobuf.dev/programming-guides/encoding).
 import struct
 from typing import Iterator, List, Tuple, Union
 
+MAX_TEXT = 1 << 10
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 Value = Union[int, memoryview]
 
@@ -75,9 +76,12 @@ def message(kind: int, value: Value) -> memoryview:
 
 
 def text(kind: int, value: Value) -> str:
-    """A UTF-8 string field."""
+    """A UTF-8 string field, as long as a name may be."""
+    content = message(kind, value)
+    if len(content) > MAX_TEXT:
+        raise Malformed("a name of %d bytes is longer than any (%d)" % (len(content), MAX_TEXT))
     try:
-        return bytes(message(kind, value)).decode("utf-8")
+        return bytes(content).decode("utf-8")
     except UnicodeDecodeError:
         raise Malformed("a name is not UTF-8") from None
 

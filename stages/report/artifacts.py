@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from stages.job import BadInput
 
@@ -30,6 +30,21 @@ REQUIRED_KEYS = {
     "detections.json": ("score_threshold", "pictures"),
     "record.json": ("stage", "environment", "fingerprint", "artifact_digest", "started", "seconds", "recipe"),
 }
+
+# What the page takes for granted of a record: of each value, and of the values in those of its recipe that are digests.
+RECORD_TYPES: Dict[str, Union[type, Tuple[type, ...]]] = {
+    "stage": str,
+    "environment": str,
+    "fingerprint": str,
+    "artifact_digest": str,
+    "started": str,
+    "seconds": (int, float),
+    "recipe": dict,
+    "tools": dict,
+    "warnings": list,
+}
+DIGESTS = ("inputs", "locks", "code")
+LONGEST_S = 1e9
 
 
 class Artifact:
@@ -68,7 +83,7 @@ class Artifact:
         try:
             with open(self.path(name), encoding="utf-8") as stream:
                 document = json.load(stream)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._unusable(name, "is not JSON: %s" % error) from error
         if not isinstance(document, dict):
             raise self._unusable(name, "holds no JSON object")
@@ -93,13 +108,41 @@ class Artifact:
         return objects
 
     def record(self) -> Optional[Dict[str, Any]]:
-        """How the artifact came to be, or None where a stage was run by hand and no host wrote it down."""
-        return self.document("record.json") if os.path.exists(os.path.join(self.folder, "record.json")) else None
+        """How the artifact came to be, or None where a stage was run by hand and no host wrote it down.
+
+        Raises:
+            BadInput: it is damaged, or that of another stage's artifact.
+        """
+        if not os.path.exists(os.path.join(self.folder, "record.json")):
+            return None
+        record = self.document("record.json")
+        wrong = list(_wrong_parts(record))
+        if wrong:
+            raise self._unusable("record.json", "is damaged (%s)" % ", ".join(wrong))
+        if record["stage"] != self.stage:
+            raise self._unusable("record.json", "is that of a %s artifact" % record["stage"])
+        return record
 
     def _unusable(self, name: str, fault: str) -> BadInput:
         return BadInput(
             "%s of the %s artifact %s: make it again with ./run %s." % (name, self.stage, fault, self.stage)
         )
+
+
+def _wrong_parts(record: Dict[str, Any]) -> Iterator[str]:
+    """The keys of a record whose values are not what the page can show."""
+    for key, kind in RECORD_TYPES.items():
+        if key in record and not isinstance(record[key], kind):
+            yield key
+    if isinstance(record["seconds"], (int, float)) and not 0 <= record["seconds"] < LONGEST_S:
+        yield "seconds"
+    if not isinstance(record["recipe"], dict):
+        return
+    for key in ("parameters",) + DIGESTS:
+        values = record["recipe"].get(key, {})
+        whole = isinstance(values, dict)
+        if not whole or (key in DIGESTS and not all(isinstance(value, str) for value in values.values())):
+            yield "recipe.%s" % key
 
 
 def open_artifacts(inputs: Dict[str, str]) -> Dict[str, Artifact]:

@@ -4,15 +4,18 @@ import glob
 import json
 import os
 import re
-from typing import Any, Dict, List, Optional
+from contextlib import contextmanager
+from typing import Iterator, List, Optional
 
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from stages.job import BadInput
+from stages.train import durable
 
 FOLDER = "checkpoints"
 LIST = "checkpoints.json"
+NEWEST = "checkpoint"  # TensorFlow's own file
 
 
 def prefix(step: int) -> str:
@@ -37,21 +40,72 @@ def remove(folder: str, step: int) -> None:
         os.remove(path)
 
 
-def evaluated(folder: str) -> Dict[str, Any]:
-    """``checkpoints.json``, or an empty list of checkpoints where none was evaluated yet.
+def sync(folder: str, step: int) -> None:
+    """Bring a checkpoint that was just saved to the disk."""
+    for path in files(folder, step) + [os.path.join(folder, FOLDER)]:
+        durable.sync(path)
+
+
+def recover(folder: str) -> List[int]:
+    """Remove the checkpoints that are damaged inside, and let TensorFlow go on from the newest of the others.
+
+    TensorFlow itself goes by a file that names the newest; empty after a power cut, it would start from nothing.
+
+    Returns:
+        the steps of those that were removed.
+    """
+    damaged = [step for step in steps(folder) if not _is_whole(folder, step)]
+    for step in damaged:
+        remove(folder, step)
+    there = steps(folder)
+    if there:
+        tf.train.update_checkpoint_state(os.path.join(folder, FOLDER), os.path.join(folder, prefix(there[-1])))
+    elif os.path.exists(os.path.join(folder, FOLDER, NEWEST)):
+        os.remove(os.path.join(folder, FOLDER, NEWEST))
+    return damaged
+
+
+def _is_whole(folder: str, step: int) -> bool:
+    """Whether every weight can be read, its checksum included, and the graph is there."""
+    try:
+        reader = tf.train.NewCheckpointReader(os.path.join(folder, prefix(step)))
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+        return bool(tensorflow_version(folder, step))
+    except (tf.errors.OpError, BadInput):
+        return False
+
+
+@contextmanager
+def restoring(path: str) -> Iterator[None]:
+    """Around what reads the weights of the checkpoint with the prefix ``path`` into a model.
 
     Raises:
-        BadInput: the file is not JSON.
+        BadInput: they are damaged or missing, or those of another model.
     """
+    try:
+        yield
+    except (tf.errors.OpError, ValueError) as error:
+        raise BadInput(
+            "The checkpoint %s does not fit the pipeline.config beside it, or is damaged: %s"
+            % (path, str(getattr(error, "message", error)).split("\n")[0])
+        ) from error
+
+
+def _best(folder: str) -> int:
     path = os.path.join(folder, LIST)
-    if not os.path.exists(path):
-        return {"tensorflow": tf.VERSION, "best": None, "last": None, "checkpoints": []}
     try:
         with open(path, encoding="utf-8") as stream:
-            document: Dict[str, Any] = json.load(stream)
-            return document
-    except ValueError as error:
-        raise BadInput("%s is not JSON (%s): run train again." % (path, error)) from error
+            step: Optional[int] = json.load(stream)["best"]
+    except FileNotFoundError:
+        step = None
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise BadInput("%s is damaged (%s): run train again." % (path, error)) from error
+    if step is None:
+        raise BadInput("No checkpoint was evaluated yet, so none is the best: ask for last, or wait.")
+    if not isinstance(step, int):
+        raise BadInput("%s is damaged (its best step is %r): run train again." % (path, step))
+    return step
 
 
 def choose(folder: str, which: str) -> int:
@@ -71,13 +125,6 @@ def choose(folder: str, which: str) -> int:
             "There is no checkpoint of step %d; there are those of %s, best and last."
             % (step, ", ".join(str(one) for one in there))
         )
-    return step
-
-
-def _best(folder: str) -> int:
-    step: Optional[int] = evaluated(folder)["best"]
-    if step is None:
-        raise BadInput("No checkpoint was evaluated yet, so none is the best: ask for last, or wait.")
     return step
 
 

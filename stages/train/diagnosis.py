@@ -1,5 +1,6 @@
 """Why a training failed or is worthless although it seemed to go well, in words that help."""
 
+import os
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
@@ -64,15 +65,16 @@ def inference_gap(training: float, inference: float) -> Optional[str]:
     )
 
 
-def damaged_shard(paths: Sequence[str]) -> Optional[str]:
-    """The first TFRecord file that cannot be read to its end."""
-    for path in paths:
+def damage(records: RecordSet, splits: Sequence[str], error: tf.errors.DataLossError) -> str:
+    """Which shard of the splits made a graph end with ``error``."""
+    what = error.message.split("\n")[0]
+    for path in [os.path.join(records.folder, shard) for split in splits for shard in records.shards(split)]:
         try:
             for _ in tf.python_io.tf_record_iterator(path):
                 pass
         except tf.errors.DataLossError:
-            return path
-    return None
+            return "The shard %s is damaged (%s): run records again." % (path, what)
+    return "The records in %s could not be read (%s), and now they can: run it again." % (records.folder, what)
 
 
 def _batch(event: Diverged, records: RecordSet) -> List[Dict[str, Any]]:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from object_detection.core import standard_fields
 
+from stages.train import checkpoints
 from stages.train.coco import Result
 
 TELL_EVERY = 20  # pictures
@@ -45,9 +46,13 @@ class Evaluator:
         """The mean loss and each picture's result with the checkpoint ``prefix``, for ``most`` pictures or all.
 
         Results stand in the order of the records; ``tell`` is called now and then with the number of pictures done.
+
+        Raises:
+            BadInput: the checkpoint does not fit the model, or is damaged.
         """
         graph = self._graph = self._graph or self._build()
-        graph.saver.restore(graph.session, prefix)
+        with checkpoints.restoring(prefix):
+            graph.saver.restore(graph.session, prefix)
         graph.session.run(graph.rewind)
         losses: List[float] = []
         results: List[Result] = []

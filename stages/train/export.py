@@ -37,12 +37,16 @@ def frozen_graph(pipeline: TrainEvalPipelineConfig, prefix: str) -> tf.GraphDef:
     """The inference graph as object_detection's exporter builds it, weights of the checkpoint ``prefix`` as constants.
 
     Its input ``image_tensor`` is uint8 [1, h, w, 3]; its outputs are the detection tensors that the exporter names.
+
+    Raises:
+        BadInput: the checkpoint does not fit the pipeline, or is damaged.
     """
     height, width = pipeline_config.input_size(pipeline)
     with tf.Graph().as_default() as graph, tf.Session() as session:
         model = model_builder.build(pipeline.model, is_training=False)
         outputs, _ = exporter.build_detection_graph("image_tensor", model, [1, height, width, 3], "inference_op", None)
-        _saver(pipeline).restore(session, prefix)
+        with checkpoints.restoring(prefix):
+            _saver(pipeline).restore(session, prefix)
         definition = tf.graph_util.convert_variables_to_constants(
             session, graph.as_graph_def(), [tensor.op.name for tensor in outputs.values()]
         )

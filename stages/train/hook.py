@@ -1,12 +1,14 @@
 """What happens between a training's steps: progress, events, checkpoints, evaluations, and the end if it diverges."""
 
+import itertools
 import os
 import time
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from stages.job import StageFailed
 from stages.train import checkpoints
 from stages.train.model import LEARNING_RATE, PICTURES, TOTAL_LOSS
 from stages.train.training_state import TrainingState
@@ -44,9 +46,14 @@ class TrainingHook(tf.train.SessionRunHook):  # type: ignore[misc]  # TensorFlow
         evaluate_every: int,
         evaluate: Callable[[int], None],
         tell: Callable[[int, float], None],
+        private: Sequence[str] = (),
     ) -> None:
-        """``evaluate(step)`` takes a saved checkpoint; ``tell(step, learning_rate)`` reports progress now and then."""
+        """``evaluate(step)`` takes a saved checkpoint; ``tell(step, learning_rate)`` reports progress now and then.
+
+        Paths below the folders ``private`` are written down as bare file names.
+        """
         self._state, self._every, self._evaluate, self._tell = state, evaluate_every, evaluate, tell
+        self._private = private
         self._step = 0
         self._saved = self._told = time.monotonic()
 
@@ -63,10 +70,10 @@ class TrainingHook(tf.train.SessionRunHook):  # type: ignore[misc]  # TensorFlow
 
     def after_create_session(self, session: tf.Session, coord: Any) -> None:
         self._step = int(session.run(self._global_step))
-        self._meta = _meta_graph(self._saver)
-        self._events = tf.summary.FileWriter(os.path.join(self._state.folder, "events", "train"), session.graph)
-        if self._step and self._step % self._every == 0 and not self._state.is_evaluated(self._step):
-            self._evaluate(self._step)
+        meta = _meta_graph(self._saver, self._private)
+        self._meta = meta.SerializeToString(deterministic=True)
+        self._events = tf.summary.FileWriter(os.path.join(self._state.folder, "events", "train"))
+        self._events.add_event(tf.Event(graph_def=meta.graph_def.SerializeToString(deterministic=True)))
 
     def before_run(self, run_context: Any) -> tf.train.SessionRunArgs:
         due = (self._step + 1) % SUMMARY_EVERY == 0
@@ -100,21 +107,31 @@ class TrainingHook(tf.train.SessionRunHook):  # type: ignore[misc]  # TensorFlow
 
     def _save(self, session: tf.Session) -> None:
         prefix = os.path.join(self._state.folder, checkpoints.prefix(self._step))
-        with open(prefix + ".meta", "wb") as stream:
-            stream.write(self._meta)
-        self._saver.save(session, prefix, write_meta_graph=False)
-        self._state.add_save(self._step)
+        with self._state.saving(self._step):
+            with open(prefix + ".meta", "wb") as stream:
+                stream.write(self._meta)
+            try:
+                self._saver.save(session, prefix, write_meta_graph=False)
+            except tf.errors.OpError as error:
+                raise StageFailed(
+                    "The checkpoint %s cannot be written (%s): free some space there and run train again; it goes on "
+                    "from the checkpoint before." % (prefix, error.message.split("\n")[0])
+                ) from error
         self._saved = time.monotonic()
 
 
-def _meta_graph(saver: tf.train.Saver) -> bytes:
-    """The .meta file of every checkpoint of this run, the same bytes in every process."""
+def _meta_graph(saver: tf.train.Saver, private: Sequence[str]) -> tf.MetaGraphDef:
+    """The .meta file of every checkpoint of this run, the same bytes in every process and wherever the project is."""
     meta = saver.export_meta_graph()
     for context in ("cond_context", "while_context"):  # only for taking gradients anew; bytes without a fixed order
         meta.collection_def.pop(context, None)
-    for node in meta.graph_def.node:
-        strings = node.attr["value"].tensor.string_val if node.op == "Const" else ()
-        if strings and strings[0].startswith(b"_temp_"):  # a sharded saver's own folder, with a random name
-            strings[0] = b"_temp/part"
-    written: bytes = meta.SerializeToString(deterministic=True)
-    return written
+    folders = tuple(os.path.join(folder, "").encode() for folder in private)
+    functions = (function.node_def for function in meta.graph_def.library.function)
+    for node in itertools.chain(meta.graph_def.node, *functions):
+        strings = node.attr["value"].tensor.string_val if node.op == "Const" else []
+        for index, text in enumerate(strings):
+            if text.startswith(b"_temp_"):  # a sharded saver's own folder, with a random name
+                strings[index] = b"_temp/part"
+            elif text.startswith(folders):
+                strings[index] = os.path.basename(text)
+    return meta

@@ -191,8 +191,8 @@ def read(path: str) -> TrainEvalPipelineConfig:
     try:
         with open(path, encoding="utf-8") as stream:
             text_format.Merge(stream.read(), pipeline)
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise BadInput("%s is not a pipeline config: %s" % (path, error)) from error
+    except (OSError, UnicodeDecodeError, RecursionError, text_format.ParseError) as error:
+        raise BadInput("%s is not a pipeline config: %.300s" % (path, error)) from error
     return pipeline
 
 

@@ -73,7 +73,10 @@ def _shapes(prefix: str) -> Shapes:
     if not os.path.exists(prefix + ".index"):
         raise BadInput("There is no checkpoint %s: its file %s.index is missing." % (prefix, os.path.basename(prefix)))
     try:
-        shapes: Shapes = tf.train.NewCheckpointReader(prefix).get_variable_to_shape_map()
+        reader = tf.train.NewCheckpointReader(prefix)
+        shapes: Shapes = reader.get_variable_to_shape_map()
+        for variable in shapes:  # its checksum is looked at: damage would end the training, and look like the records'
+            reader.get_tensor(variable)
         return shapes
     except tf.errors.OpError as error:
         raise BadInput("The checkpoint %s cannot be read: %s" % (prefix, error.message.split("\n")[0])) from error

@@ -30,7 +30,7 @@ def main(job: Job) -> None:
     except Diverged as event:
         raise StageFailed(diagnosis.divergence(event, records, pipeline_config.input_size(pipeline))) from event
     except tf.errors.DataLossError as error:
-        raise BadInput(_damage(records, error)) from error
+        raise BadInput(diagnosis.damage(records, (TRAINING, VALIDATION), error)) from error
     except tf.errors.ResourceExhaustedError as error:
         raise StageFailed(
             "Out of memory: choose a smaller train.batch_size (%d now) or model.input_size."
@@ -47,7 +47,7 @@ class Training:
         self, job: Job, parameters: TrainParameters, records: RecordSet, pipeline: TrainEvalPipelineConfig
     ) -> None:
         self._job, self._parameters, self._classes = job, parameters, records.classes
-        self._state = TrainingState(job.scratch, pipeline.train_config.num_steps, parameters.keep_checkpoints)
+        self._state = TrainingState(job.scratch, pipeline.train_config.num_steps, parameters.keep_checkpoints, job.warn)
         # Another seed where a killed training goes on: it would see the same pictures in the same order again.
         self._model = model.build(
             pipeline, os.path.join(job.scratch, "checkpoints"), parameters.seed + self._state.saved, job.cpus
@@ -62,16 +62,18 @@ class Training:
             Diverged: the loss became infinite or no number.
         """
         self._job.progress(self._state.saved, self._state.steps, "building the graph")
-        hook = TrainingHook(self._state, self._parameters.evaluate_every, self._evaluate, self._tell)
+        every = self._parameters.evaluate_every
+        for step in self._state.unevaluated(every):  # killed after the checkpoint was saved
+            self._evaluate(step)
+        private = [self._job.scratch, *self._job.inputs.values()]
+        hook = TrainingHook(self._state, every, self._evaluate, self._tell, private)
         self._model.estimator.train(self._model.training_input, hooks=[hook], max_steps=self._state.steps)
-        if not self._state.is_evaluated(self._state.steps):  # killed after the last step's checkpoint
-            self._evaluate(self._state.steps)
         self._events.close()
 
     def warn_of_gap(self) -> None:
         """Say so if the model does not do in inference mode what its training loss makes believe."""
         training = self._state.late_loss()
-        if not diagnosis.is_far_above(self._state.last_loss(), training):
+        if training is None or not diagnosis.is_far_above(self._state.last_loss(), training):
             return
         seen = Evaluator(self._model.estimator, self._model.training_pictures)
         gap = diagnosis.inference_gap(training, seen.run(self._prefix(self._state.steps), CHECKED_PICTURES).loss)
@@ -81,14 +83,15 @@ class Training:
     def deliver(self) -> None:
         """Copy what belongs to the artifact from the scratch folder to the output."""
         scratch = self._job.scratch
-        events = [
-            os.path.join(folder, name)
-            for folder, _, names in os.walk(os.path.join(scratch, "events"))
-            for name in names
-        ]
-        for path in self._state.files() + events + [os.path.join(scratch, pipeline_config.FILE)]:
+        for path in self._state.files() + [os.path.join(scratch, pipeline_config.FILE)]:
             shutil.copyfile(path, self._job.out(os.path.relpath(path, scratch)))
-        best = self._state.entry("best")
+        for kind in ("train", "validation"):
+            folder = os.path.join(scratch, "events", kind)
+            for number, name in enumerate(sorted(os.listdir(folder)), 1):  # a run's each; their names hold the host's
+                shutil.copyfile(
+                    os.path.join(folder, name), self._job.out("events", kind, "events.out.tfevents.%04d" % number)
+                )
+        best = self._state.best()
         self._job.metrics(
             steps=self._state.steps,
             best=best["step"],
@@ -123,13 +126,6 @@ def _pipeline(job: Job, parameters: TrainParameters, records: RecordSet) -> Trai
     if "pipeline_config" in job.inputs:
         return pipeline_config.adopt(job.inputs["pipeline_config"], parameters, records)
     return pipeline_config.generate(parameters, records)
-
-
-def _damage(records: RecordSet, error: tf.errors.DataLossError) -> str:
-    path = diagnosis.damaged_shard(
-        [os.path.join(records.folder, shard) for split in (TRAINING, VALIDATION) for shard in records.shards(split)]
-    )
-    return "The shard %s is damaged (%s): run records again." % (path, error.message.split("\n")[0])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import tensorflow as tf
 from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
 from stages.job import BadInput, Job
-from stages.train import checkpoints, model, pipeline_config
+from stages.train import checkpoints, diagnosis, model, pipeline_config
 from stages.train.evaluator import Evaluation, Evaluator
 from stages.train.records import VALIDATION, RecordSet
 
@@ -46,7 +46,11 @@ class TrainedModel:
         return os.path.join(self.folder, self.name)
 
     def evaluate(self, most: Optional[int] = None) -> Evaluation:
-        """Run the checkpoint on ``most`` validation pictures, or all."""
+        """Run the checkpoint on ``most`` validation pictures, or all.
+
+        Raises:
+            BadInput: the checkpoint does not fit, or it or the records are damaged.
+        """
         located = pipeline_config.located(self.pipeline, self.records)
         made = model.build(located, os.path.join(self._job.scratch, "model"), 0, self._job.cpus)
         total = len(self.records.index[VALIDATION]) if most is None else most
@@ -54,11 +58,8 @@ class TrainedModel:
             return Evaluator(made.estimator, made.validation_pictures).run(
                 self.prefix, most, lambda done: self._job.progress(done, total, "pictures")
             )
-        except (tf.errors.NotFoundError, tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
-            raise BadInput(
-                "The checkpoint %s does not fit %s, or is damaged: %s"
-                % (self.prefix, pipeline_config.FILE, error.message.split("\n")[0])
-            ) from error
+        except tf.errors.DataLossError as error:
+            raise BadInput(diagnosis.damage(self.records, (VALIDATION,), error)) from error
 
 
 def _check_classes(pipeline: TrainEvalPipelineConfig, records: RecordSet) -> None:

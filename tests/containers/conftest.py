@@ -128,8 +128,8 @@ def probe(tmp_path, monkeypatch):
     for name in ("compose.yml", ".env"):
         shutil.copy(CLONE / name, clone / name)
     shutil.copytree(CLONE / "docker", clone / "docker")
-    shutil.copy(CLONE / "stages" / "job.py", clone / "stages" / "job.py")
-    (clone / "stages" / "__init__.py").touch()
+    for path in (CLONE / "stages").glob("*.py"):
+        shutil.copy(path, clone / "stages")
     (clone / "stages" / "probe.py").write_text(PROBE)
     for module in (compose, bind_mounts, daemon_images):
         monkeypatch.setattr(module, "HOME", clone)

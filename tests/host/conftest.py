@@ -14,7 +14,7 @@ from nanoforge.console import Console
 from nanoforge.containers import compose
 from nanoforge.pipeline import fingerprint, stages
 from nanoforge.pipeline.project import Project
-from nanoforge.runners import local, placement, virtual_environments
+from nanoforge.runners import isolated, local, placement, virtual_environments
 
 CLONE = Path(__file__).resolve().parents[2]
 
@@ -79,8 +79,8 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "stages").mkdir(parents=True)
-        (folder / "stages" / "__init__.py").touch()
-        shutil.copy(CLONE / "stages" / "job.py", folder / "stages" / "job.py")
+        for path in (CLONE / "stages").glob("*.py"):
+            shutil.copy(path, folder / "stages")
         for name in ("compose.yml", ".env"):
             shutil.copy(CLONE / name, folder / name)
         for stage in stages.TABLE:
@@ -109,7 +109,7 @@ class Home:
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     fake = Home(tmp_path / "clone")
-    for module in (local, fingerprint, compose):
+    for module in (isolated, local, fingerprint, compose):
         monkeypatch.setattr(module, "HOME", fake.folder)
     monkeypatch.setattr(virtual_environments, "ensure", lambda *_args: Path(sys.executable))
     monkeypatch.setattr(virtual_environments, "describe", lambda _python: {"python": "3"})

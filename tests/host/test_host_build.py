@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from nanoforge.commands.cleanup import _unused
 from nanoforge.commands.status import all_statuses, explain, status_json
 from nanoforge.errors import BadInput, StageFailed
 from nanoforge.pipeline.build import build
@@ -16,6 +15,7 @@ from nanoforge.pipeline.plan import plan
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import TABLE, upstream
 from nanoforge.runners.contract import Outcome
+from nanoforge.store.record import complete
 
 EVERYTHING = ["records", "train", "evaluate", "export", "audit", "convert", "detect", "report"]
 
@@ -91,17 +91,35 @@ def test_code_that_moved_between_versions_is_one_line(home, photos, capsys):
     """Artifacts of the version before the stages' folders moved: the recipe named other files."""
     artifact = build(photos.project(), "records")
     recipe = {**artifact.recipe, "version": 1, "code": {"stages/data/render.py": "0", "stages/data/tally.py": "1"}}
-    record = {**artifact.record, "recipe": recipe, "fingerprint": "0" * 64}
-    older = artifact.folder.with_name("0" * 20)
+    described = {key: value for key, value in artifact.record.items() if not key.endswith("_digest")}
+    record = complete({**described, "recipe": recipe}, artifact.record["files"])
+    older = artifact.folder.with_name(record["fingerprint"][:20])
     artifact.folder.rename(older)
-    (older / "record.json").write_text(json.dumps(record))
-    photos.project().store.use("records", photos.project().store.find("records", "0" * 64))
+    write_record(older, json.dumps(record))
+    photos.project().store.use("records", photos.project().store.find("records", record["fingerprint"]))
     assert explain(photos.project(), "records")
     told = capsys.readouterr().out.splitlines()
     assert len(told) == 2 and "code moved to other folders" in told[1]
     statuses = {status.stage.name: status.reasons for status in all_statuses(photos.project())}
     assert statuses["train"] == ["it needs records, which is stale"], "it was never made before"
     assert [len(reasons(photos, "records", "records.seed=3")), len(reasons(photos, "records"))] == [2, 1]
+
+
+def write_record(folder, text):
+    os.chmod(folder / "record.json", 0o644)
+    (folder / "record.json").write_text(text)
+
+
+def test_an_artifact_whose_record_had_no_digest_yet_is_made_once_more_and_why_is_told(home, photos):
+    artifact = build(photos.project(), "records")
+    older = {**artifact.record, "format": 1}
+    del older["record_digest"]
+    write_record(artifact.folder, json.dumps(older))
+    assert ["was made by an earlier Nanoforge" in reason for reason in reasons(photos, "records")] == [True]
+    home.ran()
+    build(photos.project(), "records")
+    build(photos.project(), "records")
+    assert home.ran() == ["records"]
 
 
 def test_code_that_a_stage_imports_counts_and_other_code_does_not(home, photos):
@@ -174,13 +192,35 @@ def test_a_damaged_artifact_is_a_miss_with_a_warning(home, photos, capsys, damag
     assert "is damaged" in capsys.readouterr().err
 
 
-def test_a_damaged_record_is_a_miss(home, photos):
+def test_a_damaged_record_is_a_miss(home, photos, capsys):
     build(photos.project(), "records")
     home.ran()
-    record = photos.project().store.latest("records").folder / "record.json"
-    record.write_text("{")
+    write_record(photos.project().store.latest("records").folder, "{")
+    (status,) = plan(photos.project(), "records")
+    assert status.state == "stale" and "record.json" in status.reasons[0]
     build(photos.project(), "records")
     assert home.ran() == ["records"]
+    assert "is damaged: record.json" in capsys.readouterr().err
+
+
+def test_artifacts_that_changed_places_are_both_misses(home, photos):
+    one, other = build(photos.project(), "records").folder, build(photos.project("records.seed=4"), "records").folder
+    home.ran()
+    one.rename(one.with_name("aside"))
+    other.rename(one)
+    one.with_name("aside").rename(other)
+    for override in ([], ["records.seed=4"]):
+        seed = build(photos.project(*override), "records").recipe["parameters"]["seed"]
+        assert seed == (4 if override else 0) and home.ran() == ["records"]
+
+
+def test_a_damaged_artifact_stays_until_another_takes_its_place(home, photos):
+    artifact = build(photos.project(), "records")
+    write_record(artifact.folder, "{")
+    home.behave(records={"fail": "no"})
+    with pytest.raises(StageFailed):
+        build(photos.project(), "records")
+    assert (artifact.folder / "out.txt").exists()
 
 
 def test_artifacts_are_read_only(home, photos):
@@ -203,7 +243,8 @@ def test_an_artifact_carries_slsa_provenance(home, photos):
 def test_records_can_live_in_another_folder(home, photos, tmp_path):
     elsewhere = f'records.folder="{tmp_path / "disk"}"'
     build(photos.project(elsewhere), "train")
-    assert photos.project(elsewhere).store.latest("records").folder.parent == tmp_path / "disk"
+    folder = photos.project(elsewhere).store.latest("records").folder
+    assert folder.parent.name == "records" and folder.parent.parent.parent == tmp_path / "disk"
     home.ran()
     build(photos.project(elsewhere), "train")
     assert home.ran() == []
@@ -217,9 +258,9 @@ def test_a_missing_photo_folder_is_bad_input(home, photos):
 
 def test_status_json_has_the_documented_form(home, photos):
     build(photos.project(), "records")
-    document = status_json(all_statuses(photos.project()))
+    document = status_json(photos.project(), all_statuses(photos.project()))
     rows = {row["name"]: row for row in json.loads(json.dumps(document))["stages"]}
-    assert list(rows["records"]) == ["name", "environment", "state", "reasons", "artifact", "metrics"]
+    assert list(rows["records"]) == ["name", "environment", "state", "reasons", "artifact", "metrics", "verified"]
     assert rows["records"]["state"] == "fresh" and rows["records"]["metrics"]["images"] == 3
     assert rows["train"]["state"] == "missing" and rows["train"]["artifact"] is None
 
@@ -228,13 +269,6 @@ def test_render_is_a_stage_of_the_demo_only(home, photos):
     assert "render" not in [status.stage.name for status in all_statuses(photos.project())]
     demo = photos.project("dataset.rendered_pictures=3")
     assert upstream("records", demo.context) == ["render", "records"]
-
-
-def test_gc_keeps_what_is_current_and_the_last(home, photos):
-    build(photos.project(), "train")
-    build(photos.project("train.steps=9"), "train")
-    build(photos.project("train.steps=8"), "train")
-    assert len(_unused(photos.project())) == 1
 
 
 def test_the_table_is_in_the_order_of_the_data(photos):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from invoke import Collection
-from invoke.program import Program
 
 from nanoforge.cli import command
+from nanoforge.command_line import CARE, GROUPS, CommandLine
 from nanoforge.commands import start, status
 from nanoforge.commands.options import StageOptions
 from nanoforge.config.dataset import find_voc_folders
@@ -51,10 +51,10 @@ def commands():
 
 @pytest.fixture
 def help_of(capsys):
-    """What `./run --help TASK` prints, without a process for each."""
+    """What `./run WORDS` prints where WORDS ask for help, without a process for each."""
 
-    def shown(name):
-        Program(namespace=loaded_tasks(), binary="run").run(["run", "--help", name], exit=False)
+    def shown(*words):
+        CommandLine(namespace=loaded_tasks(), binary="run").run(["run", *words], exit=False)
         return capsys.readouterr().out
 
     return shown
@@ -76,7 +76,7 @@ def test_the_list_of_tasks_is_what_the_command_prints(commands):
 
 def test_every_task_has_help_with_an_example(commands, help_of):
     for name in commands:
-        assert f"Example: ./run {name}" in help_of(name), name
+        assert f"Example: ./run {name}" in help_of("help", name), name
 
 
 def test_every_option_of_every_task_has_a_help_text(commands):
@@ -85,23 +85,55 @@ def test_every_option_of_every_task_has_a_help_text(commands):
 
 
 def test_an_option_without_a_help_text_would_be_found():
-    @command()
+    @command(CARE)
     def bare(_c, colour=""):
         """A task."""
 
     assert [option.name for option in bare.get_arguments() if not option.help] == ["colour"]
 
 
+@pytest.mark.parametrize("asked", ["--help", "-h"])
+def test_a_tasks_help_is_shown_wherever_it_is_asked_for(commands, help_of, asked):
+    for number, name in enumerate(commands):
+        forms = ((asked, name), (name, asked), (name, "something", asked), (name, "--config", "x", asked))
+        words = forms[number % len(forms)]
+        assert help_of(*words).startswith(f"Usage: ./run {name}"), words
+
+
+def test_help_without_a_task_shows_every_task_in_a_group_and_none_of_invokes_options(commands, help_of):
+    overview = help_of("help")
+    assert help_of("--help") == help_of("-h") == help_of() == overview
+    lines = overview.splitlines()
+    assert "./run demo" in lines[2] and "./run init PHOTOS" in lines[3]
+    assert sorted(line.split()[0] for line in lines[5:] if line.startswith("  ")) == sorted(commands)
+    assert all(f"{group.title}: {group.meaning}" in lines for group in GROUPS)
+    assert "sudo" not in overview and "--" not in "".join(lines[:-1])
+
+
+def test_a_letter_means_the_same_everywhere_and_h_is_help(commands):
+    meanings = {
+        (letter, option.names[0]) for options in commands.values() for option in options for letter in option.nicknames
+    }
+    letters = [letter for letter, _ in meanings]
+    assert len(letters) > 3 and len(set(letters)) == len(letters) and "h" not in letters
+
+
 def test_every_stage_task_has_a_dry_run_and_overrides(help_of):
     for name in "demo resize records train evaluate preview export audit convert detect build".split():
-        assert "--dry-run" in help_of(name) and "--set" in help_of(name), name
+        assert "--dry-run" in help_of("help", name) and "--set" in help_of("help", name), name
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["trian"], "trian"),
-        (["train", "--nonsense"], "nonsense"),
+        (["trian"], "no task trian; did you mean train?"),
+        (["help", "trian"], "no task trian; did you mean train?"),
+        (["train", "--nonsense"], "no option --nonsense"),
+        (["--nonsense"], "no option --nonsense"),
+        (["init"], "init needs PHOTOS: `./run help init`"),
+        (["train", "--set"], "--set needs a value"),
+        (["viewer", "--port", "abc"], "--port abc: expected a whole number"),
+        (["records", "--limit", "1.5"], "--limit 1.5: expected a whole number"),
         (["status"], "init PHOTOS"),
         (["status", "--config", "nowhere.toml"], "nowhere.toml"),
         (["init", "nowhere"], "is not a folder"),

@@ -1,5 +1,7 @@
 """detector.toml: every fault with its key, value, line and the nearest right spelling, all at once."""
 
+import contextlib
+import os
 from pathlib import Path
 from typing import List
 
@@ -7,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanoforge.config import reader, schema
+from nanoforge.config import checks, entries, reader, schema
+from nanoforge.config.entries import MOST_FAULTS
 from nanoforge.config.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
 from nanoforge.errors import BadInput
 
@@ -63,7 +66,9 @@ ARCHITECTURES = "ssd_mobilenet_v1, ssd_mobilenet_v2, ssdlite_mobilenet_v2, ssd_i
         ),
         ("[records]\nfindings = 'drop'\n", "line 4: records.findings = 'drop': expected table, got str (What to do"),
         ("[runner]\nstages = { train = 5 }\n", "runner.stages = {'train': 5}: expected str, got int (Where single"),
-        ("[train]\nsteps = 10\nwarmup_steps = 20\n", "line 5: train.warmup_steps must be smaller than train.steps"),
+        ("[train]\nlearning_rate = inf\n", "line 4: train.learning_rate = inf: expected a number of ordinary size"),
+        ("[train]\nsteps = 4294967296\n", "line 4: train.steps = 4294967296: expected a number of ordinary size"),
+        ("[model]\ninput_size = [300, nan]\n", "line 4: model.input_size = [300, nan]: expected a number of ordinary"),
     ],
 )
 def test_a_fault_is_named_with_line_and_remedy(tmp_path, text, words):
@@ -143,7 +148,6 @@ def test_the_last_of_two_equal_overrides_wins(tmp_path):
         ("train.stpes=5", "unknown key train.stpes; did you mean train.steps?"),
         ("runner.use=dokcer", "expected one of auto, docker, local; did you mean docker?"),
         ("train.steps=4.5", "train.steps = 4.5: expected int, got float"),
-        ("train.warmup_steps=20000", "train.warmup_steps must be smaller than train.steps"),
     ],
 )
 def test_a_fault_of_an_override_names_the_override(tmp_path, override, words):
@@ -208,6 +212,82 @@ def test_broken_toml_is_one_sentence(tmp_path):
 def test_a_missing_file_says_how_to_make_one(tmp_path):
     with pytest.raises(BadInput, match="init PHOTOS"):
         reader.load(tmp_path / "detector.toml")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"[train]\nsteps = 5\n# caf\xe9\n", r"is not UTF-8 text \(line 3\): save it as UTF-8"),
+        (BASE.encode("utf-16"), r"is not UTF-8 text \(line 1\)"),
+        (BASE.encode() + b"\0", "is not valid TOML: .*line 3"),
+        (b"#" * (reader.MOST_BYTES + 1), "has more than 262144 bytes: it is no detector.toml"),
+        (b"[train]\naugmentation = " + b"[" * 100000, "is not valid TOML: its lists or tables are nested too deeply"),
+        (b"[train]\nsteps = " + b"9" * 100000, "detector.toml"),
+        (b"[" + b".".join([b"a"] * 50000) + b"]", "is not valid TOML: its lists or tables are nested too deeply"),
+    ],
+    ids=["latin-1", "utf-16", "nul", "huge", "nested", "digits", "dots"],
+)
+def test_a_file_that_is_no_config_is_one_sentence(tmp_path, content, words):
+    file = tmp_path / "detector.toml"
+    file.write_bytes(content)
+    with pytest.raises(BadInput, match=words) as caught:
+        reader.load(file)
+    assert len(str(caught.value)) < 1000
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(BadInput, match="is a folder, pipe or device: name a file with --config FILE"):
+            reader.load(path)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_passed_over(tmp_path):
+    file = tmp_path / "detector.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + BASE.replace("\n", "\r\n").encode())
+    assert reader.load(file).dataset.classes == ["cat"]
+
+
+def test_of_thousands_of_faults_the_first_are_told_and_the_others_counted(tmp_path, monkeypatch):
+    searched = []
+    for module in (checks, entries):
+        monkeypatch.setattr(module, "did_you_mean", lambda *words: searched.append(words) or "")
+    text = BASE + "[train]\n" + "".join(f"unknown_{number} = 1\n" for number in range(2000))
+    found = faults(tmp_path, text + "".join(f"[unknown_{number}]\n" for number in range(2000)))
+    assert len(found) == MOST_FAULTS + 1 and found[-1] == f"and {4000 - MOST_FAULTS} more"
+    assert found[0].startswith("line 2004: unknown section [unknown_0]")
+    assert len(searched) <= 2 * MOST_FAULTS
+
+
+@pytest.mark.parametrize("key", [key for key in schema.keys() if key.plain_type is float], ids=lambda key: key.name)
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan"])
+def test_no_key_takes_what_is_no_number(tmp_path, key, value):
+    assert "expected a number of ordinary size" in faults(tmp_path, BASE, f"{key.section}.{key.name}={value}")[0]
+
+
+VALUES = ["inf", "nan", "-1", "1e400", "9" * 5000, "[" * 5000, "{a = {b = 1}}", "[[1]]", "true", "''", "1979-05-27",
+          "'\\u0000'", "[nan]", "{a = inf}", '"' + "x" * 100000 + '"']  # fmt: skip
+
+
+@pytest.mark.parametrize("key", schema.keys(), ids=lambda key: f"{key.section}.{key.name}")
+def test_no_value_of_any_key_makes_a_traceback(tmp_path, key):
+    section = key.section.replace("NAME", "nano")
+    for value in VALUES:
+        try:
+            load(tmp_path, BASE, f"{section}.{key.name}={value}")
+        except BadInput as error:
+            assert len(str(error)) < 2000
+        if key.section != "dataset" and len(value) < 20:
+            with contextlib.suppress(BadInput):
+                load(tmp_path, f"{BASE}[{section}]\n{key.name} = {value}\n")
+
+
+def test_a_run_of_few_steps_contradicts_nothing_that_init_wrote(tmp_path):
+    for settings in (CPU_SETTINGS, GPU_SETTINGS):
+        text = detector_toml({("dataset", "classes"): ["cat"], **settings}, "")
+        assert load(tmp_path, text, "train.steps=1").train.steps == 1
+    old = BASE + "[train]\nsteps = 2000\nwarmup_steps = 200\nevaluate_every = 500\n"  # as it was written before
+    assert load(tmp_path, old, "train.steps=20").train.warmup_steps == 200
 
 
 @pytest.mark.parametrize("settings", [CPU_SETTINGS, GPU_SETTINGS])

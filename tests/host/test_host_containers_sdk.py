@@ -16,6 +16,7 @@ from requests.adapters import BaseAdapter
 
 import tasks
 from nanoforge.cli import command
+from nanoforge.command_line import BUILD
 from nanoforge.containers import compose, connection
 from nanoforge.containers.connection import connect
 from nanoforge.containers.daemon import (
@@ -388,7 +389,7 @@ def test_every_command_closes_what_it_connected_however_it_ends(monkeypatch, tmp
     monkeypatch.setattr(daemon, "_close", lambda: closed.append(True))
     monkeypatch.setattr("os.dup2", lambda *_: None)
 
-    @command()
+    @command(BUILD)
     def task(_c):
         connect("pc", "tcp://127.0.0.1:1")
         assert not closed
@@ -404,7 +405,7 @@ def test_every_command_closes_what_it_connected_however_it_ends(monkeypatch, tmp
 
 def test_every_task_is_such_a_command():
     found = [each for each in vars(tasks).values() if isinstance(each, Task)]
-    assert found and all(each.body.__code__ is command()(lambda _c: None).body.__code__ for each in found)
+    assert found and all(each.body.__code__ is command(BUILD)(lambda _c: None).body.__code__ for each in found)
 
 
 def test_a_command_that_connects_to_nothing_does_not_import_the_sdk(no_docker, tmp_path):

@@ -32,6 +32,14 @@ def folder(tmp_path):
     return root
 
 
+@pytest.fixture
+def aged(folder, monkeypatch):
+    """The same folder, a minute after it was made: no call sets a file's ctime back."""
+    now = digests.time.time_ns
+    monkeypatch.setattr(digests.time, "time_ns", lambda: now() + 60_000_000_000)
+    return folder
+
+
 def count_reads(monkeypatch):
     read = []
     real = digests.sha256_file
@@ -39,20 +47,20 @@ def count_reads(monkeypatch):
     return read
 
 
-def test_nothing_is_read_twice(folder, cache, monkeypatch):
+def test_nothing_is_read_twice(aged, cache, monkeypatch):
     read = count_reads(monkeypatch)
-    first = cache.folder_digest(folder)
+    first = cache.folder_digest(aged)
     assert sorted(read) == ["a.jpg", "b.JPG", "c.xml"]
-    assert cache.folder_digest(folder) == first
+    assert cache.folder_digest(aged) == first
     assert len(read) == 3
 
 
-def test_only_what_changed_is_read(folder, cache, monkeypatch):
-    first = cache.folder_digest(folder)
-    (folder / "a.jpg").write_text("other")
-    os.utime(folder / "a.jpg", (OLD + 5, OLD + 5))
+def test_only_what_changed_is_read(aged, cache, monkeypatch):
+    first = cache.folder_digest(aged)
+    (aged / "a.jpg").write_text("other")
+    os.utime(aged / "a.jpg", (OLD + 5, OLD + 5))
     read = count_reads(monkeypatch)
-    assert cache.folder_digest(folder) != first
+    assert cache.folder_digest(aged) != first
     assert read == ["a.jpg"]
 
 
@@ -78,11 +86,13 @@ def test_a_digest_is_remembered_once_the_file_is_old_enough(tmp_path, cache, mon
     assert read == ["file"] * reads
 
 
-def test_a_young_file_does_not_keep_old_ones_from_being_remembered(folder, cache, monkeypatch):
-    (folder / "young.jpg").write_text("young")
-    cache.folder_digest(folder)
+def test_a_young_file_does_not_keep_old_ones_from_being_remembered(aged, cache, monkeypatch):
+    (aged / "young.jpg").write_text("young")
+    in_a_minute = digests.time.time_ns()
+    os.utime(aged / "young.jpg", ns=(in_a_minute, in_a_minute))
+    cache.folder_digest(aged)
     read = count_reads(monkeypatch)
-    cache.folder_digest(folder)
+    cache.folder_digest(aged)
     assert read == ["young.jpg"]
 
 
@@ -93,6 +103,13 @@ def test_a_file_put_in_place_of_another_is_seen_by_its_inode(folder, cache):
     os.utime(other, (OLD, OLD))
     os.replace(other, folder / "a.jpg")
     assert cache.folder_digest(folder) != first
+
+
+def test_a_change_that_leaves_size_and_mtime_alone_is_seen_by_its_ctime(aged, cache):
+    first = cache.folder_digest(aged)
+    (aged / "a.jpg").write_text("A.JPG")
+    os.utime(aged / "a.jpg", (OLD, OLD))
+    assert cache.folder_digest(aged) != first
 
 
 def test_a_moved_file_changes_the_digest(folder, cache):
@@ -133,14 +150,14 @@ def test_a_snapshot_ends_with_an_error_too(folder, cache):
     assert cache.folder_digest(folder) != first
 
 
-def test_digests_outlive_the_process(folder, tmp_path, monkeypatch):
+def test_digests_outlive_the_process(aged, tmp_path, monkeypatch):
     file = tmp_path / "kept.sqlite"
     before = DigestCache(file)
-    first = before.folder_digest(folder)
+    first = before.folder_digest(aged)
     before.close()
     read = count_reads(monkeypatch)
     after = DigestCache(file)
-    assert after.folder_digest(folder) == first and read == []
+    assert after.folder_digest(aged) == first and read == []
     after.close()
 
 

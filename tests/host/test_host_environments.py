@@ -1,5 +1,6 @@
 """Virtual environments: made once from their lock files, anew when half-made, and sentences where they cannot be."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,36 +10,57 @@ from nanoforge.console import Console
 from nanoforge.containers.compose import Environment
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.runners import virtual_environments
-from nanoforge.runners.virtual_environments import describe, ensure, ensure_overlay, find_interpreter, is_ready
+from nanoforge.runners.installation import reason
+from nanoforge.runners.virtual_environments import (
+    Interpreter,
+    describe,
+    ensure,
+    ensure_overlay,
+    find_interpreter,
+    is_ready,
+)
 
-PYTHON = "#!/bin/sh\necho numpy==1.0\necho local @ file:///x\n"
+# A Python that only knows venv and pip, as they are started: flags, stages/start.py, module, arguments.
+PYTHON = """#!/bin/sh
+echo "$@" >> {log}
+while [ "${{1#-}}" != "$1" ]; do shift; done
+shift
+[ "$1" = venv ] && mkdir -p "$2/bin" && cp "$0" "$2/bin/python"
+[ "$1 $2" = "pip freeze" ] && echo numpy==1.0 && echo local @ file:///x
+if [ "$1 $2" = "pip install" ]; then
+    while [ $# -gt 1 ]; do [ "$1" = --target ] && mkdir "$2"; shift; done
+    if [ -e {log}.fail ]; then cat {log}.fail; exit 1; fi
+fi
+exit 0
+"""
 
 
 class Installer:
-    """In place of venv and pip: keeps what was asked, makes an environment's Python, fails where it is told to."""
+    """The stand-in Python: what it was asked, and what pip says where it is to fail."""
 
-    def __init__(self):
-        self.asked = []
-        self.fails = False
+    def __init__(self, folder):
+        self._log = folder / "asked"
+        self.path = folder / "python"
+        self.path.write_text(PYTHON.format(log=self._log))
+        self.path.chmod(0o755)
 
-    def __call__(self, command, log, environment):
-        self.asked.append(command)
-        if self.fails:
-            log.write_text("gcc: command not found\n")
-            raise EnvironmentNotReady(f"Environment {environment} could not be made{virtual_environments._reason(log)}")
-        if "venv" in command:
-            python = Path(command[-1]) / "bin" / "python"
-            python.parent.mkdir(parents=True)
-            python.write_text(PYTHON)
-            python.chmod(0o755)
-        elif "--target" in command:
-            Path(command[command.index("--target") + 1]).mkdir()
+    @property
+    def asked(self):
+        """The words after stages/start.py, of each call."""
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        return [line.split("stages/start.py ")[1].split() for line in lines]
+
+    def fails(self, words):
+        self._log.with_name("asked.fail").write_text(words)
+
+    def works_again(self):
+        self._log.with_name("asked.fail").unlink()
 
 
 @pytest.fixture
-def installer(monkeypatch):
-    installer = Installer()
-    monkeypatch.setattr(virtual_environments, "_run_logged", installer)
+def installer(tmp_path, monkeypatch):
+    installer = Installer(tmp_path)
+    monkeypatch.setattr(virtual_environments, "find_interpreter", lambda *_: Interpreter(installer.path, "3.9.1"))
     return installer
 
 
@@ -64,19 +86,20 @@ def test_an_environment_is_made_once_and_tells_what_is_in_it(small, installer, c
 
 def test_packages_are_installed_in_order_by_hash_and_with_nothing_fetched_unchecked(small, installer):
     python = ensure(small, Console())
-    made, *installed = installer.asked
-    assert made[1:3] == ["-m", "venv"]
-    assert [command[-1] for command in installed] == [str(lock) for lock in small.locks]
-    for command in installed:
-        assert command[0] == str(python)
-        assert {"--require-hashes", "--no-deps", "--no-build-isolation"} <= {*command}
+    made, *installed, frozen = installer.asked
+    assert made == ["venv", str(python.parent.parent)] and frozen[:2] == ["pip", "freeze"]
+    assert [words[-1] for words in installed] == [str(lock) for lock in small.locks]
+    for words in installed:
+        assert {"--require-hashes", "--no-deps", "--no-build-isolation"} <= {*words}
 
 
 def test_a_half_made_one_is_made_anew(small, installer):
     python = ensure(small, Console())
     (python.parent.parent / virtual_environments.READY).unlink()
     python.write_text("broken")
-    assert ensure(small, Console()).read_text() == PYTHON
+    (python.parent / "left").touch()
+    assert ensure(small, Console()).read_text() == installer.path.read_text()
+    assert not (python.parent / "left").exists()
 
 
 def test_other_packages_make_another_environment(small, installer):
@@ -86,19 +109,26 @@ def test_other_packages_make_another_environment(small, installer):
     assert ensure(small, Console()) != first and first.is_file()
 
 
-def test_a_failing_installation_is_a_sentence_and_makes_nothing_ready(small, installer):
-    installer.fails = True
-    with pytest.raises(
-        EnvironmentNotReady, match="Environment small could not be made: pycocotools needs a C compiler"
-    ):
+def test_a_failing_installation_is_a_sentence_with_its_log_and_leaves_nothing_else(small, installer, tmp_path):
+    installer.fails("first words\ngcc: command not found\n")
+    with pytest.raises(EnvironmentNotReady, match="Environment small could not be made: pycocotools needs a C") as told:
         ensure(small, Console())
     assert not is_ready(small)
+    log = Path(str(told.value).split("the whole log is ")[1].rstrip("."))
+    assert log.read_text().startswith("first words")
+    left = {path.suffix for path in (tmp_path / "cache" / "environments").iterdir()}
+    assert left == {".log", ".lock"}
+    installer.works_again()
+    ensure(small, Console())
+    assert not log.exists()
 
 
-def test_what_a_program_says_is_kept_in_the_log(tmp_path):
-    log = tmp_path / "log"
-    with pytest.raises(EnvironmentNotReady, match=f"could not be made: last words; the whole log is {log}"):
-        virtual_environments._run_logged(["sh", "-c", "echo last words; exit 1"], log, "small")
+def test_a_cache_that_cannot_be_written_is_a_sentence(small, installer, tmp_path):
+    (tmp_path / "cache").write_text("in the way")
+    with pytest.raises(
+        EnvironmentNotReady, match="cache cannot be used: Not a directory.*NANOFORGE_CACHE"
+    ):
+        ensure(small, Console())
 
 
 def test_an_overlay_lies_beside_its_environment_and_is_made_once(small, installer, tmp_path):
@@ -111,20 +141,39 @@ def test_an_overlay_lies_beside_its_environment_and_is_made_once(small, installe
     assert ensure_overlay("small", lock, python, Console()) == overlay and len(installer.asked) == before
 
 
+NO_NETWORK = (
+    "WARNING: Retrying after connection broken by NewConnectionError\nERROR: No matching distribution found for a"
+)
+
+
 @pytest.mark.parametrize(
     ("said", "words"),
     [
         ("unable to execute 'gcc': No such file or directory", "apt install gcc"),
         ("No module named venv", "apt install python3-venv"),
+        ("was not created successfully because ensurepip is not available", "apt install python3-venv"),
+        # What venv says on a full disk: pip could not be written.
+        ("OSError: [Errno 28] No space left on device\nCommand 'python -m ensurepip' returned 1", "the disk is full"),
+        ("ERROR: [Errno 122] Disk quota exceeded", "the disk is full"),
         ("Failed to establish a NewConnectionError", "cannot be reached"),
+        (NO_NETWORK, "cannot be reached"),
+        ("(from versions: none)\nERROR: No matching distribution found for numpy==1.0", "cannot be reached, or has"),
+        ("(from versions: 2.0)\nERROR: No matching distribution found for numpy==1.0", "does not have a version"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", "another file than the one"),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED]", "certificate"),
+        ("Command 'python -m ensurepip' returned 1", ": Command 'python -m ensurepip' returned 1"),
         ("something else\n\n", ": something else"),
         ("", ""),
     ],
 )
 def test_a_known_reason_comes_with_its_remedy(tmp_path, said, words):
-    log = tmp_path / "log"
-    log.write_text(said)
-    assert words in virtual_environments._reason(log)
+    assert words in reason(said, tmp_path / "not there yet")
+
+
+def test_a_full_disk_is_known_though_nobody_could_write_that_it_is(tmp_path, monkeypatch):
+    full = os.statvfs_result((4096, 4096, 1000, 0, 0, 100, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+    assert "the disk is full (0 MB are free in" in reason("", tmp_path)
 
 
 # --- interpreters

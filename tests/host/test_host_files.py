@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 from nanoforge.files import atomic
 from nanoforge.files.listings import NAMED_FILES, changed_files, load_listing, save_listing
 from nanoforge.files.selection import ALL_FILES, FileStat, Selection, walk
+
+CLONE = Path(__file__).resolve().parents[2]
 
 
 class Crash(Exception):
@@ -74,6 +78,47 @@ def test_a_value_that_is_not_json_leaves_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["note.json"]
 
 
+# A process that begins to replace a file and is killed; what another one does is seen from here.
+BEGUN = """
+import os, sys
+from pathlib import Path
+from nanoforge.files import atomic
+with atomic.replacing(Path(sys.argv[1])) as temporary:
+    temporary.write_text("half")
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_and_what_a_living_one_writes_is_not(tmp_path):
+    path = tmp_path / "file"
+    (tmp_path / ".file.old").write_text("the user's own")
+    killed, alive = (begin(path) for _ in range(2))
+    killed.kill()
+    killed.wait()
+    (tmp_path / ".file.4194000").write_text("of an earlier version")
+    assert len(os.listdir(tmp_path)) == 4
+    atomic.write_text(path, "new")
+    left = {*os.listdir(tmp_path)} - {"file", ".file.old"}
+    assert [name.split(".")[2] for name in left] == [str(alive.pid)]
+    alive.communicate()
+    assert path.read_text() == "half" and sorted(os.listdir(tmp_path)) == [".file.old", "file"]
+
+
+def begin(path):
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", BEGUN, str(path)], cwd=CLONE, stdin=pipe, stdout=pipe, text=True)
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+def test_the_folder_is_brought_to_the_disk_too(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    atomic.write_text(tmp_path / "file", "text")
+    assert [Path(path).parent for path in synced] == [tmp_path, tmp_path.parent]
+
+
 def write(root: Path, *names: str) -> Path:
     for name in names:
         path = root / name
@@ -120,7 +165,7 @@ def test_a_walk_takes_regular_files_only(tmp_path):
 def test_a_walk_of_a_file_is_that_file_whatever_is_selected(tmp_path):
     file = write(tmp_path, "graph.pb") / "graph.pb"
     stat = file.stat()
-    assert walk(file, Selection((".jpg",))) == [FileStat("graph.pb", 8, stat.st_mtime_ns, stat.st_ino)]
+    assert walk(file, Selection((".jpg",))) == [FileStat.of("graph.pb", stat)] and stat.st_size == 8
 
 
 def test_a_walk_of_nothing_is_an_error(tmp_path):

@@ -25,6 +25,8 @@ ON_PYTHON_36 = [
     *sorted((CLONE / "stages").glob("*.py")),
     *python_files("tests/matrix/cases.py", "tests/matrix/export.py", "tests/matrix/judge.py"),
 ]
+# One holds the leader unreaped, the other is the leader.
+SIGNAL_GROUPS = {"nanoforge/sessions.py", "stages/parent.py"}
 NEWER_THAN_36 = {"dataclasses", "contextvars", "graphlib", "zoneinfo", "tomllib"}
 
 
@@ -52,6 +54,25 @@ def test_a_class_name_stands_for_one_thing():
                 places[node.name].append(str(path.relative_to(CLONE)))
     assert {name: found for name, found in places.items() if len(found) > 1 and name not in ON_BOTH_SIDES} == {}
     assert all(len(places[name]) == 2 for name in ON_BOTH_SIDES)
+
+
+def calls(path):
+    """Every call in a file: the last word of what is called, the names of its arguments, and where."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            yield name, {word.arg for word in node.keywords}, f"{path.relative_to(CLONE)}:{node.lineno}"
+
+
+def test_processes_are_started_and_ended_in_ways_that_cannot_go_wrong():
+    """Python runs between fork and exec where there are threads; text is not in the locale's encoding; a group whose
+    leader was reaped may be another's."""
+    made = [call for path in python_files("nanoforge", "stages") for call in calls(path)]
+    assert [where for _, words, where in made if "preexec_fn" in words] == []
+    assert [
+        where for _, words, where in made if words & {"text", "universal_newlines"} and "encoding" not in words
+    ] == []
+    assert {where.split(":")[0] for name, _, where in made if name == "killpg"} == SIGNAL_GROUPS
 
 
 def test_python_36_can_read_what_it_has_to():

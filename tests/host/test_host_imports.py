@@ -7,16 +7,20 @@ from nanoforge.pipeline.fingerprint import code_files
 
 # From the commands down; what stands in one line does not import each other.
 LEVELS = (
+    ("__main__",),
     ("tasks",),
-    ("commands", "dev", "cli", "__main__"),
+    ("commands", "dev", "cli"),
+    ("command_line",),
     ("doctor",),
     ("pipeline",),
     ("runners",),
     ("containers",),
     ("config",),
     ("store",),
+    ("endings",),
     ("files",),
-    ("console", "errors", "lazy", "stop"),
+    ("system_errors",),
+    ("console", "errors", "lazy", "sessions", "stop", "urls"),
 )
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 # What stage rooms import of each other.
@@ -24,7 +28,8 @@ AMONG_STAGES = {
     "convert": ("stages.reference", "stages.train.coco"),
     "detect": ("stages.reference",),
 }
-CONTRACT = ("stages.parameters", "stages.job")
+HANDSHAKE = ("job", "parameters", "parent", "system_errors")
+CONTRACT = tuple(f"stages.{name}" for name in HANDSHAKE)
 
 HOST_FILES = python_files("nanoforge", "tasks.py")
 STAGE_FILES = python_files("stages")
@@ -101,9 +106,11 @@ def test_the_docker_sdk_is_imported_below_containers_only():
 
 def test_the_handshake_needs_the_standard_library_only():
     used = {
-        name.split(".")[0] for path in python_files("stages/job.py", "stages/parameters.py") for name in imports(path)
+        name.split(".")[0]
+        for path in python_files(*(f"stages/{name}.py" for name in HANDSHAKE))
+        for name in imports(path)
     }
-    assert used <= {"json", "os", "signal", "stages", "sys", "threading", "traceback", "typing"}
+    assert used <= set("errno faulthandler json os runpy signal stages sys threading traceback typing".split())
 
 
 def test_detection_needs_numpy_and_opencv_only():

@@ -81,14 +81,15 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from nanoforge.cli import command
+from nanoforge.command_line import BUILD
 from nanoforge.console import Console
 from nanoforge.containers import compose
 from nanoforge.pipeline import fingerprint
 from nanoforge.pipeline.build import build
 from nanoforge.pipeline.project import Project
-from nanoforge.runners import local, placement, virtual_environments
+from nanoforge.runners import isolated, local, placement, virtual_environments
 home = Path(sys.argv[1])
-for module in (local, fingerprint, compose):
+for module in (isolated, local, fingerprint, compose):
     module.HOME = home
 placement.answers = lambda: None
 virtual_environments.ensure = lambda *_: Path(sys.executable)
@@ -96,7 +97,7 @@ virtual_environments.describe = lambda _: {}
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-@command()
+@command(BUILD)
 def go(_c):
     build(Project(Path(sys.argv[2]) / "detector.toml", sys.argv[3:], Console()), "records")
 
@@ -159,3 +160,60 @@ def test_a_second_command_waits_and_says_for_whom(home, photos):
     assert "waiting for" in said and f"process {first.pid}" in said
     assert home.ran() == ["records"]
     assert photos.project().running_stages() == []
+
+
+CRASH = """
+import os, sys
+from stages import job
+def main(work):
+    print("2026-01-01 F tensorflow/core/framework/tensor_shape.cc:44] Check failed: NDIMS == dims() (3 vs. 4)")
+    work.progress(1, 2, "Check failed: not this")
+    {}
+    os.abort()
+job.run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "error", "words"),
+    [
+        (CRASH.format("pass"), StageFailed, r"records crashed in one of its libraries \(SIGABRT\)"),
+        (CRASH.format("os.kill(os.getpid(), 8)"), StageFailed, r"crashed in one of its libraries \(SIGFPE\)"),
+        (
+            CRASH.format("work.reading('/g.pb').__enter__()"),
+            BadInput,
+            r"crashed on /g.pb \(SIGABRT\), which must be damaged",
+        ),
+    ],
+)
+def test_a_native_crash_is_told_with_its_signal_and_its_last_words(home, photos, program, error, words):
+    home.module("records").write_text(program)
+    with pytest.raises(error, match=words) as caught:
+        build(photos.project(), "records")
+    said = str(caught.value)
+    assert said.count("Check failed: NDIMS == dims() (3 vs. 4)") == 1 and "not this" not in said
+    assert "Fatal Python error" not in said and "\n" not in said and 'File "' not in said
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("os.kill(os.getpid(), 9)", "was killed; most often the machine ran out of memory"),
+        ("os.kill(os.getpid(), 4)", "instructions that this machine's processor does not have"),
+        ("os.kill(os.getpid(), 15)", r"was ended from outside \(SIGTERM\)"),
+        ("print('last words'); sys.stdout.flush(); os._exit(7)", "ended with exit code 7. It said: last words"),
+        ("os._exit(134)", r"crashed in one of its libraries \(SIGABRT\)"),  # as a container says it
+        ("os._exit(255)", "ended with exit code 255"),
+    ],
+)
+def test_each_end_without_a_word_of_its_own_has_its_sentence(home, photos, statement, words):
+    home.module("records").write_text(f"import os, sys\n{statement}\n")
+    with pytest.raises(StageFailed, match=words):
+        build(photos.project(), "records")
+
+
+def test_a_stage_that_cannot_be_loaded_is_told_without_its_traceback(home, photos):
+    home.module("records").write_text("import no_such_module\n")
+    with pytest.raises(StageFailed, match="It said: ModuleNotFoundError: No module named 'no_such_module'") as caught:
+        build(photos.project(), "records")
+    assert "Traceback" not in str(caught.value) and "\n" not in str(caught.value)

@@ -84,6 +84,20 @@ def test_a_short_trial_reaches_its_full_rate(tmp_path):
     assert warmups == [4, 500]
 
 
+def test_how_often_is_evaluated_follows_the_steps_unless_it_is_stated(tmp_path):
+    section = type(Config().train)
+    found = [
+        STAGES["train"].parameters(StageContext(Config(train=one), tmp_path))["evaluate_every"]
+        for one in (
+            section(steps=20000),
+            section(steps=2000),
+            section(steps=20),
+            section(steps=20000, evaluate_every=7),
+        )
+    ]
+    assert found == [2000, 500, 500, 7]
+
+
 def test_only_what_a_project_wants_elsewhere_is_kept_elsewhere(context, tmp_path):
     assert [stage.name for stage in TABLE if stage.folder(context)] == []
     config = Config(records=type(Config().records)(folder="disk"))

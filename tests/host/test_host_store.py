@@ -1,94 +1,62 @@
-"""The store without a pipeline: publishing, finding, damage, the link to what is used, leftovers and provenance."""
+"""The store without a pipeline: publishing, finding, damage, the link to what is used, and provenance."""
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from host_store import fingerprint, how, output, publish, store_in
 
+from nanoforge.errors import BadInput
+from nanoforge.files import digests
 from nanoforge.files.digests import listing_digest, sha256_text
+from nanoforge.store.folders import discard
 from nanoforge.store.provenance import statement
-from nanoforge.store.store import FOLDER_DIGITS, PROVENANCE, RECORD, Store, discard
-
-FINGERPRINT, OTHER = "a" * 64, "b" * 64
-
-HOW = {
-    "recipe": {
-        "parameters": {"seed": 4},
-        "inputs": {"photos": "1" * 64},
-        "code": {"stages/data/records.py": "2" * 64},
-        "locks": {"docker/data/requirements.lock": "3" * 64},
-    },
-    "environment": "data",
-    "tools": {"python": "3.11"},
-    "runner": "local",
-    "started": "2026-11-27T23:59:58Z",
-    "seconds": 3.2,
-    "metrics": {"images": 3},
-}
+from nanoforge.store.record import FOLDER_DIGITS, PROVENANCE, RECORD
 
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "build", {})
-
-
-def output(store: Store, fingerprint: str = FINGERPRINT, stage: str = "records", **files: str) -> Path:
-    """A work folder as a stage leaves it."""
-    folder = store.work_folder(stage, fingerprint)
-    for name, text in (files or {"a_txt": "one", "deep__b_txt": "two"}).items():
-        path = folder / name.replace("__", "/").replace("_", ".")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return folder
-
-
-def publish(store: Store, fingerprint: str = FINGERPRINT, stage: str = "records", **files: str):
-    return store.publish(output(store, fingerprint, stage, **files), stage, fingerprint, HOW)
+    return store_in(tmp_path / "build")
 
 
 def test_an_artifact_stands_under_its_fingerprint_with_its_record(store):
     artifact = publish(store)
-    assert artifact.folder == store.build / "store" / "records" / FINGERPRINT[:FOLDER_DIGITS]
-    assert not store.work_folder("records", FINGERPRINT).exists()
+    assert artifact.folder == store.build / "store" / "records" / fingerprint()[:FOLDER_DIGITS]
+    assert os.listdir(artifact.folder.parent) == [artifact.folder.name]
     assert json.loads((artifact.folder / RECORD).read_text()) == artifact.record
-    assert {key: artifact.record[key] for key in HOW} == HOW
-    assert (artifact.record["stage"], artifact.record["fingerprint"]) == ("records", FINGERPRINT)
+    assert {key: artifact.record[key] for key in how()} == how()
+    assert (artifact.record["stage"], artifact.record["fingerprint"]) == ("records", fingerprint())
     assert list(artifact.record["files"]) == ["a.txt", "deep/b.txt"]
     assert artifact.record["files"]["a.txt"]["sha256"] == sha256_text("one")
-    assert (artifact.recipe, artifact.metrics) == (HOW["recipe"], HOW["metrics"])
+    assert (artifact.recipe, artifact.metrics) == (how()["recipe"], how()["metrics"])
 
 
 def test_an_artifact_is_found_by_its_fingerprint_only(store):
     artifact = publish(store)
-    assert store.find("records", FINGERPRINT) == artifact
-    assert store.find("records", OTHER) is None and store.find("train", FINGERPRINT) is None
+    assert store.find("records", fingerprint()) == artifact
+    assert store.find("records", fingerprint(seed=5)) is None and store.find("train", fingerprint()) is None
 
 
 def test_the_digest_is_that_of_the_contents(store):
-    one, same, other = publish(store), publish(store, OTHER), publish(store, "c" * 64, a_txt="three")
+    one, same, other = publish(store), publish(store, seed=1), publish(store, seed=2, files={"a.txt": "three"})
     assert one.digest == same.digest == listing_digest({"a.txt": sha256_text("one"), "deep/b.txt": sha256_text("two")})
     assert other.digest != one.digest
 
 
 def test_files_become_read_only(store):
     artifact = publish(store)
-    assert all((artifact.folder / name).stat().st_mode & 0o777 == 0o444 for name in artifact.record["files"])
+    for name in (*artifact.record["files"], RECORD, PROVENANCE):
+        assert (artifact.folder / name).stat().st_mode & 0o777 == 0o444
 
 
 def test_publishing_again_takes_the_place_of_the_old_artifact_whole(store):
     publish(store)
-    artifact = publish(store, a_txt="new")
-    assert store.find("records", FINGERPRINT) == artifact
+    artifact = publish(store, files={"a.txt": "new"})
+    assert store.find("records", fingerprint()) == artifact
     assert sorted(os.listdir(artifact.folder)) == ["a.txt", PROVENANCE, RECORD]
     assert os.listdir(artifact.folder.parent) == [artifact.folder.name]
-
-
-def test_a_crash_while_publishing_leaves_no_artifact(store, monkeypatch):
-    monkeypatch.setattr("nanoforge.store.store.os.rename", lambda *_paths: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        publish(store)
-    assert store.find("records", FINGERPRINT) is None
 
 
 def touch(file: Path, text: str) -> None:
@@ -108,7 +76,10 @@ def keep_times(file: Path, text: str) -> None:
         (lambda folder: (folder / "a.txt").unlink(), "a.txt is missing"),
         (lambda folder: touch(folder / "a.txt", "three"), "a.txt is not what was published"),
         (lambda folder: touch(folder / "deep" / "b.txt", "TWO"), "deep/b.txt is not what was published"),
+        (lambda folder: keep_times(folder / "a.txt", "eno"), "a.txt is not what was published"),
         (lambda folder: (folder / "more.txt").touch(), "more.txt does not belong to it"),
+        (lambda folder: touch(folder / PROVENANCE, "{}"), "provenance.json is not what was written"),
+        (lambda folder: (folder / PROVENANCE).unlink(), "provenance.json is not what was written"),
         (lambda folder: touch(folder / "a.txt", "one"), None),
         (lambda folder: (folder / ".hidden").touch(), None),
         (lambda folder: None, None),
@@ -121,23 +92,57 @@ def test_damage_is_named(store, harm, words):
     assert store.damage(artifact, thorough=True) == words
 
 
-def test_rot_that_keeps_size_and_time_is_found_where_every_file_is_read(store):
+def test_every_damage_can_be_had_and_every_file_is_told(store):
     artifact = publish(store)
-    keep_times(artifact.folder / "a.txt", "eno")
+    touch(artifact.folder / "a.txt", "two")
+    (artifact.folder / "deep/b.txt").unlink()
+    told = []
+    damages = list(store.damages(artifact, thorough=True, on_read=lambda path, size: told.append((path, size))))
+    assert damages == ["a.txt is not what was published", "deep/b.txt is missing"]
+    assert told == [("a.txt", 3)]
+
+
+def rot(artifact, monkeypatch):
+    """The disk gives other bytes, and nothing else tells: as if the record had been written of this very file."""
+    real = digests.sha256_file
+    flipped = artifact.folder / "a.txt"
+    monkeypatch.setattr(
+        "nanoforge.store.store.sha256_file", lambda path: "0" * 64 if Path(path) == flipped else real(path)
+    )
+
+
+def test_rot_that_no_time_tells_of_is_found_where_every_file_is_read(store, monkeypatch):
+    artifact = publish(store)
+    rot(artifact, monkeypatch)
     assert store.damage(artifact, thorough=False) is None
     assert store.damage(artifact, thorough=True) == "a.txt is not what was published"
 
 
+def test_what_was_not_touched_is_not_read_and_what_was_is_read_once(store, monkeypatch):
+    artifact = publish(store)
+    read = []
+    real = digests.sha256_file
+    monkeypatch.setattr(digests, "sha256_file", lambda path: read.append(Path(path).name) or real(path))
+    assert store.damage(artifact, thorough=False) is None and read == []
+    shutil.copytree(artifact.folder, artifact.folder.with_name("copy"))
+    shutil.rmtree(artifact.folder)
+    artifact.folder.with_name("copy").rename(artifact.folder)
+    now = digests.time.time_ns
+    monkeypatch.setattr(digests.time, "time_ns", lambda: now() + 60_000_000_000)
+    assert store.damage(artifact, thorough=False) is None and sorted(read) == ["a.txt", "b.txt"]
+    assert store.damage(artifact, thorough=False) is None and len(read) == 2
+
+
 def test_what_is_used_is_a_link_that_survives_a_move(store, tmp_path):
     assert store.latest("records") is None
-    first, second = publish(store), publish(store, OTHER)
+    first, second = publish(store), publish(store, seed=5)
     store.use("records", first)
     assert store.latest("records") == first
     store.use("records", second)
     store.use("records", second)
     assert store.latest("records") == second
-    assert sorted(os.listdir(store.build)) == ["records", "store"]
-    moved = Store(store.build.rename(tmp_path / "moved"), {})
+    assert sorted(os.listdir(store.build)) == ["cache", "records", "store"]
+    moved = store_in(store.build.rename(tmp_path / "moved"))
     assert moved.latest("records").record == second.record
 
 
@@ -153,37 +158,25 @@ def test_what_a_link_leads_to_may_be_gone(store):
     store.use("records", artifact)
     discard(artifact.folder)
     assert store.latest("records") is None
+    store.forget_lost("records")
+    assert not (store.build / "records").is_symlink()
 
 
-@pytest.mark.parametrize("record", ["", "{", "[]", "{}", '{"format": 0, "files": {}}', '{"format": 1, "files": null}'])
-def test_a_folder_without_a_record_that_can_be_read_is_a_leftover(store, record):
+@pytest.mark.parametrize("make", [Path.mkdir, Path.touch])
+def test_what_stands_where_a_link_belongs_is_named_and_stays(store, make):
     artifact = publish(store)
-    touch(artifact.folder / RECORD, record)
-    assert store.find("records", FINGERPRINT) is None
-    assert list(store.artifacts()) == []
-    assert store.leftovers() == [artifact.folder]
+    make(store.build / "records")
+    for attempt in (lambda: store.prepare(["records"]), lambda: store.use("records", artifact)):
+        with pytest.raises(BadInput, match="build/records is no link of Nanoforge's"):
+            attempt()
+    assert (store.build / "records").exists()
 
 
-def test_a_work_folder_is_a_leftover_and_no_artifact(store):
-    artifact = publish(store)
-    work = output(store, OTHER)
-    assert list(store.artifacts()) == [artifact]
-    assert store.leftovers() == [work]
-
-
-def test_an_empty_store_holds_nothing(store):
-    assert list(store.artifacts()) == [] and store.leftovers() == []
-
-
-def test_a_stages_artifacts_can_be_elsewhere(tmp_path):
-    store = Store(tmp_path / "build", {"records": tmp_path / "disk"})
-    store.build.mkdir()
-    records, train = publish(store), publish(store, stage="train")
-    store.use("records", records)
-    assert records.folder.parent == tmp_path / "disk" == store.work_folder("records", OTHER).parent
-    assert os.readlink(store.build / "records") == str(records.folder)
-    assert store.latest("records") == records
-    assert list(store.artifacts()) == [train, records]
+def test_a_work_folder_is_no_artifact(store):
+    work = output(store, seed=5).parent
+    (work / RECORD).write_text("{}")
+    (store.build / "records").symlink_to(os.path.relpath(work, store.build))
+    assert store.linked("records") is None
 
 
 def test_discarding_removes_a_folder_with_read_only_files(store):
@@ -192,12 +185,18 @@ def test_discarding_removes_a_folder_with_read_only_files(store):
     assert os.listdir(artifact.folder.parent) == []
 
 
-def test_a_folder_that_is_being_discarded_is_no_longer_an_artifact_under_its_name(store, monkeypatch):
-    artifact = publish(store)
-    monkeypatch.setattr("nanoforge.store.store.shutil.rmtree", lambda _folder: None)
-    discard(artifact.folder)
-    assert store.find("records", FINGERPRINT) is None
-    assert os.listdir(artifact.folder.parent) == [f".discarded-{artifact.folder.name}-{os.getpid()}"]
+def test_what_could_not_be_removed_whole_is_nothing_under_its_name_and_goes_with_the_next_command(store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("nanoforge.store.folders.shutil.rmtree", lambda _folder: None)
+        for seed in (4, 4):
+            output(store).parent.mkdir(exist_ok=True)
+            artifact = store.publish(output(store), how(seed=seed))
+            discard(artifact.folder)
+            assert store.find("records", fingerprint()) is None
+    names = [path.name for path in store.folders.own("records")]
+    assert names[:2] == [f".discarded-{artifact.folder.name}-{number}" for number in (1, 2)]
+    store.prepare(["records"])
+    assert [path.name for path in store.folders.own("records")] == names[2:]
 
 
 def test_the_provenance_is_an_in_toto_statement_with_slsa_provenance(store):
@@ -224,7 +223,7 @@ def test_the_provenance_is_an_in_toto_statement_with_slsa_provenance(store):
         "runDetails": {
             "builder": {"id": "urn:nanoforge:runner:local"},
             "metadata": {
-                "invocationId": FINGERPRINT,
+                "invocationId": fingerprint(),
                 "startedOn": "2026-11-27T23:59:58Z",
                 "finishedOn": "2026-11-28T00:00:01Z",
             },
@@ -233,8 +232,9 @@ def test_the_provenance_is_an_in_toto_statement_with_slsa_provenance(store):
 
 
 def test_the_image_of_a_container_is_a_dependency(store):
-    how = {**HOW, "recipe": {**HOW["recipe"], "image": "sha256:" + "4" * 64}}
-    artifact = store.publish(output(store), "records", FINGERPRINT, how)
+    described = how()
+    described["recipe"]["image"] = "sha256:" + "4" * 64
+    artifact = store.publish(output(store), described)
     dependencies = statement(artifact.record)["predicate"]["buildDefinition"]["resolvedDependencies"]
     assert {"uri": "urn:nanoforge:image", "digest": {"sha256": "4" * 64}} in dependencies
 

@@ -60,13 +60,27 @@ def test_a_suite_that_is_run_alone_shows_what_it_prints(capfd):
     assert "here I am" in told.out and "bad: failed" in told.err
 
 
-def test_interrupting_ends_everything_that_runs(tmp_path):
-    program = """
-        import sys, os
+SERVER = ["-m", "stages.parent", "http.server", "--bind", "127.0.0.1", "0"]
+PARENT = ["-c", "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"]
+
+
+@pytest.mark.parametrize(
+    "words, processes, end",
+    [
+        (PARENT, 4, signal.SIGINT),
+        (PARENT, 4, signal.SIGTERM),
+        (PARENT, 4, signal.SIGHUP),
+        (SERVER, 2, signal.SIGKILL),
+    ],
+)
+def test_whatever_ends_it_ends_everything_that_runs(words, processes, end):
+    program = f"""
+        import os, sys
         from nanoforge.console import Console
         from nanoforge.dev.processes import Command, run_beside
-        wait = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
-        run_beside([Command(name, [sys.executable, "-c", wait], os.environ) for name in "ab"], 2, Console())
+        from nanoforge.endings import hear_signals
+        hear_signals()
+        run_beside([Command(name, [sys.executable, *{words!r}], os.environ) for name in "ab"], 2, Console())
     """
     path = os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")])
     command = subprocess.Popen(
@@ -76,13 +90,54 @@ def test_interrupting_ends_everything_that_runs(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 30
-    while len(family := psutil.Process(command.pid).children(recursive=True)) < 4:
+    while len(family := started(command.pid)) < processes:
         assert time.monotonic() < deadline, family
         time.sleep(0.05)
-    command.send_signal(signal.SIGINT)
+    command.send_signal(end)
     command.wait(60)
     _, alive = psutil.wait_procs(family, timeout=20)
     assert alive == []
+
+
+def test_a_suite_that_has_the_terminal_hears_of_a_signal_that_only_this_got(tmp_path):
+    """As Ctrl-C, so that pytest tears its fixtures down."""
+    wait = "import atexit, time; atexit.register(print, 'torn down'); print('runs', flush=True); time.sleep(600)"
+    program = f"""
+        import os, signal, sys
+        from nanoforge.console import Console
+        from nanoforge.dev.processes import Command, run_shown
+        from nanoforge.endings import hear_signals
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        hear_signals()
+        run_shown([Command("a", [sys.executable, "-c", {wait!r}], os.environ)], Console())
+    """
+    command = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+    )
+    assert command.stdout.readline() == "runs\n"
+    command.send_signal(signal.SIGTERM)
+    assert command.communicate(timeout=60)[0] == "torn down\n"
+
+
+def started(pid):
+    """What it started so far, once a server listens."""
+    family = psutil.Process(pid).children(recursive=True)
+    servers = [process for process in family if "http.server" in " ".join(process.cmdline())]
+    return family if all(server.net_connections() for server in servers) else []
+
+
+def test_what_a_command_leaves_running_is_ended_with_it():
+    left = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid)"
+    console = Console()
+    said = []
+    console.say = console.warn = said.append
+    assert run_beside([Command("a", [sys.executable, "-c", left + "; exit(1)"], os.environ)], 1, console) == ["a"]
+    (pid,) = [int(line) for text in said for line in text.splitlines() if line.isdigit()]
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.fixture

@@ -132,16 +132,42 @@ def test_a_sentence_for_the_user_has_no_traceback(program, raised, code, told):
 @pytest.mark.parametrize(
     "line, told",
     [
-        ("open('/nowhere/a.jpg')", "No such file or directory while writing or reading /nowhere/a.jpg"),
-        ("raise OSError(28, 'No space left on device')", "No space left on device"),
+        ("open('/nowhere/a.jpg')", "There is no /nowhere/a.jpg; if it was there, something removed it meanwhile"),
+        ("raise OSError(28, 'No space left on device')", "The disk is full: free some space"),
+        ("raise OSError(122, 'Disk quota exceeded', '/x/a')", "Your share of the disk (quota) is used up (/x/a)"),
+        ("raise MemoryError", "There is no memory left"),
+        ("raise OSError(12, 'Cannot allocate memory')", "There is no memory left"),
         ("raise OSError('of its own making')", "of its own making"),
         ("{}['key']", "KeyError: 'key' (a bug: the traceback is in the log)"),
     ],
 )
 def test_what_nobody_foresaw_ends_with_1_and_leaves_its_traceback_in_the_log(program, line, told):
     code, said, _, error = program.run([line])
-    assert (code, said) == (EXIT_FAILED, [{"error": told}])
+    assert code == EXIT_FAILED and said[0]["error"].startswith(told)
     assert "Traceback" in error and line in error
+
+
+@pytest.mark.parametrize(
+    "line, told",
+    [
+        ("def deep(): deep()\n    deep()", "nested too deeply"),
+        ("b'caf\\xe9'.decode('utf-8')", "not UTF-8"),
+        ("'\\udce9.jpg'.encode('utf-8')", "'\\udce9.jpg'"),
+        ("open(os.devnull + '/a')", "/dev/null is a file, and a folder is needed"),
+        ("open('/tmp')", "/tmp is a folder, and a file is needed"),
+        ("os.symlink('/nowhere', job.scratch); open(job.scratch)", "is a link to /nowhere, which is not there"),
+    ],
+)
+def test_what_the_user_gave_and_cannot_be_used_ends_with_2(program, line, told):
+    code, said, _, error = program.run([line])
+    assert code == EXIT_BAD_INPUT and told in said[0]["error"]
+    assert "Traceback" in error
+
+
+def test_a_native_crash_leaves_in_the_log_where_it_was_called_from(program):
+    code, said, _, error = program.run(["os.abort()"])
+    assert (code, said) == (-signal.SIGABRT, [])
+    assert "Fatal Python error: Aborted" in error and "in main" in error
 
 
 def test_without_a_job_file_it_says_how_it_is_called(program):

@@ -1,6 +1,8 @@
 """The program behind run-uff: arrays in, arrays out."""
 
+import contextlib
 import os
+import random
 
 import numpy as np
 import pytest
@@ -37,6 +39,51 @@ def test_every_output_is_written_by_its_name(difference, tmp_path):
 
 
 X = np.zeros((1, 4), np.float32)
+
+
+def npy(header):
+    """A .npy file of 16 bytes of data under any header."""
+    text = header.encode("latin-1") + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(16)
+
+
+HEADER = "{'descr': '%s', 'fortran_order': False, 'shape': %s}"
+SHAPES = ["(2**40,)", "(1099511627776,)", "(-4,)", "(1" + "0" * 4000 + ",)", "'x'", "(1,) * 99", "[4]", "(4.5,)"]
+SHAPES += ["(None,)", "(" * 5000, "(0, 1" + "0" * 30 + ")"]
+TYPES = ["|O", "<f99", "|S0", "|V0", "<M8", "", "<f4,<f4", "\xb2"]
+HEADERS = ["{}", "[]", "1", "{'descr': {}, 'fortran_order': 1, 'shape': ()}", "lambda: 1", "[" * 9000]
+HEADS = [b"\x93NUMPY\x02\x00" + b"\xff" * 4, b"\x93NUMPY\x09\x00xxxx", b"\x93NUMPY", b"PK\x03\x04", b"\x80\x04\x95"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [npy(HEADER % ("<f4", shape)) for shape in SHAPES]
+    + [npy(HEADER % (kind, "(4,)")) for kind in TYPES]
+    + [npy(header) for header in HEADERS]
+    + HEADS,
+    ids=[str(number) for number in range(30)],
+)
+def test_a_file_of_another_kind_is_refused(difference, tmp_path, content):
+    work = job(tmp_path, difference, ["left", "scope/right"], [X, content])
+    with pytest.raises(BadInput):
+        run.main(work)
+    assert os.listdir(work.output) == []
+
+
+@pytest.mark.parametrize("save", [np.save, np.savez, np.savez_compressed])
+def test_a_truncated_or_changed_file_is_refused_or_read(tmp_path, save):
+    save(str(tmp_path / "whole"), X)
+    whole = next(tmp_path.iterdir()).read_bytes()
+    noise, path = random.Random(0), tmp_path / "x.npy"
+    for attempt in range(300):
+        content = bytearray(whole)
+        if attempt % 3:
+            content[noise.randrange(len(content))] = noise.randrange(256)
+        else:
+            del content[noise.randrange(len(content)) :]
+        path.write_bytes(bytes(content))
+        with contextlib.suppress(BadInput):
+            run.read_array(str(path))
 
 
 @pytest.mark.parametrize(

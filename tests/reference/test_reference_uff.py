@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+import uff_mutations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ssd_graph import ssd
@@ -209,6 +210,50 @@ def test_varints_of_all_lengths_come_back(value):
 def test_random_bytes_after_a_good_start_are_refused_or_read(tail):
     with contextlib.suppress(BadInput):
         uff.parse(number(1, 1) + tail, "x")
+
+
+def test_mutations_write_what_they_read():
+    assert uff_mutations.written(uff_mutations.tree(SMALL, uff_mutations.FILE)) == SMALL
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_a_model_mutated_by_kind_is_refused_or_runs(part, tmp_path):
+    path = tmp_path / "model.uff"
+    tree = uff_mutations.tree(SMALL, uff_mutations.FILE)
+    outcomes = {True: 0, False: 0}
+    for seed in range(100 * part, 100 * part + 100):
+        path.write_bytes(uff_mutations.mutated(tree, seed))
+        try:
+            interpreter = UffInterpreter(str(path))
+            x = {name: np.zeros([max(1, min(size, 32)) for size in shape], np.float32)
+                 for name, shape in interpreter.input_shapes.items()}  # fmt: skip
+            interpreter.run(x)
+            outcomes[True] += 1
+        except BadInput as error:
+            assert str(path) in str(error) and len(str(error)) < 1000 + len(str(path)), seed
+            outcomes[False] += 1
+        except Exception as error:
+            raise AssertionError("seed %d" % seed) from error
+    assert min(outcomes.values()) > 0  # both happen
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"dtype": [0x20020], "shape": [1], "values": bytes(4)},
+        {"shape": [1], "values": Ref("orders_N+C")},
+        {"dtype": np.dtype("float32"), "shape": [2**40], "values": bytes(4)},
+        {"dtype": np.dtype("float32"), "shape": [1] * 100, "values": bytes(4)},
+        {"dtype": np.dtype("float32"), "shape": [0, 2**62, 2**62], "values": b""},
+        {"dtype": "float32", "shape": [1], "values": bytes(4)},
+    ],
+    ids=["dtype a list", "values a reference", "huge", "100 dimensions", "empty but huge", "dtype a text"],
+)
+def test_a_constant_of_wrong_types_is_refused(fields):
+    graph = Graph()
+    graph.referenced["orders_N+C"] = orders("N+C")
+    graph.node("c", "Const", **fields)
+    assert "the Const c" in refusal(graph.bytes())
 
 
 @pytest.mark.parametrize("seed", range(10))

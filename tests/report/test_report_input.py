@@ -2,10 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Iterator, Tuple
 
 import pytest
 import report_artifacts
@@ -82,6 +83,49 @@ def test_no_missing_key_is_more_than_a_sentence(
             assert str(error).startswith("%s of the %s artifact lacks %s:" % (name, stage, key))
         else:
             assert key not in REQUIRED_KEYS[name]
+
+
+ODD = [None, -1, float("nan"), "text", [[1]], {"a": [{}]}]
+
+
+def places(value: Any, path: Tuple[str, ...] = ()) -> Iterator[Tuple[str, ...]]:
+    """The path of every value below a JSON object."""
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        yield path + (key,)
+        yield from places(inner, path + (key,))
+
+
+def test_no_odd_value_in_a_record_is_more_than_a_sentence(artifacts: Dict[str, str], report: Callable) -> None:
+    path = Path(artifacts["audit"]) / "record.json"
+    whole = path.read_text(encoding="utf-8")
+    refused = 0
+    for place in places(json.loads(whole)):
+        for odd in ODD:
+            changed = json.loads(whole)
+            holder = changed
+            for key in place[:-1]:
+                holder = holder[key]
+            holder[place[-1]] = odd
+            path.write_text(json.dumps(changed), encoding="utf-8")
+            try:
+                report({"audit": artifacts["audit"]})
+            except BadInput as error:
+                refused += 1
+                assert str(error).startswith("record.json of the audit artifact is ")
+                assert str(error).endswith("make it again with ./run audit.")
+    assert refused > 30
+
+
+def test_the_record_of_another_stage_is_refused(artifacts: Dict[str, str], report: Callable) -> None:
+    shutil.copy(os.path.join(artifacts["train"], "record.json"), artifacts["audit"])
+    with pytest.raises(BadInput, match="record.json of the audit artifact is that of a train artifact"):
+        report({"audit": artifacts["audit"]})
+
+
+def test_a_record_nested_without_end_is_not_json(artifacts: Dict[str, str], report: Callable) -> None:
+    write(artifacts["audit"], "record.json", "[" * 100000)
+    with pytest.raises(BadInput, match="record.json of the audit artifact is not JSON"):
+        report({"audit": artifacts["audit"]})
 
 
 def test_drawing_that_is_not_a_picture_is_named(artifacts: Dict[str, str], report: Callable) -> None:

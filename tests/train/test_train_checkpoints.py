@@ -11,6 +11,7 @@ from stages.train.training_state import TrainingState
 
 
 def save(folder, step, suffixes=(".meta", ".data-00000-of-00001", ".index")):
+    """Files of the names that a checkpoint has; nothing in them."""
     os.makedirs(os.path.join(str(folder), "checkpoints"), exist_ok=True)
     for suffix in suffixes:
         open(os.path.join(str(folder), checkpoints.prefix(step) + suffix), "w").close()
@@ -19,7 +20,7 @@ def save(folder, step, suffixes=(".meta", ".data-00000-of-00001", ".index")):
 @pytest.fixture
 def folder(tmp_path):
     """Evaluated at steps 10 (the best) and 20; saved at step 25."""
-    state = TrainingState(str(tmp_path), 60, keep=5)
+    state = TrainingState(str(tmp_path), 60, 5, pytest.fail)
     for step, score in ((10, 0.7), (20, 0.3)):
         save(tmp_path, step)
         state.add_evaluation(step, 1.0, {"mAP": score, "mAP@0.5": score})
@@ -60,10 +61,11 @@ def test_a_best_one_whose_files_are_gone_is_not_chosen(folder):
         checkpoints.choose(folder, "best")
 
 
-def test_a_list_that_is_damaged_is_named(folder):
+@pytest.mark.parametrize("text", ['{"best": 10', "", "[]", "{}", '{"best": "10"}', "null", "[" * 100000], ids=len)
+def test_a_list_that_is_damaged_is_named(folder, text):
     with open(os.path.join(folder, "checkpoints.json"), "w") as stream:
-        stream.write('{"best": 10')
-    with pytest.raises(BadInput, match="checkpoints.json is not JSON.*run train again"):
+        stream.write(text)
+    with pytest.raises(BadInput, match="checkpoints.json is damaged.*run train again"):
         checkpoints.choose(folder, "best")
 
 

@@ -16,7 +16,7 @@ class Steps:
     def __init__(self, folder, monkeypatch, steps, evaluate_every, seconds):
         self.now, self.seconds, self.saved, self.evaluated, self.told = 0.0, seconds, [], [], []
         monkeypatch.setattr(hook_module, "time", SimpleNamespace(monotonic=lambda: self.now))
-        self.state = TrainingState(str(folder), steps, keep=2)
+        self.state = TrainingState(str(folder), steps, 2, pytest.fail)
         self.hook = TrainingHook(
             self.state, evaluate_every, self.evaluated.append, lambda step, _: self.told.append(step)
         )

@@ -169,9 +169,38 @@ def test_a_folder_that_no_training_made_is_bad_input(records_folder, tmp_path, s
         stage().run(evaluate.main, {"records": records_folder, "train": str(tmp_path)}, EvaluateParameters("best"))
 
 
-def test_a_damaged_checkpoint_is_bad_input(train_copy, records_folder, stage):
-    path = os.path.join(train_copy, "checkpoints", "model.ckpt-6.data-00000-of-00001")
+def cut_off(path):
+    os.truncate(path, 1000)
+
+
+def overwritten(path):
     with open(path, "r+b") as stream:
-        stream.truncate(1000)
-    with pytest.raises(BadInput, match="model.ckpt-6 does not fit pipeline.config, or is damaged"):
-        stage().run(evaluate.main, {"records": records_folder, "train": train_copy}, EvaluateParameters("6"))
+        stream.seek(500)
+        stream.write(b"\xff" * 64)
+
+
+@pytest.mark.parametrize("damage", [cut_off, overwritten])
+@pytest.mark.parametrize("main, wanted", [(evaluate.main, EvaluateParameters("6")), (export.main, EXPORT)])
+def test_a_damaged_checkpoint_is_bad_input(train_copy, records_folder, stage, main, wanted, damage):
+    damage(os.path.join(train_copy, "checkpoints", "model.ckpt-6.data-00000-of-00001"))
+    with pytest.raises(BadInput, match="model.ckpt-6 does not fit the pipeline.config beside it, or is damaged"):
+        stage().run(main, {"records": records_folder, "train": train_copy}, wanted)
+
+
+def test_a_checkpoint_of_another_model_is_bad_input(train_copy, records_folder, stage):
+    path = os.path.join(train_copy, "pipeline.config")
+    pipeline = pipeline_config.read(path)
+    pipeline.model.ssd.feature_extractor.depth_multiplier = 0.2
+    pipeline_config.write(pipeline, path)
+    with pytest.raises(BadInput, match="model.ckpt-6 does not fit the pipeline.config beside it"):
+        stage().run(export.main, {"records": records_folder, "train": train_copy}, EXPORT)
+
+
+@pytest.mark.parametrize(
+    "main, wanted", [(evaluate.main, EvaluateParameters("6")), (preview.main, PreviewParameters("6", 5, 0.5))]
+)
+def test_a_damaged_shard_is_not_told_as_a_checkpoint(trained, records_folder, tmp_path, stage, main, wanted):
+    records = shutil.copytree(records_folder, str(tmp_path / "records"))
+    overwritten(os.path.join(records, "validation-00000-of-00001.tfrecord"))
+    with pytest.raises(BadInput, match="The shard .*/validation-00000-of-00001.tfrecord is damaged.*run records again"):
+        stage().run(main, {"records": records, "train": trained.output}, wanted)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from train_helpers import SIZE, draw, events, parameters, start_process, write_r
 from stages.job import BadInput, StageFailed
 from stages.train import checkpoints, model, pipeline_config, train
 from stages.train.evaluator import Evaluator
-from stages.train.hook import TrainingHook
+from stages.train.hook import TrainingHook, _meta_graph
 from stages.train.records import RecordSet
+from stages.train.training_state import TrainingState
 
 
 def test_the_artifact_holds_what_the_architecture_promises(trained):
@@ -124,6 +126,17 @@ def test_boxes_too_small_are_the_likelier_cause(tmp_path, stage):
     assert "picture-01.png (its smallest box, number 3, has 38.4 x 0.2 pixels)" in str(failure.value)
 
 
+def test_a_disk_that_takes_no_checkpoint_is_not_told_as_too_little_memory(tmp_path):
+    def full(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "/disk/model.ckpt-1; No space left on device")
+
+    (tmp_path / "checkpoints").mkdir()
+    hook = TrainingHook(TrainingState(str(tmp_path), 4, 1, pytest.fail), 1, pytest.fail, pytest.fail)
+    hook._meta, hook._saver, hook._step = b"", SimpleNamespace(save=full), 1
+    with pytest.raises(StageFailed, match="model.ckpt-1 cannot be written .*No space left on device.*free some space"):
+        hook._save(None)
+
+
 def test_a_record_damaged_inside_names_the_shard(records_folder, tmp_path, stage):
     folder = shutil.copytree(records_folder, str(tmp_path / "damaged"))
     with open(os.path.join(folder, "train-00000-of-00001.tfrecord"), "r+b") as stream:
@@ -162,6 +175,33 @@ def digests(folder):
         name: hashlib.sha256(open(os.path.join(folder, "checkpoints", name), "rb").read()).hexdigest()
         for name in os.listdir(os.path.join(folder, "checkpoints"))
     }
+
+
+def test_the_artifact_does_not_tell_where_it_was_made_nor_on_which_machine(trained, records_folder, tmp_path, stage):
+    """The same training elsewhere makes the same bytes, but for the times in TensorBoard's events."""
+    elsewhere = shutil.copytree(records_folder, str(tmp_path / "another folder" / "records of ours"))
+    job = stage("another place").run(train.main, {"records": elsewhere}, parameters())
+    assert digests(job.output) == digests(trained.output) and len(digests(job.output)) == 6
+    names = ["%s/events.out.tfevents.0001" % kind for kind in ("train", "validation")]
+    for made, records in ((trained, records_folder), (job, elsewhere)):
+        paths = [os.path.join(folder, name) for folder, _, found in os.walk(made.output) for name in found]
+        assert sorted(os.path.relpath(path, made.path("events")) for path in paths if "/events/" in path) == names
+        for path in paths:
+            with open(path, "rb") as stream:
+                content = stream.read()
+            assert not any(os.path.dirname(place).encode() in content for place in (records, made.output)), path
+
+
+def test_paths_become_file_names_in_functions_and_constants_too(tmp_path):
+    with tf.Graph().as_default():
+        tf.Variable(0, name="weights")
+        tf.constant([str(tmp_path / "start" / "model.ckpt"), "/elsewhere/x", "text"], name="names")
+        dataset = tf.data.Dataset.range(2).map(lambda number: tf.constant(str(tmp_path / "records" / "map.pbtxt")))
+        dataset.make_one_shot_iterator().get_next()
+        meta = _meta_graph(tf.train.Saver(), [str(tmp_path / "start"), str(tmp_path / "records")])
+    content = meta.SerializeToString()
+    assert str(tmp_path).encode() not in content
+    assert all(text in content for text in (b"model.ckpt", b"/elsewhere/x", b"map.pbtxt"))
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ Nothing here looks at what a node is called, only at what it is connected to.
 
 import collections
 import os
+import re
 from typing import Any, Callable, Dict, Iterable, List, Optional, Set
 
 import numpy as np
@@ -19,6 +20,7 @@ GRAPH_FILE = "frozen_inference_graph.pb"
 LARGEST_FILE = 1 << 30
 LARGEST_CONSTANT = 1 << 26  # values; the largest of an SSD has a few million
 _MOST_OUTPUTS = 1 << 16  # of one node; TensorFlow crashes on an index of 2**31
+_INDEX = re.compile(r"[0-9]{1,9}\Z")  # isdigit takes "\u00b2" for one, int does not
 _GIT_LFS_HEAD = b"version https://git-lfs"
 _TRAINING_OPS = {
     "VariableV2",
@@ -191,7 +193,7 @@ def _check_edges(definition: Any, where: str) -> None:
     for node in definition.node:
         for tensor in node.input:
             index = tensor.split(":")[1:]
-            is_index = len(index) < 2 and all(part.isdigit() and int(part) < _MOST_OUTPUTS for part in index)
+            is_index = len(index) < 2 and all(_INDEX.match(part) and int(part) < _MOST_OUTPUTS for part in index)
             if node_name(tensor) not in known or not is_index:
                 raise BadInput(
                     '%s is damaged or truncated: node "%s" reads "%s", which is not in the file; '

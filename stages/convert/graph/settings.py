@@ -12,6 +12,8 @@ from stages.convert.parity import measure
 from stages.convert.parity.session import first_line, one_thread
 from stages.job import BadInput
 
+MOST_LAYERS = 64
+
 
 class PipelineSettings:
     """What a pipeline.config says.
@@ -58,17 +60,30 @@ class PipelineSettings:
         """What object_detection's own generator makes of the file: float32 [P, 4], xmin, ymin, xmax, ymax."""
         from object_detection.builders import anchor_generator_builder
 
+        self._refuse_endless()
         with tf.Graph().as_default(), tf.Session(config=one_thread()) as session:
             try:
                 generator = anchor_generator_builder.build(self._ssd.anchor_generator)
                 boxes = generator.generate(maps, im_height=height, im_width=width)
                 layers = session.run([layer.get() for layer in boxes])
-            except (ValueError, ZeroDivisionError, tf.errors.OpError) as error:
+            except (ArithmeticError, LookupError, TypeError, ValueError, tf.errors.OpError) as error:
                 raise BadInput(
                     "pipeline.config is not this graph's: object_detection cannot make its anchors for %d "
                     "feature maps (%s)" % (len(maps), first_line(error))
                 ) from error
         return np.concatenate(layers)[:, [1, 0, 3, 2]]
+
+    def _refuse_endless(self) -> None:
+        """The generators count up to what the file says, before they compare it with the feature maps."""
+        generator = self._ssd.anchor_generator
+        for counted in (
+            generator.ssd_anchor_generator.num_layers,
+            abs(generator.multiscale_anchor_generator.min_level),
+            abs(generator.multiscale_anchor_generator.max_level),
+            generator.multiscale_anchor_generator.scales_per_octave,
+        ):
+            if counted > MOST_LAYERS:
+                raise BadInput("%s is not this graph's: it asks for %d layers of anchors" % (self._name, counted))
 
     def _generator(self) -> str:
         kind = self._ssd.anchor_generator.WhichOneof("anchor_generator_oneof") or "no anchor generator"
@@ -136,8 +151,8 @@ def _parse(path: str, message: Any, kind: str) -> None:
             text_format.Parse(stream.read(), message, allow_unknown_field=True)
     except OSError:
         raise BadInput("There is no %s at %s" % (kind, path)) from None
-    except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise BadInput("%s is not a %s: %s" % (os.path.basename(path), kind, str(error).split("\n")[0])) from error
+    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        raise BadInput("%s is not a %s: %.300s" % (os.path.basename(path), kind, str(error).split("\n")[0])) from error
 
 
 def class_names(path: str, classes: int) -> List[str]:

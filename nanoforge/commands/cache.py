@@ -1,0 +1,80 @@
+"""`gc --cache`: room in the folder that all projects share."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Iterator, Optional
+
+import psutil
+from rich.filesize import decimal
+
+from nanoforge.console import Console
+from nanoforge.files.atomic import MAKING, held_if_free, lock_of, remove
+from nanoforge.files.paths import cache_folder, cache_in_use
+from nanoforge.runners.host_environment import READY
+
+UNUSED_DAYS = 30
+_DAY_S = 86400
+
+
+def collect(dry_run: bool) -> None:
+    """Remove environments and checkpoints that nothing used for a month, and what killed processes left half-made.
+
+    All of it is made again when something needs it. What is used or made at this moment stays.
+    """
+    console = Console()
+    freed = 0
+    with cache_in_use():
+        for folder in _candidates():
+            why = _why_unneeded(folder)
+            with held_if_free(lock_of(_whole(folder))) as free:
+                # Once more: it may have been made, or used, before the lock was had.
+                if not why or not free or why != _why_unneeded(folder):
+                    continue
+                size = _size(folder)
+                console.say(f"{'would remove' if dry_run else 'removing'} {folder} ({decimal(size)}, {why})")
+                if not dry_run:
+                    (folder / READY).unlink(missing_ok=True)  # so that no half of it can be taken for the whole
+                    remove(folder)
+                freed += size
+    console.say(f"{decimal(freed)} {'could be freed' if dry_run else 'freed'} in {cache_folder()}")
+
+
+def _candidates() -> Iterator[Path]:
+    for room in ("environments", "checkpoints"):
+        folder = cache_folder() / room
+        if folder.is_dir():
+            yield from sorted(path for path in folder.iterdir() if path.is_dir())
+    archives = cache_folder() / "downloads"  # of an earlier version
+    if archives.is_dir():
+        yield archives
+
+
+def _whole(path: Path) -> Path:
+    """What a folder is or was to become: its lock is held by who makes it."""
+    return path.with_name(path.name[1 : -len(MAKING)]) if path.name.endswith(MAKING) else path
+
+
+def _why_unneeded(path: Path) -> Optional[str]:
+    """Why nobody will miss it, or None."""
+    if path.name.endswith(MAKING) or (path.parent.name == "environments" and not (path / READY).is_file()):
+        return "half-made"
+    mark = path / READY if (path / READY).is_file() else path
+    days = (time.time() - mark.stat().st_mtime) / _DAY_S
+    return f"not used for {days:.0f} days" if days > UNUSED_DAYS and not _runs(path) else None
+
+
+def _runs(environment: Path) -> bool:
+    """Whether a process has it as its environment, such as a training that takes longer than a month."""
+    if Path(sys.prefix) == environment:
+        return True
+    programs = (process.info["cmdline"] for process in psutil.process_iter(["cmdline"]))
+    return any(words and words[0].startswith(f"{environment}{os.sep}") for words in programs)
+
+
+def _size(path: Path) -> int:
+    names = [path, *(Path(base, name) for base, _, names in os.walk(path) for name in names)]
+    return sum(os.lstat(name).st_size for name in names)

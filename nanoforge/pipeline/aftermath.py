@@ -1,0 +1,75 @@
+"""After a stage that did not end well: its half-made output goes, and the user is told what stays and what to do."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from rich.filesize import decimal
+
+from nanoforge.errors import Interrupted, NanoforgeError, StageFailed
+from nanoforge.files.disks import FULL, disk_of, size_of_folder, tells_of_full_disk
+
+BEGUN = ".begun"
+
+
+@contextmanager
+def tidied(stage: str, folder: Path, begun: bool) -> Iterator[None]:
+    """Inside, what fails has failed for ``stage``, whose work folder is ``folder``; ``begun``: it had been made before.
+
+    Its output is removed: no later run goes on from it, and it may be what filled the disk. Its scratch stays.
+
+    Raises:
+        StageFailed: the disk is full, or the work folder was removed meanwhile; other errors as they are.
+    """
+    try:
+        yield
+    except BaseException as error:
+        drop_output(folder)
+        if isinstance(error, Interrupted) or not isinstance(error, (NanoforgeError, OSError)):
+            raise
+        if begun:
+            check_begun(stage, folder)
+        if isinstance(error, OSError) and error.errno in FULL:
+            place = Path(error.filename) if isinstance(error.filename, str) else folder
+            raise StageFailed(f"{stage}: {error.strerror}: {place}. {_room_words(place, folder)}") from None
+        if isinstance(error, NanoforgeError) and tells_of_full_disk(str(error)):
+            raise type(error)(f"{error} {_room_words(folder, folder)}", error.metrics) from None
+        raise
+
+
+def begin(folder: Path) -> None:
+    """Make the work folder of a stage, without the output of an earlier try."""
+    folder.mkdir(parents=True, exist_ok=True)
+    drop_output(folder)
+    (folder / BEGUN).touch()
+
+
+def check_begun(stage: str, folder: Path) -> None:
+    """The work folder must be the one in which the stage began: a stage would make a removed one again, half empty.
+
+    Raises:
+        StageFailed: it was removed.
+    """
+    if not (folder / BEGUN).exists():
+        raise StageFailed(
+            f"{stage}: {folder} was removed while it worked there, so what it made is lost. Run the same command again,"
+            " and leave the build folder alone meanwhile."
+        ) from None
+
+
+def drop_output(folder: Path) -> None:
+    """Remove the half-made output of a work folder."""
+    shutil.rmtree(folder / "output", ignore_errors=True)
+
+
+def _room_words(place: Path, folder: Path) -> str:
+    disk, scratch = disk_of(place), folder / "scratch"
+    kept = size_of_folder(scratch)
+    goes_on = f"; it goes on from {scratch} ({decimal(kept)})" if kept else ""
+    return (
+        f"The disk at {disk.mount}, which holds {place}, has {decimal(disk.free)} free, now that the half-made output"
+        f" is removed: make room there, for instance with `./run gc`, and run the same command again{goes_on}."
+    )

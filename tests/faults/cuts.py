@@ -1,0 +1,219 @@
+"""Cuts: every call of the host that changes a file fails, or is its last, one after the other."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence
+
+import inprocess
+import judge
+from inprocess import CRASH, CRASHES, ERRORS, Cut, forked
+from judge import Done
+from tally import Draw, Tally
+from world import World
+
+from nanoforge.console import Console
+from nanoforge.containers.compose import local_environment
+from nanoforge.files.digests import sha256_file
+from nanoforge.files.paths import HOME
+from nanoforge.runners import virtual_environments
+
+DONE = (
+    "the Nth call that opens a file for writing, renames, removes, makes a folder or a link, changes a mode or syncs"
+    " raises EIO, raises ENOSPC (and so do all after it), ends the process, or ends it with half a file written: while an"
+    " artifact is published, replaced and used, in `gc`, `clean`, `init --force`, `convert --out` and while a checkpoint is"
+    " unpacked; likewise every write of a training's history and checkpoints"
+)
+JUDGED = (
+    "the command tells it, the same command again ends well, and then files are there as after one that was never cut,"
+    " none beside them; `detector.toml` is the old or the new; a training keeps every evaluation and its best checkpoint"
+)
+HOW = (*ERRORS, *CRASHES)
+FEW = 4  # cuts of each operation in each way, evenly from the first to the last; full: all
+ARCHIVE = "model"
+
+
+class Operation(NamedTuple):
+    """A command that changes files: its arguments, and what is done before it."""
+
+    name: str
+    arguments: Sequence[str]
+    ready: Callable[[World, Path], None]
+    in_project: bool = True
+
+
+def draws(full: bool, seed: int) -> List[Draw]:
+    pairs = [(one, how) for one in OPERATIONS for how in HOW]
+    found = [Draw("cuts", f"cuts: {one.name}, {how}", functools.partial(_cut, one, how, full)) for one, how in pairs]
+    return [*found, Draw("cuts", "cuts: the state of a training", functools.partial(_ledger, full))]
+
+
+def _nothing(_world: World, _project: Path) -> None:
+    pass
+
+
+def _made(world: World, project: Path) -> None:
+    judge.told(_command(world, ["records"], project), codes=[0])
+
+
+def _damaged(world: World, project: Path) -> None:
+    _made(world, project)
+    path = project / "build" / "records" / "label_map.pbtxt"
+    os.chmod(path, 0o644)
+    path.write_text("damaged", encoding="utf-8")
+
+
+def _unused(world: World, project: Path) -> None:
+    judge.told(_command(world, ["records", "--set", "records.seed=5"], project), codes=[0])
+    _made(world, project)
+
+
+def _graph(world: World, project: Path) -> None:
+    shutil.copyfile(world.template / "build" / "export" / "frozen_inference_graph.pb", project / "graph.pb")
+
+
+OPERATIONS = (
+    Operation("an artifact is made", ["records"], _nothing),
+    Operation("a damaged artifact is made again", ["records"], _damaged),
+    Operation("an artifact is made in records.folder", ["records", "--set", "records.folder=elsewhere"], _nothing),
+    Operation("gc", ["gc"], _unused),
+    Operation("clean", ["clean", "--stage", "records", "--yes"], _made),
+    Operation("init --force", ["init", "photos", "--force"], _nothing, False),
+    Operation("convert --out", ["convert", "--graph", "graph.pb", "--out", "out", "--runner", "local"], _graph, False),
+    Operation("a checkpoint is unpacked", ["train"], _made),
+)
+
+
+def _command(world: World, arguments: Sequence[str], project: Path, cut: Any = None) -> Done:
+    environment = world.environment(
+        {"NANOFORGE_CACHE": str(project.parent / "cache"), "TMPDIR": str(project.parent / "tmp")}
+    )
+    return forked(arguments, project, environment, cut, functools.partial(_stand_in, world.template))
+
+
+def _stand_in(template: Path) -> None:
+    """Stages take what the template's made, so that only the host's own work takes time, and is cut."""
+    from nanoforge.runners.contract import Outcome
+    from nanoforge.runners.local import LocalRunner
+
+    def run(_self: Any, run: Any, _sink: Any, _stop: Any) -> Outcome:
+        cut, inprocess.CUTTER.cut = inprocess.CUTTER.cut, None
+        for folder in (run.output, run.scratch, run.log.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        run.log.write_text("as the template's\n", encoding="utf-8")
+        metrics: Dict[str, Any] = {}
+        if run.stage == "survey":
+            survey = {"pictures": 4, "annotations": 4, "classes": {"cone": 4}, "sizes": [], "problems": []}
+            (run.output / "survey.json").write_text(json.dumps(survey), encoding="utf-8")
+        else:
+            made = template / "build" / run.stage
+            ignored = shutil.ignore_patterns("record.json", "provenance.json")
+            shutil.copytree(made, run.output, ignore=ignored, dirs_exist_ok=True)
+            metrics = json.loads((made / "record.json").read_text(encoding="utf-8"))["metrics"]
+        inprocess.CUTTER.cut = cut
+        return Outcome(metrics=metrics)
+
+    LocalRunner.run = run  # type: ignore[method-assign]
+
+
+def _ready(world: World, operation: Operation, number: int) -> Path:
+    """A project before the operation, in a folder that holds its cache and temporary files too."""
+    place = world.folder / f"cut-{number}"
+    for folder in (place / "tmp", place / "cache"):
+        folder.mkdir(parents=True)
+    (place / "cache" / "environments").symlink_to(world.environments)
+    project = world.own(f"{place.name}/project")
+    operation.ready(world, project)
+    if "checkpoint" in operation.name:
+        _archive(place / "cache" / "downloads", project)
+    return project
+
+
+def _archive(downloads: Path, project: Path) -> None:
+    """A checkpoint's archive that was downloaded already; the key that names it."""
+    downloads.mkdir()
+    path = project.parent / "archive"
+    with tarfile.open(path, "w") as tar:
+        for name in ("model.ckpt.index", "model.ckpt.meta", "model.ckpt.data-00000-of-00001"):
+            member = tarfile.TarInfo(f"{ARCHIVE}/{name}")
+            member.size = 5000
+            tar.addfile(member, io.BytesIO(name.encode() * (5000 // len(name) + 1)))
+    digest = sha256_file(path)
+    path.rename(downloads / digest)
+    config = project / "detector.toml"
+    keys = f'[model]\ncheckpoint = "http://127.0.0.1:9/a.tar"\ncheckpoint_sha256 = "{digest}"'
+    config.write_text(config.read_text(encoding="utf-8").replace("[model]", keys), encoding="utf-8")
+
+
+def _state(project: Path) -> Dict[str, str]:
+    """All that is there, up to times and what only tells how it went."""
+    volatile = ("record.json", "provenance.json")
+    found = {
+        name: what
+        for name, what in judge.listing(project.parent).items()
+        if not name.startswith(
+            ("project/build/logs", "project/build/cache", "cache/environments", "project/build/failures")
+        )
+        and not name.endswith((".lock", "/lock", "holder.json"))
+    }
+    return {name: "a record" if name.endswith(volatile) else what for name, what in found.items()}
+
+
+def _cut(operation: Operation, how: str, full: bool, world: World, tally: Tally) -> None:
+    reference = _ready(world, operation, 0)
+    before = (reference / "detector.toml").read_text(encoding="utf-8")
+    done = _command(world, operation.arguments, reference, Cut(reference.parent, 0, how))
+    judge.told(done, codes=[0])
+    calls = int(done.out.split()[-2])
+    _swept(world, operation, reference)
+    wanted = _state(reference)
+    after = (reference / "detector.toml").read_text(encoding="utf-8")
+    chosen = range(1, calls + 1) if full else sorted({1 + n * (calls - 1) // (FEW - 1) for n in range(FEW)})
+    for number in chosen:
+        with tally.case(f"call {number} of {calls}"):
+            project = _ready(world, operation, number)
+            cut = _command(world, operation.arguments, project, Cut(project.parent, number, how))
+            judge.told(cut, codes=[CRASH] if how in CRASHES else [0, 1, 3])
+            assert (project / "detector.toml").read_text(encoding="utf-8") in (before, after), "detector.toml is lost"
+            again = _command(world, operation.arguments, project)
+            if operation.name == "convert --out" and (project / "out").is_dir() and again.code == 2:
+                again = again._replace(code=0)  # it was finished, and is not overwritten
+            judge.told(again, codes=[0])
+            _swept(world, operation, project)
+            judge.same(wanted, _state(project), f"after call {number}")
+        shutil.rmtree(world.folder / f"cut-{number}", ignore_errors=True)
+
+
+def _swept(world: World, operation: Operation, project: Path) -> None:
+    if operation.in_project:
+        judge.told(_command(world, ["gc"], project), codes=[0])
+
+
+def _ledger(full: bool, world: World, tally: Tally) -> None:
+    """In environment train, whose TensorFlow the module imports."""
+    python = virtual_environments.ensure(local_environment("train"), Console())
+    path = os.pathsep.join([str(HOME), str(Path(__file__).parent)])
+    done = subprocess.run(
+        [
+            str(python),
+            "-W",
+            "ignore",
+            str(Path(__file__).with_name("ledger.py")),
+            str(world.folder / "ledger"),
+            str(0 if full else FEW),
+        ],
+        env={**world.environment(), "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-800:]
+    for name, why in json.loads(done.stdout.splitlines()[-1]):
+        with tally.case(name):
+            assert not why, why
