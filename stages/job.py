@@ -12,7 +12,7 @@ The job file is JSON::
 
 A stage prints plain log lines. Events are lines that hold ``EVENT_MARK`` followed by one JSON object:
 ``{"progress": {"done": 3, "total": 10, "message": "..."}}``, ``{"metrics": {...}}``, ``{"warning": "..."}``,
-``{"error": "..."}``. Exit codes: 0 done, 1 failed, 2 bad input.
+``{"error": "..."}``, ``{"crash": "..."}``. Exit codes: 0 done, 1 failed, 2 bad input.
 
 Standard library only, Python 3.6: this file is in every environment.
 """
@@ -83,6 +83,13 @@ class Job:
     def warn(self, message: str) -> None:
         """Report something that the user should know although the stage goes on."""
         emit({"warning": message})
+
+    def explain_crash(self, message: str) -> None:
+        """Say beforehand what it means if compiled code ends this process from now on; then nobody is left to say it.
+
+        ``message`` tells what is wrong with the input, as :class:`BadInput` does.
+        """
+        emit({"crash": message})
 
 
 def emit(event: Dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ stages/job.py). Where it runs is a runner's business: `local` or `docker`.
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Protocol, Tuple
@@ -53,11 +54,12 @@ class Limits:
 
 @dataclass
 class Outcome:
-    """What a stage said: figures of its artifact, warnings, and its own sentence about a failure."""
+    """What a stage said: figures of its artifact, warnings, its own sentence about a failure, and one for a crash."""
 
     metrics: Dict[str, Any] = field(default_factory=dict)
     warnings: List[str] = field(default_factory=list)
     error: Optional[str] = None
+    crash: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ class StageRun:
             "cpus": cpus,
         }
         return json.dumps(job, indent=1, sort_keys=True)
+
+
+CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV)
 
 
 class EventSink(NamedTuple):
@@ -173,6 +178,8 @@ class Listener:
             self._sink.on_warning(self.outcome.warnings[-1])
         elif "error" in event:
             self.outcome.error = self._as_known(event["error"])
+        elif "crash" in event:
+            self.outcome.crash = self._as_known(event["crash"])
 
     def _as_known(self, sentence: str) -> str:
         for inside, known in self._paths:
@@ -199,6 +206,11 @@ class ExitStatus(NamedTuple):
     def killed(self) -> bool:
         return self.code in (-9, 137)
 
+    @property
+    def crashed(self) -> bool:
+        """Whether the program's own compiled code ended it."""
+        return any(self.code in (-number, 128 + number) for number in CRASHES)
+
 
 def outcome_or_raise(run: StageRun, status: ExitStatus, outcome: Outcome, stop: Stop) -> Outcome:
     """The outcome of a stage that ended well.
@@ -210,7 +222,8 @@ def outcome_or_raise(run: StageRun, status: ExitStatus, outcome: Outcome, stop: 
         raise Interrupted(f"{run.stage} was interrupted.")
     if not status.code and not status.broken_memory_mb:
         return outcome
-    kind = BadInput if outcome.error and status.code == EXIT_BAD_INPUT else StageFailed
+    is_input = (outcome.error and status.code == EXIT_BAD_INPUT) or (outcome.crash and status.crashed)
+    kind = BadInput if is_input else StageFailed
     raise kind(f"{_failure_sentence(run, status, outcome)} Log: {run.log}", outcome.metrics)
 
 
@@ -223,6 +236,8 @@ def _failure_sentence(run: StageRun, status: ExitStatus, outcome: Outcome) -> st
         )
     if outcome.error:
         return f"{run.stage}: {outcome.error}"
+    if outcome.crash and status.crashed:
+        return f"{run.stage}: {outcome.crash}"
     if status.killed:
         return f"{run.stage} was killed; most often the machine ran out of memory (see runner.memory_mb)."
     return f"{run.stage} ended with exit code {status.code} and said:\n{_tail(run.log)}\n"

@@ -5,7 +5,7 @@ import json
 import textwrap
 from typing import Any, Dict, List, Tuple
 
-from stages.convert.graph.analysis import Audit, Refused, analyse
+from stages.convert.graph.analysis import Audit, Refused, analyse, crash_of
 from stages.convert.graph.findings import CUT, FOLD, NOTE, REPAIR, STOP
 from stages.job import BadInput, Job, run
 
@@ -24,6 +24,7 @@ def main(job: Job) -> None:
     Raises:
         BadInput: the input is not a frozen graph, or one that cannot be converted.
     """
+    job.explain_crash(crash_of(job.inputs["graph"]))
     found = analyse(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
     result, text = found.audit._asdict(), as_text(found.audit)
     with open(job.out("audit.json"), "w", encoding="utf-8") as stream:

@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List, Optional, Union
 import tensorflow as tf
 
 from stages import pixels
-from stages.convert.graph.analysis import Examined, Refused, analyse, beside
+from stages.convert.graph.analysis import Examined, Refused, analyse, beside, crash_of
 from stages.convert.graph.detector_parameters import DetectorParameters, plugins
 from stages.convert.graph.settings import class_names
 from stages.convert.parity import pictures, verdict, worst
@@ -31,6 +31,7 @@ def main(job: Job) -> None:
         BadInput: the graph is refused, or another input is not this graph's.
         StageFailed: a model does not compute what the graph does.
     """
+    job.explain_crash(crash_of(job.inputs["graph"]))
     found = analyse(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
     if isinstance(found, Refused):
         job.metrics(result=result(found, None))

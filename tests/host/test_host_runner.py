@@ -35,6 +35,19 @@ def test_each_way_to_fail_is_one_sentence_with_the_log(home, photos, behaviour, 
     assert "Traceback" not in str(caught.value)
 
 
+@pytest.mark.parametrize("number", ["SIGABRT", "SIGSEGV"])
+def test_what_compiled_code_ends_is_told_by_what_the_stage_said_beforehand(home, photos, number):
+    home.module("records").write_text(
+        "import os, signal\nfrom stages import job\n"
+        "def main(work):\n"
+        "    work.explain_crash('the graph a.pb is damaged')\n"
+        f"    os.kill(os.getpid(), signal.{number})\n"
+        "job.run(main)\n"
+    )
+    with pytest.raises(BadInput, match=r"records: the graph a\.pb is damaged Log: "):
+        build(photos.project(), "records")
+
+
 def test_a_stage_over_its_memory_is_ended_and_explained(home, photos):
     home.behave(records={"eat_mb": 400})
     with pytest.raises(StageFailed, match="more than its 200 MiB of memory"):

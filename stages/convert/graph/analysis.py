@@ -59,6 +59,14 @@ class Examined(NamedTuple):
     uff: Any
 
 
+def crash_of(path: str) -> str:
+    """What it means if TensorFlow ends the process over the graph at ``path``."""
+    return (
+        "TensorFlow ended without a word over the graph %s, which is damaged, or made to do harm: export it again"
+        % path
+    )
+
+
 def analyse(path: str, pipeline_config: str = "") -> Union[Refused, Examined]:
     """Find out all about the graph in the file or export folder ``path``.
 
