@@ -80,7 +80,8 @@ def _document(text: str) -> Dict[str, Any]:
         ValueError: it is not TOML, or nested as no config is.
     """
     try:
-        return tomllib.loads(text)
+        document: Dict[str, Any] = tomllib.loads(text)
+        return document
     except RecursionError:
         raise ValueError(TOO_DEEP) from None
 

@@ -40,10 +40,12 @@ def small_graph():
     def node(name, op, *inputs):
         made = graph.node.add(name=name, op=op)
         made.input.extend(inputs)
-        made.attr["T"].type = 1
+        made.attr["dtype" if op in ("Const", "Placeholder") else "T"].type = 1
         return made
 
-    node("image_tensor", "Placeholder").attr["shape"].shape.dim.add(size=8)
+    shape = node("image_tensor", "Placeholder").attr["shape"].shape
+    for size in (1, 8, 8, 3):
+        shape.dim.add(size=size)
     for name, values in (("weights", np.zeros((1, 1, 3, 2), np.float32)), ("bias", np.ones(2, np.float32))):
         node(name, "Const").attr["value"].tensor.CopyFrom(tensor_util.make_tensor_proto(values))
     convolution = node("conv", "Conv2D", "image_tensor:0", "weights")
