@@ -250,4 +250,4 @@ def test_an_artifact_can_be_read_by_every_user_whatever_the_umask(store):
         path.relative_to(artifact.folder).as_posix(): path.stat().st_mode & 0o777 for path in artifact.folder.rglob("*")
     }
     assert artifact.folder.stat().st_mode & 0o777 == 0o755
-    assert modes == {"a.txt": 0o444, "deep": 0o755, "deep/b.txt": 0o444, RECORD: 0o644, PROVENANCE: 0o644}
+    assert modes == {"a.txt": 0o444, "deep": 0o755, "deep/b.txt": 0o444, RECORD: 0o444, PROVENANCE: 0o444}
