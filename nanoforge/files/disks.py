@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
+# The system's words, and those that stages/system_errors.py makes of them.
+WORDS = (*(os.strerror(number).lower() for number in FULL), "the disk is full", "(quota) is used up")
 
 
 class Disk(NamedTuple):
@@ -30,8 +32,8 @@ def disk_of(path: Path) -> Disk:
 
 
 def tells_of_full_disk(text: str) -> bool:
-    """Whether a program's words are those of the system for a full disk or quota."""
-    return any(os.strerror(number).lower() in text.lower() for number in FULL)
+    """Whether a stage's words are those for a full disk or quota."""
+    return any(words in text.lower() for words in WORDS)
 
 
 def size_of_folder(folder: Path) -> int:

@@ -15,6 +15,7 @@ from nanoforge.pipeline.plan import plan
 from nanoforge.pipeline.project import Project
 from nanoforge.runners.contract import Outcome
 from nanoforge.store.store import Store
+from stages.system_errors import sentence_of
 
 
 class Runner:
@@ -182,6 +183,11 @@ def test_of_a_disk_is_known_where_it_is_and_what_is_free(tmp_path):
     (tmp_path / "a").write_bytes(b"x" * 10)
     (tmp_path / "link").symlink_to("a")
     assert size_of_folder(tmp_path) == 11 and size_of_folder(tmp_path / "none") == 0
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_what_a_stage_says_of_a_full_disk_is_understood(number):
+    assert tells_of_full_disk(sentence_of(OSError(number, os.strerror(number), "/x")).text)
 
 
 @pytest.mark.parametrize(

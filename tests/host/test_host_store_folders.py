@@ -140,6 +140,7 @@ def test_records_from_before_the_store_had_its_own_folder_are_left_alone(tmp_pat
     (disk / f"work-{'c' * 20}").mkdir()
     (disk / ("d" * 20)).mkdir()
     store = project_store(tmp_path, records=disk)
+    store.build.mkdir()
     (store.build / "records").symlink_to(old)
     assert "made by an earlier Nanoforge" in store.linked("records").why
     assert store.folders.own("records") == []
