@@ -110,7 +110,9 @@ def test_the_handshake_needs_the_standard_library_only():
         for path in python_files(*(f"stages/{name}.py" for name in HANDSHAKE))
         for name in imports(path)
     }
-    assert used <= set("errno faulthandler json os runpy signal stages sys threading traceback typing".split())
+    assert used <= set(
+        "contextlib errno faulthandler json os runpy signal stages sys threading traceback typing".split()
+    )
 
 
 def test_detection_needs_numpy_and_opencv_only():
