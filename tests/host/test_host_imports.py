@@ -28,7 +28,7 @@ AMONG_STAGES = {
     "convert": ("stages.reference", "stages.train.coco"),
     "detect": ("stages.reference",),
 }
-HANDSHAKE = ("job", "parameters", "parent", "system_errors")
+HANDSHAKE = ("files", "job", "parameters", "parent", "system_errors")
 CONTRACT = tuple(f"stages.{name}" for name in HANDSHAKE)
 
 HOST_FILES = python_files("nanoforge", "tasks.py")
@@ -111,7 +111,7 @@ def test_the_handshake_needs_the_standard_library_only():
         for name in imports(path)
     }
     assert used <= set(
-        "contextlib errno faulthandler json os runpy signal stages sys threading traceback typing".split()
+        "contextlib errno faulthandler heapq json os re runpy signal stages stat sys threading traceback typing".split()
     )
 
 
