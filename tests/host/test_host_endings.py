@@ -104,13 +104,9 @@ def test_a_name_that_is_too_long_is_told_shortly(tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        ("status", "--config", "~nosuchuser/x"),
         ("init", "~nosuchuser/p", "--folder", "new"),
-        ("audit", "--graph", "~nosuchuser/g.pb"),
         ("convert", "--graph", "g.pb", "--out", "~nosuchuser/out"),
-        ("detect", "--media", "~nosuchuser/a.jpg"),
         ("status", "--set", "dataset.photos='~nosuchuser/x'"),
-        ("inspect", "~nosuchuser/x"),
     ],
 )
 def test_a_user_who_does_not_exist_is_named(photos, words):
@@ -190,8 +186,15 @@ def at_import(tmp_path, module, statement):
     return {"PYTHONPATH": f"{tmp_path}/site:{PYTHONPATH}"}
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-@pytest.mark.parametrize("module", ["invoke", "nanoforge.pipeline.project", "nanoforge.runners.local"])
+@pytest.mark.parametrize(
+    "name, module",
+    [
+        ("SIGINT", "invoke"),
+        ("SIGINT", "nanoforge.pipeline.project"),
+        ("SIGTERM", "nanoforge.runners.local"),
+        ("SIGHUP", "nanoforge.runners.local"),
+    ],
+)
 def test_a_signal_while_modules_are_imported_ends_in_a_sentence(tmp_path, photos, name, module):
     """At the moment when a certain module is imported: Invoke, what a task needs, what it needs while it runs."""
     env = at_import(tmp_path, module, f"os.kill(os.getpid(), signal.{name})")
