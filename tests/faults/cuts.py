@@ -26,14 +26,15 @@ from nanoforge.files.paths import HOME
 from nanoforge.runners import virtual_environments
 
 DONE = (
-    "the Nth call that opens a file for writing, renames, removes, makes a folder or a link, changes a mode or syncs"
-    " raises EIO, raises ENOSPC (and so do all after it), ends the process, or ends it with half a file written: while an"
-    " artifact is published, replaced and used, in `gc`, `clean`, `init --force`, `convert --out` and while a checkpoint is"
-    " unpacked; likewise every write of a training's history and checkpoints"
+    "the Nth call that opens a file for writing, renames, removes, makes a folder or a link, changes a mode or "
+    "syncs raises EIO, raises ENOSPC (and so do all after it), ends the process, or ends it with half a file "
+    "written: while an artifact is published, replaced and used, in `gc`, `clean`, `init --force`, `convert "
+    "--out` and while a checkpoint is unpacked; likewise every write of a training's history and checkpoints"
 )
 JUDGED = (
-    "the command tells it, the same command again ends well, and then files are there as after one that was never cut,"
-    " none beside them; `detector.toml` is the old or the new; a training keeps every evaluation and its best checkpoint"
+    "the command tells it, the same command again ends well, and then files are there as after one that was never"
+    " cut, none beside them; `detector.toml` is the old or the new; a training keeps every evaluation and its "
+    "best checkpoint"
 )
 HOW = (*ERRORS, *CRASHES)
 FEW = 4  # cuts of each operation in each way, evenly from the first to the last; full: all

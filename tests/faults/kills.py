@@ -19,12 +19,13 @@ from tally import Draw, Tally
 from world import STAGES, World, ended
 
 DONE = (
-    "SIGKILL, SIGTERM, SIGINT or SIGHUP to the command, to its stage, or to both, after a drawn line of the stage's log"
-    " and a drawn part of a second; for every stage, then the same command again"
+    "SIGKILL, SIGTERM, SIGINT or SIGHUP to the command, to its stage, or to both, after a drawn line of the "
+    "stage's log and a drawn part of a second; for every stage, then the same command again"
 )
 JUDGED = (
-    "the command tells it (0, 1 or 130; or dies of the signal), nothing runs on, no temporary file stays, the next run"
-    " makes the same bytes as one that nobody killed (train: the same steps and files), `gc` leaves what it always leaves"
+    "the command tells it (0, 1 or 130; or dies of the signal), nothing runs on, no temporary file stays, the "
+    "next run makes the same bytes as one that nobody killed (train: the same steps and files), `gc` leaves what "
+    "it always leaves"
 )
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TARGETS = ("command", "stage", "both")

@@ -16,11 +16,14 @@ from tally import Draw, Tally
 from world import World
 
 DONE = (
-    "names with blanks, quotes, line ends, dashes in front, colons, commas, brackets, markup, percent signs, `~`, emoji,"
-    " bytes that are no UTF-8, cp949, both normal forms of one word and 200 letters: as photos, folders of photos, media,"
-    " the project's folder and a class; through records, status, detect, report and gc"
+    "names with blanks, quotes, line ends, dashes in front, colons, commas, brackets, markup, percent signs, `~`,"
+    " emoji, bytes that are no UTF-8, cp949, both normal forms of one word and 200 letters: as photos, folders of"
+    " photos, media, the project's folder and a class; through records, status, detect, report and gc"
 )
-JUDGED = "every picture is in the records or told by its name, exit code 0 (a class that cannot be: 2, naming it), no traceback"
+JUDGED = (
+    "every picture is in the records or told by its name, exit code 0 (a class that cannot be: 2, naming it), no "
+    "traceback"
+)
 NAMES = {
     "blanks": b" a  b ",
     "quotes": b'it\'s "so" `x`',
