@@ -91,7 +91,7 @@ def preview(_c, config="", checkpoint="", running=False, set_=None, dry_run=Fals
         commands.stages.run_stage("preview", options)
 
 
-@command(LOOK, help={"port": "Port on 127.0.0.1."})
+@command(LOOK, help={"port": "Port on 127.0.0.1; 0: one that is free."})
 def tensorboard(_c, config="", port=6006, runner=""):
     """Show the training's curves in TensorBoard, on this machine only.
 
@@ -100,7 +100,7 @@ def tensorboard(_c, config="", port=6006, runner=""):
     commands.serve.tensorboard(StageOptions(config, runner=runner), port)
 
 
-@command(LOOK, help={"port": "Port on 127.0.0.1."})
+@command(LOOK, help={"port": "Port on 127.0.0.1; 0: one that is free."})
 def viewer(_c, config="", port=8000, runner=""):
     """Show report and pictures of what was built in a browser, on this machine only.
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Iterator, Optional, Protocol, Tuple
 
+from stages.files import readable
+
 # Rich is imported with the first line that is said: what only looks, such as `status`, says none and does not wait.
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -90,10 +92,10 @@ class Console:
 
 
 def _escaped(text: str) -> str:
-    """The text so that rich does not take its brackets for markup."""
+    """The text so that rich does not take its brackets for markup, and names that are not UTF-8 can be shown."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(readable(text))
 
 
 def _columns() -> Tuple[ProgressColumn, ...]:

@@ -87,8 +87,12 @@ def ending_in_a_sentence() -> Iterator[None]:
     """Around the whole program: what comes through is told on standard error, and its code is the program's."""
     try:
         _prepare()
-        yield
-        sys.stdout.flush()
+        try:
+            yield
+        except SystemExit as end:
+            if end.code:
+                raise
+        sys.stdout.flush()  # a full disk behind it is no success
     except SystemExit as end:
         if isinstance(end.__context__, KeyboardInterrupt):  # as Invoke makes of Ctrl-C
             _end(ending_of(end.__context__))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional
 
+from stages.files import readable
+
 
 class NanoforgeError(Exception):
     """One sentence for the user: what is wrong, where, what to do. Ends the command with ``exit_code``.
@@ -14,7 +16,7 @@ class NanoforgeError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, metrics: Optional[Mapping[str, Any]] = None) -> None:
-        super().__init__(message)
+        super().__init__(readable(message))
         self.metrics = dict(metrics or {})
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING, Optional
+from typing import Optional
 
 from nanoforge.errors import BadInput, EnvironmentNotReady, NanoforgeError, StageFailed
 from stages.system_errors import sentence_of
-
-if TYPE_CHECKING:
-    import sqlite3
 
 NO_LOCKS = "does not appear to support"
 
@@ -31,30 +28,14 @@ def as_nanoforge_error(error: BaseException) -> Optional[NanoforgeError]:
 
 
 def _of_library(error: BaseException) -> Optional[NanoforgeError]:
-    # Imported only now: these may not be needed, and where no more files can be opened, they cannot be had.
-    import sqlite3
-
+    # Imported only now: it may not be needed, and where no more files can be opened, it cannot be had.
     from filelock import Timeout
 
     if isinstance(error, Timeout):
         return StageFailed(f"Another command holds {error.lock_file} and does not end: wait for it, or end it.")
     if isinstance(error, NotImplementedError) and NO_LOCKS in str(error):
         return EnvironmentNotReady(f"Files cannot be locked on that disk ({error}): use another (NANOFORGE_CACHE).")
-    return _of_sqlite(error) if isinstance(error, sqlite3.Error) else None
-
-
-def _of_sqlite(error: sqlite3.Error) -> NanoforgeError:
-    said = str(error)
-    if "full" in said:
-        return StageFailed("The disk is full: free some space and run the same command again; it goes on from there.")
-    if "locked" in said:
-        return StageFailed("Another command writes build/cache/digests.sqlite for too long: wait for it, or end it.")
-    if "readonly" in said or "unable to open" in said:
-        return BadInput(
-            "build/cache/digests.sqlite cannot be opened and written: give yourself the right to, for its folder too"
-            " (chmod, chown), and look whether `ulimit -n` is small."
-        )
-    return StageFailed(f"build/cache/digests.sqlite is of no use ({said}): remove it, it only remembers digests.")
+    return None
 
 
 def _of_program(error: subprocess.CalledProcessError) -> NanoforgeError:

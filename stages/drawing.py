@@ -3,12 +3,13 @@
 Needs OpenCV and numpy, Python 3.6 to current.
 """
 
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+import os
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import cv2
 import numpy as np
 
-from stages import pixels
+from stages import files, pixels
 
 Color = Tuple[int, int, int]
 Rectangle = Tuple[int, int, int, int]
@@ -18,6 +19,7 @@ PALETTE = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 GUTTER = 8
+LONGEST_NAME = 240  # bytes; file systems have 255
 
 
 def color_of(class_id: int) -> Color:
@@ -54,6 +56,24 @@ def draw(
     for detection in reversed(shown):
         taken.append(_tab(canvas, detection, taken))
     return canvas
+
+
+def free_name(path: str, taken: Set[str]) -> str:
+    """``path`` for a drawing, with underscores before its suffix if there is one of that name; notes it in ``taken``.
+
+    Names that are not UTF-8 are made readable, and long ones shorter: a source's name fits its folder without what was
+    added to it here.
+    """
+    folder, name = os.path.split(files.readable(path))
+    stem, suffix = os.path.splitext(name)
+    if len(name.encode("utf-8")) > LONGEST_NAME:
+        stem = stem.encode("utf-8")[: LONGEST_NAME - len(suffix)].decode("utf-8", "ignore")
+    path = os.path.join(folder, stem + suffix)
+    while path.lower() in taken:  # lower: some file systems take A.jpg for a.jpg
+        stem += "_"
+        path = os.path.join(folder, stem + suffix)
+    taken.add(path.lower())
+    return path
 
 
 def line_width(picture: np.ndarray) -> int:

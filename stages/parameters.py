@@ -4,8 +4,8 @@ The host fills a declaration from detector.toml, where keys have their limits an
 and writes it into the job file; the stage reads it back with :meth:`stages.job.Job.read`. So a misspelt name is found
 by mypy on either side. Sizes are [height, width] in pixels.
 
-Standard library only, Python 3.6: this file is in every environment, and the only one here besides ``job`` that the
-host imports.
+Standard library only, Python 3.6: this file is in every environment, and one of the three here, with ``job`` and
+``files``, that the host imports.
 """
 
 from typing import Dict, List, NamedTuple, Optional
@@ -17,6 +17,7 @@ class RenderParameters(NamedTuple):
 
 
 class ResizeParameters(NamedTuple):
+    max_megapixels: int
     long_side: int
     jpeg_quality: int
     limit: int
@@ -24,6 +25,7 @@ class ResizeParameters(NamedTuple):
 
 class RecordsParameters(NamedTuple):
     classes: List[str]
+    max_megapixels: int
     image_size: List[int]
     encoding: str
     jpeg_quality: int
@@ -80,6 +82,7 @@ class ConvertParameters(NamedTuple):
 class DetectParameters(NamedTuple):
     """``pictures`` at most, 0: all."""
 
+    max_megapixels: int
     score_threshold: float
     pictures: int
     draw: bool

@@ -4,39 +4,83 @@ TensorFlow's old bilinear, OpenCV's and Pillow's differ by up to 9 grey levels, 
 too. So records, previews, parity and detection all come through here. Needs OpenCV and numpy, Python 3.6 to current.
 """
 
-from typing import List, Optional
+import io
+from typing import BinaryIO, List, Optional, Tuple
 
 import cv2
 import numpy as np
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-SIGNATURES = (("jpeg", b"\xff\xd8\xff"), ("png", b"\x89PNG\r\n\x1a\n"), ("bmp", b"BM"))
+from stages import files, picture_header
+from stages.picture_header import format_of
+
+MAX_MEGAPIXELS = 100  # the default of dataset.max_megapixels: more than cameras have, and under a gigabyte to decode
+UNREADABLE = "the file is not a readable JPEG, PNG, BMP or WebP picture"
+ANY_SIZE = 1000  # megapixels, the most that dataset.max_megapixels can be
 START_OF_SCAN, END_OF_IMAGE = 0xDA, b"\xff\xd9"
+SPARE_BYTES = 64 << 20  # of a picture's file, beside its pixels: profiles, thumbnails, the film of a "live" photo
 
 
-def format_of(data: bytes) -> Optional[str]:
-    """``jpeg``, ``png``, ``bmp`` or ``webp`` by the first bytes, whatever the file's name says; else None."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    return next((name for name, start in SIGNATURES if data.startswith(start)), None)
+class TooLarge(ValueError):
+    """A picture that would take more memory than it may."""
 
 
-def decode(data: bytes) -> np.ndarray:
+def read(path: str, max_megapixels: int = MAX_MEGAPIXELS) -> bytes:
+    """The file of a picture, for :func:`decode`; its header is read before the rest.
+
+    Raises:
+        TooLarge: it has more pixels than it may have, or more bytes than any picture of its size.
+        ValueError: it cannot be read, or is not a picture.
+    """
+    try:
+        with files.opened(path) as stream:
+            size = _checked_size(stream, max_megapixels)
+            stream.seek(0)
+            data = stream.read(8 * size[0] * size[1] + SPARE_BYTES + 1)  # 16 bits of red, green, blue and alpha
+    except OSError as error:
+        raise ValueError("it cannot be read: %s" % error.strerror) from error
+    if len(data) > 8 * size[0] * size[1] + SPARE_BYTES:
+        raise TooLarge("its file is larger than a picture of %d x %d pixels can be" % size)
+    return data
+
+
+def megapixels(path: str) -> float:
+    """How many the file's header says, 0 where it says nothing."""
+    try:
+        with files.opened(path) as stream:
+            width, height = picture_header.size(stream) or (0, 0)
+    except OSError:
+        return 0.0
+    return width * height / 1e6
+
+
+def _checked_size(stream: BinaryIO, max_megapixels: int) -> Tuple[int, int]:
+    size = picture_header.size(stream)
+    if size is None:
+        stream.seek(0)
+        raise ValueError(UNREADABLE if stream.read(1) else "the file is empty")
+    if size[0] * size[1] > max_megapixels * 1000000:
+        raise TooLarge(
+            "it has %d x %d pixels, more than the %d megapixels that it may have (dataset.max_megapixels)"
+            % (size + (max_megapixels,))
+        )
+    return size
+
+
+def decode(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> np.ndarray:
     """The picture in ``data`` (JPEG, PNG, BMP or WebP) as uint8 RGB [height, width, 3], upright.
 
     OpenCV heeds the EXIF orientation of JPEG and PNG; a WebP is taken as it is.
 
     Raises:
+        TooLarge: it has more pixels than it may have.
         ValueError: the bytes are not a picture that OpenCV can read, or a JPEG cut off before its end.
     """
-    if not data:
-        raise ValueError("the file is empty")
-    kind = format_of(data)
-    if kind == "jpeg" and _is_cut_off(data):
+    _checked_size(io.BytesIO(data), max_megapixels)
+    if format_of(data) == "jpeg" and _is_cut_off(data):
         raise ValueError("the JPEG is cut off before its end")
-    picture = _decoded(data) if kind else None
+    picture = _decoded(data)
     if picture is None:
-        raise ValueError("the file is not a readable JPEG, PNG, BMP or WebP picture")
+        raise ValueError(UNREADABLE)
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 

@@ -32,7 +32,7 @@ def main(argv: List[str]) -> None:
 
 def _in_utf8(stream: Any) -> Any:
     """The stream, in UTF-8 whatever the locale is: a Python 3.6 knows no flag for that."""
-    if stream.encoding.lower() == "utf-8":
+    if stream is None or stream.encoding.lower() == "utf-8":
         return stream
     return io.TextIOWrapper(stream.detach(), "utf-8", "backslashreplace", line_buffering=True, write_through=True)
 

@@ -10,7 +10,8 @@ import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Callable, Deque, Iterable, Iterator, TypeVar
+from contextlib import contextmanager
+from typing import Any, Callable, Deque, Iterable, Iterator, TypeVar
 
 import cv2
 
@@ -19,6 +20,9 @@ from stages.job import StageFailed
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 AHEAD = 4  # results that may wait for each process
+LARGE_MEGAPIXELS = 25  # pictures larger than this are decoded one at a time
+
+_turn: Any = threading.Lock()  # in a worker process, the lock that all of them share
 
 
 def in_order(function: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
@@ -32,7 +36,8 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], processe
         yield from map(function, items)
         return
     # Spawned, not forked: the stage has a thread that watches its runner, and a fork among threads can deadlock.
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin)
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, _begin, (context.Lock(),))
     try:
         yield from _windowed(pool, function, items, AHEAD * processes)
     except BrokenProcessPool:
@@ -44,8 +49,10 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], processe
         pool.shutdown(wait=True)
 
 
-def _begin() -> None:
+def _begin(turn: Any) -> None:
     """In each process, before its first item."""
+    global _turn
+    _turn = turn
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_stage, daemon=True).start()
 
@@ -56,6 +63,16 @@ def _end_with_stage() -> None:
     if stage is not None:
         stage.join()  # on a pipe, whose other end only the stage holds
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def room_for(megapixels: float) -> Iterator[None]:
+    """Around the work on a picture: one large one at a time, so that their memory is needed once, not per process."""
+    if megapixels <= LARGE_MEGAPIXELS:
+        yield
+        return
+    with _turn:
+        yield
 
 
 def _windowed(

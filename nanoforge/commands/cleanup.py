@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import List, Sequence
 
@@ -19,6 +20,8 @@ from nanoforge.pipeline.plan import FRESH, UNKNOWN
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES, stage_called
 from nanoforge.store.folders import DISCARDED, WORK, discard
+
+A_DAY_S = 24 * 3600
 
 
 def clean(config: str, stage: str, yes: bool) -> None:
@@ -95,6 +98,13 @@ def _agreed(question: str) -> bool:
         return False
 
 
+def _aside(build: Path) -> List[Path]:
+    """What killed runs of `preview --running`, which holds no lock, left in the build folder a day ago or earlier."""
+    before = time.time() - A_DAY_S
+    left = [path for path in sorted(build.glob(".preview-*")) if path.is_dir() and path.stat().st_mtime < before]
+    return [*left, *sorted(build.glob(".discarded-*"))]
+
+
 def _gc_far(project: Project, host: str, dry_run: bool) -> None:
     if host not in project.config.hosts:
         raise BadInput(f"--host {host}: detector.toml has no [hosts.{host}].")
@@ -120,4 +130,5 @@ def _unused(project: Project) -> List[Path]:
             kept.add(store.work_folder(name, status.fingerprint))
     resolved = {folder.resolve() for folder in kept}
     everything = [folder for stage in store.folders.stages() for folder in store.folders.own(stage)]
+    everything += _aside(project.build)
     return [folder for folder in everything if DISCARDED.fullmatch(folder.name) or folder.resolve() not in resolved]

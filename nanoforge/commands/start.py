@@ -22,10 +22,12 @@ from nanoforge.errors import BadInput
 from nanoforge.files.atomic import write_text
 from nanoforge.files.paths import user_path
 from nanoforge.files.scratch import scratch_folder
+from nanoforge.files.selection import left_out_words
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import SURVEY
 from nanoforge.store.store import Store
+from stages.files import readable
 
 DEMO_FOLDER = "demo"
 DEMO_CONFIG = Path(__file__).with_name("demo.toml")
@@ -42,6 +44,10 @@ def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
     if target.exists() and not force:
         raise BadInput(f"{target} exists already: edit it, or overwrite it with --force.")
     voc = find_voc_folders(user_path(photos).absolute())
+    _check_names(voc)
+    for words in {folder: left_out_words(folder) for folder in voc}.values():
+        if words:
+            console.warn(words)
     survey = _survey(voc, console, options)
     classes: Dict[str, int] = survey["classes"]
     if not classes:
@@ -60,6 +66,12 @@ def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
     console.good(f"wrote {target}")
     console.say("Next: `./run build` in that folder trains, converts and proves it; `./run build --dry-run` says how.")
     return target
+
+
+def _check_names(voc: VocFolders) -> None:
+    for folder in voc:
+        if readable(str(folder)) != str(folder):
+            raise BadInput(f"{folder}: the name is not UTF-8, as detector.toml is: give the folder another name first.")
 
 
 def _can_train_on_gpu(console: Console) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Iterator, NamedTuple, Tuple
+from typing import NamedTuple, Tuple
 
 from nanoforge.errors import BadInput
-
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+from nanoforge.files.selection import Selection, walk
+from stages.files import PICTURE_SUFFIXES
 
 # (photos, annotations): the layouts in use, PASCAL VOC's own first.
 LAYOUTS = (
@@ -59,9 +58,7 @@ def _checked(folders: VocFolders) -> VocFolders:
 
 
 def _has_file(folder: Path, suffixes: Tuple[str, ...]) -> bool:
-    return any(name.lower().endswith(suffixes) and not name.startswith(".") for name in _file_names(folder))
-
-
-def _file_names(folder: Path) -> Iterator[str]:
-    for _, _, names in os.walk(folder):
-        yield from names
+    try:
+        return bool(walk(folder, Selection(suffixes)))
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be read: {error.strerror}.") from None

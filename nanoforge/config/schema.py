@@ -37,6 +37,14 @@ class DatasetSection(Struct, frozen=True, kw_only=True):
     classes: Annotated[
         List[str], Meta(description="Names of the things to detect, as the XML spells them; others are dropped")
     ] = msgspec.field(default_factory=list)
+    max_megapixels: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Larger pictures are left out before they are decoded; 100 megapixels take up to 0.9 GB",
+        ),
+    ] = 100
     rendered_pictures: Annotated[
         int, Meta(ge=0, description="For the demo: render this many pictures instead of reading photos")
     ] = 0

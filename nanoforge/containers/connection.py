@@ -48,7 +48,7 @@ def connect(host: str = "", url: str = "") -> Daemon:
     """
     address = Address(url, f"hosts.{host}.docker") if url else _usual_address()
     socket = address.url.partition("unix://")[2]
-    if socket and not Path(socket).exists():
+    if socket and not os.path.exists(socket):
         raise EnvironmentNotReady(_unreachable(address, ""))
     daemon = _reached(host or USUAL_NAME, address)
     _opened.callback(daemon.close)
@@ -114,19 +114,20 @@ def _usual_address() -> Address:
 
 def _unreachable(address: Address, said: str) -> str:
     place = f"{address.url}, which {address.source} names" if address.source else address.url
+    machine = f"{place}," if address.source else place
     if "administratively prohibited" in said:
         return (
-            f"The SSH server at {place}, forbids to forward a socket: set AllowStreamLocalForwarding yes in its"
+            f"The SSH server at {machine} forbids to forward a socket: set AllowStreamLocalForwarding yes in its"
             " sshd_config."
         )
     if address.url.startswith("ssh://"):
         return (
-            f"The machine at {place}, can be reached by ssh, but its Docker daemon does not answer: start it there, and"
-            " let the user in (there: `sudo usermod -aG docker $USER`, then connect anew)."
+            f"The machine at {machine} can be reached by ssh, but its Docker daemon does not answer: start it there,"
+            " and let the user in (there: `sudo usermod -aG docker $USER`, then connect anew)."
         )
     if "Permission denied" in said:
         return (
-            f"The Docker daemon at {place} may not be used by this user: add the user to the group docker"
+            f"The Docker daemon at {machine} may not be used by this user: add the user to the group docker"
             " (`sudo usermod -aG docker $USER`, then log in again), or use --runner local."
         )
     mend = f", correct or unset {address.source}" if address.source == "DOCKER_HOST" else ""

@@ -27,11 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """A file beside ``path`` to write into, which takes its place at the end; after an error it is gone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    # Held for as long as it is written, by which others see that it is not abandoned.
-    with open(temporary, "xb") as stream:
-        with suppress(OSError):  # a file system without locks: nothing on it is taken for abandoned either
-            _take(stream, wait=False)
+    with _held_new(path) as temporary:
         try:
             yield temporary
             _sync(temporary)
@@ -40,6 +36,25 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
             raise
     _sync(path.parent)
+
+
+@contextmanager
+def _held_new(path: Path) -> Iterator[Path]:
+    """A new file beside ``path``, held for as long as it is written, by which others see that it is not abandoned."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with open(temporary, "xb") as stream:
+            # Another process may have come by before it was held, and taken it for abandoned.
+            if _is_held(stream) and os.fstat(stream.fileno()).st_nlink:
+                yield temporary
+                return
+
+
+def _is_held(stream: IO[Any]) -> bool:
+    try:
+        return _take(stream, wait=False)
+    except OSError:
+        return True  # a file system without locks: nothing on it is taken for abandoned either
 
 
 def _remove_abandoned(path: Path) -> None:

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import sqlite3
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar, Union
 
-from nanoforge.files.selection import ALL_FILES, FileStat, Selection, walk
+from nanoforge.files.atomic import write_bytes
+from nanoforge.files.selection import ALL_FILES, FileStat, Selection
+from stages.files import walk as found_below
 
 # A file written in the same clock tick as its digest was taken could change again without a trace in its times
 # (git calls such an entry "racily clean"), so digests of files this young are not remembered.
 YOUNG_NS = 2_000_000_000
 CHUNK = 1 << 20
 
-TABLES = (
-    "digests (root TEXT, path TEXT, size INT, mtime INT, ctime INT, inode INT, sha256 TEXT, PRIMARY KEY (root, path))",
-    "walks (signature TEXT PRIMARY KEY, digest TEXT)",
-)
-
-FileRow = Tuple[Union[str, bytes], Union[str, bytes], int, int, int, int, str]
+Value = TypeVar("Value")
 
 
 class Listing(NamedTuple):
@@ -57,21 +52,18 @@ def listing_digest(files: Dict[str, str]) -> str:
     return sha256_text("".join(f"{digest} {path}\n" for path, digest in sorted(files.items())))
 
 
-def signature(stats: Iterable[FileStat]) -> str:
-    """A digest of what a walk saw; equal signatures mean that nothing was touched."""
-    return sha256_text("".join("\0".join(map(str, stat)) + "\n" for stat in stats))
-
-
 class DigestCache:
-    """Remembers digests of files by their whole :class:`FileStat`, and of whole folders by their walk's signature."""
+    """Remembers digests of files by (path, size, mtime, ctime, inode), and of whole folders by all of these.
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = _open_database(path)
-        self._snapshot: Optional[Dict[Tuple[Path, Selection], str]] = None
+    What it remembers of a folder is a file of its own, which appears whole, so that commands need no lock, and is
+    believed only where its first line is the digest of the rest. One that is damaged or cannot be written costs reading
+    the folder's files again, and a word to ``warn``.
+    """
 
-    def close(self) -> None:
-        self._database.close()
+    def __init__(self, folder: Path, warn: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._warn = warn
+        self._snapshot: Optional[Dict[Any, Any]] = None
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -83,84 +75,108 @@ class DigestCache:
             self._snapshot = None
 
     def folder_digest(self, root: Path, selection: Selection = ALL_FILES) -> str:
-        """The digest of the files below ``root``; one directory walk where nothing was touched."""
-        if self._snapshot is None:
-            return self._folder_digest(root, selection)
-        if (root, selection) not in self._snapshot:
-            self._snapshot[root, selection] = self._folder_digest(root, selection)
-        return self._snapshot[root, selection]
+        """The digest of the files below ``root``; one directory walk where nothing was touched.
 
-    def _folder_digest(self, root: Path, selection: Selection) -> str:
-        stats = walk(root, selection)
-        seen = signature(stats)
-        row = self._database.execute("SELECT digest FROM walks WHERE signature = ?", (seen,)).fetchone()
-        return str(row[0]) if row else self._listing(root, stats, seen).digest
+        Raises:
+            OSError: ``root`` or one of its files cannot be read.
+        """
+        return self._once(("digest", root, selection), lambda: self._folder_digest(root, selection))
 
     def listing(self, root: Path, selection: Selection = ALL_FILES) -> Listing:
-        """The files below ``root`` with their digests."""
-        stats = walk(root, selection)
-        return self._listing(root, stats, signature(stats))
+        """The files below ``root`` with their digests.
 
-    def _listing(self, root: Path, stats: List[FileStat], seen: str) -> Listing:
-        files = self.file_digests(root.parent if root.is_file() else root, stats)
+        Raises:
+            OSError: ``root`` or one of its files cannot be read.
+        """
+        return self._once(("listing", root, selection), lambda: self._listing(root, selection))
+
+    def _once(self, key: Tuple[Any, ...], make: Callable[[], Value]) -> Value:
+        """What ``make`` gives; inside a snapshot it is asked once."""
+        if self._snapshot is None:
+            return make()
+        if key not in self._snapshot:
+            self._snapshot[key] = make()
+        value: Value = self._snapshot[key]
+        return value
+
+    def _stats(self, root: Path, selection: Selection) -> List[FileStat]:
+        return selection.among(self._once(("walk", root), lambda: found_below(str(root))), root)
+
+    def _folder_digest(self, root: Path, selection: Selection) -> str:
+        whole = self._read(self._file("folder", root, selection))
+        if whole.get("seen") == _signature(self._stats(root, selection)):
+            return str(whole["digest"])
+        return self.listing(root, selection).digest
+
+    def _listing(self, root: Path, selection: Selection) -> Listing:
+        folder, stats = root.parent if root.is_file() else root, self._stats(root, selection)
+        files, all_kept = self._digests_of(folder, stats, self._file("files", root, selection))
         digest = listing_digest(files)
-        if not any(map(_is_young, stats)):
-            with self._database:
-                self._database.execute("INSERT OR REPLACE INTO walks VALUES (?, ?)", (seen, digest))
+        if all_kept:
+            self._write(self._file("folder", root, selection), {"seen": _signature(stats), "digest": digest})
         return Listing(digest, files)
 
     def file_digests(self, folder: Path, stats: Sequence[FileStat]) -> Dict[str, str]:
-        """The digests of these files of a folder; those that were not touched since the last time are not read."""
-        known = self._known_digests(folder)
+        """The digests of these files of a folder; those that were not touched since the last time are not read.
+
+        Raises:
+            OSError: one of them cannot be read.
+        """
+        return self._digests_of(folder, stats, self._file("single", folder, ALL_FILES))[0] if stats else {}
+
+    def _digests_of(self, folder: Path, stats: Sequence[FileStat], memory: Path) -> Tuple[Dict[str, str], bool]:
+        """The digests by path, and whether all of them are remembered now."""
+        known = self._read(memory)
         files: Dict[str, str] = {}
-        fresh: List[FileRow] = []
+        kept: Dict[str, Tuple[Union[int, str], ...]] = {}
+        read, now = 0, time.time_ns()
         for stat in stats:
-            entry = known.get(stat.path)
-            if entry and entry[:4] == stat[1:]:
-                files[stat.path] = entry[4]
-                continue
-            files[stat.path] = sha256_file(folder / stat.path)
-            if not _is_young(stat):
-                fresh.append((_stored(str(folder)), _stored(stat.path), *stat[1:], files[stat.path]))
-        with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?, ?)", fresh)
-        return files
+            *seen, digest = known.get(stat.path, (None,))
+            if seen != list(stat[1:]):
+                digest, read = sha256_file(folder / stat.path), read + 1
+            files[stat.path] = digest
+            if not _young(stat, now):
+                kept[stat.path] = (*stat[1:], digest)
+        if read or len(kept) < len(known):
+            self._write(memory, kept)
+        return files, len(kept) == len(files)
 
-    def _known_digests(self, folder: Path) -> Dict[str, Tuple[int, int, int, int, str]]:
-        rows = self._database.execute(
-            "SELECT path, size, mtime, ctime, inode, sha256 FROM digests WHERE root = ?", (_stored(str(folder)),)
-        )
-        return {os.fsdecode(path): (*stat, digest) for path, *stat, digest in rows}
+    def _file(self, what: str, root: Path, selection: Selection) -> Path:
+        return self._folder / f"{what}-{sha256_text(repr((str(root), selection)))[:20]}"
 
+    def _read(self, file: Path) -> Dict[str, Any]:
+        try:
+            digest, _, text = file.read_bytes().partition(b"\n")
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            self._warn(f"What was remembered in {file} cannot be read ({error.strerror}): files are read again.")
+            return {}
+        if digest != _digest_line(file, text):
+            self._warn(f"What was remembered in {file} is damaged: files are read again.")
+            return {}
+        value: Dict[str, Any] = json.loads(text)
+        return value
 
-def _is_young(stat: FileStat) -> bool:
-    return time.time_ns() - max(stat.mtime_ns, stat.ctime_ns) <= YOUNG_NS
-
-
-def _stored(path: str) -> Union[str, bytes]:
-    """The path as SQLite takes it: a name that is not UTF-8 as its bytes."""
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return os.fsencode(path)
-    return path
-
-
-def _open_database(path: Path) -> sqlite3.Connection:
-    try:
-        return _create_tables(path)
-    except sqlite3.DatabaseError:
-        # A damaged cache costs one more reading of the files, nothing else.
-        path.unlink()
-        return _create_tables(path)
+    def _write(self, file: Path, value: Mapping[str, Any]) -> None:
+        text = json.dumps(value).encode("ascii")  # a name that is not UTF-8 as escaped lone surrogates
+        try:
+            write_bytes(file, _digest_line(file, text) + b"\n" + text)
+        except OSError as error:
+            self._warn(
+                f"Digests cannot be kept in {self._folder} ({error.strerror}): the next command reads the files again."
+            )
 
 
-def _create_tables(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(str(path), timeout=60)
-    try:
-        for table in TABLES:
-            database.execute(f"CREATE TABLE IF NOT EXISTS {table} WITHOUT ROWID")
-    except sqlite3.DatabaseError:
-        database.close()
-        raise
-    return database
+def _digest_line(file: Path, text: bytes) -> bytes:
+    """What ``file`` begins with; its name is in it, so that one file cannot stand in for another."""
+    return hashlib.sha256(file.name.encode("ascii") + text).hexdigest().encode("ascii")
+
+
+def _signature(stats: List[FileStat]) -> str:
+    """A digest of what a walk saw; equal signatures mean that nothing was touched."""
+    return sha256_text(json.dumps(stats))
+
+
+def _young(stat: FileStat, now: int) -> bool:
+    return now - stat.ctime_ns <= YOUNG_NS or 0 <= now - stat.mtime_ns <= YOUNG_NS

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional
 
 from nanoforge.files.atomic import write_bytes
+from stages.files import readable
 
 NAMED_FILES = 5
 
@@ -40,7 +41,7 @@ def changed_files(old: Mapping[str, str], new: Mapping[str, str]) -> str:
 
 
 def _named(paths: List[str]) -> str:
-    return ", ".join(paths[:NAMED_FILES]) + (", …" if len(paths) > NAMED_FILES else "")
+    return readable(", ".join(paths[:NAMED_FILES])) + (", …" if len(paths) > NAMED_FILES else "")
 
 
 def _listing_file(build: Path, digest: str) -> Path:

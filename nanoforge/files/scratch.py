@@ -30,7 +30,7 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
             os.close(lock)
     finally:
         for above in made:
@@ -59,8 +59,18 @@ def _remove_abandoned(parent: Path, name: str) -> None:
     for folder in found:
         lock = _locked(folder)
         if lock is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
             os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, whatever permissions were taken away in it."""
+    for base, names, _ in os.walk(folder):
+        for path in (os.path.join(base, name) for name in names):
+            if not os.path.islink(path):
+                with contextlib.suppress(OSError):
+                    os.chmod(path, 0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _locked(folder: Path) -> Optional[int]:

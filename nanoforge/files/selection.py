@@ -1,10 +1,15 @@
-"""Which files of a folder count, and the walk that finds them."""
+"""Which files of a folder count for whom: the rule of `stages.files`, and a choice among them by name."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import List, NamedTuple, Optional, Tuple
+
+from stages.files import FileStat as FileStat
+from stages.files import Found, readable
+from stages.files import walk as found_below
+
+NAMED = 5
 
 
 class Selection(NamedTuple):
@@ -16,37 +21,34 @@ class Selection(NamedTuple):
     def takes(self, name: str) -> bool:
         return name.startswith(self.prefix) and (not self.suffixes or name.lower().endswith(self.suffixes))
 
+    def among(self, found: Found, root: Path) -> List[FileStat]:
+        """Those of a walk of ``root``; a root that is a file counts whatever is selected."""
+        if root.is_file():
+            return found.files
+        return [one for one in found.files if self.takes(one.path.rpartition("/")[2])]
+
 
 ALL_FILES = Selection()
 
 
-class FileStat(NamedTuple):
-    """One file as a directory walk sees it: path relative to the root, bytes, nanoseconds, inode."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-
-    @classmethod
-    def of(cls, path: str, stat: os.stat_result) -> FileStat:
-        return cls(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-
-
 def walk(root: Path, selection: Selection = ALL_FILES) -> List[FileStat]:
-    """Every selected regular file at or below ``root``, sorted by path; hidden ones are left out."""
-    if root.is_file():
-        return [FileStat.of(root.name, root.stat())]
-    return sorted(_walk_folder(str(root), "", selection))
+    """Every selected file at or below ``root``, sorted by path.
+
+    Raises:
+        OSError: ``root`` is not there, cannot be read, or is neither a file nor a folder.
+    """
+    return selection.among(found_below(str(root)), root)
 
 
-def _walk_folder(folder: str, prefix: str, selection: Selection) -> Iterator[FileStat]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                yield from _walk_folder(entry.path, f"{prefix}{entry.name}/", selection)
-            elif selection.takes(entry.name) and entry.is_file():
-                yield FileStat.of(prefix + entry.name, entry.stat())
+def left_out_words(root: Path) -> Optional[str]:
+    """What does not count below ``root`` although it is not hidden, in a sentence that names the first; None: nothing.
+
+    Raises:
+        OSError: as :func:`walk`.
+    """
+    left_out = found_below(str(root)).left_out
+    if not left_out:
+        return None
+    named = "; ".join(readable(f"{root / one.path} ({one.reason})") for one in left_out[:NAMED])
+    more = f"; and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+    return f"Left out: {named}{more}."

@@ -36,8 +36,11 @@ def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement)
         BadInput: an input is not there, or ``out`` cannot become a folder; said before anything runs.
     """
     for name, path in work.inputs.items():
+        given = f"(given as {name.replace('_', ' ')})"
         if not path.exists():
-            raise BadInput(f"{work.program.name}: there is no {path} (given as {name.replace('_', ' ')}).")
+            raise BadInput(f"{work.program.name}: there is no {path} {given}.")
+        if not path.is_file() and not path.is_dir():
+            raise BadInput(f"{work.program.name}: {path} {given} is neither a file nor a folder.")
     _check_place(out, work.inputs)
     with scratch_folder(out.parent, work.program.name) as scratch:
         if shutil.disk_usage(scratch).free < LEAST_ROOM:

@@ -36,7 +36,7 @@ def tidied(stage: str, folder: Path, begun: bool) -> Iterator[None]:
             place = Path(error.filename) if isinstance(error.filename, str) else folder
             raise StageFailed(f"{stage}: {error.strerror}: {place}. {_room_words(place, folder)}") from None
         if isinstance(error, NanoforgeError) and tells_of_full_disk(str(error)):
-            raise type(error)(f"{error} {_room_words(folder, folder)}", error.metrics) from None
+            raise type(error)(f"{error}\n{_room_words(folder, folder)}", error.metrics) from None
         raise
 
 
@@ -67,8 +67,8 @@ def drop_output(folder: Path) -> None:
 
 def _room_words(place: Path, folder: Path) -> str:
     disk, scratch = disk_of(place), folder / "scratch"
-    kept = size_of_folder(scratch)
-    goes_on = f"; it goes on from {scratch} ({decimal(kept)})" if kept else ""
+    resumable = scratch.is_dir() and any(path.name != "job.json" for path in scratch.iterdir())
+    goes_on = f"; it goes on from {scratch} ({decimal(size_of_folder(scratch))})" if resumable else ""
     return (
         f"The disk at {disk.mount}, which holds {place}, has {decimal(disk.free)} free, now that the half-made output"
         f" is removed: make room there, for instance with `./run gc`, and run the same command again{goes_on}."

@@ -9,7 +9,17 @@ from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from nanoforge.errors import StageFailed
 from nanoforge.pipeline.aftermath import begin, check_begun
-from nanoforge.pipeline.plan import FRESH, Status, Statuses, input_digest, input_path, made, note_listings, plan
+from nanoforge.pipeline.plan import (
+    FRESH,
+    Status,
+    Statuses,
+    input_digest,
+    input_path,
+    made,
+    note_listings,
+    plan,
+    tell_left_out,
+)
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.scheduler import Scheduler, StageWork, Step
 from nanoforge.pipeline.stages import STAGES, InputSource, UserFiles, upstream
@@ -70,11 +80,12 @@ def warn_of_damage(work: StageWork) -> None:
 
 
 def fetch_inputs(work: StageWork) -> None:
-    """Download what is downloaded only now, and remember which files the user's inputs are made of."""
+    """Download what is downloaded only now, remember which files the user's inputs are made of, and tell which not."""
     for source in work.stage.inputs(work.project.context).values():
         if isinstance(source, UserFiles) and source.fetch:
             source.fetch(work.project.console)
     note_listings(work.project, work.stage)
+    tell_left_out(work.project, work.stage)
 
 
 def prepare_environment(work: StageWork) -> None:

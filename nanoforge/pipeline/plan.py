@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady
 from nanoforge.files.listings import changed_files, load_listing, save_listing
+from nanoforge.files.selection import left_out_words
 from nanoforge.pipeline import fingerprint as fingerprints
 from nanoforge.pipeline.fingerprint import RECIPE_VERSION, WHAT_CHANGED
 from nanoforge.pipeline.project import Project
@@ -154,7 +155,7 @@ def input_digest(project: Project, source: InputSource, before: Statuses, name: 
     """The digest of an input's contents.
 
     Raises:
-        BadInput: a file or folder that the user names is not there.
+        BadInput: a file or folder that the user names is not there, or cannot be read.
     """
     if isinstance(source, ArtifactInput):
         return made(before[source.stage]).digest
@@ -164,7 +165,20 @@ def input_digest(project: Project, source: InputSource, before: Statuses, name: 
         raise BadInput(
             f"The {name} are not there: {source.path} does not exist; {source.key} in detector.toml names it."
         )
-    return project.digests.folder_digest(source.path, source.selection)
+    try:
+        return project.digests.folder_digest(source.path, source.selection)
+    except OSError as error:
+        raise BadInput(
+            f"The {name} cannot be read: {error.filename}: {error.strerror}; {source.key} in detector.toml names it."
+        ) from None
+
+
+def tell_left_out(project: Project, stage: Stage) -> None:
+    """Say what does not count among the user's inputs of the stage although it is in their folders."""
+    for source in stage.inputs(project.context).values():
+        words = left_out_words(source.path) if isinstance(source, UserFiles) and not source.digest else None
+        if words:
+            project.warn_once(words)
 
 
 def note_listings(project: Project, stage: Stage) -> None:

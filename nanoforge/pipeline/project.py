@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence
+from typing import Dict, Iterator, List, Optional, Sequence, Set
 
 from filelock import FileLock, Timeout
 
@@ -53,11 +53,12 @@ class Project:
         self.owner = owner_of(self.folder)
         _check_build(self.build)
         folders = StageFolders(self.build, folders_elsewhere(self.context, self.build), self.owner)
-        self.digests = DigestCache(self.build / "cache" / "digests.sqlite")
+        self.digests = DigestCache(self.build / "cache" / "digests", self.warn_once)
         self.store = Store(self.build, self.digests, folders)
         self.notes = Notes(self.build)
         self.placement = Placement(self.config, console, override)
         self.placement.check_stages(STAGES)
+        self._warned: Set[str] = set()
         self._silent: Dict[str, NanoforgeError] = {}
         self._since = time.strftime("%H:%M:%S")
         self._running: List[str] = []
@@ -84,6 +85,12 @@ class Project:
 
     def log_file(self, stage: str, fingerprint: str) -> Path:
         return self.build / "logs" / f"{stage}-{fingerprint[:12]}.log"
+
+    def warn_once(self, text: str) -> None:
+        """Warn of what several stages come upon."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.console.warn(text)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -12,13 +12,14 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tup
 
 from nanoforge.config import checkpoints
 from nanoforge.config.checkpoints import StartCheckpoint
-from nanoforge.config.dataset import PICTURE_SUFFIXES, find_annotations
+from nanoforge.config.dataset import find_annotations
 from nanoforge.config.schema import Config, Size
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
 from nanoforge.files.paths import user_path
 from nanoforge.files.selection import ALL_FILES, Selection
 from nanoforge.runners.contract import Program
+from stages.files import PICTURE_SUFFIXES
 from stages.parameters import (
     ConvertParameters,
     DetectParameters,
@@ -153,7 +154,10 @@ def _convert_inputs(context: StageContext) -> Inputs:
 def _detect_inputs(context: StageContext) -> Inputs:
     media = context.config.detect.media
     if media:
-        return {"model": ArtifactInput("convert"), "media": UserFiles(context.path(media), "detect.media")}
+        return {
+            "model": ArtifactInput("convert"),
+            "media": UserFiles(context.path(media), "detect.media", Selection(PICTURE_SUFFIXES)),
+        }
     return {"model": ArtifactInput("convert"), "records": ArtifactInput("records")}
 
 
@@ -231,7 +235,7 @@ TABLE: Tuple[Stage, ...] = (
         summary="Make a smaller VOC dataset, boxes scaled with the pixels",
         makes="JPEGImages/, Annotations/",
         inputs=_photo_inputs,
-        parameters=_filled(ResizeParameters, "resize", limit=lambda context: context.config.records.limit),
+        parameters=_filled(ResizeParameters, "dataset", "resize", limit=lambda context: context.config.records.limit),
     ),
     Stage(
         "records",
@@ -315,7 +319,7 @@ TABLE: Tuple[Stage, ...] = (
         summary="Boxes on pictures or video, by the reference interpreter",
         makes="detections.json, pictures/, videos/",
         inputs=_detect_inputs,
-        parameters=_filled(DetectParameters, "detect"),
+        parameters=_filled(DetectParameters, "dataset", "detect"),
     ),
     Stage(
         "report",

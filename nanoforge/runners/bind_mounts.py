@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import stat
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Dict, Iterator, List, Sequence, Tuple
 
 from nanoforge.containers.compose import Service
@@ -15,6 +15,7 @@ from nanoforge.errors import BadInput
 from nanoforge.files.paths import HOME, user_path
 from nanoforge.files.selection import Selection
 from nanoforge.runners.contract import Listener, StageRun
+from stages.files import walk
 
 INPUTS, OUTPUT, SCRATCH = "/nanoforge/inputs", "/nanoforge/output", "/nanoforge/scratch"
 JOB = "/nanoforge/job.json"
@@ -154,16 +155,19 @@ def _check(what: str, path: Path, selection: Selection, user: Tuple[int, int]) -
 
 def _entries(root: Path, selection: Selection) -> Iterator[Tuple[str, bool]]:
     """The path of each file and folder that counts, and whether it is a link."""
-    yield str(root), False
-    waiting = [str(root)] if root.is_dir() else []
-    while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or not (entry.is_dir() or selection.takes(entry.name)):
-                    continue
-                yield entry.path, entry.is_symlink()
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(entry.path)
+    found = walk(str(root))
+    if root.is_file():
+        yield str(root), False
+        return
+    files = {one.path for one in selection.among(found, root)}
+    holding = {str(folder) for part in {path.rpartition("/")[0] for path in files} for folder in _and_above(part)}
+    links = {*found.links}
+    for path in sorted({*files, *holding, *(link for link in links if (root / link).is_dir())}):
+        yield str(root / path), path in links
+
+
+def _and_above(folder: str) -> Tuple[PurePosixPath, ...]:
+    return (PurePosixPath(folder), *PurePosixPath(folder).parents)
 
 
 def _may_read(path: str, user: Tuple[int, int]) -> bool:

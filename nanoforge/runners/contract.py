@@ -16,7 +16,12 @@ from typing import IO, Any, Callable, Dict, List, Mapping, NamedTuple, Optional,
 from nanoforge.errors import BadInput, Interrupted, StageFailed
 from nanoforge.files.selection import ALL_FILES, Selection
 from nanoforge.stop import Stop
+from stages.files import readable
 from stages.job import EVENT_MARK, EXIT_BAD_INPUT
+
+# A stage's files have the names that the host says, whatever the locale of the shell, machine or image; for Python 3.6
+# the locale decides, later ones have a mode of their own. What cannot be printed is printed escaped.
+SPEAKING_UTF8 = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,7 @@ class Listener:
     def _as_known(self, sentence: str) -> str:
         for inside, known in self._paths:
             sentence = sentence.replace(inside, known)
-        return sentence
+        return readable(sentence)
 
 
 def _event(text: str) -> Dict[str, Any]:
@@ -234,7 +239,9 @@ def outcome_or_raise(run: StageRun, status: ExitStatus, outcome: Outcome, stop: 
         return outcome
     bad_input = status.code == EXIT_BAD_INPUT if outcome.error else status.crashed and bool(outcome.reading)
     kind = BadInput if bad_input else StageFailed
-    raise kind(f"{_failure_sentence(run, status, outcome)} Log: {run.log}", outcome.metrics)
+    sentence = _failure_sentence(run, status, outcome)
+    stop_mark = "" if sentence.endswith((".", "!", "?")) else "."
+    raise kind(f"{sentence}{stop_mark} Log: {run.log}", outcome.metrics)
 
 
 def _failure_sentence(run: StageRun, status: ExitStatus, outcome: Outcome) -> str:

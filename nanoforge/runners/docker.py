@@ -16,7 +16,15 @@ from nanoforge.containers.container import labels_of, run_to_end, sweep
 from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, Image, on_host, speaking
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.runners.bind_mounts import BindMounts, known_paths
-from nanoforge.runners.contract import EventSink, ExitStatus, Listener, Outcome, StageRun, outcome_or_raise
+from nanoforge.runners.contract import (
+    SPEAKING_UTF8,
+    EventSink,
+    ExitStatus,
+    Listener,
+    Outcome,
+    StageRun,
+    outcome_or_raise,
+)
 from nanoforge.runners.volume_transfer import VolumeTransfer
 from nanoforge.stop import Stop
 
@@ -132,7 +140,7 @@ class DockerRunner:
             self._container(run),
             command=stage_command(run.module, folders.job_path),
             folders=folders.mounts,
-            environment={**thread_variables(cpus), "NANOFORGE_PARENT_PIPE": "1"},
+            environment={**SPEAKING_UTF8, **thread_variables(cpus), "NANOFORGE_PARENT_PIPE": "1"},
             memory=run.limits.memory_mb << 20,
             cpus=cpus if cpus < self.facts.cpus else 0,
         )

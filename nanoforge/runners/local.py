@@ -18,7 +18,16 @@ from nanoforge.console import Console
 from nanoforge.containers.compose import Environment
 from nanoforge.files.paths import HOME
 from nanoforge.runners import virtual_environments
-from nanoforge.runners.contract import EventSink, ExitStatus, Limits, Listener, Outcome, StageRun, outcome_or_raise
+from nanoforge.runners.contract import (
+    SPEAKING_UTF8,
+    EventSink,
+    ExitStatus,
+    Limits,
+    Listener,
+    Outcome,
+    StageRun,
+    outcome_or_raise,
+)
 from nanoforge.runners.isolated import isolated
 from nanoforge.sessions import Session
 from nanoforge.stop import Stop
@@ -27,7 +36,7 @@ GRACE_S = 10.0
 MEMORY_CHECK_S = 0.5
 
 # What a stage needs of the user's environment; nothing else gets in, so that no setting of a shell changes a result.
-PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "OPENBLAS_CORETYPE")
+PASSED_ON = ("PATH", "HOME", "TMPDIR", "TZ", "OPENBLAS_CORETYPE")
 
 
 class LocalRunner:
@@ -75,13 +84,11 @@ def processors(limits: Limits) -> int:
 def child_environment(cpus: int) -> Dict[str, str]:
     """The environment variables of a stage, and of a shell that sees what a stage sees."""
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    if kept.get("LC_ALL") in ("C", "POSIX"):
-        kept["LC_ALL"] = "C.UTF-8"  # or Python 3.6 could open no file whose name is not ASCII
     return {
         **kept,
+        **SPEAKING_UTF8,
         "PYTHONPATH": str(HOME),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONIOENCODING": "utf-8",
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": str(cpus),
         "OPENBLAS_NUM_THREADS": str(cpus),

@@ -20,6 +20,7 @@ from nanoforge.files.atomic import fsync_folder, write_json
 from nanoforge.files.digests import sha256_text
 from nanoforge.store.record import FOLDER_DIGITS, RECORD
 
+STAGE = re.compile(r"[a-z][a-z-]*")
 ARTIFACT = re.compile(rf"[0-9a-f]{{{FOLDER_DIGITS}}}")
 WORK = re.compile(rf"work-[0-9a-f]{{{FOLDER_DIGITS}}}")
 DISCARDED = re.compile(r"\.discarded-.+")
@@ -86,7 +87,7 @@ class StageFolders:
     def stages(self) -> List[str]:
         """The stages that have a folder, those of another version of Nanoforge among them."""
         base = self._build / "store"
-        inside = [path.name for path in base.iterdir() if path.is_dir()] if base.is_dir() else []
+        inside = [path.name for path in base.iterdir() if STAGE.fullmatch(path.name)] if base.is_dir() else []
         return sorted({*inside, *self._elsewhere})
 
     def drop_empty(self, stage: str) -> None:

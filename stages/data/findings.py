@@ -38,6 +38,9 @@ KINDS = {
     ),
     "damaged_xml": Kind("picture", "XML that cannot be read, or is not a VOC annotation", None, DROP),
     "unreadable_image": Kind("picture", "a photo that is empty, cut off or not a JPEG, PNG, BMP or WebP", None, DROP),
+    "large_image": Kind(
+        "picture", "a photo of more than dataset.max_megapixels: what it unpacks to would fill the memory", None, DROP
+    ),
     "wrong_suffix": Kind(
         "picture",
         "a photo in another format than its name says, such as a PNG named .jpg",

@@ -4,12 +4,13 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter
-from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, List, NamedTuple, Optional, Set, Tuple
 
+from stages import files
 from stages.data import voc
 from stages.data.findings import Findings
+from stages.files import PICTURE_SUFFIXES
 from stages.job import BadInput
-from stages.pixels import PICTURE_SUFFIXES
 
 
 class Pair(NamedTuple):
@@ -25,31 +26,34 @@ class Folders(NamedTuple):
     photos: str
     annotations: str
 
-    def photo(self, name: str) -> bytes:
-        return _bytes(os.path.join(self.photos, name))
+    def photo(self, name: str) -> str:
+        """The path of a photo."""
+        return os.path.join(self.photos, name)
 
     def xml(self, name: str) -> bytes:
-        return _bytes(os.path.join(self.annotations, name))
+        """The bytes of an XML file.
+
+        Raises:
+            voc.Damaged: it cannot be read, or is larger than any annotation.
+        """
+        try:
+            return files.read(os.path.join(self.annotations, name), voc.MOST_BYTES)
+        except OSError as error:
+            raise voc.Damaged("the XML cannot be read: %s" % error.strerror) from error
 
 
 def files_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
-    """The files with one of these suffixes, in any case, below ``folder``, sorted; no hidden ones (.DS_Store, ._a.jpg).
+    """The files that count (stages/files.py) below ``folder`` with one of these suffixes, in any case, sorted.
 
     Raises:
-        BadInput: there is no such folder.
+        BadInput: there is no such folder, or it cannot be read.
     """
     if not os.path.isdir(folder):
         raise BadInput("There is no folder %s: name the folder that holds the files." % folder)
-    return sorted(_walk(folder, suffixes))
-
-
-def _walk(folder: str, suffixes: Tuple[str, ...]) -> Iterator[str]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".") and name != "__MACOSX"]
-        below = os.path.relpath(parent, folder).replace(os.sep, "/")
-        for name in names:
-            if name.lower().endswith(suffixes) and not name.startswith("."):
-                yield name if below == "." else below + "/" + name
+    try:
+        return files.names_below(folder, suffixes)
+    except OSError as error:
+        raise BadInput("The folder %s cannot be read: %s." % (folder, error.strerror)) from error
 
 
 def pairs(folders: Folders, findings: Findings) -> List[Pair]:
@@ -146,11 +150,6 @@ def _stem(path: str) -> str:
 
 def _last(path: str) -> str:
     return path.rsplit("/", 1)[-1]
-
-
-def _bytes(path: str) -> bytes:
-    with open(path, "rb") as stream:
-        return stream.read()
 
 
 def shuffled(items: List[Pair], seed: int, limit: int) -> List[Pair]:

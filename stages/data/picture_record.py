@@ -6,7 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from stages import pixels
+from stages import pixels, workers
 from stages.data import sample, tfrecord, voc
 from stages.data.findings import DataFinding, Findings
 from stages.data.objects import LabelledBox, ObjectFilter
@@ -17,6 +17,7 @@ class RecordSettings(NamedTuple):
     """What is the same for all pictures; ``image_size`` is (height, width), ``policy`` has every finding kind."""
 
     folders: Folders
+    max_megapixels: int
     classes: List[str]
     image_size: Tuple[int, int]
     encoding: str
@@ -44,8 +45,13 @@ def make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     Raises:
         BadInput: a finding whose policy is to fail.
     """
+    with workers.room_for(pixels.megapixels(settings.folders.photo(pair.photo))):
+        return _make(settings, pair)
+
+
+def _make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     findings = Findings(settings.policy)
-    source = sample.load(settings.folders, pair, findings)
+    source = sample.load(settings.folders, pair, settings.max_megapixels, findings)
     if source is None:
         return PictureRecord(None, b"", {}, findings.found, 0)
     objects = voc.objects_of(source.root) if source.root is not None else []

@@ -67,6 +67,7 @@ def _settings(job: Job, parameters: RecordsParameters) -> RecordSettings:
     height, width = parameters.image_size
     return RecordSettings(
         Folders(job.inputs["photos"], job.inputs["annotations"]),
+        parameters.max_megapixels,
         parameters.classes,
         (height, width),
         parameters.encoding,

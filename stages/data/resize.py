@@ -12,7 +12,7 @@ from typing import List, NamedTuple, Tuple
 
 from lxml import etree
 
-from stages import disk, pixels, workers
+from stages import disk, files, pixels, workers
 from stages.data import boxes, exif, sample, voc
 from stages.data.findings import DataFinding, Findings, policies, summary
 from stages.data.pairing import Folders, Pair, pairs, shuffled
@@ -24,6 +24,7 @@ class ResizeSettings(NamedTuple):
     """``long_side`` in pixels, ``jpeg_quality`` 1 to 100."""
 
     folders: Folders
+    max_megapixels: int
     output: str
     long_side: int
     jpeg_quality: int
@@ -31,12 +32,17 @@ class ResizeSettings(NamedTuple):
 
 def make(settings: ResizeSettings, pair: Pair) -> Tuple[bool, List[DataFinding]]:
     """Write one picture and its XML; returns whether there is one, and what was found wrong."""
+    with workers.room_for(pixels.megapixels(settings.folders.photo(pair.photo))):
+        return _make(settings, pair)
+
+
+def _make(settings: ResizeSettings, pair: Pair) -> Tuple[bool, List[DataFinding]]:
     findings = Findings(policies({}))
-    source = sample.load(settings.folders, pair, findings)
+    source = sample.load(settings.folders, pair, settings.max_megapixels, findings)
     if source is None or source.root is None:
         return False, findings.found
     target = target_size(source.frame.upright, settings.long_side)
-    photo = os.path.splitext(pair.photo)[0] + _suffix(pair.photo, source.format)
+    photo = files.readable(os.path.splitext(pair.photo)[0] + _suffix(pair.photo, source.format))
     disk.write(os.path.join(settings.output, "JPEGImages", photo), _photo(settings, source, target))
     rewrite(source.root, source.frame, os.path.basename(photo), target)
     xml = etree.tostring(source.root.getroottree(), encoding="utf-8") + b"\n"
@@ -98,7 +104,9 @@ def main(job: Job) -> None:
     folders = Folders(job.inputs["photos"], job.inputs["annotations"])
     findings = Findings(policies({}))
     items = shuffled(pairs(folders, findings), 0, parameters.limit)
-    settings = ResizeSettings(folders, job.output, parameters.long_side, parameters.jpeg_quality)
+    settings = ResizeSettings(
+        folders, parameters.max_megapixels, job.output, parameters.long_side, parameters.jpeg_quality
+    )
     images, found = 0, findings.found
     for done, (made, more) in enumerate(workers.in_order(partial(make, settings), items, job.cpus), 1):
         images += made

@@ -6,7 +6,7 @@ from typing import NamedTuple, Optional, Tuple
 import numpy as np
 from lxml import etree
 
-from stages import pixels
+from stages import picture_header, pixels
 from stages.data import boxes, exif, voc
 from stages.data.findings import Findings
 from stages.data.pairing import Folders, Pair
@@ -40,9 +40,8 @@ class Sample(NamedTuple):
     frame: BoxFrame
 
 
-def load(folders: Folders, pair: Pair, findings: Findings) -> Optional[Sample]:
+def load(folders: Folders, pair: Pair, max_megapixels: int, findings: Findings) -> Optional[Sample]:
     """The sample of a pair, or None if what is wrong with it makes it unusable. Findings are noted on the way."""
-    data = folders.photo(pair.photo)
     root = None
     try:
         root = voc.tree(folders.xml(pair.xml)) if pair.xml else None
@@ -50,11 +49,15 @@ def load(folders: Folders, pair: Pair, findings: Findings) -> Optional[Sample]:
         findings.fixes("damaged_xml", str(pair.xml), str(error), (None, error.line))
         return None
     try:
-        picture = pixels.decode(data)
+        data = pixels.read(folders.photo(pair.photo), max_megapixels)
+        picture = pixels.decode(data, max_megapixels)
+    except pixels.TooLarge as error:
+        findings.fixes("large_image", pair.photo, str(error))
+        return None
     except ValueError as error:
         findings.fixes("unreadable_image", pair.photo, str(error))
         return None
-    kind = str(pixels.format_of(data))
+    kind = str(picture_header.format_of(data))
     if not _named_right(pair.photo, kind, findings):
         return None
     orientation = exif.orientation(data)

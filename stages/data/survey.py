@@ -9,8 +9,8 @@ from stages import disk
 from stages.data import voc
 from stages.data.findings import Findings, policies
 from stages.data.pairing import Folders, Pair, files_below, pairs
+from stages.files import PICTURE_SUFFIXES
 from stages.job import Job, run
-from stages.pixels import PICTURE_SUFFIXES
 
 
 def survey(folders: Folders, items: Iterable[Pair]) -> Dict[str, CounterOf[str]]:

@@ -7,6 +7,7 @@ from lxml import etree
 
 from stages.data.boxes import Box
 
+MOST_BYTES = 16 << 20  # tens of thousands of objects
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 

@@ -31,6 +31,7 @@ class DetectionRun:
     def __init__(self, job: Job, parameters: DetectParameters) -> None:
         self.detector = Detector(job.inputs["model"])
         self.threshold = float(parameters.score_threshold)
+        self._max_megapixels = parameters.max_megapixels
         self.looks, self.detections, self.seconds = 0, 0, 0.0
         self._job, self._draws = job, bool(parameters.draw)
         self._names: Set[str] = set()
@@ -63,7 +64,7 @@ class DetectionRun:
             BadInput: the file is not a video, or no frame of it can be read.
             StageFailed: the drawn video could not be written.
         """
-        reader = VideoReader(path)
+        reader = VideoReader(path, self._max_megapixels)
         writer: Optional[VideoWriter] = None
         frames: List[Dict[str, Any]] = []
         height = width = 0
@@ -145,11 +146,7 @@ class DetectionRun:
 
     def _free_name(self, folder: str, name: str, suffix: str) -> str:
         """``folder/name`` with that suffix, and unlike all before: a.jpg for a.jpg, a.png.jpg for a.png."""
-        path = folder + "/" + name + ("" if name.endswith(suffix) else suffix)
-        while path.lower() in self._names:  # lower: some file systems take A.jpg for a.jpg
-            path = path[: -len(suffix)] + "_" + suffix
-        self._names.add(path.lower())
-        return path
+        return drawing.free_name(folder + "/" + name + ("" if name.endswith(suffix) else suffix), self._names)
 
 
 def main(job: Job) -> None:
@@ -169,7 +166,11 @@ def main(job: Job) -> None:
     if media and os.path.isfile(media) and not pictures.is_picture(media):
         document["videos"].append(detection_run.video(media))
     else:
-        sources = pictures.from_files(media) if media else pictures.from_records(job.inputs["records"])
+        sources = (
+            pictures.from_files(media, parameters.max_megapixels)
+            if media
+            else pictures.from_records(job.inputs["records"])
+        )
         document["pictures"] = detection_run.pictures(sources[: parameters.pictures or None])
     with open(job.out("detections.json"), "w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=1, sort_keys=True)

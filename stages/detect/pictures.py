@@ -2,11 +2,11 @@
 
 import json
 import os
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import numpy as np
 
-from stages import pixels
+from stages import files, pixels
 from stages.detect import tfrecord
 from stages.job import BadInput
 
@@ -27,44 +27,35 @@ class Picture(NamedTuple):
     truth: Optional[List[Dict[str, Any]]]
 
 
-def from_files(path: str) -> List[Picture]:
+def from_files(path: str, max_megapixels: int) -> List[Picture]:
     """The picture at ``path``, or all in that folder and the folders in it, by name.
 
     Raises:
         BadInput: there is no picture.
     """
     if os.path.isfile(path):
-        return [_file(path, os.path.basename(path))]
-    names = sorted(_picture_names(path))
+        return [_file(path, os.path.basename(path), max_megapixels)]
+    try:
+        names = files.names_below(path, files.PICTURE_SUFFIXES)
+    except OSError as error:
+        raise BadInput(
+            "%s cannot be read: %s; name a picture, a folder of pictures or a video" % (path, error.strerror)
+        ) from error
     if not names:
         raise BadInput(
             "%s holds no picture (%s); name a picture, a folder of pictures or a video"
-            % (path, ", ".join(pixels.PICTURE_SUFFIXES))
+            % (path, ", ".join(files.PICTURE_SUFFIXES))
         )
-    return [_file(os.path.join(path, *name.split("/")), name) for name in names]
-
-
-def _picture_names(folder: str) -> Iterator[str]:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            if is_picture(name) and not name.startswith("."):  # macOS leaves ._IMG.jpg beside IMG.jpg
-                yield os.path.relpath(os.path.join(parent, name), folder).replace(os.sep, "/")
+    return [_file(os.path.join(path, *name.split("/")), name, max_megapixels) for name in names]
 
 
 def is_picture(name: str) -> bool:
     """Whether a file of this name should be a picture."""
-    return os.path.splitext(name)[1].lower() in pixels.PICTURE_SUFFIXES
+    return os.path.splitext(name)[1].lower() in files.PICTURE_SUFFIXES
 
 
-def _file(path: str, name: str) -> Picture:
-    def load() -> np.ndarray:
-        try:
-            with open(path, "rb") as stream:
-                return pixels.decode(stream.read())
-        except OSError as error:
-            raise ValueError(error.strerror) from error
-
-    return Picture(name, load, None, None)
+def _file(path: str, name: str, max_megapixels: int) -> Picture:
+    return Picture(name, lambda: pixels.decode(pixels.read(path, max_megapixels), max_megapixels), None, None)
 
 
 def from_records(folder: str) -> List[Picture]:

@@ -6,6 +6,7 @@ from typing import Iterator
 import cv2
 import numpy as np
 
+from stages import files
 from stages.job import BadInput, StageFailed
 
 USUAL_FPS = 25.0
@@ -19,20 +20,33 @@ class VideoReader:
         declared: how many frames the file says it has, 0 where it does not.
 
     Raises:
-        BadInput: the file is not a video.
+        BadInput: the file is not a video, or its frames are too large.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, max_megapixels: int) -> None:
         self.path = path
         # FFmpeg only: OpenCV would also take the name of a picture for a sequence of pictures
-        self._capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+        self._capture = cv2.VideoCapture(self._name(), cv2.CAP_FFMPEG)
         if not self._capture.isOpened():
             raise BadInput(
                 "%s is neither a picture nor a video that can be read; name a picture, a folder or a video" % path
             )
+        width, height = (int(self._capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if width * height > max_megapixels * 1000000:
+            raise BadInput(
+                "%s has frames of %d x %d pixels, more than the %d megapixels they may have (dataset.max_megapixels)"
+                % (path, width, height, max_megapixels)
+            )
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = fps if math.isfinite(fps) and 0 < fps <= 1000 else USUAL_FPS
         self.declared = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+
+    def _name(self) -> str:
+        """The path as OpenCV takes it: it knows names in UTF-8 only, so of any other the open file."""
+        if files.readable(self.path) == self.path:
+            return self.path
+        self._file = files.opened(self.path)
+        return "/proc/self/fd/%d" % self._file.fileno()
 
     def frames(self) -> Iterator[np.ndarray]:
         """The frames, uint8 RGB [height, width, 3], until the end or the first that cannot be decoded."""

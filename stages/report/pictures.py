@@ -90,7 +90,7 @@ def thumbnail(artifact: Artifact, name: str) -> str:
     with open(artifact.path(name), "rb") as stream:
         data = stream.read()
     try:
-        picture = pixels.decode(data)
+        picture = pixels.decode(data, pixels.ANY_SIZE)
     except ValueError as error:
         raise BadInput(
             "%s of the %s artifact cannot be shown: %s; make it again with ./run %s."

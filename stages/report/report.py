@@ -2,7 +2,7 @@
 
 from typing import Any, Dict
 
-from stages import disk
+from stages import disk, files
 from stages.job import Job, run
 from stages.parameters import ReportParameters
 from stages.report.artifacts import Artifact, open_artifacts
@@ -22,7 +22,7 @@ def main(job: Job) -> None:
     job.progress(0, 2, "reading the artifacts")
     values = contents(artifacts, job.read(ReportParameters).title)
     job.progress(1, 2, "writing the page")
-    page = render(values).encode("utf-8")
+    page = files.readable(render(values)).encode("utf-8")
     disk.write(job.out("report.html"), page)
     job.metrics(bytes=len(page), sections=len(values["sections"]))
     job.progress(2, 2)

@@ -1,7 +1,7 @@
 """Stage: validation pictures with truth and detections, from any checkpoint, also while training goes on."""
 
 import os
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, List, Set, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -21,10 +21,11 @@ def main(job: Job) -> None:
     parameters = job.read(PreviewParameters)
     trained = TrainedModel(job, parameters.checkpoint)
     results = trained.evaluate(parameters.pictures).results
-    entries = []
+    entries: List[Dict[str, Any]] = []
+    names: Set[str] = set()
     for number, (line, result) in enumerate(zip(trained.records.index[VALIDATION], results), 1):
         entry = detections.entry(line, result, trained.records.classes, parameters.score_threshold)
-        entry["drawing"] = _name(line)
+        entry["drawing"] = drawing.free_name(_name(line), names)
         with open(job.out(entry["drawing"]), "wb") as stream:
             stream.write(pixels.encode_jpeg(_drawing(trained.records, line, entry)))
         entries.append(entry)

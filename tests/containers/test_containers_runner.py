@@ -147,7 +147,7 @@ def test_a_full_disk_is_a_sentence(stage, tmp_path):
     call = replace(stage.run_of("fill"), output=small)
     run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small)
     try:
-        with pytest.raises(StageFailed, match="No space left on device"):
+        with pytest.raises(StageFailed, match="probe: The disk is full"):
             stage.runner.run(call, EventSink(lambda *_: None, print), stage.stop)
     finally:
         run("umount", small)
@@ -254,7 +254,7 @@ def test_an_input_that_only_root_may_read_is_named(stage, files):
 
 
 def test_sentences_name_the_callers_paths(stage, files):
-    with pytest.raises(StageFailed, match=f"while writing or reading {files.folder}/missing"):
+    with pytest.raises(StageFailed, match=f"There is no {files.folder}/missing"):
         stage.run("missing", inputs={"files": files.folder})
 
 

@@ -24,6 +24,7 @@ PARAMETERS = {
     "limit": 0,
     "pictures_per_shard": 1000,
     "findings": {},
+    "max_megapixels": 100,
 }
 Objects = Sequence[Tuple[str, Tuple[float, float, float, float]]]
 

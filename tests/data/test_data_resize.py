@@ -9,13 +9,14 @@ from stages import pixels
 from stages.data import resize, voc
 from stages.data.sample import BoxFrame
 from stages.job import BadInput
+from stages.parameters import ResizeParameters
 
 
 @pytest.fixture
 def make_smaller(dataset, run):
     def start(cpus=1, long_side=100, jpeg_quality=90, limit=0):
         inputs = {"photos": str(dataset.photos), "annotations": str(dataset.annotations)}
-        return run(resize.main, inputs, {"long_side": long_side, "jpeg_quality": jpeg_quality, "limit": limit}, cpus)
+        return run(resize.main, inputs, ResizeParameters(100, long_side, jpeg_quality, limit)._asdict(), cpus)
 
     return start
 

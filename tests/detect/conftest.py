@@ -35,7 +35,7 @@ class DetectOutcome:
 def detect(model, tmp_path, monkeypatch):
     """Runs the stage: ``detect(media=..., score_threshold=...)``."""
 
-    def run(media=None, records=None, score_threshold=0.6, pictures=0, draw=True, output="output"):
+    def run(media=None, records=None, score_threshold=0.6, pictures=0, draw=True, output="output", max_megapixels=100):
         events = []
         monkeypatch.setattr("stages.job.emit", events.append)
         folder = tmp_path / output
@@ -49,7 +49,7 @@ def detect(model, tmp_path, monkeypatch):
                     "output": str(folder),
                     "scratch": str(tmp_path),
                     "cpus": 1,
-                    "parameters": DetectParameters(score_threshold, pictures, draw)._asdict(),
+                    "parameters": DetectParameters(max_megapixels, score_threshold, pictures, draw)._asdict(),
                 }
             )
         )

@@ -242,7 +242,7 @@ def test_as_a_program_it_reports_and_ends_with_the_contract_s_codes(model, tmp_p
             "inputs": {"model": model, "media": str(tmp_path / media)},
             "output": str(tmp_path / "out"),
             "scratch": str(tmp_path),
-            "parameters": {"score_threshold": 0.5, "pictures": 0, "draw": True},
+            "parameters": {"max_megapixels": 100, "score_threshold": 0.5, "pictures": 0, "draw": True},
             "cpus": 1,
         }
         (tmp_path / "job.json").write_text(json.dumps(job))

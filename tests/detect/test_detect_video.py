@@ -20,7 +20,7 @@ def written(path, count=4, size=(60, 80)):
 
 
 def test_what_is_written_is_read_again_in_order_and_colour(tmp_path):
-    reader = VideoReader(written(tmp_path / "clip.mp4"))
+    reader = VideoReader(written(tmp_path / "clip.mp4"), 100)
     frames = list(reader.frames())
     assert (reader.fps, reader.declared, len(frames)) == (10.0, 4, 4)
     for index, frame in enumerate(frames):
@@ -30,7 +30,7 @@ def test_what_is_written_is_read_again_in_order_and_colour(tmp_path):
 
 
 def test_an_odd_row_and_column_are_left_out(tmp_path):
-    (frame, *_) = VideoReader(written(tmp_path / "clip.mp4", size=(61, 83))).frames()
+    (frame, *_) = VideoReader(written(tmp_path / "clip.mp4", size=(61, 83)), 100).frames()
     assert frame.shape == (60, 82, 3)
 
 
@@ -39,6 +39,7 @@ class Capture:
 
     def __init__(self, fps, count):
         self.values = {cv2.CAP_PROP_FPS: fps, cv2.CAP_PROP_FRAME_COUNT: count}
+        self.values.update({cv2.CAP_PROP_FRAME_WIDTH: 80, cv2.CAP_PROP_FRAME_HEIGHT: 60})
 
     def isOpened(self):
         return True
@@ -59,7 +60,7 @@ class Capture:
 )
 def test_a_frame_rate_or_count_that_cannot_be_is_not_believed(monkeypatch, fps, count, expected):
     monkeypatch.setattr(cv2, "VideoCapture", lambda *_: Capture(fps, count))
-    reader = VideoReader("stream.avi")
+    reader = VideoReader("stream.avi", 100)
     assert (reader.fps, reader.declared) == expected
 
 

@@ -63,7 +63,8 @@ def digest(path):
     hasher = hashlib.sha256()
     for folder, _, names in sorted(os.walk(path)):
         for name in sorted(names):
-            if name not in ("record.json", "provenance.json"):
+            plain = os.path.isfile(os.path.join(folder, name))
+            if plain and name not in ("record.json", "provenance.json"):
                 with open(os.path.join(folder, name), "rb") as stream:
                     hasher.update(stream.read())
     return hasher.hexdigest()

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional
 
+import pytest
+
 from nanoforge.files.digests import DigestCache, json_digest
 from nanoforge.store.folders import StageFolders
 from nanoforge.store.store import ArtifactFolder, Store
@@ -13,7 +15,7 @@ FILES = {"a.txt": "one", "deep/b.txt": "two"}
 
 
 def store_in(build: Path, owner: str = OWNER, digests: Optional[DigestCache] = None, **elsewhere: Path) -> Store:
-    digests = digests or DigestCache(build / "cache" / "digests.sqlite")
+    digests = digests or DigestCache(build / "cache" / "digests", pytest.fail)
     return Store(build, digests, StageFolders(build, elsewhere, owner))
 
 

@@ -134,7 +134,11 @@ def test_what_a_killed_command_was_removing_goes_with_the_next_gc(home, photos):
     aside = artifact.folder.with_name(f".discarded-{'a' * 20}-1")
     shutil.copytree(artifact.folder, aside)
     (photos.folder / "build/.train.link").symlink_to("store")
+    for name in (".preview-old", ".preview-now"):
+        (photos.folder / "build" / name).mkdir()
+    os.utime(photos.folder / "build/.preview-old", (1, 1))
     gc(photos)
+    assert list((photos.folder / "build").glob(".preview-*")) == [photos.folder / "build/.preview-now"]
     assert not aside.exists() and not (photos.folder / "build/.train.link").is_symlink()
 
 

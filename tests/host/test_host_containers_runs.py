@@ -15,7 +15,7 @@ from nanoforge.containers import compose, images
 from nanoforge.containers.container import labels_of
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, Interrupted, StageFailed
 from nanoforge.runners import bind_mounts
-from nanoforge.runners.contract import Limits
+from nanoforge.runners.contract import SPEAKING_UTF8, Limits
 from nanoforge.runners.docker import DockerRunner
 from tests.fakes.daemon import FACTS, FakeDaemon, wait_until_stopped
 
@@ -75,7 +75,8 @@ def test_a_stage_gets_the_environments_confinement_and_its_own_limits(near):
     made = near.container
     assert made.service == compose.service("data") and made.service.network_mode == "none"
     assert (made.memory_limit, made.cpus) == (300 << 20, 1)
-    assert made.environment == {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NANOFORGE_PARENT_PIPE": "1"}
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    assert made.environment == {**SPEAKING_UTF8, **threads, "NANOFORGE_PARENT_PIPE": "1"}
     assert made.labels == {**labels_of("owner"), "nanoforge.work": "work"}
 
 
@@ -100,7 +101,11 @@ def test_the_log_begins_with_the_command_that_does_the_same_by_hand(near):
         (lambda process: process.allocate(500 << 20), StageFailed, "more than its 300 MiB of memory"),
         (lambda process: 7 if process.print("last words") is None else 0, StageFailed, r"exit code 7(.|\n)*last words"),
         (lambda process: 137, StageFailed, "was killed; most often"),
-        (lambda process: process.emit(error="a.xml is wrong") or 2, BadInput, "copy: a.xml is wrong Log: .*copy-1.log"),
+        (
+            lambda process: process.emit(error="a.xml is wrong") or 2,
+            BadInput,
+            "copy: a.xml is wrong. Log: .*copy-1.log",
+        ),
     ],
 )
 def test_each_way_to_end_is_a_sentence_and_leaves_nothing(near, program, error, words):
@@ -144,6 +149,9 @@ def test_a_daemon_that_goes_away_is_a_sentence_and_the_next_run_sweeps_what_it_l
 def test_links_that_lead_out_of_an_input_are_named(near):
     link = near.folder / "files" / "deep" / "link"
     link.symlink_to("../a.txt")
+    (near.folder / "files" / "nowhere").symlink_to("/nowhere")  # nothing counts behind it, here or there
+    (near.folder / "files" / ".hidden").symlink_to("/etc/hosts")
+    (near.folder / "elsewhere").mkdir()
     near.run()
     for goal in (near.folder / "files" / "a.txt", Path("../../elsewhere")):
         link.unlink()

@@ -1,43 +1,51 @@
 """Digests: equal contents give equal digests, and what was not touched is not read again."""
 
 import os
+import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nanoforge.files import digests
 from nanoforge.files.digests import YOUNG_NS, DigestCache, listing_digest, sha256_file, sha256_text
-from nanoforge.files.selection import Selection, walk
+from nanoforge.files.selection import Selection, found_below
 
 OLD = 1_500_000_000
+NOW = time.time_ns
 
 
 @pytest.fixture
 def cache(tmp_path):
-    made = DigestCache(tmp_path / "cache" / "digests.sqlite")
-    yield made
-    made.close()
+    return DigestCache(tmp_path / "cache", pytest.fail)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    root = tmp_path / "photos"
+    return write_photos(tmp_path / "photos")
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """The files were written long ago, as far as the cache can tell."""
+    monkeypatch.setattr(digests.time, "time_ns", lambda: NOW() + 10 * YOUNG_NS)
+
+
+def write_photos(root, text=""):
     for name in ("a.jpg", "deep/b.JPG", "c.xml", ".hidden.jpg"):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
+        path.write_text(name + text)
         os.utime(path, (OLD, OLD))
     return root
 
 
-@pytest.fixture
-def aged(folder, monkeypatch):
-    """The same folder, a minute after it was made: no call sets a file's ctime back."""
-    now = digests.time.time_ns
-    monkeypatch.setattr(digests.time, "time_ns", lambda: now() + 60_000_000_000)
-    return folder
+def with_time_passed(call, *arguments):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digests.time, "time_ns", lambda: NOW() + 10 * YOUNG_NS)
+        return call(*arguments)
 
 
 def count_reads(monkeypatch):
@@ -47,20 +55,20 @@ def count_reads(monkeypatch):
     return read
 
 
-def test_nothing_is_read_twice(aged, cache, monkeypatch):
+def test_nothing_is_read_twice(folder, cache, monkeypatch, later):
     read = count_reads(monkeypatch)
-    first = cache.folder_digest(aged)
+    first = cache.folder_digest(folder)
     assert sorted(read) == ["a.jpg", "b.JPG", "c.xml"]
-    assert cache.folder_digest(aged) == first
+    assert cache.folder_digest(folder) == first
     assert len(read) == 3
 
 
-def test_only_what_changed_is_read(aged, cache, monkeypatch):
-    first = cache.folder_digest(aged)
-    (aged / "a.jpg").write_text("other")
-    os.utime(aged / "a.jpg", (OLD + 5, OLD + 5))
+def test_only_what_changed_is_read(folder, cache, monkeypatch, later):
+    first = cache.folder_digest(folder)
+    (folder / "a.jpg").write_text("other")
+    os.utime(folder / "a.jpg", (OLD + 5, OLD + 5))
     read = count_reads(monkeypatch)
-    assert cache.folder_digest(aged) != first
+    assert cache.folder_digest(folder) != first
     assert read == ["a.jpg"]
 
 
@@ -86,14 +94,24 @@ def test_a_digest_is_remembered_once_the_file_is_old_enough(tmp_path, cache, mon
     assert read == ["file"] * reads
 
 
-def test_a_young_file_does_not_keep_old_ones_from_being_remembered(aged, cache, monkeypatch):
-    (aged / "young.jpg").write_text("young")
-    in_a_minute = digests.time.time_ns()
-    os.utime(aged / "young.jpg", ns=(in_a_minute, in_a_minute))
-    cache.folder_digest(aged)
+def test_a_young_file_does_not_keep_old_ones_from_being_remembered(folder, cache, monkeypatch):
+    young = folder / "young.jpg"
+    young.write_text("young")
+    clock = NOW() + 10 * YOUNG_NS
+    os.utime(young, ns=(clock, clock))
+    monkeypatch.setattr(digests.time, "time_ns", lambda: clock)
+    cache.folder_digest(folder)
     read = count_reads(monkeypatch)
-    cache.folder_digest(aged)
+    cache.folder_digest(folder)
     assert read == ["young.jpg"]
+
+
+def test_a_file_changed_behind_its_mtime_is_seen_by_its_ctime(folder, cache):
+    first = with_time_passed(cache.folder_digest, folder)
+    path = folder / "a.jpg"
+    path.write_text("A.JPG")
+    os.utime(path, (OLD, OLD))
+    assert cache.folder_digest(folder) != first
 
 
 def test_a_file_put_in_place_of_another_is_seen_by_its_inode(folder, cache):
@@ -105,11 +123,11 @@ def test_a_file_put_in_place_of_another_is_seen_by_its_inode(folder, cache):
     assert cache.folder_digest(folder) != first
 
 
-def test_a_change_that_leaves_size_and_mtime_alone_is_seen_by_its_ctime(aged, cache):
-    first = cache.folder_digest(aged)
-    (aged / "a.jpg").write_text("A.JPG")
-    os.utime(aged / "a.jpg", (OLD, OLD))
-    assert cache.folder_digest(aged) != first
+def test_a_change_that_leaves_size_and_mtime_alone_is_seen_by_its_ctime(folder, cache, later):
+    first = cache.folder_digest(folder)
+    (folder / "a.jpg").write_text("A.JPG")
+    os.utime(folder / "a.jpg", (OLD, OLD))
+    assert cache.folder_digest(folder) != first
 
 
 def test_a_moved_file_changes_the_digest(folder, cache):
@@ -132,14 +150,13 @@ def test_what_a_selection_leaves_out_does_not_count(folder, cache):
 
 def test_inside_a_snapshot_a_folder_is_walked_once(folder, cache, monkeypatch):
     walks = []
-    monkeypatch.setattr(digests, "walk", lambda *arguments: walks.append(arguments) or walk(*arguments))
+    monkeypatch.setattr(digests, "found_below", lambda root: walks.append(root) or found_below(root))
     with cache.snapshot():
         first = cache.folder_digest(folder)
-        assert cache.folder_digest(folder) == first and len(walks) == 1
-        cache.folder_digest(folder, Selection((".jpg",)))
-        assert len(walks) == 2
+        assert cache.folder_digest(folder) == cache.listing(folder).digest == first
+        assert cache.folder_digest(folder, Selection((".jpg",))) != first and walks == [str(folder)]
     cache.folder_digest(folder)
-    assert len(walks) == 3
+    assert len(walks) > 1
 
 
 def test_a_snapshot_ends_with_an_error_too(folder, cache):
@@ -150,36 +167,77 @@ def test_a_snapshot_ends_with_an_error_too(folder, cache):
     assert cache.folder_digest(folder) != first
 
 
-def test_digests_outlive_the_process(aged, tmp_path, monkeypatch):
-    file = tmp_path / "kept.sqlite"
-    before = DigestCache(file)
-    first = before.folder_digest(aged)
-    before.close()
+def test_digests_outlive_the_process(folder, tmp_path, monkeypatch, later):
+    first = DigestCache(tmp_path / "kept", pytest.fail).folder_digest(folder)
     read = count_reads(monkeypatch)
-    after = DigestCache(file)
-    assert after.folder_digest(aged) == first and read == []
-    after.close()
+    assert DigestCache(tmp_path / "kept", pytest.fail).folder_digest(folder) == first and read == []
 
 
-def test_a_cache_with_a_damaged_header_is_made_anew(folder, tmp_path):
-    file = tmp_path / "damaged.sqlite"
-    first = DigestCache(file)
-    digest = first.folder_digest(folder)
-    first.close()
-    whole = file.read_bytes()
-    file.write_bytes(b"\0" * 100 + whole[100:])
-    cache = DigestCache(file)
-    assert cache.folder_digest(folder) == digest
-    cache.close()
-    assert file.read_bytes()[:16] == b"SQLite format 3\0"
+def remembered(tmp_path):
+    return sorted((tmp_path / "cache").iterdir())
 
 
-def test_a_file_that_is_not_a_cache_is_made_one(folder, tmp_path):
-    file = tmp_path / "broken.sqlite"
-    file.write_bytes(b"this is no database" * 100)
-    cache = DigestCache(file)
-    assert cache.folder_digest(folder) == cache.folder_digest(folder)
-    cache.close()
+@given(data=st.data())
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damage_to_what_is_remembered_never_gives_a_wrong_digest(tmp_path_factory, data):
+    """A flipped bit anywhere, even in a digest, and any cut: the files are read again, with one warning."""
+    tmp_path = tmp_path_factory.mktemp("damaged")
+    root = write_photos(tmp_path / "photos")
+    warnings = []
+    with_time_passed(DigestCache(tmp_path / "cache", warnings.append).folder_digest, root)
+    right = DigestCache(tmp_path / "elsewhere", warnings.append).folder_digest(root)
+    file = data.draw(st.sampled_from(remembered(tmp_path)))
+    whole = bytearray(file.read_bytes())
+    place = data.draw(st.integers(0, len(whole) - 1))
+    if data.draw(st.booleans(), "cut"):
+        del whole[place:]
+    else:
+        whole[place] ^= 1 << data.draw(st.integers(0, 7))
+    file.write_bytes(whole)
+    cache = DigestCache(tmp_path / "cache", warnings.append)
+    assert with_time_passed(cache.folder_digest, root) == right and cache.listing(root).digest == right
+    assert len(warnings) == 1 and "is damaged" in warnings[0] and str(file) in warnings[0]
+    again = DigestCache(tmp_path / "cache", warnings.append)
+    assert again.folder_digest(root) == again.listing(root).digest == right and len(warnings) == 1
+
+
+def test_what_is_remembered_of_one_folder_does_not_stand_for_another(tmp_path):
+    warnings = []
+    root, other = write_photos(tmp_path / "photos"), write_photos(tmp_path / "other", "x")
+    with_time_passed(DigestCache(tmp_path / "cache", warnings.append).listing, root)
+    first = remembered(tmp_path)
+    with_time_passed(DigestCache(tmp_path / "cache", warnings.append).listing, other)
+    second = [file for file in remembered(tmp_path) if file not in first]
+    for one, two in zip(first, second):
+        one.replace(two)
+    assert DigestCache(tmp_path / "cache", warnings.append).folder_digest(other) != sha256_text("")
+    assert warnings and all("is damaged" in warning for warning in warnings)
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(folder, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    warnings = []
+    cache = DigestCache(tmp_path / "cache", warnings.append)
+    assert cache.folder_digest(folder) == DigestCache(tmp_path / "new", warnings.append).folder_digest(folder)
+    assert {warning.split(" (")[0] for warning in warnings} >= {f"Digests cannot be kept in {tmp_path / 'cache'}"}
+
+
+def digests_again_and_again(cache, root):
+    return {DigestCache(cache, pytest.fail).folder_digest(root) for _ in range(20)}
+
+
+def test_commands_beside_each_other_do_not_disturb_each_other(folder, tmp_path):
+    with ProcessPoolExecutor(4) as pool:
+        found = list(pool.map(digests_again_and_again, [tmp_path / "cache"] * 4, [folder] * 4))
+    assert found == [{DigestCache(tmp_path / "cache", pytest.fail).folder_digest(folder)}] * 4
+
+
+def test_what_was_removed_is_forgotten(folder, tmp_path, cache):
+    with_time_passed(cache.listing, folder)
+    size = sum(file.stat().st_size for file in remembered(tmp_path))
+    (folder / "c.xml").unlink()
+    with_time_passed(cache.listing, folder)
+    assert sum(file.stat().st_size for file in remembered(tmp_path)) < size
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=8), st.text(min_size=1, max_size=8), max_size=5))
@@ -197,10 +255,9 @@ def test_digests_are_plain_sha256(tmp_path):
     assert sha256_file(tmp_path / "large") == sha256_text("x" * (digests.CHUNK + 1))
 
 
-def test_names_that_are_not_utf8_have_digests_too(tmp_path, cache):
-    name = os.path.join(os.fsencode(tmp_path), b"\xff.jpg")
-    with open(name, "wb") as stream:
+def test_names_that_are_not_utf8_have_digests_too(folder, cache, later):
+    with open(os.path.join(os.fsencode(folder), b"\xff.jpg"), "wb") as stream:
         stream.write(b"x")
-    os.utime(name, (OLD, OLD))
     for _ in ("read", "remembered"):
-        assert list(cache.listing(tmp_path, Selection((".jpg",))).files) == ["\udcff.jpg"]
+        assert cache.folder_digest(folder) == cache.listing(folder).digest
+        assert "\udcff.jpg" in cache.listing(folder, Selection((".jpg",))).files

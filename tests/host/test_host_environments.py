@@ -125,9 +125,7 @@ def test_a_failing_installation_is_a_sentence_with_its_log_and_leaves_nothing_el
 
 def test_a_cache_that_cannot_be_written_is_a_sentence(small, installer, tmp_path):
     (tmp_path / "cache").write_text("in the way")
-    with pytest.raises(
-        EnvironmentNotReady, match="cache cannot be used: Not a directory.*NANOFORGE_CACHE"
-    ):
+    with pytest.raises(EnvironmentNotReady, match="cache cannot be used: Not a directory.*NANOFORGE_CACHE"):
         ensure(small, Console())
 
 

@@ -28,7 +28,7 @@ AMONG_STAGES = {
     "convert": ("stages.reference", "stages.train.coco"),
     "detect": ("stages.reference",),
 }
-HANDSHAKE = ("job", "parameters", "parent", "system_errors")
+HANDSHAKE = ("files", "job", "parameters", "parent", "system_errors")
 CONTRACT = tuple(f"stages.{name}" for name in HANDSHAKE)
 
 HOST_FILES = python_files("nanoforge", "tasks.py")
@@ -110,7 +110,9 @@ def test_the_handshake_needs_the_standard_library_only():
         for path in python_files(*(f"stages/{name}.py" for name in HANDSHAKE))
         for name in imports(path)
     }
-    assert used <= set("errno faulthandler json os runpy signal stages sys threading traceback typing".split())
+    assert used <= set(
+        "contextlib errno faulthandler heapq json os re runpy signal stages stat sys threading traceback typing".split()
+    )
 
 
 def test_detection_needs_numpy_and_opencv_only():

@@ -1,5 +1,6 @@
 """No Python that is started takes a module from the current folder, or from where PYTHON... variables say."""
 
+import ast
 import os
 import pkgutil
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from host_sources import python_files, tree
 
 from nanoforge.containers.compose import local_environment
 from nanoforge.runners.isolated import isolated
@@ -110,6 +112,21 @@ def test_what_a_stage_starts_is_kept_from_the_folder_too(trap, tmp_path):
     command = [sys.executable, "-I", str(tmp_path / "stages" / "start.py"), "stages.spawning", "x"]
     done = trap.run(command)
     assert done.returncode == 0 and str(trap.folder) not in done.stdout and done.stdout.endswith("['x']\n")
+
+
+# In the clone's folder, in the matrix's own, and in containers, whose current folder nobody can write.
+ELSEWHERE = {"dev/tests.py", "dev/matrix.py", "runners/docker.py", "doctor/docker.py"}
+
+
+def test_no_other_python_is_started():
+    found = set()
+    for path in python_files("nanoforge"):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, (ast.List, ast.Tuple)):
+                words = {str(one.value) for one in node.elts if isinstance(one, ast.Constant)}
+                if words & {"-m", "-c"} and not words & {"-I", "sh"}:
+                    found.add(str(path.relative_to(CLONE / "nanoforge")))
+    assert found - {"commands/serve.py"} == ELSEWHERE
 
 
 def test_it_is_refused_where_the_flag_was_forgotten(trap):

@@ -59,6 +59,22 @@ def test_publishing_again_takes_the_place_of_the_old_artifact_whole(store):
     assert os.listdir(artifact.folder.parent) == [artifact.folder.name]
 
 
+def test_what_was_published_and_what_is_used_outlives_a_power_cut(store, monkeypatch):
+    """Contents are on the disk before the rename, and the new names after it."""
+    done = []
+    rename, replace = os.rename, os.replace
+    monkeypatch.setattr(os, "fsync", lambda number: done.append(os.readlink(f"/proc/self/fd/{number}")))
+    monkeypatch.setattr(os, "rename", lambda *paths: (done.append("rename"), rename(*paths)))
+    monkeypatch.setattr(os, "replace", lambda *paths: (done.append("replace"), replace(*paths)))
+    artifact = publish(store)
+    store.use("records", artifact)
+    at = done.index("rename")
+    work = str(store.work_folder("records", fingerprint()) / "output")
+    assert {f"{work}/{name}" for name in ("a.txt", "deep/b.txt", RECORD, PROVENANCE)} < set(done[:at])
+    assert str(artifact.folder.parent) in done[at:]
+    assert done[-2:] == ["replace", str(store.build)]
+
+
 def touch(file: Path, text: str) -> None:
     os.chmod(file, 0o644)
     file.write_text(text)
@@ -141,7 +157,7 @@ def test_what_is_used_is_a_link_that_survives_a_move(store, tmp_path):
     store.use("records", second)
     store.use("records", second)
     assert store.latest("records") == second
-    assert sorted(os.listdir(store.build)) == ["cache", "records", "store"]
+    assert sorted(os.listdir(store.build)) == ["records", "store"]
     moved = store_in(store.build.rename(tmp_path / "moved"))
     assert moved.latest("records").record == second.record
 
@@ -250,4 +266,4 @@ def test_an_artifact_can_be_read_by_every_user_whatever_the_umask(store):
         path.relative_to(artifact.folder).as_posix(): path.stat().st_mode & 0o777 for path in artifact.folder.rglob("*")
     }
     assert artifact.folder.stat().st_mode & 0o777 == 0o755
-    assert modes == {"a.txt": 0o444, "deep": 0o755, "deep/b.txt": 0o444, RECORD: 0o644, PROVENANCE: 0o644}
+    assert modes == {"a.txt": 0o444, "deep": 0o755, "deep/b.txt": 0o444, RECORD: 0o444, PROVENANCE: 0o444}

@@ -46,9 +46,7 @@ class Bench:
 def digests(tmp_path, monkeypatch):
     """Out of the way of the cuts; and nothing waits for the disk hundreds of times."""
     monkeypatch.setattr(os, "fsync", lambda _number: None)
-    cache = DigestCache(tmp_path / "digests.sqlite")
-    yield cache
-    cache.close()
+    return DigestCache(tmp_path / "digests", pytest.fail)
 
 
 @pytest.fixture(params=[False, True], ids=["inside", "elsewhere"])

@@ -50,7 +50,9 @@ def test_only_names_of_its_own_pattern_are_the_stores(tmp_path, disk, elsewhere)
         (artifact.folder.parent / name).mkdir()
     (artifact.folder.parent / ("a" * 20)).symlink_to(disk)
     (artifact.folder.parent / ("b" * 20)).write_text("a file")
+    (store.build / "store" / "lost+found").mkdir(parents=True)
     assert store.folders.own("records") == [artifact.folder, work]
+    assert store.folders.stages() == ["records"]
 
 
 def test_two_projects_share_a_folder_and_see_nothing_of_each_other(tmp_path, disk):

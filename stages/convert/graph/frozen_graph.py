@@ -81,7 +81,7 @@ class Graph:
             return None
         try:
             return tensor_util.MakeNdarray(node.attr["value"].tensor)
-        except (TypeError, ValueError):
+        except (ArithmeticError, LookupError, TypeError, ValueError):
             raise BadInput('The constant "%s" of the graph is damaged; export the graph again' % node.name) from None
 
     def ancestors(self, tensors: Iterable[str], stop: Iterable[str] = ()) -> Set[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from google.protobuf import message
 from tensorflow.core.example import example_pb2
 
-from stages import pixels
+from stages import files, pixels
 from stages.convert.parity.measure import noise
 from stages.job import BadInput
 
@@ -86,17 +86,15 @@ def from_folder(folder: str, count: int, height: int, width: int) -> List[ProofP
     """
     if not os.path.isdir(folder):
         raise BadInput("There is no folder of pictures at %s" % folder)
-    names = sorted(name for name in os.listdir(folder) if name.lower().endswith(pixels.PICTURE_SUFFIXES))[:count]
+    names = files.names_below(folder, files.PICTURE_SUFFIXES)[:count]
     if not names:
-        raise BadInput("The folder %s holds no picture (%s)" % (folder, ", ".join(pixels.PICTURE_SUFFIXES)))
+        raise BadInput("The folder %s holds no picture (%s)" % (folder, ", ".join(files.PICTURE_SUFFIXES)))
     return [ProofPicture(name, pixels.resize(_read(os.path.join(folder, name)), height, width), None) for name in names]
 
 
 def _read(path: str) -> np.ndarray:
-    with open(path, "rb") as stream:
-        data = stream.read()
     try:
-        return pixels.decode(data)
+        return pixels.decode(pixels.read(path))
     except ValueError as error:
         raise BadInput("%s cannot be used: %s" % (path, error)) from error
 

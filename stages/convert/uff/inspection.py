@@ -67,6 +67,8 @@ def _referenced(data: Any, node: Any) -> Any:
             for number, one in enumerate(data.dim_orders_list.val)
             for key in sorted(one.orders)
         ]
+    if "dtype" not in node.fields or "shape" not in node.fields:  # to look a field up would make it
+        return "data of unknown type and shape"
     try:
         return constant(schema.array(data, node.fields["dtype"].dtype, node.fields["shape"].i_list.val))
     except BadInput as error:

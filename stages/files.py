@@ -1,0 +1,161 @@
+"""Which files of a folder count: one rule for the host, which digests and sends them, and the stages, which read them.
+
+Links are followed, and every folder counts once, so that no link leads in circles. Hidden names do not count. What is
+neither a file nor a folder is never opened; it is left out and told, as is whatever else cannot be followed or read.
+
+Standard library only, Python 3.6: this file is in every environment, and the host imports it.
+"""
+
+import errno
+import heapq
+import os
+import re
+import stat
+from typing import BinaryIO, Dict, List, NamedTuple, Optional, Tuple
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+NOT_OURS = "__MACOSX"  # what macOS adds to a .zip: files without pixels under the pictures' own names
+KINDS = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
+
+
+class FileStat(NamedTuple):
+    """One file as a walk sees it: path relative to the root with ``/``, bytes, nanoseconds twice, inode."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+class LeftOut(NamedTuple):
+    """What does not count although it is not hidden: its path relative to the root, and why."""
+
+    path: str
+    reason: str
+
+
+class Found(NamedTuple):
+    """What a walk found, each sorted; ``links`` are the paths of links that were followed."""
+
+    files: List[FileStat]
+    left_out: List[LeftOut]
+    links: List[str]
+
+
+def walk(root: str) -> Found:
+    """The files that count at or below ``root``; of a file, that file.
+
+    Raises:
+        OSError: ``root`` is not there, cannot be read, or is neither a file nor a folder.
+    """
+    seen = os.stat(root)
+    if stat.S_ISREG(seen.st_mode):
+        return Found([_file_stat(os.path.basename(root), seen)], [], [])
+    if not stat.S_ISDIR(seen.st_mode):
+        raise OSError(errno.EINVAL, "it is %s, not a file or folder" % _kind(seen), root)
+    os.scandir(root).close()  # what cannot be read at all is the caller's affair, not something left out
+    return _Walk(root).found()
+
+
+def names_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
+    """The relative paths of the files that count below ``folder`` and end so, in capitals or not."""
+    return [one.path for one in walk(folder).files if one.path.lower().endswith(suffixes)]
+
+
+def opened(path: str) -> BinaryIO:
+    """The file, opened to be read; nothing else is: a named pipe would wait for ever, a device never end.
+
+    Raises:
+        OSError: it is no file, or cannot be read.
+    """
+    seen = os.stat(path)
+    if not stat.S_ISREG(seen.st_mode):
+        raise OSError(errno.EINVAL, "it is %s, not a file" % _kind(seen), path)
+    return open(path, "rb")
+
+
+def read(path: str, most: Optional[int] = None) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        OSError: it is no file, has more than ``most`` bytes, or cannot be read.
+    """
+    with opened(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if most is not None and size > most:
+            raise OSError(errno.EFBIG, "it has %d bytes, more than the %d it may have" % (size, most), path)
+        return stream.read()
+
+
+def readable(name: str) -> str:
+    r"""A name or sentence for people: bytes that are not UTF-8, which Python keeps as lone surrogates, as ``\xff``."""
+    return re.sub("[\ud800-\udfff]", _escape, name)
+
+
+def _escape(match: "re.Match[str]") -> str:
+    code = ord(match.group())
+    return "\\x%02x" % (code - 0xDC00) if 0xDC80 <= code <= 0xDCFF else "\\u%04x" % code
+
+
+def _kind(seen: os.stat_result) -> str:
+    if stat.S_ISDIR(seen.st_mode):
+        return "a folder"
+    return next((word for is_kind, word in KINDS if is_kind(seen.st_mode)), "a device")
+
+
+def _file_stat(path: str, seen: os.stat_result) -> FileStat:
+    return FileStat(path, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
+
+
+class _Walk:
+    """Real folders first, links to folders after them by name: so what counts does not hang on a disk's order."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._files: List[FileStat] = []
+        self._left_out: List[LeftOut] = []
+        self._links: List[str] = []
+        self._linked_folders: List[str] = []
+        self._folders = [""]
+        self._entered: Dict[Tuple[int, int], str] = {}
+
+    def found(self) -> Found:
+        while self._folders or self._linked_folders:
+            self._enter(self._folders.pop() if self._folders else heapq.heappop(self._linked_folders))
+        return Found(sorted(self._files), sorted(self._left_out), sorted(self._links))
+
+    def _enter(self, folder: str) -> None:
+        path = os.path.join(self._root, folder)
+        try:
+            seen = os.stat(path)
+            first = self._entered.setdefault((seen.st_dev, seen.st_ino), folder)
+            if first != folder:
+                self._left_out.append(LeftOut(folder, "it is the same folder as %s" % (first or self._root)))
+                return
+            with os.scandir(path) as entries:
+                for entry in entries:
+                    if not entry.name.startswith(".") and entry.name != NOT_OURS:
+                        self._take(entry, folder + "/" + entry.name if folder else entry.name)
+        except OSError as error:
+            self._left_out.append(LeftOut(folder, "the folder cannot be read: %s" % error.strerror))
+
+    def _take(self, entry: "os.DirEntry[str]", path: str) -> None:
+        if entry.is_dir(follow_symlinks=False):
+            self._folders.append(path)
+            return
+        try:
+            seen = entry.stat()
+        except OSError as error:
+            if entry.is_symlink():
+                goal = os.readlink(entry.path)
+                self._left_out.append(LeftOut(path, "the link to %s leads nowhere: %s" % (goal, error.strerror)))
+            return  # what is no link was removed while the folder was read
+        if entry.is_symlink():
+            self._links.append(path)
+        if stat.S_ISDIR(seen.st_mode):
+            heapq.heappush(self._linked_folders, path)
+        elif stat.S_ISREG(seen.st_mode):
+            self._files.append(_file_stat(path, seen))
+        else:
+            self._left_out.append(LeftOut(path, "it is %s" % _kind(seen)))
