@@ -51,7 +51,8 @@ class Operation(NamedTuple):
 
 
 def draws(full: bool, seed: int) -> List[Draw]:
-    pairs = [(one, how) for one in OPERATIONS for how in HOW]
+    # Few: two ways for each operation, so that neighbours have the other two.
+    pairs = [(one, how) for place, one in enumerate(OPERATIONS) for how in (HOW if full else HOW[place % 2 :: 2])]
     found = [Draw("cuts", f"cuts: {one.name}, {how}", functools.partial(_cut, one, how, full)) for one, how in pairs]
     return [*found, Draw("cuts", "cuts: the state of a training", functools.partial(_ledger, full))]
 

@@ -79,9 +79,9 @@ INPUTS = (
     Input("frozen graph, inspect", TRAIN, "convert.inspect", FROZEN, "file", "", (16, 600)),
     Input("checkpoint's index", TRAIN, "train.export", TRAINED, "train", f"{CHECKPOINT}.index", (0, 40)),
     Input("checkpoint's data", TRAIN, "train.export", TRAINED, "train", f"{CHECKPOINT}.data-00000-of-00001", (0, 40)),
-    Input("checkpoints.json", TRAIN, "train.evaluate", TRAINED, "train", "checkpoints.json", (4, 60)),
-    Input("label map", TRAIN, "train.evaluate", TRAINED, "records", "label_map.pbtxt", (3, 60)),
-    Input("pipeline.config", TRAIN, "train.evaluate", TRAINED, "train", "pipeline.config", (3, 60)),
+    Input("checkpoints.json", TRAIN, "train.evaluate", TRAINED, "train", "checkpoints.json", (2, 60)),
+    Input("label map", TRAIN, "train.evaluate", TRAINED, "records", "label_map.pbtxt", (2, 60)),
+    Input("pipeline.config", TRAIN, "train.evaluate", TRAINED, "train", "pipeline.config", (2, 60)),
 )
 
 
