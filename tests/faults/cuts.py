@@ -26,14 +26,15 @@ from nanoforge.files.paths import HOME
 from nanoforge.runners import virtual_environments
 
 DONE = (
-    "the Nth call that opens a file for writing, renames, removes, makes a folder or a link, changes a mode or syncs"
-    " raises EIO, raises ENOSPC (and so do all after it), ends the process, or ends it with half a file written: while an"
-    " artifact is published, replaced and used, in `gc`, `clean`, `init --force`, `convert --out` and while a checkpoint is"
-    " unpacked; likewise every write of a training's history and checkpoints"
+    "the Nth call that opens a file for writing, renames, removes, makes a folder or a link, changes a mode or "
+    "syncs raises EIO, raises ENOSPC (and so do all after it), ends the process, or ends it with half a file "
+    "written: while an artifact is published, replaced and used, in `gc`, `clean`, `init --force`, `convert "
+    "--out` and while a checkpoint is unpacked; likewise every write of a training's history and checkpoints"
 )
 JUDGED = (
-    "the command tells it, the same command again ends well, and then files are there as after one that was never cut,"
-    " none beside them; `detector.toml` is the old or the new; a training keeps every evaluation and its best checkpoint"
+    "the command tells it, the same command again ends well, and then files are there as after one that was never"
+    " cut, none beside them; `detector.toml` is the old or the new; a training keeps every evaluation and its "
+    "best checkpoint"
 )
 HOW = (*ERRORS, *CRASHES)
 FEW = 4  # cuts of each operation in each way, evenly from the first to the last; full: all
@@ -50,7 +51,8 @@ class Operation(NamedTuple):
 
 
 def draws(full: bool, seed: int) -> List[Draw]:
-    pairs = [(one, how) for one in OPERATIONS for how in HOW]
+    # Few: two ways for each operation, so that neighbours have the other two.
+    pairs = [(one, how) for place, one in enumerate(OPERATIONS) for how in (HOW if full else HOW[place % 2 :: 2])]
     found = [Draw("cuts", f"cuts: {one.name}, {how}", functools.partial(_cut, one, how, full)) for one, how in pairs]
     return [*found, Draw("cuts", "cuts: the state of a training", functools.partial(_ledger, full))]
 

@@ -15,13 +15,14 @@ from tally import Draw, Tally
 from world import World
 
 DONE = (
-    "a real file system that is full (tmpfs; needs root, and fails where mount is refused) under the build folder,"
-    " records.folder, the cache, the folder of temporary files, `--out` or where the clone's host environment is made;"
-    " with no room at all, and with some; then it is enlarged, and the same command runs again"
+    "a real file system that is full (tmpfs; needs root, and fails where mount is refused) under the build "
+    "folder, records.folder, the cache, the folder of temporary files, `--out` or where the clone's host "
+    "environment is made; with no room at all, and with some; then it is enlarged, and the same command runs "
+    "again"
 )
 JUDGED = (
-    "exit code 1 or 3, the last lines say that the disk (No space) is full and where; after it has grown the same command"
-    " makes the same as on a large one, and the user's files are as before"
+    "exit code 1 or 3, the last lines say that the disk (No space) is full and where; after it has grown the same"
+    " command makes the same as on a large one, and the user's files are as before"
 )
 FULL = ("full", "No space", "no space")
 LARGE = "900m"

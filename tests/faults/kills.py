@@ -19,32 +19,35 @@ from tally import Draw, Tally
 from world import STAGES, World, ended
 
 DONE = (
-    "SIGKILL, SIGTERM, SIGINT or SIGHUP to the command, to its stage, or to both, after a drawn line of the stage's log"
-    " and a drawn part of a second; for every stage, then the same command again"
+    "SIGKILL, SIGTERM, SIGINT or SIGHUP to the command, to its stage, or to both, after a drawn line of the "
+    "stage's log and a drawn part of a second; for every stage, then the same command again"
 )
 JUDGED = (
-    "the command tells it (0, 1 or 130; or dies of the signal), nothing runs on, no temporary file stays, the next run"
-    " makes the same bytes as one that nobody killed (train: the same steps and files), `gc` leaves what it always leaves"
+    "the command tells it (0, 1 or 130; or dies of the signal), nothing runs on, no temporary file stays, the "
+    "next run makes the same bytes as one that nobody killed (train: the same steps and files), `gc` leaves what "
+    "it always leaves"
 )
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TARGETS = ("command", "stage", "both")
 WITH_TENSORFLOW = ("train", "evaluate", "export", "audit", "convert")
 TASKS = {"render": "records"}  # a stage without a command of its own
-MANY, FEW = 12, 2  # draws of a stage that starts quickly; of one with TensorFlow: all twelve, or one
 PAUSE_S = 0.7
 
 
 def draws(full: bool, seed: int) -> List[Draw]:
+    """Few: one for each way to kill, a stage or two each; full: each way for each stage."""
     ways = list(itertools.product(SIGNALS, TARGETS))
     random.Random(f"{seed} kills").shuffle(ways)
-    turn = itertools.cycle(ways)
-    found = []
-    for stage in sorted(STAGES, key=lambda name: name not in WITH_TENSORFLOW):
-        for _ in range(MANY if full else 1 if stage in WITH_TENSORFLOW else FEW):
-            number, target = next(turn)
-            name = f"kills: {stage}, {signal.Signals(number).name} to {target}"
-            found.append(Draw("kills", name, functools.partial(_kill, stage, number, target)))
-    return found
+    stages = [*WITH_TENSORFLOW, *(stage for stage in STAGES if stage not in WITH_TENSORFLOW)]
+    turns = itertools.product(stages, ways) if full else zip([*stages, *reversed(stages)], ways)
+    return [
+        Draw(
+            "kills",
+            f"kills: {stage}, {signal.Signals(number).name} to {target}",
+            functools.partial(_kill, stage, number, target),
+        )
+        for stage, (number, target) in turns
+    ]
 
 
 def _kill(stage: str, number: int, target: str, world: World, tally: Tally) -> None:

@@ -1,4 +1,4 @@
-"""Mutated inputs: every kind of file that a command or a stage reads, its bytes damaged or something else in its place."""
+"""Mutated inputs: every kind of file that is read, its bytes damaged or something else in its place."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from nanoforge.files.paths import HOME
 from nanoforge.runners import virtual_environments
 
 DONE = (
-    "one bit, twenty bits, a part cut off, zeroed, doubled, inserted or moved, nothing at all; a FIFO, a folder, a dangling"
-    " or circular link, a sparse file of 1 TiB in its place: detector.toml, `--set`, XML, JPEG, PNG, label map, TFRecords,"
-    " dataset.json, frozen graph, .uff, .npy, model.json, checkpoint, history.json, record.json, provenance.json, what the"
-    " host remembers (digests.sqlite, listings, failures, holder)"
+    "one bit, twenty bits, a part cut off, zeroed, doubled, inserted or moved, nothing at all; a FIFO, a folder, "
+    "a dangling or circular link, a sparse file of 1 TiB in its place: detector.toml, `--set`, XML, JPEG, PNG, "
+    "label map, TFRecords, dataset.json, frozen graph, .uff, .npy, model.json, checkpoint, history.json, "
+    "record.json, provenance.json, what the host remembers (digests.sqlite, listings, failures, holder)"
 )
 JUDGED = (
-    "exit code 0, 1 or 2, a sentence and no traceback (a stage: none that it calls a bug), no death by signal, 60 s of"
-    " processor and 6 GiB at most; what `status` calls fresh has the figures that it was made with; the same project with"
-    " the file as it was is as before"
+    "exit code 0, 1 or 2, a sentence and no traceback (a stage: none that it calls a bug), no death by signal, 60"
+    " s of processor and 6 GiB at most; what `status` calls fresh has the figures that it was made with; the same"
+    " project with the file as it was is as before"
 )
 DATA, TRAIN = "data", "train"
 
@@ -79,9 +79,9 @@ INPUTS = (
     Input("frozen graph, inspect", TRAIN, "convert.inspect", FROZEN, "file", "", (16, 600)),
     Input("checkpoint's index", TRAIN, "train.export", TRAINED, "train", f"{CHECKPOINT}.index", (0, 40)),
     Input("checkpoint's data", TRAIN, "train.export", TRAINED, "train", f"{CHECKPOINT}.data-00000-of-00001", (0, 40)),
-    Input("checkpoints.json", TRAIN, "train.evaluate", TRAINED, "train", "checkpoints.json", (4, 60)),
-    Input("label map", TRAIN, "train.evaluate", TRAINED, "records", "label_map.pbtxt", (3, 60)),
-    Input("pipeline.config", TRAIN, "train.evaluate", TRAINED, "train", "pipeline.config", (3, 60)),
+    Input("checkpoints.json", TRAIN, "train.evaluate", TRAINED, "train", "checkpoints.json", (2, 60)),
+    Input("label map", TRAIN, "train.evaluate", TRAINED, "records", "label_map.pbtxt", (2, 60)),
+    Input("pipeline.config", TRAIN, "train.evaluate", TRAINED, "train", "pipeline.config", (2, 60)),
 )
 
 

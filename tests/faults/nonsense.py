@@ -13,9 +13,9 @@ from tally import Draw, Tally
 from world import World
 
 DONE = (
-    "every task's `--help`, `-h` and `help TASK`, `--help TASK`, nothing at all; unknown tasks and options, values of"
-    " another kind (`--port abc`, `--limit abc`), options without a value, empty words, bytes that are no UTF-8, names"
-    " that do not exist, ten thousand letters; outside of a project too"
+    "every task's `--help`, `-h` and `help TASK`, `--help TASK`, nothing at all; unknown tasks and options, "
+    "values of another kind (`--port abc`, `--limit abc`), options without a value, empty words, bytes that are "
+    "no UTF-8, names that do not exist, ten thousand letters; outside of a project too"
 )
 JUDGED = "help ends with 0 and says how the task is called; nonsense ends with 1 to 3 and a sentence; no traceback"
 WORDS = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import random
 import re
 import shutil
 import unicodedata
@@ -16,11 +17,14 @@ from tally import Draw, Tally
 from world import World
 
 DONE = (
-    "names with blanks, quotes, line ends, dashes in front, colons, commas, brackets, markup, percent signs, `~`, emoji,"
-    " bytes that are no UTF-8, cp949, both normal forms of one word and 200 letters: as photos, folders of photos, media,"
-    " the project's folder and a class; through records, status, detect, report and gc"
+    "names with blanks, quotes, line ends, dashes in front, colons, commas, brackets, markup, percent signs, `~`,"
+    " emoji, bytes that are no UTF-8, cp949, both normal forms of one word and 200 letters: as photos, folders of"
+    " photos, media, the project's folder and a class; through records, status, detect, report and gc"
 )
-JUDGED = "every picture is in the records or told by its name, exit code 0 (a class that cannot be: 2, naming it), no traceback"
+JUDGED = (
+    "every picture is in the records or told by its name, exit code 0 (a class that cannot be: 2, naming it), no "
+    "traceback"
+)
 NAMES = {
     "blanks": b" a  b ",
     "quotes": b'it\'s "so" `x`',
@@ -56,7 +60,7 @@ FEW_FOLDERS = ("blanks", "quotes", "line end", "dash", "colon", "markup", "perce
 
 
 def draws(full: bool, seed: int) -> List[Draw]:
-    folders = list(NAMES) if full else FEW_FOLDERS
+    folders = list(NAMES) if full else random.Random(f"{seed} oddnames").sample(FEW_FOLDERS, 4)
     found = [Draw("oddnames", f"oddnames: a project in {name}", functools.partial(_project, name)) for name in folders]
     more = [("photos", _photos), ("folders of photos", _folders), ("media", _media), ("classes", _classes)]
     return [*(Draw("oddnames", f"oddnames: {name}", run) for name, run in more), *found]

@@ -12,13 +12,13 @@ from tally import Draw, Tally
 from world import World
 
 DONE = (
-    "photo, XML, folder of photos, detector.toml, media or build folder that may not be read; build, store, cache, project"
-    " or temporary folder that may not be written, is another user's, or is a file; umask 077 and 000. Root gives up all"
-    " capabilities for it (setpriv), so that modes count"
+    "photo, XML, folder of photos, detector.toml, media or build folder that may not be read; build, store, "
+    "cache, project or temporary folder that may not be written, is another user's, or is a file; umask 077 and "
+    "000. Root gives up all capabilities for it (setpriv), so that modes count"
 )
 JUDGED = (
-    "the last lines name what may not be used (or the photo is told and left out), exit code 1 to 3, the user's files and"
-    " modes are as before, the same command ends well once the mode is right"
+    "the last lines name what may not be used (or the photo is told and left out), exit code 1 to 3, the user's "
+    "files and modes are as before, the same command ends well once the mode is right"
 )
 # Root without capabilities is a user like any other, and still owns its environments.
 UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--")

@@ -19,12 +19,13 @@ from world import World, ended
 from nanoforge.files.digests import sha256_file
 
 DONE = (
-    "18 processes fetch and unpack one checkpoint at once; two projects with one records.folder, two builds of one project,"
-    " `status`, `gc` and `clean` beside a build, two commands that make the host environment, all at once"
+    "18 processes fetch and unpack one checkpoint at once; two projects with one records.folder, two builds of "
+    "one project, `status`, `gc` and `clean` beside a build, two commands that make the host environment, all at "
+    "once"
 )
 JUDGED = (
-    "each ends with 0 and with what it makes alone (a build that `clean` or `gc` came before or after: once more), no"
-    " temporary file stays"
+    "each ends with 0 and with what it makes alone (a build that `clean` or `gc` came before or after: once "
+    "more), no temporary file stays"
 )
 PROCESSES, SIZE = 18, 3_000_000
 

@@ -17,9 +17,9 @@ from tally import Draw, Tally
 from world import World, ended
 
 DONE = (
-    "forty modules that programs import (json.py, html.py, site customizations, nanoforge/, stages/, tasks.py, invoke.yaml,"
-    " cv2.py, tensorflow/ and others) lie in the current folder, beside the photos, in the media, beside the graph and in"
-    " the build folder; every command that starts a Python is given there, servers too"
+    "forty modules that programs import (json.py, html.py, site customizations, nanoforge/, stages/, tasks.py, "
+    "invoke.yaml, cv2.py, tensorflow/ and others) lie in the current folder, beside the photos, in the media, "
+    "beside the graph and in the build folder; every command that starts a Python is given there, servers too"
 )
 JUDGED = "not one of the modules is run, and the command ends as it does elsewhere"
 MODULES = """
