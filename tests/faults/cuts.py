@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-import io
 import json
 import os
 import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence
 
 import inprocess
 import judge
+import serving
 from inprocess import CRASH, CRASHES, ERRORS, Cut, forked
 from judge import Done
 from tally import Draw, Tally
@@ -21,7 +20,6 @@ from world import World
 
 from nanoforge.console import Console
 from nanoforge.containers.compose import local_environment
-from nanoforge.files.digests import sha256_file
 from nanoforge.files.paths import HOME
 from nanoforge.runners import virtual_environments
 
@@ -29,7 +27,7 @@ DONE = (
     "the Nth call that opens a file for writing, renames, removes, makes a folder or a link, changes a mode or "
     "syncs raises EIO, raises ENOSPC (and so do all after it), ends the process, or ends it with half a file "
     "written: while an artifact is published, replaced and used, in `gc`, `clean`, `init --force`, `convert "
-    "--out` and while a checkpoint is unpacked; likewise every write of a training's history and checkpoints"
+    "--out` and while a checkpoint is fetched; likewise every write of a training's history and checkpoints"
 )
 JUDGED = (
     "the command tells it, the same command again ends well, and then files are there as after one that was never"
@@ -38,7 +36,7 @@ JUDGED = (
 )
 HOW = (*ERRORS, *CRASHES)
 FEW = 4  # cuts of each operation in each way, evenly from the first to the last; full: all
-ARCHIVE = "model"
+SIZE = 5000  # bytes of each file of the checkpoint
 
 
 class Operation(NamedTuple):
@@ -54,6 +52,9 @@ def draws(full: bool, seed: int) -> List[Draw]:
     # Few: two ways for each operation, so that neighbours have the other two.
     pairs = [(one, how) for place, one in enumerate(OPERATIONS) for how in (HOW if full else HOW[place % 2 :: 2])]
     found = [Draw("cuts", f"cuts: {one.name}, {how}", functools.partial(_cut, one, how, full)) for one, how in pairs]
+    for how in HOW if full else HOW[:2]:
+        name = f"cuts: a checkpoint is fetched, {how}"
+        found.append(Draw("cuts", name, functools.partial(_fetched, how, full)))
     return [*found, Draw("cuts", "cuts: the state of a training", functools.partial(_ledger, full))]
 
 
@@ -89,13 +90,16 @@ OPERATIONS = (
     Operation("clean", ["clean", "--stage", "records", "--yes"], _made),
     Operation("init --force", ["init", "photos", "--force"], _nothing, False),
     Operation("convert --out", ["convert", "--graph", "graph.pb", "--out", "out", "--runner", "local"], _graph, False),
-    Operation("a checkpoint is unpacked", ["train"], _made),
 )
 
 
 def _command(world: World, arguments: Sequence[str], project: Path, cut: Any = None) -> Done:
     environment = world.environment(
-        {"NANOFORGE_CACHE": str(project.parent / "cache"), "TMPDIR": str(project.parent / "tmp")}
+        {
+            "NANOFORGE_CACHE": str(project.parent / "cache"),
+            "TMPDIR": str(project.parent / "tmp"),
+            "no_proxy": "127.0.0.1",
+        }
     )
     return forked(arguments, project, environment, cut, functools.partial(_stand_in, world.template))
 
@@ -133,25 +137,14 @@ def _ready(world: World, operation: Operation, number: int) -> Path:
     (place / "cache" / "environments").symlink_to(world.environments)
     project = world.own(f"{place.name}/project")
     operation.ready(world, project)
-    if "checkpoint" in operation.name:
-        _archive(place / "cache" / "downloads", project)
     return project
 
 
-def _archive(downloads: Path, project: Path) -> None:
-    """A checkpoint's archive that was downloaded already; the key that names it."""
-    downloads.mkdir()
-    path = project.parent / "archive"
-    with tarfile.open(path, "w") as tar:
-        for name in ("model.ckpt.index", "model.ckpt.meta", "model.ckpt.data-00000-of-00001"):
-            member = tarfile.TarInfo(f"{ARCHIVE}/{name}")
-            member.size = 5000
-            tar.addfile(member, io.BytesIO(name.encode() * (5000 // len(name) + 1)))
-    digest = sha256_file(path)
-    path.rename(downloads / digest)
+def _start(served: serving.Served, project: Path) -> None:
+    """Name the checkpoint in the project's detector.toml."""
     config = project / "detector.toml"
-    keys = f'[model]\ncheckpoint = "http://127.0.0.1:9/a.tar"\ncheckpoint_sha256 = "{digest}"'
-    config.write_text(config.read_text(encoding="utf-8").replace("[model]", keys), encoding="utf-8")
+    keys = "".join(f"{key} = {json.dumps(value)}\n" for key, value in served.keys.items())
+    config.write_text(config.read_text(encoding="utf-8").replace("[model]\n", f"[model]\n{keys}"), encoding="utf-8")
 
 
 def _state(project: Path) -> Dict[str, str]:
@@ -166,6 +159,16 @@ def _state(project: Path) -> Dict[str, str]:
         and not name.endswith((".lock", "/lock", "holder.json"))
     }
     return {name: "a record" if name.endswith(volatile) else what for name, what in found.items()}
+
+
+def _fetched(how: str, full: bool, world: World, tally: Tally) -> None:
+    with serving.checkpoint(world.folder / "served", SIZE) as served:
+
+        def ready(world: World, project: Path) -> None:
+            _made(world, project)
+            _start(served, project)
+
+        _cut(Operation("a checkpoint is fetched", ["train"], ready), how, full, world, tally)
 
 
 def _cut(operation: Operation, how: str, full: bool, world: World, tally: Tally) -> None:

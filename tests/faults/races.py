@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
-import random
 import subprocess
-import tarfile
 import time
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Tuple
 
 import judge
+import serving
 from tally import Draw, Tally
 from world import World, ended
 
@@ -49,52 +47,41 @@ def draws(full: bool, seed: int) -> List[Draw]:
 def _checkpoint(world: World, tally: Tally) -> None:
     """Each process of 18 waits for the others, and then looks at what it got."""
     cache = world.cache()
-    archive = world.folder / "archive.tar"
-    content = random.Random(1).getrandbits(8 * SIZE).to_bytes(SIZE, "big")
-    with tarfile.open(archive, "w") as tar:
-        for name in ("model.ckpt.index", "model.ckpt.data-00000-of-00001"):
-            member = tarfile.TarInfo(f"zoo/{name}")
-            member.size = SIZE
-            tar.addfile(member, io.BytesIO(content))
-    digest = sha256_file(archive)
-    (cache / "downloads").mkdir()
-    archive.rename(cache / "downloads" / digest)
-    os.environ["NANOFORGE_CACHE"] = str(cache)
-    gate_read, gate_write = os.pipe()
-    children = [_child(digest, content, world.folder, gate_read, gate_write, number) for number in range(PROCESSES)]
-    os.close(gate_read)
-    os.close(gate_write)  # opens the gate
-    for number, pid in enumerate(children):
-        with tally.case(f"process {number}"):
-            os.waitpid(pid, 0)
-            said = (world.folder / f"said-{number}").read_text(encoding="utf-8")
-            assert said == "right", said
+    os.environ.update(NANOFORGE_CACHE=str(cache), no_proxy="127.0.0.1")
+    with serving.checkpoint(world.folder / "served", SIZE) as served:
+        reading, writing = os.pipe()
+        children = [_child(served, world.folder, (reading, writing), number) for number in range(PROCESSES)]
+        os.close(reading)
+        os.close(writing)  # opens the gate
+        for number, pid in enumerate(children):
+            with tally.case(f"process {number}"):
+                os.waitpid(pid, 0)
+                said = (world.folder / f"said-{number}").read_text(encoding="utf-8")
+                assert said == "right", said
     with tally.more("left behind"):
         left = [name for name in judge.aside(cache) if not name.startswith("environments")]
         assert not left, f"left behind: {left}"
 
 
-def _child(digest: str, content: bytes, folder: Path, gate_read: int, gate_write: int, number: int) -> int:
+def _child(served: serving.Served, folder: Path, gate: Tuple[int, int], number: int) -> int:
     import pooch  # noqa: F401  # before the gate, so that all come to it at once
 
     from nanoforge.config import checkpoints
     from nanoforge.config.schema import ModelSection
+    from nanoforge.console import Console
 
     pid = os.fork()
     if pid:
         return pid
     said = "nothing"
     try:
-        os.close(gate_write)
-        start = checkpoints.resolve(
-            ModelSection(checkpoint="http://127.0.0.1:9/a.tar", checkpoint_sha256=digest), folder
-        )
+        os.close(gate[1])
+        start = checkpoints.resolve(ModelSection(**served.keys), folder)
         assert start is not None
-        os.read(gate_read, 1)
-        checkpoints.fetch(start)
-        found = sorted(path.name for path in start.folder.iterdir() if not path.name.startswith("."))
-        right = all((start.folder / name).read_bytes() == content for name in found if name.startswith("model.ckpt"))
-        said = "right" if right and len(found) >= 2 else f"it saw another checkpoint: {found}"
+        os.read(gate[0], 1)
+        checkpoints.fetch(start, Console())
+        wrong = [name for name in serving.NAMES if (start.folder / name).read_bytes() != served.content]
+        said = f"it saw another {wrong[0]}" if wrong else "right"
     except BaseException as error:
         said = f"{type(error).__name__}: {error}"
     (folder / f"said-{number}").write_text(said, encoding="utf-8")
