@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Tuple, TypeVar
 
 import numpy as np
 
+from stages import files
 from stages.job import BadInput
 from stages.reference import wire
 from stages.reference.wire import Malformed
@@ -71,8 +72,7 @@ def read(path: str) -> MetaGraph:
         size = os.path.getsize(path)
         if size > MAX_BYTES:
             raise BadInput("%s has %d bytes, more than any UFF file that can be read (%d)" % (path, size, MAX_BYTES))
-        with open(path, "rb") as stream:
-            data = stream.read()
+        data = files.read(path)
     except OSError as error:
         raise BadInput("%s cannot be read: %s" % (path, error.strerror)) from error
     return parse(data, path)

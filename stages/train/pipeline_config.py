@@ -11,6 +11,7 @@ from google.protobuf import text_format
 from object_detection.protos import preprocessor_pb2
 from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
+from stages import files
 from stages.job import BadInput
 from stages.parameters import TrainParameters
 from stages.train.records import LABEL_MAP, TRAINING, VALIDATION, RecordSet
@@ -189,8 +190,7 @@ def read(path: str) -> TrainEvalPipelineConfig:
     """
     pipeline = TrainEvalPipelineConfig()
     try:
-        with open(path, encoding="utf-8") as stream:
-            text_format.Merge(stream.read(), pipeline)
+        text_format.Merge(files.read(path).decode("utf-8"), pipeline)
     except (OSError, UnicodeDecodeError, RecursionError, text_format.ParseError) as error:
         raise BadInput("%s is not a pipeline config: %.300s" % (path, error)) from error
     return pipeline

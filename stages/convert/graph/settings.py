@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
 
+from stages import files
 from stages.convert.graph import grid_anchor
 from stages.convert.parity import measure
 from stages.convert.parity.session import first_line, one_thread
@@ -147,10 +148,9 @@ def _read(path: str) -> Any:
 def _parse(path: str, message: Any, kind: str) -> None:
     """Read the text form of ``message``, which people call ``kind``, from the file at ``path``."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            text_format.Parse(stream.read(), message, allow_unknown_field=True)
-    except OSError:
-        raise BadInput("There is no %s at %s" % (kind, path)) from None
+        text_format.Parse(files.read(path).decode("utf-8"), message, allow_unknown_field=True)
+    except OSError as error:
+        raise BadInput("There is no %s at %s: %s" % (kind, path, error.strerror)) from None
     except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput("%s is not a %s: %.300s" % (os.path.basename(path), kind, str(error).split("\n")[0])) from error
 
