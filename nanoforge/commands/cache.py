@@ -13,6 +13,7 @@ from rich.filesize import decimal
 
 from nanoforge.console import Console
 from nanoforge.files.atomic import MAKING, held_if_free, lock_of, remove
+from nanoforge.files.disks import size_of_folder
 from nanoforge.files.paths import cache_folder, cache_in_use
 from nanoforge.runners.host_environment import READY
 
@@ -34,7 +35,7 @@ def collect(dry_run: bool) -> None:
                 # Once more: it may have been made, or used, before the lock was had.
                 if not why or not free or why != _why_unneeded(folder):
                     continue
-                size = _size(folder)
+                size = size_of_folder(folder)
                 console.say(f"{'would remove' if dry_run else 'removing'} {folder} ({decimal(size)}, {why})")
                 if not dry_run:
                     (folder / READY).unlink(missing_ok=True)  # so that no half of it can be taken for the whole
@@ -73,8 +74,3 @@ def _runs(environment: Path) -> bool:
         return True
     programs = (process.info["cmdline"] for process in psutil.process_iter(["cmdline"]))
     return any(words and words[0].startswith(f"{environment}{os.sep}") for words in programs)
-
-
-def _size(path: Path) -> int:
-    names = [path, *(Path(base, name) for base, _, names in os.walk(path) for name in names)]
-    return sum(os.lstat(name).st_size for name in names)
