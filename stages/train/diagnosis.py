@@ -68,13 +68,21 @@ def inference_gap(training: float, inference: float) -> Optional[str]:
 def damage(records: RecordSet, splits: Sequence[str], error: tf.errors.DataLossError) -> str:
     """Which shard of the splits made a graph end with ``error``."""
     what = error.message.split("\n")[0]
-    for path in [os.path.join(records.folder, shard) for split in splits for shard in records.shards(split)]:
+    path = damaged_shard([os.path.join(records.folder, shard) for split in splits for shard in records.shards(split)])
+    if path:
+        return "The shard %s is damaged (%s): run records again." % (path, what)
+    return "The records in %s could not be read (%s), and now they can: run it again." % (records.folder, what)
+
+
+def damaged_shard(paths: Sequence[str]) -> Optional[str]:
+    """The first TFRecord file that cannot be read to its end."""
+    for path in paths:
         try:
             for _ in tf.python_io.tf_record_iterator(path):
                 pass
         except tf.errors.DataLossError:
-            return "The shard %s is damaged (%s): run records again." % (path, what)
-    return "The records in %s could not be read (%s), and now they can: run it again." % (records.folder, what)
+            return path
+    return None
 
 
 def _batch(event: Diverged, records: RecordSet) -> List[Dict[str, Any]]:
