@@ -93,6 +93,8 @@ def measure(asked: Dict[str, Any]) -> List[Dict[str, Any]]:
             row["tried"] += tried
             row["failures"] += failures
             print(f"{done} of {len(draws)}: {running[future].name}: {tried - len(failures)} of {tried}", flush=True)
+            for failure in failures:
+                print(f"  {failure['case']}: {failure['why']}", flush=True)
     return list(found.values())
 
 

@@ -129,9 +129,13 @@ def _stand_in(template: Path) -> None:
     LocalRunner.run = run  # type: ignore[method-assign]
 
 
-def _ready(world: World, operation: Operation, number: int) -> Path:
-    """A project before the operation, in a folder that holds its cache and temporary files too."""
-    place = world.folder / f"cut-{number}"
+def _ready(world: World, operation: Operation) -> Path:
+    """A project before the operation, in a folder that holds its cache and temporary files too.
+
+    It is the same folder every time, as names in a shared records.folder depend on it.
+    """
+    place = world.folder / "cut"
+    shutil.rmtree(place, ignore_errors=True)
     for folder in (place / "tmp", place / "cache"):
         folder.mkdir(parents=True)
     (place / "cache" / "environments").symlink_to(world.environments)
@@ -172,7 +176,7 @@ def _fetched(how: str, full: bool, world: World, tally: Tally) -> None:
 
 
 def _cut(operation: Operation, how: str, full: bool, world: World, tally: Tally) -> None:
-    reference = _ready(world, operation, 0)
+    reference = _ready(world, operation)
     before = (reference / "detector.toml").read_text(encoding="utf-8")
     done = _command(world, operation.arguments, reference, Cut(reference.parent, 0, how))
     judge.told(done, codes=[0])
@@ -183,7 +187,7 @@ def _cut(operation: Operation, how: str, full: bool, world: World, tally: Tally)
     chosen = range(1, calls + 1) if full else sorted({1 + n * (calls - 1) // (FEW - 1) for n in range(FEW)})
     for number in chosen:
         with tally.case(f"call {number} of {calls}"):
-            project = _ready(world, operation, number)
+            project = _ready(world, operation)
             cut = _command(world, operation.arguments, project, Cut(project.parent, number, how))
             judge.told(cut, codes=[CRASH] if how in CRASHES else [0, 1, 3])
             assert (project / "detector.toml").read_text(encoding="utf-8") in (before, after), "detector.toml is lost"
@@ -193,7 +197,6 @@ def _cut(operation: Operation, how: str, full: bool, world: World, tally: Tally)
             judge.told(again, codes=[0])
             _swept(world, operation, project)
             judge.same(wanted, _state(project), f"after call {number}")
-        shutil.rmtree(world.folder / f"cut-{number}", ignore_errors=True)
 
 
 def _swept(world: World, operation: Operation, project: Path) -> None:

@@ -31,7 +31,7 @@ class Done(NamedTuple):
     @property
     def last(self) -> str:
         """The last lines that a user sees."""
-        return "\n".join([line for line in self.err.splitlines() if line.strip()][-LAST_LINES:])
+        return "\n".join([line for line in (self.err or self.out).splitlines() if line.strip()][-LAST_LINES:])
 
     def __str__(self) -> str:
         return f"exit code {self.code}, last lines: {self.last or '(none)'}"

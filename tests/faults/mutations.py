@@ -64,11 +64,11 @@ ONE_ARRAY = {"names": [""], "fp16_decode": False}
 SHARD = "validation-00000-of-00001.tfrecord"
 CHECKPOINT = "checkpoints/model.ckpt-4"
 INPUTS = (
-    Input("XML", DATA, "data.records", PHOTOS, "annotations", "demo-0001.xml", (24, 400)),
-    Input("XML, survey", DATA, "data.survey", PHOTOS, "annotations", "demo-0001.xml", (24, 400)),
-    Input("JPEG", DATA, "data.records", PHOTOS, "photos", "demo-0001.jpg", (24, 400)),
-    Input("PNG", DATA, "data.records", PHOTOS, "photos", "demo-0003.png", (24, 400)),
-    Input("JPEG, resize", DATA, "data.resize", PHOTOS, "photos", "demo-0001.jpg", (12, 200)),
+    Input("XML", DATA, "data.records", PHOTOS, "annotations", "demo-0006.xml", (24, 400)),
+    Input("XML, survey", DATA, "data.survey", PHOTOS, "annotations", "demo-0006.xml", (24, 400)),
+    Input("JPEG", DATA, "data.records", PHOTOS, "photos", "demo-0006.jpg", (24, 400)),
+    Input("PNG", DATA, "data.records", PHOTOS, "photos", "demo-0007.png", (24, 400)),
+    Input("JPEG, resize", DATA, "data.resize", PHOTOS, "photos", "demo-0006.jpg", (12, 200)),
     Input("model.json", DATA, "detect.detect", DETECT, "model", "model.json", (16, 300)),
     Input("dataset.json", DATA, "detect.detect", DETECT, "records", "dataset.json", (16, 300)),
     Input("TFRecord", DATA, "detect.detect", DETECT, "records", SHARD, (16, 300)),
@@ -229,8 +229,8 @@ def _made(world: World, place: str) -> Path:
     project = world.folder / "photos-of-mine"
     if not project.is_dir():
         world.own("photos-of-mine", pictures=3)
-        (project / "photos" / "JPEGImages" / "demo-0003.jpg").unlink()
-        (project / "photos" / "JPEGImages" / "demo-0003.png").write_bytes(_png())
+        (project / "photos" / "JPEGImages" / "demo-0007.jpg").unlink()
+        (project / "photos" / "JPEGImages" / "demo-0007.png").write_bytes(_png())
     return project / "photos" / place
 
 

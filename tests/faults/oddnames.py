@@ -38,7 +38,7 @@ NAMES = {
     "semicolon": b"a;b&c|d",
     "dollar": b"$HOME ${x} $(x)",
     "backslash": b"a\\b\\n",
-    "markup": b"[red]x[/red] [/] [link=y]",
+    "markup": b"[red]x[bold] [link=y] [0]",
     "html": b"<b>&amp;<script>",
     "percent": b"%s %d %20 %",
     "braces": b"{0} {x} {{",

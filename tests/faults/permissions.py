@@ -38,10 +38,10 @@ class Denied(NamedTuple):
     environment: Dict[str, str] = {}
 
 
-PHOTO = "photos/JPEGImages/demo-0002.jpg"
+PHOTO = "photos/JPEGImages/demo-0006.jpg"
 CASES = (
-    Denied("a photo", PHOTO, 0, codes=(0, 1, 2, 3), names=["demo-0002"]),
-    Denied("an XML file", "photos/Annotations/demo-0002.xml", 0, codes=(0, 1, 2, 3), names=["demo-0002"]),
+    Denied("a photo", PHOTO, 0, codes=(0, 1, 2, 3), names=["demo-0006"]),
+    Denied("an XML file", "photos/Annotations/demo-0006.xml", 0, codes=(0, 1, 2, 3), names=["demo-0006"]),
     Denied("a folder of photos", "photos/JPEGImages/more", 0, does="make", codes=(0, 1, 2, 3), names=["more"]),
     Denied("the photos' folder", "photos/JPEGImages", 0, names=["JPEGImages"]),
     Denied("detector.toml", "detector.toml", 0, ["status"], names=["detector.toml"]),
@@ -54,7 +54,7 @@ CASES = (
     Denied("the store, read-only", "build/store", 0o555, does="make", names=["store"]),
     Denied("the logs, read-only", "build/logs", 0o555, does="make", names=["logs"]),
     Denied("the project, init", ".", 0o555, ["init", "photos", "--force"], names=["project", "detector.toml"]),
-    Denied("the media", "photos/JPEGImages/demo-0002.jpg", 0, ["detect", "--media", PHOTO], names=["demo-0002"]),
+    Denied("the media", "photos/JPEGImages/demo-0006.jpg", 0, ["detect", "--media", PHOTO], names=["demo-0006"]),
     Denied("the temporary folder, init", "../tmp", 0o555, ["init", "photos", "--force"], codes=(0, 1, 2, 3)),
     Denied(
         "the cache",

@@ -49,6 +49,7 @@ score_threshold = 0.01
 [runner]
 use = "local"
 """
+FIRST = 4  # of the rendered pictures, demo-0005
 RENDERED = "rendered_pictures = 12"
 OWN = 'photos = "photos/JPEGImages"\nannotations = "photos/Annotations"'
 
@@ -82,11 +83,11 @@ class World:
         return project
 
     def own(self, name: str = "project", pictures: int = 4, config: str = "") -> Path:
-        """A project on photos of the user's: small ones, in ``photos/``."""
+        """A project on photos of the user's: small ones, in ``photos/``, the first of which shows every class."""
         project = self.folder / name
         for folder, kind in (("JPEGImages", ".jpg"), ("Annotations", ".xml")):
             (project / "photos" / folder).mkdir(parents=True)
-            for path in sorted((self.template / "build" / "resize" / folder).iterdir())[:pictures]:
+            for path in sorted((self.template / "build" / "resize" / folder).iterdir())[FIRST : FIRST + pictures]:
                 assert path.suffix == kind
                 shutil.copy2(path, project / "photos" / folder / path.name)
         (project / "detector.toml").write_text(CONFIG.format(dataset=OWN) + config, encoding="utf-8")
