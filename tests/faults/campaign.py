@@ -59,7 +59,7 @@ def chosen(full: bool, seed: int, only: str) -> List[Draw]:
 def template() -> Path:
     """A small project with everything built, kept in the cache by the code that made it; made if need be.
 
-    It begins with the one before, so that only stages that changed run again.
+    It begins with the one before, or with one that was not finished, so that only stages that changed run again.
     """
     code = [path for room in ("nanoforge", "stages", "docker") for path in (HOME / room).rglob("*") if path.is_file()]
     counted = [path for path in sorted(code) if not {"__pycache__", "dev"} & {*path.parts}]
@@ -70,8 +70,9 @@ def template() -> Path:
         if not folder.is_dir():
             before = sorted(folder.parent.glob("template-*"), key=lambda path: path.stat().st_mtime)
             making = folder.with_name("making")
-            shutil.rmtree(making, ignore_errors=True)
-            before[-1].rename(making) if before else making.mkdir()
+            if before and not making.is_dir():
+                before[-1].rename(making)
+            making.mkdir(exist_ok=True)
             (making / "detector.toml").write_text(CONFIG.format(dataset=RENDERED), encoding="utf-8")
             for command in ("resize", "build", "gc"):
                 subprocess.run([str(RUN), command], cwd=making, check=True)
