@@ -6,6 +6,7 @@ from typing import Dict, List
 
 import numpy as np
 
+from stages import files
 from stages.job import BadInput, Job, run
 from stages.parameters import RunUffParameters
 from stages.reference.interpreter import UffInterpreter
@@ -43,7 +44,8 @@ def read_array(path: str) -> np.ndarray:
     """
     where = os.path.basename(path)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with files.opened(path):  # a pipe is refused here: NumPy would wait for one that nobody writes
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a header is a Python literal, an .npz a zip: damaged ones raise whatever there is
         raise BadInput("%s is not a .npy file of numbers (%.200s); write it with numpy.save" % (where, error)) from None
     if not isinstance(array, np.ndarray):

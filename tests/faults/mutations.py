@@ -27,7 +27,7 @@ DONE = (
     "one bit, twenty bits, a part cut off, zeroed, doubled, inserted or moved, nothing at all; a FIFO, a folder, "
     "a dangling or circular link, a sparse file of 1 TiB in its place: detector.toml, `--set`, XML, JPEG, PNG, "
     "label map, TFRecords, dataset.json, frozen graph, .uff, .npy, model.json, checkpoint, history.json, "
-    "record.json, provenance.json, what the host remembers (digests.sqlite, listings, failures, holder)"
+    "record.json, provenance.json, what the host remembers (digests, listings, verifications, failures, holder)"
 )
 JUDGED = (
     "exit code 0, 1 or 2, a sentence and no traceback (a stage: none that it calls a bug), no death by signal, 60"
@@ -92,6 +92,7 @@ class Remembered(NamedTuple):
     pattern: str
     commands: Sequence[Sequence[str]]
     times: Tuple[int, int]
+    own: bool = False  # in a project on the user's photos, whose digests are remembered
 
 
 STATUS, EXPLAIN = ("status", "--json"), ("explain", "records")
@@ -99,7 +100,8 @@ REMEMBERED = (
     Remembered("record.json", "build/records/record.json", (STATUS, EXPLAIN), (20, 300)),
     Remembered("provenance.json", "build/records/provenance.json", (STATUS,), (6, 60)),
     Remembered("an artifact's file", "build/records/label_map.pbtxt", (STATUS,), (6, 60)),
-    Remembered("digests.sqlite", "build/cache/digests.sqlite", (STATUS,), (16, 300)),
+    Remembered("a folder's digests", "build/cache/digests/*", (STATUS,), (16, 300), own=True),
+    Remembered("a verification", "build/cache/verified/records.json", (STATUS,), (6, 60)),
     Remembered("a listing", "build/cache/listings/*", (("explain", "records", "--set", "records.seed=7"),), (8, 60)),
     Remembered("holder.json", "build/holder.json", (STATUS,), (4, 40)),
     Remembered("a failure", "build/failures/records.json", (("status", "--json", "--set", "records.seed=8"),), (6, 60)),
@@ -247,10 +249,12 @@ def _png() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def _small(world: World) -> Path:
+def _small(world: World, own: bool = False) -> Path:
     """A project whose records are made and whose host files are all there."""
-    project = world.project(only=["render", "resize", "records"])
+    project = world.own() if own else world.project(only=["render", "resize", "records"])
     environment = world.environment()
+    if own:
+        judge.told(world.run("records", cwd=project), codes=[0])
     judge.told(forked(["status"], project, environment), codes=[0])
     (project / "build" / "failures").mkdir(exist_ok=True)
     (project / "build" / "failures" / "records.json").write_text('{"fingerprint": "x", "error": "y", "when": "z"}')
@@ -263,7 +267,7 @@ def _small(world: World) -> Path:
 
 
 def _remembered(one: Remembered, count: int, world: World, tally: Tally) -> None:
-    project = _small(world)
+    project = _small(world, one.own)
     figures = _figures(world, project)
     for how, seed in _damages(world.random, count):
         with tally.case(f"{how} of {one.name}, {seed}"), _damaged(project, one.pattern, how, seed):

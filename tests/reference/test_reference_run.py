@@ -86,6 +86,12 @@ def test_a_truncated_or_changed_file_is_refused_or_read(tmp_path, save):
             run.read_array(str(path))
 
 
+def test_a_named_pipe_in_place_of_an_array_is_refused_unopened(tmp_path):
+    os.mkfifo(str(tmp_path / "x.npy"))
+    with pytest.raises(BadInput, match="x.npy is not a .npy file of numbers .*pipe"):
+        run.read_array(str(tmp_path / "x.npy"))
+
+
 @pytest.mark.parametrize(
     "names, arrays, told",
     [
