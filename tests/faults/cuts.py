@@ -35,7 +35,7 @@ JUDGED = (
     "best checkpoint"
 )
 HOW = (*ERRORS, *CRASHES)
-FEW = 4  # cuts of each operation in each way, evenly from the first to the last; full: all
+FEW = 3  # cuts of each operation in each way, evenly from the first to the last; full: all
 SIZE = 5000  # bytes of each file of the checkpoint
 
 

@@ -22,7 +22,7 @@ from judge import Done
 
 from nanoforge import commands, doctor
 
-HANGS_S = 60
+HANGS_S = 300
 CRASH = 77
 CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.symlink", "os.link", "os.truncate")
 CRASHES = {"crash": "ends the process", "torn": "ends the process, a file half written"}
