@@ -4,10 +4,15 @@ import json
 import os
 from typing import Any, Dict, List
 
+from google.protobuf import text_format
+from object_detection.protos import string_int_label_map_pb2
+
+from stages import files
 from stages.job import BadInput
 
 TRAINING, VALIDATION = "train", "validation"
 LABEL_MAP = "label_map.pbtxt"
+LARGEST_LABEL_MAP = 1 << 24  # bytes
 
 
 class RecordSet:
@@ -20,10 +25,11 @@ class RecordSet:
     """
 
     def __init__(self, folder: str) -> None:
-        """Read the artifact and check that no shard is missing or cut off.
+        """Read the artifact and check that no shard is missing or cut off, and that the label map can be read.
 
         Raises:
-            BadInput: the folder is not a records artifact, a split is empty, or a shard does not have its size.
+            BadInput: the folder is not a records artifact, a split is empty, a shard does not have its size, or the
+                label map is none.
         """
         self.folder = folder
         self.classes = [entry["name"] for entry in sorted(_dataset(folder)["classes"], key=lambda entry: entry["id"])]
@@ -35,6 +41,7 @@ class RecordSet:
                     "The records hold no %s picture: add photos or change records.validation_fraction." % split
                 )
         _check_sizes(folder, lines)
+        _check_label_map(os.path.join(folder, LABEL_MAP))
 
     def shards(self, split: str) -> List[str]:
         """File names of the split's shards, in file order."""
@@ -48,8 +55,8 @@ class RecordSet:
 def _dataset(folder: str) -> Dict[str, Any]:
     path = os.path.join(folder, "dataset.json")
     try:
-        with open(path, encoding="utf-8") as stream:
-            dataset: Dict[str, Any] = json.load(stream)
+        with files.opened(path) as stream:
+            dataset: Dict[str, Any] = json.loads(stream.read().decode("utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput("%s is not a records artifact (%s): run records again." % (folder, error)) from error
     if not dataset.get("classes"):
@@ -60,8 +67,8 @@ def _dataset(folder: str) -> Dict[str, Any]:
 def _index(folder: str) -> List[Dict[str, Any]]:
     path = os.path.join(folder, "index.jsonl")
     try:
-        with open(path, encoding="utf-8") as stream:
-            return [json.loads(line) for line in stream]
+        with files.opened(path) as stream:
+            return [json.loads(line.decode("utf-8")) for line in stream]
     except (OSError, ValueError) as error:
         raise BadInput("%s cannot be read (%s): run records again." % (path, error)) from error
 
@@ -80,3 +87,12 @@ def _check_sizes(folder: str, lines: List[Dict[str, Any]]) -> None:
                 "The shard %s in %s has %d bytes instead of %d (cut off?): run records again."
                 % (shard, folder, size, end)
             )
+
+
+def _check_label_map(path: str) -> None:
+    """Here, since object_detection reads it where nobody can say which file is wrong, and waits for a named pipe."""
+    try:
+        text = files.read(path, LARGEST_LABEL_MAP).decode("utf-8")
+        text_format.Merge(text, string_int_label_map_pb2.StringIntLabelMap())
+    except (OSError, ValueError, text_format.ParseError) as error:
+        raise BadInput("The label map %s cannot be read (%s): run records again." % (path, error)) from error

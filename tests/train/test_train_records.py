@@ -62,6 +62,27 @@ def test_an_empty_split_is_bad_input(copy):
         RecordSet(copy)
 
 
+@pytest.mark.parametrize("content", [b"item {", b"\xff", None])
+def test_a_label_map_that_cannot_be_read_is_named(copy, content):
+    path = os.path.join(copy, "label_map.pbtxt")
+    os.remove(path)
+    if content is None:
+        os.symlink("label_map.pbtxt", path)
+    else:
+        with open(path, "wb") as stream:
+            stream.write(content)
+    with pytest.raises(BadInput, match="label map .*label_map.pbtxt cannot be read.*run records again"):
+        RecordSet(copy)
+
+
+@pytest.mark.parametrize("name", ["label_map.pbtxt", "dataset.json", "index.jsonl"])
+def test_a_named_pipe_is_refused_unopened(copy, name):
+    os.remove(os.path.join(copy, name))
+    os.mkfifo(os.path.join(copy, name))
+    with pytest.raises(BadInput, match="pipe"):
+        RecordSet(copy)
+
+
 @pytest.mark.parametrize(
     "name, content", [("dataset.json", "{"), ("dataset.json", '{"classes": []}'), ("index.jsonl", "x")]
 )
