@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -103,6 +104,7 @@ def _one(asked: Dict[str, Any], name: str, finished: str) -> Any:
     """One draw, in a folder of its own; how many cases it tried, and which did not survive."""
     draw = next(draw for draw in chosen(asked["full"], asked["seed"], name) if draw.name == name)
     tally = Tally()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # programs in the background begin with it ignored
     folder = Path(tempfile.mkdtemp(prefix="nanoforge-faults-"))
     try:
         world = World(folder, Path(finished), f"{asked['seed']} {name}")

@@ -158,7 +158,14 @@ def _state(project: Path) -> Dict[str, str]:
         name: what
         for name, what in judge.listing(project.parent).items()
         if not name.startswith(
-            ("project/build/logs", "project/build/cache", "cache/environments", "project/build/failures")
+            (
+                "project/build/logs",
+                "project/build/cache",
+                "project/build/failures",
+                "cache/environments",
+                "cache/logs",
+                "tmp/",  # the system's to empty, after a crash
+            )
         )
         and not name.endswith((".lock", "/lock", "holder.json"))
     }

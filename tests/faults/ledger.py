@@ -63,7 +63,7 @@ def train(folder, cutter):
     """What the stage does from where it was, without the network."""
     if cutter:
         armed(cutter)
-    state = TrainingState(folder, STEPS, KEEP)
+    state = TrainingState(folder, STEPS, KEEP, lambda _warning: None)
     step = state.saved
     if step and step % EVERY == 0 and not state.is_evaluated(step):
         evaluate(state, step)
@@ -121,7 +121,7 @@ def judged(folder):
     code, _, words = in_fork(folder, None)
     if code:
         return "it does not go on: %s" % words
-    state = TrainingState(folder, STEPS, KEEP)
+    state = TrainingState(folder, STEPS, KEEP, lambda _warning: None)
     missing = [step for step in MAPS if not state.is_evaluated(step)]
     if missing:
         return "the evaluations of steps %s are lost" % missing
