@@ -22,7 +22,7 @@ UNUSED_DAYS = 30
 _DAY_S = 86400
 # What is Nanoforge's in there: the cache may be a folder that the user keeps other things in (NANOFORGE_CACHE).
 OWN = {
-    "environments": re.compile(rf"\.?[a-z0-9]+-[0-9a-f]{{16}}(-[A-Za-z0-9._-]+-[0-9a-f]{{12}})?({re.escape(MAKING)})?"),
+    "environments": re.compile(rf"\.?[a-z0-9-]+-[0-9a-f]{{16}}(-[a-z-]+-[0-9a-f]{{12}})?({re.escape(MAKING)}|\.\d+)?"),
     "checkpoints": re.compile(rf"\.?[0-9a-f]{{64}}({re.escape(MAKING)})?"),
 }
 

@@ -33,6 +33,7 @@ def save(state, model, step):
 
 
 def evaluate(state, step, score):
+    assert step in checkpoints.steps(state.folder)
     state.add_evaluation(step, 1.0, {"mAP": score, "mAP@0.5": score})
 
 
