@@ -181,7 +181,7 @@ class Disk:
                     os.truncate(path, 0)
 
 
-@pytest.mark.parametrize("power", [False, True])
+@pytest.mark.parametrize("power", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_cut_at_every_write_it_ends_as_if_uncut(tmp_path, model, power):
     folder = tmp_path.resolve() / "training"
     wanted, calls, at = None, 1, 0
