@@ -110,10 +110,23 @@ class CommandLine(Program):
         if asked or given[:1] == ["help"] or any(word in HELP for word in given):
             first = [asked] if isinstance(asked, str) else []
             self._show_help([*first, *(word for word in given if word not in (*HELP, "help"))])
+        self._check_options(given)
         try:
             super().parse_tasks()
         except ParseError as error:
             raise ParseError(self._as_sentence(str(error), error.context)) from None
+
+    def _check_options(self, words: Sequence[str]) -> None:
+        """Invoke would take an unknown option for a positional argument.
+
+        Raises:
+            ParseError: there is one where an argument is expected.
+        """
+        context = self._make_parser().contexts.get(words[0]) if words else None
+        if context and context.positional_args and words[1:2] and words[1].startswith("-"):
+            option = words[1].partition("=")[0]
+            if option not in context.flags:
+                raise ParseError(self._unknown(option, list(context.flag_names())))
 
     def _show_help(self, words: Sequence[str]) -> None:
         """Show the help of the first task among the words, or the overview where there are none.

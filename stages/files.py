@@ -1,7 +1,8 @@
 """Which files of a folder count: one rule for the host, which digests and sends them, and the stages, which read them.
 
 Links are followed, and every folder counts once, so that no link leads in circles. Hidden names do not count. What is
-neither a file nor a folder is never opened; it is left out and told, as is whatever else cannot be followed or read.
+neither a file nor a folder is never opened; it is left out and told, as is a link that leads nowhere. A folder that
+cannot be read is an error: what is in it may be half of the dataset.
 
 Standard library only, Python 3.6: this file is in every environment, and the host imports it.
 """
@@ -14,7 +15,8 @@ import stat
 from typing import BinaryIO, Dict, List, NamedTuple, Optional, Tuple
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-NOT_OURS = "__MACOSX"  # what macOS adds to a .zip: files without pixels under the pictures' own names
+# What macOS adds to a .zip (no pixels under the pictures' own names), and what file systems keep for repairs.
+NOT_OURS = ("__MACOSX", "lost+found")
 KINDS = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
 
 
@@ -47,14 +49,13 @@ def walk(root: str) -> Found:
     """The files that count at or below ``root``; of a file, that file.
 
     Raises:
-        OSError: ``root`` is not there, cannot be read, or is neither a file nor a folder.
+        OSError: ``root`` is not there or neither a file nor a folder, or a folder cannot be read.
     """
     seen = os.stat(root)
     if stat.S_ISREG(seen.st_mode):
         return Found([_file_stat(os.path.basename(root), seen)], [], [])
     if not stat.S_ISDIR(seen.st_mode):
         raise OSError(errno.EINVAL, "it is %s, not a file or folder" % _kind(seen), root)
-    os.scandir(root).close()  # what cannot be read at all is the caller's affair, not something left out
     return _Walk(root).found()
 
 
@@ -126,7 +127,7 @@ class _Walk:
         return Found(sorted(self._files), sorted(self._left_out), sorted(self._links))
 
     def _enter(self, folder: str) -> None:
-        path = os.path.join(self._root, folder)
+        path = os.path.join(self._root, folder) if folder else self._root
         try:
             seen = os.stat(path)
             first = self._entered.setdefault((seen.st_dev, seen.st_ino), folder)
@@ -135,10 +136,12 @@ class _Walk:
                 return
             with os.scandir(path) as entries:
                 for entry in entries:
-                    if not entry.name.startswith(".") and entry.name != NOT_OURS:
+                    if not entry.name.startswith(".") and entry.name not in NOT_OURS:
                         self._take(entry, folder + "/" + entry.name if folder else entry.name)
-        except OSError as error:
-            self._left_out.append(LeftOut(folder, "the folder cannot be read: %s" % error.strerror))
+        except FileNotFoundError:
+            if not folder:
+                raise
+            # Else it was removed while the folder above it was read.
 
     def _take(self, entry: "os.DirEntry[str]", path: str) -> None:
         if entry.is_dir(follow_symlinks=False):
@@ -150,7 +153,9 @@ class _Walk:
             if entry.is_symlink():
                 goal = os.readlink(entry.path)
                 self._left_out.append(LeftOut(path, "the link to %s leads nowhere: %s" % (goal, error.strerror)))
-            return  # what is no link was removed while the folder was read
+            elif not isinstance(error, FileNotFoundError):  # else it was removed while the folder was read
+                raise
+            return
         if entry.is_symlink():
             self._links.append(path)
         if stat.S_ISDIR(seen.st_mode):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,11 @@ from nanoforge.runners.host_environment import READY
 
 UNUSED_DAYS = 30
 _DAY_S = 86400
+# What is Nanoforge's in there: the cache may be a folder that the user keeps other things in (NANOFORGE_CACHE).
+OWN = {
+    "environments": re.compile(rf"\.?[a-z0-9-]+-[0-9a-f]{{16}}(-[a-z-]+-[0-9a-f]{{12}})?({re.escape(MAKING)}|\.\d+)?"),
+    "checkpoints": re.compile(rf"\.?[0-9a-f]{{64}}({re.escape(MAKING)})?"),
+}
 
 
 def collect(dry_run: bool) -> None:
@@ -45,13 +51,10 @@ def collect(dry_run: bool) -> None:
 
 
 def _candidates() -> Iterator[Path]:
-    for room in ("environments", "checkpoints"):
+    for room, own in OWN.items():
         folder = cache_folder() / room
         if folder.is_dir():
-            yield from sorted(path for path in folder.iterdir() if path.is_dir())
-    archives = cache_folder() / "downloads"  # of an earlier version
-    if archives.is_dir():
-        yield archives
+            yield from sorted(path for path in folder.iterdir() if own.fullmatch(path.name) and path.is_dir())
 
 
 def _whole(path: Path) -> Path:

@@ -16,6 +16,7 @@ from nanoforge.containers import tunnel
 from nanoforge.containers.leftovers import remove_leftovers
 from nanoforge.errors import BadInput
 from nanoforge.files.disks import size_of_folder
+from nanoforge.files.scratch import PREFIX
 from nanoforge.pipeline.plan import FRESH, UNKNOWN
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES, stage_called
@@ -101,8 +102,8 @@ def _agreed(question: str) -> bool:
 def _aside(build: Path) -> List[Path]:
     """What killed runs of `preview --running`, which holds no lock, left in the build folder a day ago or earlier."""
     before = time.time() - A_DAY_S
-    left = [path for path in sorted(build.glob(".preview-*")) if path.is_dir() and path.stat().st_mtime < before]
-    return [*left, *sorted(build.glob(".discarded-*"))]
+    left = sorted(build.glob(f"{PREFIX}preview-*"))
+    return [path for path in left if path.is_dir() and path.stat().st_mtime < before]
 
 
 def _gc_far(project: Project, host: str, dry_run: bool) -> None:

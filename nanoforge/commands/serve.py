@@ -139,7 +139,7 @@ def _serve_in_container(project: Project, server: Server, folder: Path, port: in
     daemon = project.placement.daemon(project.placement.place(server.name))
     if not daemon.shares_files:
         raise BadInput(
-            f"{server.name} shows files of this machine, which {daemon.name} does not see: use --runner local."
+            f"{server.name} shows files of this machine, which the {daemon.name} does not see: use --runner local."
         )
     runner = DockerRunner(daemon, server.environment, {}, project.console)
     runner.prepare()

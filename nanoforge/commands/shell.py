@@ -63,7 +63,9 @@ def _shell_in_process(environment: str, folder: Path) -> int:
 def _shell_in_container(runner: DockerRunner, folder: Path) -> int:
     daemon = runner.daemon
     if not daemon.shares_files:
-        raise BadInput(f"A shell needs this machine's folders, which {daemon.name} does not see.")
+        raise BadInput(
+            f"A shell needs this machine's folders, which the {daemon.name} does not see: use --runner local."
+        )
     folders = [
         *declared_folders(runner.service),
         Folder(str(Path.cwd().resolve()), f"{INPUTS}/here"),

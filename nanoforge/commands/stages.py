@@ -41,6 +41,8 @@ def detect(media: str, options: StageOptions) -> None:
     path = user_path(media).absolute()
     if media and not path.exists():
         raise BadInput(f"There is no {path}: name a picture, a folder of pictures or a video.")
+    if media and not path.is_file() and not path.is_dir():
+        raise BadInput(f"{path} is neither a file nor a folder: name a picture, a folder of pictures or a video.")
     run_stage("detect", options.also(f"detect.media={toml_text(str(path))}") if media else options)
 
 

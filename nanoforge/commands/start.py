@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +18,11 @@ from nanoforge.containers.connection import answers
 from nanoforge.containers.daemon import speaking
 from nanoforge.doctor import gpu
 from nanoforge.errors import BadInput
-from nanoforge.files.atomic import write_text
+from nanoforge.files.atomic import write_bytes, write_text
 from nanoforge.files.paths import user_path
 from nanoforge.files.scratch import scratch_folder
 from nanoforge.files.selection import left_out_words
-from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
+from nanoforge.pipeline.adhoc import AdhocRun, check_no_link, run_adhoc
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import SURVEY
 from nanoforge.store.store import Store
@@ -41,6 +40,7 @@ def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
     """
     console = Console()
     target = user_path(folder or ".").absolute() / FILE_NAME
+    check_no_link(target)
     if target.exists() and not force:
         raise BadInput(f"{target} exists already: edit it, or overwrite it with --force.")
     voc = find_voc_folders(user_path(photos).absolute())
@@ -117,8 +117,7 @@ def demo(options: StageOptions) -> None:
     folder = Path.cwd() / DEMO_FOLDER
     config = folder / FILE_NAME
     if not config.exists():
-        folder.mkdir(exist_ok=True)
-        shutil.copyfile(DEMO_CONFIG, config)
+        write_bytes(config, DEMO_CONFIG.read_bytes())
     here = replace(options, config=str(config))
     if run_stage("report", here):
         _show_results(here.project())

@@ -48,7 +48,7 @@ def _verdict(project: Project, stage: Stage) -> Optional[StageVerdict]:
     if found is None:
         return None
     if isinstance(found, UnusableArtifact):
-        return StageVerdict(stage, found.folder, [found.why])
+        return StageVerdict(stage, found.folder, [found.why.replace("is damaged: ", "", 1)])
     with project.console.bar(f"verify {stage.name}") as bar:
         damages = list(project.store.damages(found, thorough=True, on_read=_progress(bar, found)))
     project.notes.note_verification(stage.name, found.fingerprint, not damages)

@@ -26,6 +26,9 @@ FILE = "compose.yml"
 VARIABLES_FILE = ".env"
 # The user that every Dockerfile makes; where volumes stand in for folders, they are this user's.
 IMAGE_USER = {"NANOFORGE_UID": "1000", "NANOFORGE_GID": "1000"}
+# Whom a container runs as where root is the caller: an id that nobody has, no user of a machine and no range of
+# containers' ids, since whoever had it could reach into the stage while it runs.
+ROOTS_STAND_IN = {"NANOFORGE_UID": "2000001000", "NANOFORGE_GID": "2000001000"}
 # The top-level key that names lock files which only one target of their Dockerfile installs.
 TARGET_LOCKS = "x-target-locks"
 # No stage is root.
@@ -137,9 +140,9 @@ def file_variables() -> Dict[str, str]:
 
 
 def _caller() -> Dict[str, str]:
-    """The caller's ids, so that files are theirs; for root .env's, since no stage is root, and files change hands."""
+    """The caller's ids, so that files are theirs; for root, which no stage is, those of nobody: files change hands."""
     if os.getuid() == 0:
-        return {}
+        return ROOTS_STAND_IN
     return {"NANOFORGE_UID": str(os.getuid()), "NANOFORGE_GID": str(os.getgid())}
 
 

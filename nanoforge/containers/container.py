@@ -126,4 +126,18 @@ def _is_gone(process: str) -> bool:
     """Whether it was a process of this machine that has ended."""
     rest, _, began = process.rpartition(" ")
     machine, _, number = rest.rpartition(" ")
-    return machine == platform.node() and number.isdigit() and _began(int(number)) != began
+    if machine != platform.node() or not number.isdigit():
+        return False
+    now = _began(int(number))
+    return now != began and bool(now or not _is_there(int(number)))
+
+
+def _is_there(process: int) -> bool:
+    """Whether there is such a process, of which /proc may show nothing to this user (hidepid)."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

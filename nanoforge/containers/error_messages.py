@@ -34,7 +34,11 @@ MEANINGS: Tuple[Tuple[str, str], ...] = (
         " use a base that is here (.env, docker/standin), or --runner local",
     ),
     (r"port is already allocated|address already in use", "the port is in use: name another with --port"),
-    (r"invalid mount config.*does not exist", "a folder to mount does not exist on the daemon's machine"),
+    (
+        r"invalid mount config.*does not exist",
+        "it does not see that folder of this machine: put it where the daemon sees it (Docker Desktop: Settings,"
+        " Resources, File sharing), or use --runner local",
+    ),
 )
 
 

@@ -187,6 +187,15 @@ def _tell(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def make_readable(folder: Path) -> None:
+    """Make a folder, and those above it that are missing; whoever gets there can read it, whatever the umask says."""
+    if folder.is_dir():
+        return
+    make_readable(folder.parent)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+
+
 def remove(path: Path) -> None:
     """Remove a file, a link or a folder with all that is in it, if there is one."""
     if path.is_dir() and not path.is_symlink():

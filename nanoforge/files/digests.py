@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 
 from nanoforge.files.atomic import write_bytes
 from nanoforge.files.selection import ALL_FILES, FileStat, Selection
+from stages.files import opened
 from stages.files import walk as found_below
 
 # A file written in the same clock tick as its digest was taken could change again without a trace in its times
@@ -29,9 +30,13 @@ class Listing(NamedTuple):
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of the file's bytes, as 64 hex digits."""
+    """SHA-256 of the file's bytes, as 64 hex digits.
+
+    Raises:
+        OSError: it is no file, or cannot be read.
+    """
     hasher = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with opened(str(path)) as stream:
         for chunk in iter(lambda: stream.read(CHUNK), b""):
             hasher.update(chunk)
     return hasher.hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional
 
@@ -16,7 +17,7 @@ NAMED_FILES = 5
 def save_listing(build: Path, digest: str, files: Mapping[str, str]) -> None:
     """Remember the files (path -> digest) behind an input's digest."""
     path = _listing_file(build, digest)
-    if not path.is_file():
+    if load_listing(build, digest) is None:
         write_bytes(path, gzip.compress(json.dumps(dict(files)).encode("utf-8"), compresslevel=1))
 
 
@@ -26,7 +27,7 @@ def load_listing(build: Path, digest: Optional[str]) -> Optional[Dict[str, str]]
         return None
     try:
         return dict(json.loads(gzip.decompress(_listing_file(build, digest).read_bytes())))
-    except (OSError, EOFError, ValueError):
+    except (OSError, EOFError, ValueError, TypeError, RecursionError, zlib.error):
         return None
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from pathlib import Path
 
 from nanoforge.files.paths import cache_folder
 
 KEPT = 20
+# What is Nanoforge's in there: the cache may be a folder that the user keeps other things in (NANOFORGE_CACHE).
+OWN = re.compile(r"[a-z-]+-[a-z0-9_]{8}\.log")
 
 
 def new_log(name: str) -> Path:
@@ -20,7 +23,6 @@ def new_log(name: str) -> Path:
     try:
         folder = cache_folder() / "logs"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.chmod(0o700)
         _remove_old(folder)
         return _new_file(folder, name)
     except OSError:
@@ -36,7 +38,8 @@ def _new_file(folder: Path, name: str) -> Path:
 def _remove_old(folder: Path) -> None:
     # One that another command removes in this moment needs no more removing.
     with contextlib.suppress(OSError):
-        logs = sorted(folder.glob("*.log"), key=lambda log: log.stat().st_mtime_ns, reverse=True)
+        own = [log for log in folder.iterdir() if OWN.fullmatch(log.name)]
+        logs = sorted(own, key=lambda log: log.stat().st_mtime_ns, reverse=True)
         for log in logs[KEPT - 1 :]:
             for each in (log, log.with_suffix(".json")):
                 each.unlink(missing_ok=True)

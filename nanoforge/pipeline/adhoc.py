@@ -11,6 +11,7 @@ from typing import Any, Mapping, NamedTuple, Optional
 
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
+from nanoforge.files.atomic import fsync_folder, fsync_tree
 from nanoforge.files.logs import new_log
 from nanoforge.files.paths import user_path
 from nanoforge.files.scratch import scratch_folder
@@ -62,7 +63,9 @@ def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement)
         )
         try:
             outcome = _run(runner, run, console)
+            fsync_tree(run.output)
             os.rename(run.output, out)
+            fsync_folder(out.parent)
         except BaseException as error:
             if str(log) not in str(error):
                 _remove_log(log)
@@ -73,6 +76,8 @@ def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement)
 
 def _check_place(out: Path, inputs: Mapping[str, Path]) -> None:
     check_no_link(out)
+    if out.is_file():
+        raise BadInput(f"{out} is a file: name a new folder.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out} exists already and is not empty: name a new folder, or remove it.")
     if os.path.ismount(out):

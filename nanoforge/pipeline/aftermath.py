@@ -10,6 +10,7 @@ from typing import Iterator
 from rich.filesize import decimal
 
 from nanoforge.errors import Interrupted, NanoforgeError, StageFailed
+from nanoforge.files.atomic import make_readable
 from nanoforge.files.disks import FULL, disk_of, size_of_folder, tells_of_full_disk
 
 BEGUN = ".begun"
@@ -42,7 +43,8 @@ def tidied(stage: str, folder: Path, begun: bool) -> Iterator[None]:
 
 def begin(folder: Path) -> None:
     """Make the work folder of a stage, without the output of an earlier try."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_readable(folder.parent)
+    folder.mkdir(exist_ok=True)
     drop_output(folder)
     (folder / BEGUN).touch()
 

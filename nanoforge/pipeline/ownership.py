@@ -25,7 +25,13 @@ def folders_elsewhere(context: StageContext, build: Path) -> Dict[str, Path]:
         if os.path.lexists(folder) and not folder.is_dir():
             raise BadInput(f"{name}.folder = {folder} is no folder: name one, or a new one.")
         for what, path in _taken(context, build):
-            _refuse_overlap(f"{name}.folder", folder, what, path)
+            how = _overlap(folder, what, path)
+            if how:
+                whose = "the build folder" if what == "build" else what
+                beside = build.parent.with_name(f"{build.parent.name}-{name}")
+                raise BadInput(
+                    f"{name}.folder = {folder} {how} {whose} ({path}): name a folder of its own, such as {beside}."
+                )
     return folders
 
 
@@ -38,14 +44,14 @@ def _taken(context: StageContext, build: Path) -> Iterator[Tuple[str, Path]]:
                 yield source.key, source.path
 
 
-def _refuse_overlap(key: str, folder: Path, what: str, path: Path) -> None:
+def _overlap(folder: Path, what: str, path: Path) -> str:
+    """How the folder lies to something that is not to be touched; empty where it may lie so."""
     inner, outer = _parts(folder), _parts(path)
     inside = inner[: len(outer)] == outer
     above = outer[: len(inner)] == inner and what in WIDE
-    if inside or above:
-        how = "is" if inner == outer else "lies in" if inside else "holds"
-        whose = "the build folder" if what == "build" else what
-        raise BadInput(f"{key} = {folder} {how} {whose} ({path}): name a folder of its own, such as {folder}-records.")
+    if not inside and not above:
+        return ""
+    return "is" if inner == outer else "lies in" if inside else "holds"
 
 
 def _parts(path: Path) -> Tuple[str, ...]:

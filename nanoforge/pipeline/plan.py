@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
-from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady
+from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, NanoforgeError
 from nanoforge.files.listings import changed_files, load_listing, save_listing
 from nanoforge.files.selection import left_out_words
 from nanoforge.pipeline import fingerprint as fingerprints
@@ -27,6 +27,7 @@ class Status:
         recipe: None where an input is not made yet, or where it runs does not answer, so that nobody can know.
         artifact: the fresh artifact, or the one that the stage made last.
         reasons: why it would run, or cannot be known; empty when fresh.
+        problem: why it cannot be known, for a command that needs it.
     """
 
     stage: Stage
@@ -34,6 +35,7 @@ class Status:
     reasons: List[str] = field(default_factory=list)
     recipe: Optional[Dict[str, Any]] = None
     artifact: Optional[ArtifactFolder] = None
+    problem: Optional[NanoforgeError] = None
 
     @property
     def fingerprint(self) -> str:
@@ -59,25 +61,25 @@ def statuses(project: Project, names: Iterable[str]) -> List[Status]:
 
 
 def status_of(project: Project, stage: Stage, before: Statuses, thorough: bool = False) -> Status:
-    """The status of ``stage``, given that of the stages before it; ``thorough`` reads its artifact's files again.
-
-    Raises:
-        BadInput: an input that the user gives is not there.
-    """
+    """The status of ``stage``, given that of the stages before it; ``thorough`` reads its artifact's files again."""
     inputs = stage.inputs(project.context)
     sources = {source.stage for source in inputs.values() if isinstance(source, ArtifactInput)}
     unmade = sorted(name for name in sources if before[name].state != FRESH)
     if unmade:
-        known = all(before[name].state != UNKNOWN for name in unmade)
-        return _before_its_recipe(project, stage, [f"it needs {_state_words(before[name])}" for name in unmade], known)
+        reasons = [f"it needs {_state_words(before[name])}" for name in unmade]
+        problems = [before[name].problem for name in unmade]
+        return _before_its_recipe(project, stage, reasons, next(filter(None, problems), None))
     try:
         image = project.image(stage)
     except (EnvironmentNotReady, DaemonLost) as error:
-        return _before_its_recipe(project, stage, [f"it cannot be known: {error}"], known=False)
+        return _before_its_recipe(project, stage, [f"it cannot be known: {error}"], error)
     if image == "":
         unbuilt = f"the image of environment {stage.environment} is not built yet, or older than docker/"
         return _before_its_recipe(project, stage, [unbuilt])
-    digests = {name: input_digest(project, source, before, name) for name, source in inputs.items()}
+    try:
+        digests = {name: input_digest(project, source, before, name) for name, source in inputs.items()}
+    except BadInput as error:
+        return _before_its_recipe(project, stage, [f"it cannot be known: {error}"], error)
     recipe = fingerprints.recipe(stage, stage.parameters(project.context), digests, image)
     return _status_of_recipe(project, stage, recipe, thorough)
 
@@ -87,12 +89,14 @@ def _state_words(status: Status) -> str:
     return f"{name}, of which nothing can be known" if status.state == UNKNOWN else f"{name}, which is {status.state}"
 
 
-def _before_its_recipe(project: Project, stage: Stage, reasons: List[str], known: bool = True) -> Status:
-    """The status of a stage whose recipe nobody can know yet; not ``known``: not even whether it would run."""
+def _before_its_recipe(
+    project: Project, stage: Stage, reasons: List[str], problem: Optional[NanoforgeError] = None
+) -> Status:
+    """The status of a stage whose recipe nobody can know yet; with a ``problem``, not even whether it would run."""
     linked = project.store.linked(stage.name)
     latest = linked if isinstance(linked, ArtifactFolder) else None
-    state = UNKNOWN if not known else STALE if linked else MISSING
-    return Status(stage, state, [*_moved(latest), *_unusable(linked), *reasons], None, latest)
+    state = UNKNOWN if problem else STALE if linked else MISSING
+    return Status(stage, state, [*_moved(latest), *_unusable(linked), *reasons], None, latest, problem)
 
 
 def _status_of_recipe(project: Project, stage: Stage, recipe: Dict[str, Any], thorough: bool) -> Status:

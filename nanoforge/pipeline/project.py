@@ -18,6 +18,7 @@ from nanoforge.config.reader import load
 from nanoforge.config.schema import FILE_NAME
 from nanoforge.console import Console
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, NanoforgeError
+from nanoforge.files.atomic import make_readable
 from nanoforge.files.digests import DigestCache
 from nanoforge.files.paths import user_path
 from nanoforge.pipeline.notes import Notes, note, noted
@@ -95,7 +96,7 @@ class Project:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the project for this command; wait, and say for whom, while another one holds it."""
-        lock = FileLock(str(self.build / "lock"))
+        lock = self._lock()
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -123,9 +124,13 @@ class Project:
         command, process, since = (holder.get(name, "unknown") for name in ("command", "pid", "since"))
         return f"`{command}` (process {process}, since {since})"
 
+    def _lock(self) -> FileLock:
+        make_readable(self.build)
+        return FileLock(str(self.build / "lock"))
+
     def running_stages(self) -> List[str]:
         """The stages that another command runs in this project right now."""
-        lock = FileLock(str(self.build / "lock"))
+        lock = self._lock()
         try:
             lock.acquire(timeout=0)
         except Timeout:

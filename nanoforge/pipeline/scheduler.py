@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
-from nanoforge.errors import EnvironmentNotReady, Interrupted, NanoforgeError
+from nanoforge.errors import Interrupted, NanoforgeError
 from nanoforge.pipeline.aftermath import drop_output, tidied
-from nanoforge.pipeline.plan import FRESH, UNKNOWN, Status, Statuses, made, status_of
+from nanoforge.pipeline.plan import FRESH, Status, Statuses, made, status_of
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES, ArtifactInput, Stage
 from nanoforge.runners.contract import Outcome, Runner
@@ -123,8 +123,8 @@ class Scheduler:
                 self._note(name, status)
                 self._project.console.say(f"{name}: fresh")
                 continue
-            if status.state == UNKNOWN:
-                raise EnvironmentNotReady(f"{name}: {status.reasons[-1]}")
+            if status.problem:
+                raise status.problem
             runner = self._project.runner(status.stage)
             if self._has_room(runner):
                 self._waiting.remove(name)

@@ -52,13 +52,10 @@ class BindMounts:
     def __enter__(self) -> BindMounts:
         run = self._run
         user = _user_of(self._container)
-        for name, source in run.inputs.items():
-            _check(f"the {name}", source.path, source.selection, user)
-        for folder in declared_folders(self._container.service):
-            _check("the code of the stages", Path(folder.source), CODE, user)
+        _check_all(run, self._container.service, user)
         self._job_file.write_text(run.job(job_inputs(run), OUTPUT, SCRATCH, self._cpus), encoding="utf-8")
         self._job_file.chmod(0o644)  # whatever the umask says, the container's user reads it
-        # On this machine the container's user may be somebody: nobody else gets to what is written, nor into it.
+        # Another user of this machine gets neither to what is written nor into it.
         for closed in {run.output.parent, run.scratch.parent}:
             closed.chmod(0o700)
         self._hand_to(user)
@@ -82,7 +79,7 @@ class BindMounts:
             *container.command,
         ]
         user, group = _user_of(container)
-        unnameable = next((folder.source for folder in stays if ":" in folder.source), "")
+        unnameable = next((one.source for one in container.folders if one.read_only and ":" in one.source), "")
         if unnameable:
             return [f"# By hand: not by docker-compose, which cannot mount {unnameable}, because of its colon."]
         return [
@@ -133,13 +130,27 @@ def _user_of(container: Container) -> Tuple[int, int]:
     return int(user), int(group)
 
 
-def _check(what: str, path: Path, selection: Selection, user: Tuple[int, int]) -> None:
-    """Whatever the container's user cannot reach there is named before the stage stumbles over it.
+def _check_all(run: StageRun, service: Service, user: Tuple[int, int]) -> None:
+    """Whatever the container's user cannot reach is named before the stage stumbles over it, of every tree the first.
 
     Raises:
         BadInput: a link leads out of what is mounted, or a file or folder that counts may not be read.
     """
-    root = path.resolve()
+    trees = [(f"the {name}", source.path, source.selection) for name, source in run.inputs.items()]
+    trees += [("the code of the stages", Path(folder.source), CODE) for folder in declared_folders(service)]
+    closed = []
+    for what, path, selection in trees:
+        found = _first_out_of_reach(what, path.resolve(), selection, user)
+        if found:
+            closed.append((f"in {what}, {found}", shlex.quote(str(path))))
+    if closed:
+        raise BadInput(
+            f"User {user[0]}, as whom containers run, may not read, {'; '.join(words for words, _ in closed)}:"
+            f" chmod -R a+rX {' '.join(path for _, path in closed)}, or use --runner local."
+        )
+
+
+def _first_out_of_reach(what: str, root: Path, selection: Selection, user: Tuple[int, int]) -> str:
     for found, is_link in _entries(root, selection):
         if is_link and _leads_outside(found, str(root)):
             raise BadInput(
@@ -147,10 +158,8 @@ def _check(what: str, path: Path, selection: Selection, user: Tuple[int, int]) -
                 " file itself there, make the link relative, or use --runner local."
             )
         if not _may_read(found, user):
-            raise BadInput(
-                f"In {what}, {found} may not be read by user {user[0]}, as whom containers run: chmod -R a+rX {path},"
-                " or use --runner local."
-            )
+            return found
+    return ""
 
 
 def _entries(root: Path, selection: Selection) -> Iterator[Tuple[str, bool]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Iterator, List, Mapping, Optional
 
 from nanoforge.errors import BadInput
-from nanoforge.files.atomic import fsync_folder, write_json
+from nanoforge.files.atomic import fsync_folder, make_readable, write_json
 from nanoforge.files.digests import sha256_text
 from nanoforge.store.record import FOLDER_DIGITS, RECORD
 
@@ -62,7 +62,7 @@ class StageFolders:
         if before:
             write_json(before / MARKER, {"owner": self._owner})
             os.rename(before, home)
-        home.mkdir(parents=True, exist_ok=True)
+        make_readable(home)
         if all(path.name.startswith(".") for path in home.iterdir()):
             write_json(home / MARKER, {"owner": self._owner})
         if owner_of(home) != self._owner:

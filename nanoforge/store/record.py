@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from nanoforge.files.digests import json_digest, listing_digest, sha256_text
 from nanoforge.store.provenance import statement
+from stages.files import read
 
 RECORD = "record.json"
 PROVENANCE = "provenance.json"
@@ -43,6 +44,7 @@ class _RecipeForm(Struct):
 
 
 class _RecordForm(Struct):
+    format: int
     stage: str
     fingerprint: str
     artifact_digest: str
@@ -89,7 +91,7 @@ def read_record(folder: Path, stage: str) -> Dict[str, Any]:
         UnusableRecord: it is not there or damaged, or it is that of another artifact.
     """
     try:
-        record = json.loads((folder / RECORD).read_bytes())
+        record = json.loads(read(str(folder / RECORD)))
         _check(record, folder, stage)
     except FileNotFoundError:
         raise UnusableRecord(f"is damaged: {RECORD} is missing") from None

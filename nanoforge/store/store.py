@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
 
 from nanoforge.errors import BadInput
-from nanoforge.files.atomic import fsync_folder, fsync_tree
+from nanoforge.files.atomic import fsync_folder, fsync_tree, make_readable
 from nanoforge.files.digests import DigestCache, sha256_file
 from nanoforge.files.selection import FileStat, walk
 from nanoforge.store.folders import ARTIFACT, DISCARDED, StageFolders, discard, set_aside
@@ -134,7 +134,7 @@ class Store:
         target = str(artifact.folder) if outside else os.path.relpath(artifact.folder, self.build)
         if link.is_symlink() and os.readlink(link) == target:
             return
-        self.build.mkdir(parents=True, exist_ok=True)
+        make_readable(self.build)
         fresh = self._fresh_link(stage)
         fresh.unlink() if fresh.is_symlink() else None
         fresh.symlink_to(target)
@@ -166,7 +166,7 @@ class Store:
             os.chmod(output / name, 0o444)
         fsync_tree(output)
         target = self.folders.of(whole["stage"]) / whole["fingerprint"][:FOLDER_DIGITS]
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_readable(target.parent)
         replaced = set_aside(target) if target.is_dir() else None
         os.rename(output, target)
         for folder in (target.parent, target.parent.parent):

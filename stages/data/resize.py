@@ -6,18 +6,21 @@ no change is copied byte for byte. Boxes keep what is wrong with them: judging t
 
 import json
 import os
+import re
 from collections import Counter
 from functools import partial
-from typing import List, NamedTuple, Tuple
+from typing import List, NamedTuple, Sequence, Set, Tuple
 
 from lxml import etree
 
-from stages import disk, files, pixels, workers
+from stages import disk, drawing, pixels, workers
 from stages.data import boxes, exif, sample, voc
 from stages.data.findings import DataFinding, Findings, policies, summary
 from stages.data.pairing import Folders, Pair, pairs, shuffled
 from stages.job import BadInput, Job, run
 from stages.parameters import ResizeParameters
+
+NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 
 
 class ResizeSettings(NamedTuple):
@@ -30,23 +33,37 @@ class ResizeSettings(NamedTuple):
     jpeg_quality: int
 
 
-def make(settings: ResizeSettings, pair: Pair) -> Tuple[bool, List[DataFinding]]:
+class NamedPair(NamedTuple):
+    """A picture with its XML, and the path without suffix that both get, which no other pair has."""
+
+    pair: Pair
+    stem: str
+
+
+def named(items: Sequence[Pair]) -> List[NamedPair]:
+    """The pairs with their new names: of a.jpg and a.png, which may come out alike, one becomes a_."""
+    taken: Set[str] = set()
+    stems = {pair: drawing.free_name(os.path.splitext(pair.photo)[0], taken) for pair in sorted(items)}
+    return [NamedPair(pair, stems[pair]) for pair in items]
+
+
+def make(settings: ResizeSettings, item: NamedPair) -> Tuple[bool, List[DataFinding]]:
     """Write one picture and its XML; returns whether there is one, and what was found wrong."""
-    with workers.room_for(pixels.megapixels(settings.folders.photo(pair.photo))):
-        return _make(settings, pair)
+    with workers.room_for(pixels.megapixels(settings.folders.photo(item.pair.photo))):
+        return _make(settings, item)
 
 
-def _make(settings: ResizeSettings, pair: Pair) -> Tuple[bool, List[DataFinding]]:
-    findings = Findings(policies({}))
+def _make(settings: ResizeSettings, item: NamedPair) -> Tuple[bool, List[DataFinding]]:
+    findings, pair = Findings(policies({})), item.pair
     source = sample.load(settings.folders, pair, settings.max_megapixels, findings)
     if source is None or source.root is None:
         return False, findings.found
     target = target_size(source.frame.upright, settings.long_side)
-    photo = files.readable(os.path.splitext(pair.photo)[0] + _suffix(pair.photo, source.format))
+    photo = item.stem + _suffix(pair.photo, source.format)
     disk.write(os.path.join(settings.output, "JPEGImages", photo), _photo(settings, source, target))
     rewrite(source.root, source.frame, os.path.basename(photo), target)
     xml = etree.tostring(source.root.getroottree(), encoding="utf-8") + b"\n"
-    disk.write(os.path.join(settings.output, "Annotations", os.path.splitext(photo)[0] + ".xml"), xml)
+    disk.write(os.path.join(settings.output, "Annotations", item.stem + ".xml"), xml)
     return True, findings.found
 
 
@@ -60,7 +77,8 @@ def target_size(size: sample.WholeSize, long_side: int) -> sample.WholeSize:
 
 def rewrite(root: etree._Element, frame: sample.BoxFrame, photo: str, target: sample.WholeSize) -> None:
     """Make the annotation that of the picture ``photo`` of size ``target``: its name, size, and every ``<bndbox>``."""
-    for path, text in (("filename", photo), ("size/width", str(target[0])), ("size/height", str(target[1]))):
+    name = NOT_IN_XML.sub("_", photo)
+    for path, text in (("filename", name), ("size/width", str(target[0])), ("size/height", str(target[1]))):
         _made(root, path).text = text
     for bndbox in root.iter("bndbox"):
         box = voc.box_of(bndbox)
@@ -103,7 +121,7 @@ def main(job: Job) -> None:
     parameters = job.read(ResizeParameters)
     folders = Folders(job.inputs["photos"], job.inputs["annotations"])
     findings = Findings(policies({}))
-    items = shuffled(pairs(folders, findings), 0, parameters.limit)
+    items = named(shuffled(pairs(folders, findings), 0, parameters.limit))
     settings = ResizeSettings(
         folders, parameters.max_megapixels, job.output, parameters.long_side, parameters.jpeg_quality
     )

@@ -83,7 +83,7 @@ class TrainingState:
         self._history["evaluation"] = sorted(self._history["evaluation"] + [figures], key=_step)
         self._write_history()
         self._write_list()
-        self._remove_unneeded()
+        self._remove_unneeded(before=step)
 
     def unevaluated(self, every: int) -> List[int]:
         """The steps of the saved checkpoints that should have been evaluated, every so many steps and at the end."""
@@ -121,10 +121,11 @@ class TrainingState:
             if entry in entries[-self._keep :] or entry is _best(entries)
         ]
 
-    def _remove_unneeded(self) -> None:
+    def _remove_unneeded(self, before: Optional[int] = None) -> None:
+        # After a lost history several checkpoints wait for their evaluation: those after ``before`` stay until then.
         needed = {self.saved, *map(_step, self._kept())}
         for old in checkpoints.steps(self.folder):
-            if old not in needed:
+            if old not in needed and (before is None or old < before):
                 checkpoints.remove(self.folder, old)
 
     def _write_history(self) -> None:

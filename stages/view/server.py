@@ -44,7 +44,7 @@ class ArtifactHandler(SimpleHTTPRequestHandler):
     )
 
     def send_head(self) -> Optional[IO[bytes]]:  # type: ignore[override]
-        if not serving.is_local(self.headers.get("Host", "")):
+        if not all(map(serving.is_local, self.headers.get_all("Host") or [""])):
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST, serving.REFUSAL)
             return None
         found = self.translate_path(self.path)

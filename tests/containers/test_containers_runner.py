@@ -183,7 +183,7 @@ def test_while_a_stage_runs_the_user_of_that_number_gets_into_none_of_its_folder
     process = start_as(probe, tmp_path / "work", "sleep")
     try:
         eventually(lambda: "asleep" in log_of(tmp_path / "work"), 60)
-        assert (tmp_path / "work" / "output").stat().st_uid == 1000
+        assert (tmp_path / "work" / "output").stat().st_uid == 2000001000
         for folder in ("output", "scratch"):
             command = ["setpriv", "--reuid=1000", "--clear-groups", "touch", tmp_path / "work" / folder / "mine"]
             assert "Permission denied" in run(*command, code=1).stderr
@@ -249,7 +249,7 @@ def test_a_relative_link_inside_an_input_works_and_an_absolute_one_is_named(stag
 
 def test_an_input_that_only_root_may_read_is_named(stage, files):
     files.folder.chmod(0o700)
-    with pytest.raises(BadInput, match=r"may not be read by user 1000, as whom containers run: chmod -R a\+rX"):
+    with pytest.raises(BadInput, match=r"User 2000001000, as whom containers run, may not read, .*: chmod -R a\+rX"):
         stage.run("copy", inputs={"files": files.folder})
 
 

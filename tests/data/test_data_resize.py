@@ -7,6 +7,7 @@ from lxml import etree
 
 from stages import pixels
 from stages.data import resize, voc
+from stages.data.pairing import Pair
 from stages.data.sample import BoxFrame
 from stages.job import BadInput
 from stages.parameters import ResizeParameters
@@ -158,3 +159,19 @@ def test_an_xml_without_size_and_name_gets_them_and_an_unreadable_box_stays(data
     kept = etree.parse(str(done.folder / "Annotations/a.xml")).find("object/bndbox")
     assert [kept.findtext(edge) for edge in voc.EDGES] == ["wide", "1", "2", "3"]
     assert done.kinds == [("size_mismatch", "fix")]
+
+
+def test_pictures_that_would_come_out_alike_get_names_of_their_own():
+    pairs = [Pair(photo, f"{photo}.xml") for photo in ("b/x.jpg", "a.png", "a.jpg", "A.bmp", "b/a.jpg")]
+    stems = {item.pair.photo: item.stem for item in resize.named(pairs)}
+    assert [item.pair for item in resize.named(pairs)] == pairs
+    assert len({stem.lower() for stem in stems.values()}) == len(pairs)
+    assert stems["b/x.jpg"] == "b/x" and stems["b/a.jpg"] == "b/a"
+    assert {stems["A.bmp"], stems["a.jpg"], stems["a.png"]} == {"A", "a_", "a__"}
+
+
+def test_a_name_that_xml_cannot_hold_is_written_with_underscores(dataset, make_smaller):
+    dataset.add("c.jpg")
+    (dataset.photos / "c.jpg").rename(dataset.photos / "a\x01b.jpg")
+    (dataset.annotations / "c.xml").rename(dataset.annotations / "a\x01b.xml")
+    assert etree.parse(str(make_smaller().folder / "Annotations" / "a\x01b.xml")).findtext("filename") == "a_b.jpg"

@@ -16,6 +16,7 @@ from test_host_runner import SCRIPT
 from nanoforge.commands.options import StageOptions
 from nanoforge.console import Console
 from nanoforge.errors import BadInput, StageFailed
+from nanoforge.files import logs
 from nanoforge.files.scratch import PREFIX, scratch_folder
 from nanoforge.pipeline import adhoc
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
@@ -252,3 +253,15 @@ def test_the_figures_of_a_conversion_say_how_equal_it_is():
     nothing = {"detections": 0, "matched": 0, "max_score_diff": 0.0, "min_iou": 1.0}
     assert metric_words({"parity": nothing}) == "heads and boxes equal, nothing was detected"
     assert metric_words({"cat": 3, "sizes": {"a": 1}}) == "cat 3"
+
+
+def test_of_old_logs_only_its_own_go(tmp_path, monkeypatch):
+    """NANOFORGE_CACHE may name a folder in which the user keeps other things."""
+    monkeypatch.setenv("NANOFORGE_CACHE", str(tmp_path))
+    (tmp_path / "logs").mkdir()
+    mine = [tmp_path / "logs" / f"my-run-{number}.log" for number in range(2 * logs.KEPT)]
+    for log in mine:
+        log.write_text("mine")
+    made = [logs.new_log("run-uff") for _ in range(2 * logs.KEPT)]
+    assert all(log.exists() for log in mine)
+    assert sum(log.exists() for log in made) == logs.KEPT

@@ -33,44 +33,60 @@ def left(rooms):
     return sorted(path.name for path in rooms.glob("*/*") if path.suffix != ".lock")
 
 
+NEW, OLD, THIRD = "a" * 64, "b" * 64, "c" * 64
+
+
+def key(name):
+    return f"{name}-0123456789abcdef"
+
+
 def test_what_was_not_used_for_a_month_and_what_is_half_made_is_removed(rooms, capsys):
-    environment(rooms, "data-new")
-    environment(rooms, "data-old", LONG_AGO)
-    environment(rooms, "train-half", ready=False)
-    environment(rooms, "host-0.4711", ready=False)
-    for name in ("new", "old", ".third.making"):
+    environment(rooms, key("data"))
+    environment(rooms, key("tensorflow19"), LONG_AGO)
+    environment(rooms, f"{key('data')}-requirements-data-0123456789ab", LONG_AGO)
+    environment(rooms, key("train"), ready=False)
+    environment(rooms, f"{key('host')}.4711", ready=False)  # as earlier versions left them
+    for name in (NEW, OLD, f".{THIRD}.making"):
         (rooms / "checkpoints" / name).mkdir(parents=True)
-    os.utime(rooms / "checkpoints" / "old", (LONG_AGO, LONG_AGO))
-    (rooms / "downloads").mkdir()
-    (rooms / "downloads" / "archive").write_text("x")
-    os.utime(rooms / "downloads", (LONG_AGO, LONG_AGO))
+    os.utime(rooms / "checkpoints" / OLD, (LONG_AGO, LONG_AGO))
     before = left(rooms)
     cache.collect(dry_run=True)
     assert left(rooms) == before
     told = capsys.readouterr().err
-    assert "would remove" in told and "data-old (" in told and "not used for 40 days" in told and "data-new" not in told
+    assert "would remove" in told and f"{key('tensorflow19')} (" in told and "not used for 40 days" in told
+    assert f"{key('data')} (" not in told
     cache.collect(dry_run=False)
-    assert left(rooms) == ["data-new", "new"]
+    assert left(rooms) == [NEW, key("data")]
     cache.collect(dry_run=False)
     assert capsys.readouterr().err.endswith(f"0 bytes freed in {rooms}\n")
 
 
+def test_what_is_not_nanoforges_stays(rooms):
+    """NANOFORGE_CACHE may name a folder in which the user keeps other things."""
+    for place in ("environments/my-conda", "checkpoints/my-thesis", "downloads/films", "mine"):
+        (rooms / place).mkdir(parents=True)
+        os.utime(rooms / place, (LONG_AGO, LONG_AGO))
+    before = left(rooms)
+    cache.collect(dry_run=False)
+    assert left(rooms) == before
+
+
 def test_what_is_being_made_stays(rooms):
-    half, aside = environment(rooms, "train-half", ready=False), rooms / "checkpoints" / ".zoo.making"
+    half, aside = environment(rooms, key("train"), ready=False), rooms / "checkpoints" / f".{NEW}.making"
     aside.mkdir(parents=True)
-    with held(lock_of(half), "make it"), held(lock_of(rooms / "checkpoints" / "zoo"), "make it"):
+    with held(lock_of(half), "make it"), held(lock_of(rooms / "checkpoints" / NEW), "make it"):
         cache.collect(dry_run=False)
-    assert left(rooms) == [".zoo.making", "train-half"]
+    assert left(rooms) == [f".{NEW}.making", key("train")]
 
 
 def test_an_environment_that_a_process_runs_in_stays(rooms):
-    folder = environment(rooms, "train-old", LONG_AGO)
+    folder = environment(rooms, key("train"), LONG_AGO)
     python = folder / "bin" / "python"
     python.parent.mkdir()
     python.symlink_to(os.path.realpath(sys.executable))
     with subprocess.Popen([str(python), "-c", "input()"], stdin=subprocess.PIPE) as process:
         cache.collect(dry_run=False)
-        assert left(rooms) == ["train-old"]
+        assert left(rooms) == [key("train")]
         process.communicate()
     cache.collect(dry_run=False)
     assert left(rooms) == []

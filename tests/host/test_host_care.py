@@ -134,11 +134,7 @@ def test_what_a_killed_command_was_removing_goes_with_the_next_gc(home, photos):
     aside = artifact.folder.with_name(f".discarded-{'a' * 20}-1")
     shutil.copytree(artifact.folder, aside)
     (photos.folder / "build/.train.link").symlink_to("store")
-    for name in (".preview-old", ".preview-now"):
-        (photos.folder / "build" / name).mkdir()
-    os.utime(photos.folder / "build/.preview-old", (1, 1))
     gc(photos)
-    assert list((photos.folder / "build").glob(".preview-*")) == [photos.folder / "build/.preview-now"]
     assert not aside.exists() and not (photos.folder / "build/.train.link").is_symlink()
 
 
@@ -295,3 +291,27 @@ def test_when_an_artifact_was_last_read_whole_is_remembered(home, photos):
     assert notes.oldest_verification([("records", artifact.fingerprint), ("train", "0")]) == "never"
     shutil.rmtree(photos.folder / "build/cache/verified")
     assert notes.oldest_verification([("records", artifact.fingerprint)]) == "never"
+
+
+def test_photos_that_are_away_leave_the_rest_told_and_kept(home, photos, capsys):
+    """Such as a disk that is not mounted."""
+    build(photos.project(), "train")
+    kept = photos.project().store.latest("records")
+    (photos.folder / "photos").rename(photos.folder / "away")
+    states = {status.stage.name: status.state for status in all_statuses(photos.project())}
+    assert states["records"] == states["train"] == "unknown"
+    gc(photos)
+    assert photos.project().store.latest("records") == kept
+    with pytest.raises(BadInput, match="photos are not there"):
+        build(photos.project(), "records")
+
+
+def test_gc_finds_what_a_killed_preview_left_aside(home, photos):
+    build(photos.project(), "records")
+    aside = photos.folder / "build" / ".nanoforge-preview-abcd1234"
+    aside.mkdir()
+    gc(photos)
+    assert aside.is_dir()  # it may run
+    os.utime(aside, (0, 0))
+    gc(photos)
+    assert not aside.exists()

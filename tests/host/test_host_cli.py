@@ -130,6 +130,7 @@ def test_every_stage_task_has_a_dry_run_and_overrides(help_of):
         (["help", "trian"], "no task trian; did you mean train?"),
         (["train", "--nonsense"], "no option --nonsense"),
         (["--nonsense"], "no option --nonsense"),
+        (["init", "-o", "x"], "no option -o"),
         (["init"], "init needs PHOTOS: `./run help init`"),
         (["train", "--set"], "--set needs a value"),
         (["viewer", "--port", "abc"], "--port abc: expected a whole number"),
@@ -253,6 +254,15 @@ def test_init_writes_a_config_that_loads(survey, photos, tmp_path):
 def test_init_writes_relative_paths_inside_the_project(survey, photos):
     target = start.init(str(photos.folder / "photos"), str(photos.folder), force=True, options=StageOptions())
     assert load(target).dataset.photos == "photos/JPEGImages"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_init_writes_through_no_link(survey, photos, tmp_path, force):
+    link = tmp_path / "detector.toml"
+    link.symlink_to(tmp_path / "usb" / "detector.toml")
+    with pytest.raises(BadInput, match="is a link"):
+        start.init(str(photos.folder / "photos"), str(tmp_path), force=force, options=StageOptions())
+    assert link.is_symlink()
 
 
 def test_init_overwrites_only_when_told(survey, photos):

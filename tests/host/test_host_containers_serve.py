@@ -158,7 +158,7 @@ def test_a_shell_needs_dockers_own_tool(daemon, monkeypatch, tmp_path):
     daemon.program = wait_until_stopped
     with pytest.raises(EnvironmentNotReady, match="needs Docker's command-line tool `docker`"):
         shell.shell("data", StageOptions(runner="docker"))
-    assert daemon.containers({}) == [] and list((tmp_path / "cache" / "shells").iterdir()) == []
+    assert daemon.containers({}) == [] and list((tmp_path / "cache" / "shells").glob("*")) == []
 
 
 def test_a_shell_in_what_is_an_image_only_needs_containers(daemon):

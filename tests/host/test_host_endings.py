@@ -76,7 +76,7 @@ def test_a_project_folder_that_may_not_be_written_is_named(photos, closed):
 def test_photos_that_may_not_be_read_are_named(photos, closed, mode):
     photos.write("photos/JPEGImages/private/a.jpg", "mine")
     closed(photos.folder / "photos" / "JPEGImages" / "private", mode)
-    says(run("status", cwd=photos.folder), 2, "photos/JPEGImages/private", "permission denied")
+    says(run("records", "--runner", "local", cwd=photos.folder), 2, "photos/JPEGImages/private", "Permission denied")
 
 
 def test_a_file_in_place_of_the_build_folder_is_named(photos):

@@ -196,3 +196,16 @@ def test_changes_are_named_by_kind_the_first_few_of_each():
     many = {str(number): "1" for number in range(NAMED_FILES + 1)}
     assert changed_files({}, many) == "6 added (0, 1, 2, 3, 4, …)"
     assert changed_files(old, old) == ""
+
+
+@given(st.data())
+def test_a_damaged_listing_is_none_and_is_made_again(tmp_path_factory, data):
+    build, digest = tmp_path_factory.mktemp("build"), "1" * 64
+    save_listing(build, digest, {"a.jpg": "x", "b.jpg": "y"})
+    (file,) = (build / "cache" / "listings").iterdir()
+    whole = bytearray(file.read_bytes())
+    whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
+    file.write_bytes(whole)
+    assert load_listing(build, digest) in (None, {"a.jpg": "x", "b.jpg": "y"})
+    save_listing(build, digest, {"a.jpg": "x", "b.jpg": "y"})
+    assert load_listing(build, digest) == {"a.jpg": "x", "b.jpg": "y"}

@@ -3,6 +3,7 @@
 import ast
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,13 @@ def pythons():
     return {**found, **{name: path for name, path in stated.items() if path}}
 
 
+def start_in(folder):
+    """A clone with nothing but what starts a module."""
+    (folder / "stages").mkdir()
+    for name in ("__init__.py", "start.py", "parent.py"):
+        shutil.copy(CLONE / "stages" / name, folder / "stages")
+
+
 def test_the_trap_is_one(trap):
     assert trap.catches([sys.executable, "-m", "http.server", "--help"])
     assert trap.catches([sys.executable, "-c", "import json"])
@@ -94,9 +102,7 @@ def test_a_stage_is_the_clones_and_speaks_utf8_in_any_locale(trap, name, tmp_pat
     (tmp_path / "nobody.json").write_text("{")
     command = isolated(Path(pythons()[name]), "stages.job", flags=("-W", "ignore"))
     assert trap.run(command).returncode == 0
-    (tmp_path / "stages").mkdir()
-    start = (CLONE / "stages" / "start.py").read_text(encoding="utf-8")
-    (tmp_path / "stages" / "start.py").write_text(start, encoding="utf-8")
+    start_in(tmp_path)
     (tmp_path / "stages" / "hello.py").write_text("import sys\nprint('\\uace0\\uc591\\uc774', sys.argv[1:])\n")
     command[command.index(str(CLONE / "stages" / "start.py")) :] = [str(tmp_path / "stages" / "start.py")]
     said = subprocess.run(
@@ -106,8 +112,7 @@ def test_a_stage_is_the_clones_and_speaks_utf8_in_any_locale(trap, name, tmp_pat
 
 
 def test_what_a_stage_starts_is_kept_from_the_folder_too(trap, tmp_path):
-    (tmp_path / "stages").mkdir()
-    (tmp_path / "stages" / "start.py").write_text((CLONE / "stages" / "start.py").read_text(encoding="utf-8"))
+    start_in(tmp_path)
     (tmp_path / "stages" / "spawning.py").write_text(SPAWNING)
     command = [sys.executable, "-I", str(tmp_path / "stages" / "start.py"), "stages.spawning", "x"]
     done = trap.run(command)

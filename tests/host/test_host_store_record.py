@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanoforge.files.digests import json_digest
-from nanoforge.store.record import FOLDER_DIGITS, RECORD, UnusableRecord, read_record
+from nanoforge.store.record import FOLDER_DIGITS, PROVENANCE, RECORD, UnusableRecord, read_record
 from nanoforge.store.store import UnusableArtifact
 
 
@@ -150,3 +150,12 @@ def test_the_place_of_an_unusable_artifact_is_taken_by_the_next_one(store):
     again = publish(store)
     assert store.find("records", fingerprint()) == again
     assert os.listdir(again.folder.parent) == [fingerprint()[:FOLDER_DIGITS]]
+
+
+@pytest.mark.parametrize("name", [RECORD, PROVENANCE])
+def test_a_pipe_in_place_of_a_record_is_damage_and_never_waited_for(store, name):
+    artifact = publish(store)
+    (artifact.folder / name).unlink()
+    os.mkfifo(artifact.folder / name)
+    found = store.find("records", fingerprint())
+    assert found is None or store.damage(found, thorough=False)

@@ -27,7 +27,7 @@ def description(folder, **changes):
             "inputs": {"model": "/model"},
             "output": str(folder / "output"),
             "scratch": str(folder / "scratch"),
-            "parameters": {"score_threshold": 0.5, "pictures": 3, "draw": True},
+            "parameters": {"score_threshold": 0.5, "pictures": 3, "draw": True, "max_megapixels": 100},
             "cpus": 2,
         },
         **changes,
@@ -77,15 +77,15 @@ def program(tmp_path):
 
 def test_parameters_come_as_the_declared_type(tmp_path):
     job = Job(description(tmp_path))
-    assert job.read(DetectParameters) == DetectParameters(score_threshold=0.5, pictures=3, draw=True)
+    assert job.read(DetectParameters) == DetectParameters(0.5, 3, draw=True, max_megapixels=100)
     assert Job(description(tmp_path, parameters={})).read(NoParameters) == NoParameters()
 
 
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"score_threshold": 0.5, "pictures": 3},
-        {"score_threshold": 0.5, "pictures": 3, "draw": True, "drawn": True},
+        {"score_threshold": 0.5, "pictures": 3, "max_megapixels": 100},
+        {"score_threshold": 0.5, "pictures": 3, "max_megapixels": 100, "draw": True, "drawn": True},
     ],
 )
 def test_a_parameter_that_is_missing_or_unknown_is_an_error(tmp_path, parameters):

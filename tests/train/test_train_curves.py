@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from stages.job import EVENT_MARK
 
+pytestmark = pytest.mark.slow  # a TensorBoard takes long to start
 CLONE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 

@@ -179,8 +179,15 @@ def overwritten(path):
         stream.write(b"\xff" * 64)
 
 
-@pytest.mark.parametrize("damage", [cut_off, overwritten])
-@pytest.mark.parametrize("main, wanted", [(evaluate.main, EvaluateParameters("6")), (export.main, EXPORT)])
+@pytest.mark.parametrize(
+    "main, wanted, damage",
+    [
+        (evaluate.main, EvaluateParameters("6"), cut_off),
+        pytest.param(evaluate.main, EvaluateParameters("6"), overwritten, marks=pytest.mark.slow),
+        pytest.param(export.main, EXPORT, cut_off, marks=pytest.mark.slow),
+        pytest.param(export.main, EXPORT, overwritten, marks=pytest.mark.slow),
+    ],
+)
 def test_a_damaged_checkpoint_is_bad_input(train_copy, records_folder, stage, main, wanted, damage):
     damage(os.path.join(train_copy, "checkpoints", "model.ckpt-6.data-00000-of-00001"))
     with pytest.raises(BadInput, match="model.ckpt-6 does not fit the pipeline.config beside it, or is damaged"):
@@ -197,7 +204,11 @@ def test_a_checkpoint_of_another_model_is_bad_input(train_copy, records_folder, 
 
 
 @pytest.mark.parametrize(
-    "main, wanted", [(evaluate.main, EvaluateParameters("6")), (preview.main, PreviewParameters("6", 5, 0.5))]
+    "main, wanted",
+    [
+        (evaluate.main, EvaluateParameters("6")),
+        pytest.param(preview.main, PreviewParameters("6", 5, 0.5), marks=pytest.mark.slow),
+    ],
 )
 def test_a_damaged_shard_is_not_told_as_a_checkpoint(trained, records_folder, tmp_path, stage, main, wanted):
     records = shutil.copytree(records_folder, str(tmp_path / "records"))

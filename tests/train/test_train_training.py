@@ -177,6 +177,7 @@ def digests(folder):
     }
 
 
+@pytest.mark.slow
 def test_the_artifact_does_not_tell_where_it_was_made_nor_on_which_machine(trained, records_folder, tmp_path, stage):
     """The same training elsewhere makes the same bytes, but for the times in TensorBoard's events."""
     elsewhere = shutil.copytree(records_folder, str(tmp_path / "another folder" / "records of ours"))

@@ -33,6 +33,7 @@ def save(state, model, step):
 
 
 def evaluate(state, step, score):
+    assert step in checkpoints.steps(state.folder)
     state.add_evaluation(step, 1.0, {"mAP": score, "mAP@0.5": score})
 
 
@@ -180,7 +181,7 @@ class Disk:
                     os.truncate(path, 0)
 
 
-@pytest.mark.parametrize("power", [False, True])
+@pytest.mark.parametrize("power", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_cut_at_every_write_it_ends_as_if_uncut(tmp_path, model, power):
     folder = tmp_path.resolve() / "training"
     wanted, calls, at = None, 1, 0
