@@ -6,7 +6,7 @@ from typing import Any, Dict, List
 
 import numpy as np
 
-from stages import pixels
+from stages import files, pixels
 from stages.job import BadInput
 from stages.reference.interpreter import UffInterpreter
 
@@ -86,8 +86,8 @@ class Detector:
 
 def _read_json(path: str) -> Any:
     try:
-        with open(path, encoding="utf-8") as stream:
-            return json.load(stream)
+        with files.opened(path) as stream:
+            return json.loads(stream.read().decode("utf-8"))
     except OSError as error:
         raise BadInput(
             "%s cannot be read (%s); is this the folder that convert made?" % (path, error.strerror)

@@ -66,8 +66,8 @@ def from_records(folder: str) -> List[Picture]:
     """
     path = os.path.join(folder, "index.jsonl")
     try:
-        with open(path, encoding="utf-8") as stream:
-            records = [_record(folder, json.loads(line)) for line in stream]
+        with files.opened(path) as stream:
+            records = [_record(folder, json.loads(line.decode("utf-8"))) for line in stream]
     except OSError as error:
         raise BadInput(
             "%s cannot be read (%s); is this the folder that records made?" % (path, error.strerror)
@@ -94,7 +94,7 @@ def _record(folder: str, line: Dict[str, Any]) -> Optional[Picture]:
 
 def _load_record(shard: str, offset: int, length: int) -> np.ndarray:
     try:
-        with open(shard, "rb") as stream:
+        with files.opened(shard) as stream:
             stream.seek(offset)
             data = stream.read(length)
         if len(data) < length:

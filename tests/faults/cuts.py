@@ -200,7 +200,9 @@ def _cut(operation: Operation, how: str, full: bool, world: World, tally: Tally)
             assert (project / "detector.toml").read_text(encoding="utf-8") in (before, after), "detector.toml is lost"
             again = _command(world, operation.arguments, project)
             if operation.name == "convert --out" and (project / "out").is_dir() and again.code == 2:
-                again = again._replace(code=0)  # it was finished, and is not overwritten
+                # It was finished, and is not overwritten; another one in that folder finds what was left.
+                again = _command(world, [*operation.arguments[:4], "other", *operation.arguments[5:]], project)
+                shutil.rmtree(project / "other", ignore_errors=True)
             judge.told(again, codes=[0])
             _swept(world, operation, project)
             judge.same(wanted, _state(project), f"after call {number}")
