@@ -10,6 +10,8 @@ from stages import files, pixels
 from stages.job import BadInput
 from stages.reference.interpreter import UffInterpreter
 
+LARGEST_JSON = 1 << 24  # bytes
+
 Detection = Dict[str, Any]
 
 
@@ -86,8 +88,7 @@ class Detector:
 
 def _read_json(path: str) -> Any:
     try:
-        with files.opened(path) as stream:
-            return json.loads(stream.read().decode("utf-8"))
+        return json.loads(files.read(path, LARGEST_JSON).decode("utf-8"))
     except OSError as error:
         raise BadInput(
             "%s cannot be read (%s); is this the folder that convert made?" % (path, error.strerror)
