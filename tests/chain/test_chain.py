@@ -272,6 +272,7 @@ def _records_digest(python, folder):
         "validation_fraction": 0.5,
         "limit": 0,
         "pictures_per_shard": 3,
+        "max_megapixels": 100,
         "findings": {},
     }
     _stage(python, "data.records", folder, rendered, parameters)

@@ -60,7 +60,7 @@ FEW_FOLDERS = ("blanks", "quotes", "line end", "dash", "colon", "markup", "perce
 
 
 def draws(full: bool, seed: int) -> List[Draw]:
-    folders = list(NAMES) if full else random.Random(f"{seed} oddnames").sample(FEW_FOLDERS, 4)
+    folders = list(NAMES) if full else random.Random(f"{seed} oddnames").sample(FEW_FOLDERS, 2)
     found = [Draw("oddnames", f"oddnames: a project in {name}", functools.partial(_project, name)) for name in folders]
     more = [("photos", _photos), ("folders of photos", _folders), ("media", _media), ("classes", _classes)]
     return [*(Draw("oddnames", f"oddnames: {name}", run) for name, run in more), *found]

@@ -36,18 +36,16 @@ COMMANDS = [
 --list
 status
 records
-report
 gc
 explain train
 doctor
 init photos --folder other
 detect --media photos/JPEGImages
-inspect model.uff
 audit --graph graph.pb
 """.strip().splitlines()
 ]
 SERVERS = (("viewer",), ("tensorboard",))
-WITH_TENSORFLOW = ("inspect", "audit", "tensorboard")
+WITH_TENSORFLOW = ("audit", "tensorboard")
 
 
 def draws(full: bool, seed: int) -> List[Draw]:

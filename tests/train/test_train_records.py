@@ -127,6 +127,7 @@ def made_by_the_records_stage(tmp_path):
                     "seed": 1,
                     "limit": 0,
                     "pictures_per_shard": 100,
+                    "max_megapixels": 100,
                     "findings": {},
                 },
             }
