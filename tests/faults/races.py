@@ -47,10 +47,9 @@ def draws(full: bool, seed: int) -> List[Draw]:
 def _checkpoint(world: World, tally: Tally) -> None:
     """Each process of 18 waits for the others, and then looks at what it got."""
     cache = world.cache()
-    os.environ.update(NANOFORGE_CACHE=str(cache), no_proxy="127.0.0.1")
     with serving.checkpoint(world.folder / "served", SIZE) as served:
         reading, writing = os.pipe()
-        children = [_child(served, world.folder, (reading, writing), number) for number in range(PROCESSES)]
+        children = [_child(served, world.folder, cache, (reading, writing), number) for number in range(PROCESSES)]
         os.close(reading)
         os.close(writing)  # opens the gate
         for number, pid in enumerate(children):
@@ -63,7 +62,7 @@ def _checkpoint(world: World, tally: Tally) -> None:
         assert not left, f"left behind: {left}"
 
 
-def _child(served: serving.Served, folder: Path, gate: Tuple[int, int], number: int) -> int:
+def _child(served: serving.Served, folder: Path, cache: Path, gate: Tuple[int, int], number: int) -> int:
     import pooch  # noqa: F401  # before the gate, so that all come to it at once
 
     from nanoforge.config import checkpoints
@@ -76,6 +75,7 @@ def _child(served: serving.Served, folder: Path, gate: Tuple[int, int], number: 
     said = "nothing"
     try:
         os.close(gate[1])
+        os.environ.update(NANOFORGE_CACHE=str(cache), no_proxy="127.0.0.1")  # of this process alone
         start = checkpoints.resolve(ModelSection(**served.keys), folder)
         assert start is not None
         os.read(gate[0], 1)

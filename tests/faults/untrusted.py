@@ -81,7 +81,6 @@ def _place(world: World) -> Path:
         (project / "photos" / folder).mkdir(parents=True)
         for path in sorted((world.template / "build" / "resize" / folder).iterdir())[:3]:
             shutil.copyfile(path, project / "photos" / folder / path.name)
-    shutil.copyfile(world.template / "build" / "convert" / "model.uff", project / "model.uff")
     shutil.copyfile(world.template / "build" / "export" / "frozen_inference_graph.pb", project / "graph.pb")
     for folder in (".", "photos", "photos/JPEGImages", "photos/Annotations", "build", "build/cache", "build/logs"):
         _hostile(project / folder, mark)
