@@ -16,6 +16,7 @@ from stages.files import read
 RECORD = "record.json"
 PROVENANCE = "provenance.json"
 FOLDER_DIGITS = 20
+MOST_BYTES = 1 << 30  # of a record: millions of files
 
 # Raise when the form of a record changes, and say what changed.
 RECORD_FORMAT = 2
@@ -91,7 +92,7 @@ def read_record(folder: Path, stage: str) -> Dict[str, Any]:
         UnusableRecord: it is not there or damaged, or it is that of another artifact.
     """
     try:
-        record = json.loads(read(str(folder / RECORD)))
+        record = json.loads(read(str(folder / RECORD), MOST_BYTES))
         _check(record, folder, stage)
     except FileNotFoundError:
         raise UnusableRecord(f"is damaged: {RECORD} is missing") from None

@@ -159,3 +159,12 @@ def test_a_pipe_in_place_of_a_record_is_damage_and_never_waited_for(store, name)
     os.mkfifo(artifact.folder / name)
     found = store.find("records", fingerprint())
     assert found is None or store.damage(found, thorough=False)
+
+
+@pytest.mark.parametrize("name", [RECORD, PROVENANCE, "a.txt"])
+def test_a_file_that_became_endless_is_damage_and_not_read(store, name):
+    artifact = publish(store)
+    os.chmod(artifact.folder / name, 0o644)
+    os.truncate(artifact.folder / name, 1 << 42)
+    found = store.find("records", fingerprint())
+    assert found is None or store.damage(found, thorough=True)
