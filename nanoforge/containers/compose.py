@@ -142,7 +142,7 @@ def file_variables() -> Dict[str, str]:
 def _caller() -> Dict[str, str]:
     """The caller's ids, so that files are theirs; for root, which no stage is, those of nobody: files change hands."""
     if os.getuid() == 0:
-        return ROOTS_STAND_IN
+        return {name: os.environ.get(name, value) for name, value in ROOTS_STAND_IN.items()}
     return {"NANOFORGE_UID": str(os.getuid()), "NANOFORGE_GID": str(os.getgid())}
 
 

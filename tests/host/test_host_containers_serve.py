@@ -117,7 +117,7 @@ def test_ctrl_c_ends_a_server_that_listens_and_interrupts_one_that_does_not_yet(
 
 def test_a_daemon_that_does_not_see_the_files_cannot_serve_them(daemon, project):
     daemon.shares_files = False
-    with pytest.raises(BadInput, match="shows files of this machine, which Docker daemon does not see"):
+    with pytest.raises(BadInput, match="shows files of this machine, which the Docker daemon does not see"):
         serve.viewer(project, 0)
 
 
