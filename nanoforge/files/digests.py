@@ -11,13 +11,14 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 
 from nanoforge.files.atomic import write_bytes
 from nanoforge.files.selection import ALL_FILES, FileStat, Selection
-from stages.files import opened
+from stages.files import opened, read
 from stages.files import walk as found_below
 
 # A file written in the same clock tick as its digest was taken could change again without a trace in its times
 # (git calls such an entry "racily clean"), so digests of files this young are not remembered.
 YOUNG_NS = 2_000_000_000
 CHUNK = 1 << 20
+MOST_BYTES = 1 << 30  # of what is remembered of a folder: millions of files
 
 Value = TypeVar("Value")
 
@@ -151,7 +152,7 @@ class DigestCache:
 
     def _read(self, file: Path) -> Dict[str, Any]:
         try:
-            digest, _, text = file.read_bytes().partition(b"\n")
+            digest, _, text = read(str(file), MOST_BYTES).partition(b"\n")
         except FileNotFoundError:
             return {}
         except OSError as error:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Dict, List, Mapping, Optional
 
 from nanoforge.files.atomic import write_bytes
-from stages.files import readable
+from stages.files import read, readable
 
 NAMED_FILES = 5
+MOST_BYTES = 1 << 30
 
 
 def save_listing(build: Path, digest: str, files: Mapping[str, str]) -> None:
@@ -26,7 +27,7 @@ def load_listing(build: Path, digest: Optional[str]) -> Optional[Dict[str, str]]
     if digest is None:
         return None
     try:
-        return dict(json.loads(gzip.decompress(_listing_file(build, digest).read_bytes())))
+        return dict(json.loads(gzip.decompress(read(str(_listing_file(build, digest)), MOST_BYTES))))
     except (OSError, EOFError, ValueError, TypeError, RecursionError, zlib.error):
         return None
 

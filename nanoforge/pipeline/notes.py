@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, NamedTuple, Optional, Tuple
 
 from nanoforge.files.atomic import write_json
+from stages.files import read
 
 TIME_FORM = "%Y-%m-%d %H:%M:%S"
+MOST_BYTES = 1 << 20
 
 
 class Verification(NamedTuple):
@@ -75,7 +77,7 @@ def note(file: Path, value: Dict[str, Any]) -> None:
 def noted(file: Path) -> Dict[str, Any]:
     """What was noted; empty where nothing was, or where it cannot be read."""
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = json.loads(read(str(file), MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -19,12 +19,14 @@ from nanoforge.errors import BadInput
 from nanoforge.files.atomic import fsync_folder, make_readable, write_json
 from nanoforge.files.digests import sha256_text
 from nanoforge.store.record import FOLDER_DIGITS, RECORD
+from stages.files import read
 
 STAGE = re.compile(r"[a-z][a-z-]*")
 ARTIFACT = re.compile(rf"[0-9a-f]{{{FOLDER_DIGITS}}}")
 WORK = re.compile(rf"work-[0-9a-f]{{{FOLDER_DIGITS}}}")
 DISCARDED = re.compile(r"\.discarded-.+")
 MARKER = "nanoforge-project.json"
+MOST_BYTES = 1 << 20
 
 
 class StageFolders:
@@ -125,7 +127,7 @@ class StageFolders:
 def owner_of(home: Path) -> Optional[str]:
     """Whom a marked folder belongs to, or None where it is not marked."""
     try:
-        marker = json.loads((home / MARKER).read_text(encoding="utf-8"))
+        marker = json.loads(read(str(home / MARKER), MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     owner = marker.get("owner") if isinstance(marker, dict) else None

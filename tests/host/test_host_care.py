@@ -315,3 +315,14 @@ def test_gc_finds_what_a_killed_preview_left_aside(home, photos):
     os.utime(aside, (0, 0))
     gc(photos)
     assert not aside.exists()
+
+
+def test_a_pipe_in_place_of_what_is_noted_is_never_waited_for(home, photos):
+    build(photos.project(), "records")
+    verify.verify(str(photos.folder), "", as_json=False)
+    remembered = [path for path in (photos.folder / "build" / "cache").rglob("*") if path.is_file()]
+    assert remembered
+    for path in [*remembered, photos.folder / "build" / "holder.json"]:
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+    assert {status.stage.name: status.state for status in all_statuses(photos.project())}["records"] == "fresh"
