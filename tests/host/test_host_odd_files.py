@@ -88,7 +88,7 @@ def test_a_photo_that_cannot_be_read_is_named(home, photos, monkeypatch):
 
     monkeypatch.setattr(digests, "sha256_file", refuse)
     with pytest.raises(BadInput, match=r"The photos cannot be read: .*/a.jpg: Permission denied; dataset.photos"):
-        plan(photos.project(), "records")
+        build(photos.project(), "records")
 
 
 def test_a_changed_file_whose_name_is_not_utf8_is_named(home, photos):

@@ -77,7 +77,7 @@ def program(tmp_path):
 
 def test_parameters_come_as_the_declared_type(tmp_path):
     job = Job(description(tmp_path))
-    assert job.read(DetectParameters) == DetectParameters(0.5, 3, draw=True, max_megapixels=100)
+    assert job.read(DetectParameters) == DetectParameters(100, score_threshold=0.5, pictures=3, draw=True)
     assert Job(description(tmp_path, parameters={})).read(NoParameters) == NoParameters()
 
 
