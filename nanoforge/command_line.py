@@ -122,8 +122,10 @@ class CommandLine(Program):
         Raises:
             ParseError: there is one where an argument is expected.
         """
-        context = self._make_parser().contexts.get(words[0]) if words else None
-        if context and context.positional_args and words[1:2] and words[1].startswith("-"):
+        if not words[1:2] or not words[1].startswith("-"):
+            return
+        context = self._make_parser().contexts.get(words[0])
+        if context and context.positional_args:
             option = words[1].partition("=")[0]
             if option not in context.flags:
                 raise ParseError(self._unknown(option, list(context.flag_names())))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import json
 import signal
 import socket
 from collections import deque
 from pathlib import Path
-from typing import Any, Deque, Dict, NamedTuple
+from typing import Deque, NamedTuple
 
 import msgspec
 
@@ -23,14 +22,13 @@ from nanoforge.pipeline.plan import plan
 from nanoforge.pipeline.project import Project
 from nanoforge.runners import virtual_environments
 from nanoforge.runners.bind_mounts import declared_folders
-from nanoforge.runners.contract import Limits
+from nanoforge.runners.contract import Limits, event_of
 from nanoforge.runners.docker import DockerRunner
 from nanoforge.runners.isolated import isolated
 from nanoforge.runners.local import child_environment, processors
 from nanoforge.runners.placement import LOCAL
 from nanoforge.sessions import Session
 from nanoforge.stop import Stop
-from stages.job import EVENT_MARK
 
 LOOPBACK = "127.0.0.1"
 HIGHEST_PORT = 65535
@@ -168,23 +166,14 @@ class _Listener:
         self._console = console
 
     def line(self, text: str) -> None:
-        _, mark, event_text = text.partition(EVENT_MARK)
-        event = _event(event_text) if mark else {}
-        if "listening" in event and not self.listening:
+        event = event_of(text)
+        if event is None:
+            self.last.append(text)
+        elif "listening" in event and not self.listening:
             self.listening = True
             self._console.say(self._announcement)
         elif "error" in event:
             self.error = f"{event['error']}"
-        elif not mark:
-            self.last.append(text)
-
-
-def _event(text: str) -> Dict[str, Any]:
-    try:
-        event = json.loads(text)
-    except ValueError:
-        return {}
-    return event if isinstance(event, dict) else {}
 
 
 def _unexplained(code: int, heard: _Listener) -> str:

@@ -129,15 +129,15 @@ def _is_gone(process: str) -> bool:
     if machine != platform.node() or not number.isdigit():
         return False
     now = _began(int(number))
-    return now != began and bool(now or not _is_there(int(number)))
+    return now != began and bool(now or not is_there(int(number)))
 
 
-def _is_there(process: int) -> bool:
+def is_there(process: int) -> bool:
     """Whether there is such a process, of which /proc may show nothing to this user (hidepid)."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, OverflowError):  # another user's, or no number of a process
         return True
     return True

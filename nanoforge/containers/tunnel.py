@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import List
 from urllib.parse import urlsplit
 
+from nanoforge.containers.container import is_there
 from nanoforge.errors import BadInput, EnvironmentNotReady
 
 REMOTE_SOCKET = "/var/run/docker.sock"
@@ -92,18 +93,8 @@ def sweep() -> None:
     """Remove the folders of tunnels whose process was killed, as far as they are the caller's."""
     for folder in _place().glob(f"{FOLDER_PREFIX}*"):
         process = folder.name[len(FOLDER_PREFIX) :].partition("-")[0]
-        if process.isdigit() and _is_gone(int(process)):
+        if process.isdigit() and not is_there(int(process)):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_gone(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):  # another user's, or no number of a process
-        return False
-    return False
 
 
 def _place() -> Path:

@@ -23,6 +23,11 @@ from stages.job import EVENT_MARK, EXIT_BAD_INPUT
 # the locale decides, later ones have a mode of their own. What cannot be printed is printed escaped.
 SPEAKING_UTF8 = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
 
+CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
+# What libraries print when they give up, and not what Python's faulthandler adds of where that was.
+TELLING = re.compile(r"check failed|terminate called|what\(\):|fatal|assert|abort|error|exception", re.IGNORECASE)
+FROM_WHERE = re.compile(r"\s|Traceback |Fatal Python error|(Current )?[Tt]hread 0x|Extension modules:")
+
 
 @dataclass(frozen=True)
 class Program:
@@ -170,9 +175,9 @@ class Listener:
         """Take one line, without its end."""
         self._log.write(text + "\n")
         self._log.flush()
-        _, mark, event_text = text.partition(EVENT_MARK)
-        if mark:
-            self._note(_event(event_text))
+        event = event_of(text)
+        if event is not None:
+            self._note(event)
 
     def _note(self, event: Dict[str, Any]) -> None:
         if "progress" in event:
@@ -194,19 +199,16 @@ class Listener:
         return readable(sentence)
 
 
-def _event(text: str) -> Dict[str, Any]:
-    """The event of a line; empty where another process's output got into it."""
+def event_of(line: str) -> Optional[Dict[str, Any]]:
+    """The event that a line holds, empty where another process's output got into it; None: it is a plain line."""
+    _, mark, text = line.partition(EVENT_MARK)
+    if not mark:
+        return None
     try:
         event = json.loads(text)
     except ValueError:
         return {}
     return event if isinstance(event, dict) else {}
-
-
-CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
-# What libraries print when they give up, and not what Python's faulthandler adds of where that was.
-TELLING = re.compile(r"check failed|terminate called|what\(\):|fatal|assert|abort|error|exception", re.IGNORECASE)
-FROM_WHERE = re.compile(r"\s|Traceback |Fatal Python error|(Current )?[Tt]hread 0x|Extension modules:")
 
 
 class ExitStatus(NamedTuple):
