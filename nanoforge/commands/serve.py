@@ -29,6 +29,7 @@ from nanoforge.runners.local import child_environment, processors
 from nanoforge.runners.placement import LOCAL
 from nanoforge.sessions import Session
 from nanoforge.stop import Stop
+from stages.parent import PIPE
 
 LOOPBACK = "127.0.0.1"
 HIGHEST_PORT = 65535
@@ -149,7 +150,7 @@ def _serve_in_container(project: Project, server: Server, folder: Path, port: in
         str(runner.image),
         declared.command,
         declared_folders(declared),
-        environment={"NANOFORGE_PARENT_PIPE": "1"},
+        environment={PIPE: "1"},
         labels=labels_of(project.owner),
     )
     return run_to_end(daemon, container, heard.line, Stop(), f"{server.name} ran").code

@@ -5,16 +5,11 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Mapping, Tuple
 
 from nanoforge.containers.daemon import OWNER, PROCESS, Container, ContainerExit, Daemon, speaking
 from nanoforge.errors import DaemonLost, EnvironmentNotReady, Interrupted
 from nanoforge.stop import Stop
-
-# The shell's own input, which only its runner holds open, is kept aside: a command in the background gets an empty one.
-WATCHED = (
-    'exec 3<&0; "$@" </dev/null & child=$!; { cat <&3 >/dev/null; kill $child; sleep 2; kill -9 $child; } & wait $child'
-)
 
 
 def labels_of(owner: str) -> Dict[str, str]:
@@ -29,11 +24,6 @@ def _began(process: int) -> str:
     except OSError:
         return ""
     return stat.rpartition(")")[2].split()[19]
-
-
-def watched(command: Sequence[str]) -> List[str]:
-    """A command that ends when its runner's end of the container's input closes, however that ended."""
-    return ["sh", "-c", WATCHED, "sh", *command]
 
 
 def run_to_end(

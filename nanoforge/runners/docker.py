@@ -27,6 +27,7 @@ from nanoforge.runners.contract import (
 )
 from nanoforge.runners.volume_transfer import VolumeTransfer
 from nanoforge.stop import Stop
+from stages.parent import PIPE
 
 # How daemons and images name the same processors.
 PROCESSOR_NAMES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}
@@ -140,7 +141,7 @@ class DockerRunner:
             self._container(run),
             command=stage_command(run.module, folders.job_path),
             folders=folders.mounts,
-            environment={**SPEAKING_UTF8, **thread_variables(cpus), "NANOFORGE_PARENT_PIPE": "1"},
+            environment={**SPEAKING_UTF8, **thread_variables(cpus), PIPE: "1"},
             memory=run.limits.memory_mb << 20,
             cpus=cpus if cpus < self.facts.cpus else 0,
         )

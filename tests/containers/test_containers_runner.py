@@ -192,29 +192,6 @@ def test_while_a_stage_runs_the_user_of_that_number_gets_into_none_of_its_folder
         process.communicate(timeout=60)
 
 
-def test_a_server_ends_when_whoever_runs_it_is_killed(probe, tmp_path):
-    program = """
-import sys
-from pathlib import Path
-from nanoforge.containers import compose
-from nanoforge.containers.connection import connect
-from nanoforge.containers.container import labels_of, run_to_end, watched
-from nanoforge.containers.daemon import Container
-from nanoforge.stop import Stop
-command = watched(["sh", "-c", "echo begun; exec sleep 600"])
-asked = Container(compose.service("data"), "nanoforge-data", command, labels=labels_of(sys.argv[1]))
-run_to_end(connect(), asked, Path(sys.argv[1], "said").write_text, Stop(), "it ran")
-"""
-    path = os.pathsep.join([str(CLONE), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})
-    eventually(lambda: (tmp_path / "said").exists(), 60)
-    assert len(left_over(tmp_path)) == 1
-    process.kill()
-    process.communicate(timeout=60)
-    eventually(lambda: left_over(tmp_path) == [])
-
-
 def log_of(folder):
     log = folder / "logs" / "probe.log"
     return log.read_text() if log.exists() else ""

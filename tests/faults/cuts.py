@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence
 
@@ -16,12 +15,7 @@ import serving
 from inprocess import CRASH, CRASHES, ERRORS, Cut, forked
 from judge import Done
 from tally import Draw, Tally
-from world import World
-
-from nanoforge.console import Console
-from nanoforge.containers.compose import local_environment
-from nanoforge.files.paths import HOME
-from nanoforge.runners import virtual_environments
+from world import World, judged_in
 
 DONE = (
     "the Nth call that opens a file for writing, renames, removes, makes a folder or a link, changes a mode or "
@@ -215,22 +209,4 @@ def _swept(world: World, operation: Operation, project: Path) -> None:
 
 def _ledger(full: bool, world: World, tally: Tally) -> None:
     """In environment train, whose TensorFlow the module imports."""
-    python = virtual_environments.ensure(local_environment("train"), Console())
-    path = os.pathsep.join([str(HOME), str(Path(__file__).parent)])
-    done = subprocess.run(
-        [
-            str(python),
-            "-W",
-            "ignore",
-            str(Path(__file__).with_name("ledger.py")),
-            str(world.folder / "ledger"),
-            str(0 if full else FEW),
-        ],
-        env={**world.environment(), "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-800:]
-    for name, why in json.loads(done.stdout.splitlines()[-1]):
-        with tally.case(name):
-            assert not why, why
+    judged_in("train", "ledger.py", [str(world.folder / "ledger"), str(0 if full else FEW)], world, tally)

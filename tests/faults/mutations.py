@@ -8,7 +8,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
@@ -16,12 +15,7 @@ import judge
 import mutate
 from inprocess import forked
 from tally import Draw, Tally
-from world import World
-
-from nanoforge.console import Console
-from nanoforge.containers.compose import local_environment
-from nanoforge.files.paths import HOME
-from nanoforge.runners import virtual_environments
+from world import World, judged_in
 
 DONE = (
     "one bit, twenty bits, a part cut off, zeroed, doubled, inserted or moved, nothing at all; a FIFO, a folder, "
@@ -206,19 +200,7 @@ def _in_stage(one: Input, count: int, world: World, tally: Tally) -> None:
     asked.update(suffix=Path(one.inputs[one.damaged]).suffix)
     path = world.folder / "asked.json"
     path.write_text(json.dumps(asked), encoding="utf-8")
-    python = virtual_environments.ensure(local_environment(one.environment), Console())
-    paths = os.pathsep.join([str(HOME), str(Path(__file__).parent)])
-    done = subprocess.run(
-        [str(python), "-W", "ignore", str(Path(__file__).with_name("in_stage.py")), str(path)],
-        env={**world.environment(), "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "TF_CPP_MIN_LOG_LEVEL": "2"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-800:]
-    for name, why in json.loads(done.stdout.splitlines()[-1]):
-        with tally.case(name):
-            assert not why, why
+    judged_in(one.environment, "in_stage.py", [str(path)], world, tally)
 
 
 def _made(world: World, place: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -11,8 +12,12 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 from judge import Done, no_process
+from tally import Tally
 
+from nanoforge.console import Console
+from nanoforge.containers.compose import local_environment
 from nanoforge.files.paths import HOME, cache_folder
+from nanoforge.runners import virtual_environments
 
 RUN = HOME / "run"
 HANGS_S = 600  # nothing here takes that long; what does, waits for ever
@@ -52,6 +57,24 @@ use = "local"
 FIRST = 4  # of the rendered pictures, demo-0005
 RENDERED = "rendered_pictures = 12"
 OWN = 'photos = "photos/JPEGImages"\nannotations = "photos/Annotations"'
+
+
+def judged_in(environment: str, program: str, arguments: Sequence[str], world: World, tally: Tally) -> None:
+    """Run a program of this folder by an environment's Python; its last line is a list of [case, what is wrong]."""
+    python = virtual_environments.ensure(local_environment(environment), Console())
+    paths = os.pathsep.join([str(HOME), str(Path(__file__).parent)])
+    more = {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    done = subprocess.run(
+        [str(python), "-W", "ignore", str(Path(__file__).with_name(program)), *arguments],
+        env={**world.environment(), **more},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-800:]
+    for name, why in json.loads(done.stdout.splitlines()[-1]):
+        with tally.case(name):
+            assert not why, why
 
 
 class World:
