@@ -1,6 +1,6 @@
 """The handshake between the host and a stage: one job file in, one event stream out.
 
-A stage is a module with ``main(job)``, started as ``python -m stages.<package>.<module> JOB.json`` in its environment.
+A stage is a module with ``main(job)``, started with the path of its job file (stages/start.py) in its environment.
 The job file is JSON::
 
     {"stage": "records",

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from host_files import write
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -117,14 +118,6 @@ def test_the_folder_is_brought_to_the_disk_too(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
     atomic.write_text(tmp_path / "file", "text")
     assert [Path(path).parent for path in synced] == [tmp_path, tmp_path.parent]
-
-
-def write(root: Path, *names: str) -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
-    return root
 
 
 def paths(root: Path, selection: Selection = ALL_FILES):

@@ -3,9 +3,9 @@
 import os
 import socket
 import sys
-from pathlib import Path
 
 import pytest
+from host_files import write
 
 from nanoforge.files.selection import Selection, left_out_words, walk
 from stages import files
@@ -14,14 +14,6 @@ from stages import files
 @pytest.fixture
 def photos(tmp_path):
     return write(tmp_path / "photos", "a.jpg", "deep/b.jpg")
-
-
-def write(root: Path, *names: str) -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
-    return root
 
 
 def counted(root):
