@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
 from nanoforge.console import Console
-from nanoforge.errors import StageFailed
+from nanoforge.errors import BadInput, StageFailed
 from nanoforge.files.atomic import write_text
 from nanoforge.files.paths import HOME
 
@@ -32,11 +32,15 @@ def write_page(full: bool, seed: int, only: str) -> None:
         only: the beginning of the names of the draws that are tried.
 
     Raises:
+        BadInput: there is nothing that ``only`` names.
         StageFailed: something did not survive; each failure is told with how to repeat it.
     """
     console = Console()
     found = measure(full, seed, only, console)
     rows = found["rows"]
+    if not rows:
+        names = ", ".join(kind["kind"] for kind in found["kinds"])
+        raise BadInput(f"--only {only}: no draw's name begins so; they begin with {names}.")
     failures = [failure for row in rows for failure in row["failures"]]
     for failure in failures:
         console.warn(f"{failure['case']}: {failure['why']}\n  repeat: {failure['repeat']}")
