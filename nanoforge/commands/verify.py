@@ -40,7 +40,8 @@ def verify(config: str, stage: str, as_json: bool) -> None:
         print_json(_as_json(found))
     if damaged:
         raise StageFailed("Damaged: " + " ".join(verdict.sentence for verdict in damaged))
-    project.console.good(f"{len(found)} artifacts are as they were published")
+    number = "1 artifact is" if len(found) == 1 else f"{len(found)} artifacts are"
+    project.console.good(f"{number} as published")
 
 
 def _verdict(project: Project, stage: Stage) -> Optional[StageVerdict]:
@@ -62,7 +63,7 @@ def _progress(bar: Bar, artifact: ArtifactFolder) -> Any:
     def on_read(path: str, size: int) -> None:
         nonlocal done
         done += size
-        bar.update(done, total, path)
+        bar.update(round(done / 2**20, 1), round(total / 2**20, 1), f"MiB {path}")
 
     return on_read
 

@@ -246,7 +246,7 @@ def blind(monkeypatch):
 def test_verify_reads_every_artifact_and_build_makes_the_damaged_one_again(home, photos, blind, capsys):
     artifact = build(photos.project(), "train")
     verify.verify(str(photos.folder), "", as_json=False)
-    assert "2 artifacts are as they were published" in capsys.readouterr().err
+    assert "2 artifacts are as published" in capsys.readouterr().err
     rot(artifact.folder / "out.txt")
     home.ran()
     build(photos.project(), "train")
