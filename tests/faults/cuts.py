@@ -7,15 +7,15 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Sequence
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 import inprocess
 import judge
 import serving
-from inprocess import CRASH, CRASHES, ERRORS, Cut, forked
+from inprocess import CRASH, CRASHES, ERRORS, Cut, counted, forked
 from judge import Done
 from tally import Draw, Tally
-from world import World, judged_in
+from world import INIT, World, judged_in
 
 DONE = (
     "the Nth call that opens a file for writing, renames, removes, makes a folder or a link, changes a mode or "
@@ -82,7 +82,7 @@ OPERATIONS = (
     Operation("an artifact is made in records.folder", ["records", "--set", "records.folder=elsewhere"], _nothing),
     Operation("gc", ["gc"], _unused),
     Operation("clean", ["clean", "--stage", "records", "--yes"], _made),
-    Operation("init --force", ["init", "photos", "--force"], _nothing, False),
+    Operation("init --force", INIT, _nothing, False),
     Operation("convert --out", ["convert", "--graph", "graph.pb", "--out", "out", "--runner", "local"], _graph, False),
 )
 
@@ -181,15 +181,15 @@ def _cut(operation: Operation, how: str, full: bool, world: World, tally: Tally)
     before = (reference / "detector.toml").read_text(encoding="utf-8")
     done = _command(world, operation.arguments, reference, Cut(reference.parent, 0, how))
     judge.told(done, codes=[0])
-    calls = int(done.out.split()[-2])
+    calls = counted(done)
+    assert calls is not None
     _swept(world, operation, reference)
     wanted = _state(reference)
     after = (reference / "detector.toml").read_text(encoding="utf-8")
     chosen = range(1, calls + 1) if full else sorted({1 + n * (calls - 1) // (FEW - 1) for n in range(FEW)})
     for number in chosen:
         with tally.case(f"call {number} of {calls}"):
-            project = _ready(world, operation)
-            cut = _command(world, operation.arguments, project, Cut(project.parent, number, how))
+            project, cut = _cut_at(world, operation, number, how)
             judge.told(cut, codes=[CRASH] if how in CRASHES else [0, 1, 3])
             assert (project / "detector.toml").read_text(encoding="utf-8") in (before, after), "detector.toml is lost"
             again = _command(world, operation.arguments, project)
@@ -200,6 +200,15 @@ def _cut(operation: Operation, how: str, full: bool, world: World, tally: Tally)
             judge.told(again, codes=[0])
             _swept(world, operation, project)
             judge.same(wanted, _state(project), f"after call {number}")
+
+
+def _cut_at(world: World, operation: Operation, number: int, how: str) -> Tuple[Path, Done]:
+    """The project and the command, cut at that call, or before it where so many were not made: some depend on time."""
+    project = _ready(world, operation)
+    done = _command(world, operation.arguments, project, Cut(project.parent, number, how))
+    calls = counted(done)
+    assert calls != 0, "no call was made that could be cut"
+    return (project, done) if calls is None else _cut_at(world, operation, min(calls, number - 1), how)
 
 
 def _swept(world: World, operation: Operation, project: Path) -> None:

@@ -43,6 +43,7 @@ class _Cutter:
     def __init__(self) -> None:
         self.cut: Optional[Cut] = None
         self.count = 0
+        self.struck = False
         self._busy = False
 
     def hook(self, event: str, arguments: Any) -> None:
@@ -57,7 +58,7 @@ class _Cutter:
             self._strike(event, path, self.cut.how)
 
     def _strike(self, event: str, path: str, how: str) -> None:
-        self._busy = True
+        self._busy = self.struck = True
         try:
             if how in ERRORS:
                 raise OSError(ERRORS[how], os.strerror(ERRORS[how]), path)
@@ -119,7 +120,7 @@ def forked(
     cut: Optional[Cut] = None,
     prepare: Callable[[], None] = lambda: None,
 ) -> Done:
-    """Run ``./run`` with ``arguments`` in a fork; ``out`` ends with the number of calls that could have been cut."""
+    """Run ``./run`` with ``arguments`` in a fork; ``counted`` reads how many calls it made that could be cut."""
     global _hooked
     program = _imported()
 
@@ -143,6 +144,12 @@ def forked(
     code = os.waitstatus_to_exitcode(status) if sys.version_info >= (3, 9) else _exit_code(status)
     assert code != -signal.SIGALRM, f"{' '.join(map(str, arguments))} hangs"
     return Done(code, *told)
+
+
+def counted(done: Done) -> Optional[int]:
+    """How many calls a command made that was not cut; None where it was."""
+    words = done.out.split()
+    return int(words[-2]) if words[-1:] == ["whole"] else None
 
 
 def _exit_code(status: int) -> int:
@@ -177,7 +184,7 @@ def _command(
         traceback.print_exc()
         code = 1
     CUTTER.cut = None
-    print(f"\n{CUTTER.count} calls")
+    print(f"\n{CUTTER.count} {'cut' if CUTTER.struck else 'whole'}")
     sys.stdout.flush()
     sys.stderr.flush()
     return code

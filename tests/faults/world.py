@@ -22,6 +22,8 @@ from nanoforge.runners import virtual_environments
 RUN = HOME / "run"
 HANGS_S = 600  # nothing here takes that long; what does, waits for ever
 STAGES = ("render", "resize", "records", "train", "evaluate", "export", "audit", "convert", "detect", "report")
+# Here, also where a Docker daemon answers; the projects' detector.toml says the same.
+INIT = ("init", "photos", "--force", "--runner", "local")
 CONFIG = """[dataset]
 {dataset}
 classes = ["cone", "ball", "mug"]
