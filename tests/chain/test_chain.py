@@ -207,7 +207,7 @@ def npy_header(kind, shape):
 
 def test_a_training_killed_at_any_moment_goes_on_from_its_checkpoint(detector):
     """kill -9 of the command while it trains; `preview --running` looks at what there is; the next command ends it."""
-    longer = ["--set", "train.steps=60"]
+    longer = ["--set", "train.steps=50"]
     command = subprocess.Popen([str(CLONE / "run"), "train", *longer], cwd=detector, stderr=subprocess.DEVNULL)
     _wait_for(lambda: next(iter((detector / "build/store/train").glob("work-*/scratch/checkpoints/*-20.index")), None))
     os.kill(command.pid, signal.SIGKILL)
@@ -217,9 +217,9 @@ def test_a_training_killed_at_any_moment_goes_on_from_its_checkpoint(detector):
     run("train", *longer, cwd=detector)
     log = max((detector / "build/logs").glob("train-*.log"), key=lambda path: path.stat().st_mtime).read_text()
     first = json.loads(re.search(r'::nanoforge:: ({"progress".*)', log).group(1))["progress"]
-    assert 20 <= first["done"] < 60
+    assert 20 <= first["done"] < 50
     history = json.loads((detector / "build/train/history.json").read_text())
-    assert [entry["step"] for entry in history["evaluation"]] == [20, 40, 60]
+    assert [entry["step"] for entry in history["evaluation"]] == [20, 40, 50]
 
 
 def _wait_for(look, seconds=300):

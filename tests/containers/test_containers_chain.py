@@ -116,7 +116,7 @@ def test_detect_runs_on_a_machine_of_another_processor_behind_ssh(detector, spar
 
 def test_an_interrupted_training_goes_on_from_its_checkpoint(detector):
     """Ctrl-C on the command itself: the container is gone, and the next command continues."""
-    longer = [CLONE / "run", "train", "--runner", "docker", "--set", "train.steps=60"]
+    longer = [CLONE / "run", "train", "--runner", "docker", "--set", "train.steps=30"]
     command = subprocess.Popen(longer, cwd=detector, stderr=subprocess.DEVNULL, preexec_fn=_hear_interrupts)
     work = detector / "build/store/train"
     eventually(lambda: list(work.glob("work-*/scratch/checkpoints/*-20.index")), 300)
@@ -126,7 +126,7 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(detector):
     run(*longer, cwd=detector)
     log = max((detector / "build/logs").glob("train-*.log"), key=lambda path: path.stat().st_mtime).read_text()
     first = json.loads(re.search(r'::nanoforge:: ({"progress".*)', log).group(1))["progress"]
-    assert 20 <= first["done"] < 60
+    assert 20 <= first["done"] < 30
 
 
 def _hear_interrupts():

@@ -20,7 +20,7 @@ from stages.job import BadInput
 
 PLAIN = [
     ("v1", True),
-    ("v1", False),
+    pytest.param("v1", False, marks=pytest.mark.slow),
     ("v2", False),
     pytest.param("lite", True, marks=pytest.mark.slow),
     pytest.param("inception", False, marks=pytest.mark.slow),
@@ -286,6 +286,7 @@ def test_dropping_a_needed_node_is_refused(definition, examined, tmp_path, data)
         helpers.analyse_definition(made, tmp_path)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_swapped_inputs_are_refused_or_make_no_difference_to_the_network(definition, examined, tmp_path, data):

@@ -56,6 +56,7 @@ def test_convert_writes_the_artifact(exported, run_stage, label_map):
     assert result["plugin"] == model["plugin"]
 
 
+@pytest.mark.slow
 def test_convert_of_an_export_folder_takes_its_files_and_repeats_its_bytes(exported, start_stage, tmp_path):
     folder = os.path.dirname(exported.graph)
     elsewhere = str(tmp_path / "another path")

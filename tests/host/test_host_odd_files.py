@@ -113,7 +113,7 @@ def test_a_failure_that_names_such_a_file_is_kept_and_shown(home, photos, capsys
     "variables",
     [
         {"PYTHONIOENCODING": "ascii"},
-        {"LC_ALL": "C", "LANG": "C"},
+        pytest.param({"LC_ALL": "C", "LANG": "C"}, marks=pytest.mark.slow),
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     ],
 )

@@ -95,7 +95,7 @@ def copy_of_the_clone(folder):
     return folder
 
 
-@pytest.mark.parametrize("name", ["with  two blanks", "with:colon", "고양이", "it's $HOME", "-x"])
+@pytest.mark.parametrize("name", ["고양이's:  $HOME", "-x"])
 def test_a_clone_may_lie_anywhere_and_be_called_through_a_link(machine, tmp_path, name):
     clone = copy_of_the_clone(tmp_path / name)
     works(machine.run("--version", script=clone / "run"))
@@ -128,8 +128,8 @@ def test_nothing_is_taken_from_the_current_folder_or_the_users_variables(machine
     ("variables", "place"),
     [
         ({"XDG_CACHE_HOME": "relative"}, "home/.cache/nanoforge"),
-        ({"XDG_CACHE_HOME": "{}/xdg"}, "xdg/nanoforge"),
-        ({"NANOFORGE_CACHE": "relative"}, "relative"),
+        pytest.param({"XDG_CACHE_HOME": "{}/xdg"}, "xdg/nanoforge", marks=pytest.mark.slow),
+        pytest.param({"NANOFORGE_CACHE": "relative"}, "relative", marks=pytest.mark.slow),
         ({"NANOFORGE_CACHE": "{}/stated  so", "XDG_CACHE_HOME": "{}/xdg"}, "stated  so"),
     ],
 )

@@ -158,8 +158,9 @@ def test_every_suite_is_a_folder_and_every_folder_a_suite():
 
 def test_without_all_the_checks_and_the_fast_suites_run(ran):
     suites.test("", False, False)
-    assert {"ruff check", "ruff format", "mypy", "tests/host by host", "tests/detect by train"} <= set(ran)
+    assert {"ruff check", "ruff format", "mypy", "tests/host by host", "tests/detect by data"} <= set(ran)
     assert not any(f"tests/{slow} " in title for slow in suites.SLOW_SUITES for title in ran)
+    assert "tests/detect by train" not in ran
 
 
 def test_one_suite_runs_by_each_of_its_environments_and_without_checks(ran):

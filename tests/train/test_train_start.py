@@ -32,6 +32,7 @@ def started_from(trained):
     return trained.path("checkpoints")
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_the_checkpoints_weights_heads_included(trained, records_folder, stage):
     job = stage().run(train.main, {"records": records_folder, "start": started_from(trained)}, parameters(**START))
     before, after = before_and_after(trained, job)

@@ -65,6 +65,7 @@ def test_inference_keeps_fused_batch_norm_and_training_on_a_cpu_does_not(trained
     assert meta.meta_info_def.tensorflow_version == "1.12.0"
 
 
+@pytest.mark.slow
 def test_a_training_cut_short_goes_on_from_its_last_checkpoint(records_folder, stage, monkeypatch):
     job = stage("cut")
 
@@ -137,6 +138,7 @@ def test_a_disk_that_takes_no_checkpoint_is_not_told_as_too_little_memory(tmp_pa
         hook._save(None)
 
 
+@pytest.mark.slow
 def test_a_record_damaged_inside_names_the_shard(records_folder, tmp_path, stage):
     folder = shutil.copytree(records_folder, str(tmp_path / "damaged"))
     with open(os.path.join(folder, "train-00000-of-00001.tfrecord"), "r+b") as stream:
