@@ -158,15 +158,17 @@ def inspect(_c, file, against="", json_=False, runner=""):
         "file": "The .uff.",
         "input": "X.npy, or NAME=X.npy where the .uff has several inputs; float32, in the shape that inspect says.",
         "output": "New .npz, which gets every output by its name.",
+        "tensorrt": "Version whose plugins compute, such as 5.1.6; default: 8.2.1, the newest on a Nano.",
         "fp16_decode": "Compute NMS_TRT in float16, as TensorRT 8 does in FP16 engines.",
     },
 )
-def run_uff(_c, file, input=None, output="", fp16_decode=False, runner=""):
+def run_uff(_c, file, input=None, output="", tensorrt="", fp16_decode=False, runner=""):
     """Run a .uff on a CPU, with TensorRT's plugins, by the reference interpreter.
 
     Example: ./run run-uff build/convert/model.uff --input x.npy --output y.npz
+    Example: ./run run-uff model.uff --input x.npy --output y.npz --tensorrt 5.1.6
     """
-    commands.graphs.run_uff(file, input, output, fp16_decode, StageOptions(runner=runner))
+    commands.graphs.run_uff(file, input, output, tensorrt, fp16_decode, StageOptions(runner=runner))
 
 
 @command(

@@ -93,7 +93,11 @@ class ReportParameters(NamedTuple):
 
 
 class RunUffParameters(NamedTuple):
-    """``names`` of the inputs, in the order of ``input_0``, ``input_1`` …; empty where the .uff has one only."""
+    """``names`` of the inputs, in the order of ``input_0``, ``input_1`` …; empty where the .uff has one only.
+
+    ``tensorrt`` is the version whose plugins compute; empty: the newest that a Nano has.
+    """
 
     names: List[str]
+    tensorrt: str
     fp16_decode: bool

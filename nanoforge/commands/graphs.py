@@ -116,7 +116,9 @@ def inspect_file(file: str, against: str, as_json: bool, options: StageOptions) 
         raise StageFailed(f"The two differ in {len(found['differences'])} places.")
 
 
-def run_uff(file: str, feeds: Sequence[str], output: str, fp16_decode: bool, options: StageOptions) -> None:
+def run_uff(
+    file: str, feeds: Sequence[str], output: str, tensorrt: str, fp16_decode: bool, options: StageOptions
+) -> None:
     """Run a .uff by the reference interpreter; the .npz ``output`` gets its outputs by name, and appears whole.
 
     Raises:
@@ -134,7 +136,7 @@ def run_uff(file: str, feeds: Sequence[str], output: str, fp16_decode: bool, opt
     if not all(array for _, array in named):
         raise BadInput("run-uff: an --input names no file; write X.npy or NAME=X.npy.")
     inputs = {"uff": file, **{f"input_{number}": array for number, (_, array) in enumerate(named)}}
-    parameters = RunUffParameters(names=[name for name, _ in named], fp16_decode=fp16_decode)
+    parameters = RunUffParameters([name for name, _ in named], tensorrt, fp16_decode)
     with scratch_folder(path.parent, "run-uff") as folder:
         out = folder / "run"
         work = AdhocRun(RUN_UFF, optional_inputs(**inputs), parameters._asdict())

@@ -1,19 +1,23 @@
 """Runs a .uff on the CPU: a plan made once from the file, then one pass over it for each input."""
 
+from functools import partial
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 
 from stages.job import BadInput
 from stages.reference import orders, plugins, uff
+from stages.reference.arithmetic import PLAIN, Arithmetic
 from stages.reference.ops import OPERATIONS
 from stages.reference.uff import MetaGraph, Node
 
 PLUGINS = {
     "_GridAnchor_TRT": plugins.grid_anchor,
+    "_GridAnchorRect_TRT": partial(plugins.grid_anchor, rectangles=True),
     "_FlattenConcat_TRT": plugins.flatten_concat,
     "_NMS_TRT": plugins.nms,
 }
+ANCHORS = ("_GridAnchor_TRT", "_GridAnchorRect_TRT")
 OUTPUT_COUNTS = {"_NMS_TRT": 2}
 # What a kernel raises for fields or shapes that do not fit.
 UNFIT = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
@@ -29,15 +33,15 @@ class UffInterpreter:
 
     Args:
         path: the .uff file.
-        fp16_decode: compute NMS_TRT in float16, as TensorRT 8 may.
+        arithmetic: how the plugins compute; by default as those of the newest TensorRT that a Nano has.
 
     Raises:
         BadInput: not a UFF file, or a graph that cannot be run; the message names the file and the node.
     """
 
-    def __init__(self, path: str, fp16_decode: bool = False) -> None:
+    def __init__(self, path: str, arithmetic: Arithmetic = PLAIN) -> None:
         self.path = path
-        self.half = fp16_decode
+        self.arithmetic = arithmetic
         graph = uff.read(path)
         self.nodes = self._index(graph)
         marked = [node for node in graph.nodes if node.operation == "MarkOutput"]
@@ -198,9 +202,9 @@ class UffInterpreter:
 
     def _compute(self, node: Node, values: Values) -> List[np.ndarray]:
         inputs = [array for name in node.inputs for array in values[name]]
-        if node.operation == "_GridAnchor_TRT":
+        if node.operation in ANCHORS:
             inputs = []  # a constant that keeps some parsers from crashing; the plugin does not read it
-        options = {"half": True} if self.half and node.operation == "_NMS_TRT" else {}
+        options = {"arithmetic": self.arithmetic} if node.operation in (*ANCHORS, "_NMS_TRT") else {}
         kernel = PLUGINS.get(node.operation) or OPERATIONS[node.operation].kernel
         with np.errstate(all="ignore"):  # the arithmetic of the device raises no alarm either
             result = self._guard(node, kernel, node.fields, *inputs, **options)

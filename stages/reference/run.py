@@ -9,6 +9,8 @@ import numpy as np
 from stages import files
 from stages.job import BadInput, Job, run
 from stages.parameters import RunUffParameters
+from stages.reference import arithmetic
+from stages.reference.arithmetic import Arithmetic
 from stages.reference.interpreter import UffInterpreter
 
 
@@ -19,7 +21,8 @@ def main(job: Job) -> None:
         BadInput: the .uff cannot be run, or an array is not what it takes.
     """
     parameters = job.read(RunUffParameters)
-    interpreter = UffInterpreter(job.inputs["uff"], fp16_decode=parameters.fp16_decode)
+    version = arithmetic.version(parameters.tensorrt) if parameters.tensorrt else arithmetic.NEWEST
+    interpreter = UffInterpreter(job.inputs["uff"], Arithmetic(version, half=parameters.fp16_decode))
     arrays = [read_array(job.inputs["input_%d" % number]) for number in range(len(parameters.names))]
     outputs = interpreter.run(feeds(interpreter, parameters.names, arrays))
     write_arrays(job.out("outputs.npz"), outputs)

@@ -6,6 +6,7 @@ from ssd_graph import ssd
 from uff_bytes import Graph
 
 from stages.job import BadInput
+from stages.reference.arithmetic import Arithmetic
 from stages.reference.interpreter import UffInterpreter
 
 
@@ -71,7 +72,7 @@ def test_keeps_what_is_asked_for(detector):
 
 def test_fp16_decode_changes_the_boxes_a_little(detector):
     x = image(1, 3, 64, 64)
-    full, half = (UffInterpreter(detector, fp16_decode=flag).run(x)["NMS"][0, 0, :3] for flag in (False, True))
+    full, half = (UffInterpreter(detector, Arithmetic(half=flag)).run(x)["NMS"][0, 0, :3] for flag in (False, True))
     assert 0 < np.abs(full - half).max() < 5e-3
 
 

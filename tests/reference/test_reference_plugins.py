@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.reference import plugins
+from stages.reference.arithmetic import Arithmetic
 
 GRID = {
     "numLayers_u_int": 6,
@@ -279,7 +280,7 @@ def test_half_precision_rounds_the_boxes():
         np.linspace(1, 3, 16, dtype=np.float32).reshape(1, 16, 1, 1),
     ]
     fields = dict(NMS, numClasses=2, topK=8, keepTopK=8, nmsThreshold=1.0)
-    full, half = (plugins.nms(fields, *inputs, half=half)[0] for half in (False, True))
+    full, half = (plugins.nms(fields, *inputs, arithmetic=Arithmetic(half=half))[0] for half in (False, True))
     assert 0 < np.abs(full - half).max() < 5e-3
     np.testing.assert_array_equal(half, half.astype(np.float16).astype(np.float32))
 

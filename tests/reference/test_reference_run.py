@@ -20,7 +20,7 @@ def job(folder, uff, names, arrays):
         path = folder / ("x%d.npy" % number)
         path.write_bytes(array) if isinstance(array, bytes) else np.save(str(path), array)
         inputs["input_%d" % number] = str(path)
-    parameters = RunUffParameters(names, fp16_decode=False)._asdict()
+    parameters = RunUffParameters(names, tensorrt="", fp16_decode=False)._asdict()
     return Job(
         {"stage": "run-uff", "inputs": inputs, "output": str(out), "scratch": "", "parameters": parameters, "cpus": 1}
     )
