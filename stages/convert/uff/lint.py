@@ -1,7 +1,9 @@
 """What TensorRT's UFF parser and plugins would choke on, found in a .uff file before it leaves for the Jetson.
 
-Sources of the rules: NVIDIA's UFF operator page, the asserts in NVIDIA/TensorRT's plugin sources, and failures that
-users reported (a second -1 in a reshape, integer lists where floats are asserted, GridAnchor without input …).
+Sources of the rules: NVIDIA's UFF operator page, the asserts in NVIDIA/TensorRT's plugin sources, what NVIDIA's parser
+of 8.5.3 was seen to refuse or to get wrong in silence, and failures that users reported (a second -1 in a reshape,
+integer lists where floats are asserted, GridAnchor without input …). A rule that does not hold for every TensorRT from
+5.0 to 8.6 names those it holds for; some are stricter than 8.5.3, for the sake of older ones.
 """
 
 from typing import Any, Dict, Iterator, List, Optional
@@ -9,6 +11,7 @@ from typing import Any, Dict, Iterator, List, Optional
 import numpy as np
 
 from stages.convert.uff import schema
+from stages.convert.uff.dataflow import FIRST, LAST, Dataflow
 from stages.convert.uff.nms_rules import broken_fields, broken_inputs
 from stages.job import BadInput
 
@@ -41,6 +44,7 @@ OPERATIONS = {
     "Reduce",
     "Pad",
     "Gather",
+    "GatherV2",
     "MarkOutput",
 }
 FUNCTIONS = {
@@ -76,6 +80,10 @@ PLUGIN_FIELDS = {
 }
 
 
+# Fields that NMS_TRT declares from TensorRT 8.0 on; earlier parsers drop them with a line in the log.
+DECLARED_LATER = {"scoreBits", "isBatchAgnostic"}
+
+
 def _field(node: Any, name: str) -> Any:
     """The field ``name`` or an empty one; plain indexing would add it to the message."""
     return node.fields[name] if name in node.fields else schema.no_data()
@@ -99,6 +107,9 @@ class _UffLint:
             yield finding
         for node in self._list:
             for finding in self._operation(node):
+                yield 'node "%s" (%s): %s' % (node.id, node.operation, finding)
+        if not any(self._structure()) and all(name in self._nodes for node in self._list for name in node.inputs):
+            for node, finding in Dataflow(self._nodes, _field, self.constant, self._order_of).findings:
                 yield 'node "%s" (%s): %s' % (node.id, node.operation, finding)
 
     def _structure(self) -> Iterator[str]:
@@ -153,6 +164,12 @@ class _UffLint:
         except BadInput:
             return None
 
+    def _order_of(self, node: Any) -> str:
+        found = self._reference[_field(node, "inputs_orders").ref] if "inputs_orders" in node.fields else None
+        lists = found.dim_orders_list.val if found is not None else []
+        order = list(lists[0].orders[schema.ORDER_SPECIAL].val) if lists else []
+        return (LAST if order[-1] == 1 else FIRST) if len(order) > 2 else ""
+
     def input(self, node: Any) -> Iterator[str]:
         """A detector's; another network's Input may leave its shape to the program that registers it."""
         shape = list(_field(node, "shape").i_list.val)
@@ -194,8 +211,8 @@ class _UffLint:
         if shape is None:
             yield "its shape is not a constant"
         elif (shape == -1).sum() > 1:
-            yield "-1 is given %d times, the parser takes it once" % (shape == -1).sum()
-        elif shape.size > 4 or shape.size < 2 or (shape[1:] == 0).any():
+            yield "-1 is given %d times, which TensorRT before 8.5 refuses" % (shape == -1).sum()
+        elif shape.size > 4 or shape.size < 2:
             yield "its shape %s is not one of two to four dimensions with the batch first" % shape.tolist()
 
     def fields(self, node: Any) -> Dict[str, Any]:
@@ -212,10 +229,12 @@ class _UffLint:
         for name, kind in PLUGIN_FIELDS[node.operation].items():
             if kinds.get(name) != kind:
                 yield "field %s is %s, the plugin asserts %s" % (name, kinds.get(name, "missing"), kind)
+        for name in sorted(set(kinds) - set(PLUGIN_FIELDS[node.operation]) - DECLARED_LATER - {"dtype"}):
+            yield "field %s is declared by no version of the plugin: the parser drops it" % name
         if kinds.get("dtype") != "dtype":
-            yield "field dtype is missing"
+            yield "field dtype is missing, which older converters' parsers refuse"
         if not node.inputs:
-            yield "it has no input, which crashes some parsers"
+            yield "it has no input, which crashes some parsers (reported for 5.1 and 6.0)"
 
     def grid_anchor(self, node: Any) -> Iterator[str]:
         broken = list(self.plugin(node))
@@ -225,7 +244,13 @@ class _UffLint:
         values = self.fields(node)
         if values["numLayers"] < 2 or len(values["featureMapShapes"]) != values["numLayers"]:
             yield "numLayers is %d for %d featureMapShapes" % (values["numLayers"], len(values["featureMapShapes"]))
-        if len(values["aspectRatios"]) < 3 or min(values["aspectRatios"]) <= 0:
+        if min(values["featureMapShapes"] or [0]) < 1:
+            yield "featureMapShapes %s holds sides under 1" % values["featureMapShapes"]
+        if not (
+            np.isfinite([values["minSize"], values["maxSize"]]).all() and min(values["minSize"], values["maxSize"]) > 0
+        ):
+            yield "minSize %s and maxSize %s are not two sizes over 0" % (values["minSize"], values["maxSize"])
+        if len(values["aspectRatios"]) < 3 or not min(values["aspectRatios"]) > 0:
             yield "it needs three or more aspectRatios over 0"
         if len(values["variance"]) != 4:
             yield "it needs four variances"
