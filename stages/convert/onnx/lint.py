@@ -30,6 +30,8 @@ OPERATIONS = {
 # Inputs that the importers assert to be initializers.
 CONSTANT_INPUTS = {"Conv": (1, 2), "BatchNormalization": (1, 2, 3, 4), "Clip": (1, 2), "Reshape": (1,)}
 _INT, _FLOAT, _INTS = AttributeProto.INT, AttributeProto.FLOAT, AttributeProto.INTS
+# By these the parser looks for the plugin; what they are where a node does not have them.
+PLUGIN_IDENTITY = {"plugin_version": b"1", "plugin_namespace": b""}
 # All that NMS_TRT declares in TensorRT 7.1 to 8.2, with the type that its creator asserts.
 NMS_FIELDS = {
     "shareLocation": _INT,
@@ -123,6 +125,9 @@ class _OnnxLint:
         ]
         yield from broken
         values = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+        for name, only in PLUGIN_IDENTITY.items():
+            if values.get(name, only) != only:
+                yield "attribute %s is %r, and there is no such plugin: leave it out" % (name, values[name])
         if broken:
             return
         if len(node.input) != 3 or sorted(values["inputOrder"]) != [0, 1, 2] or len(node.output) != 2:

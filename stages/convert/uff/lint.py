@@ -116,7 +116,8 @@ class _UffLint:
         if len(self._nodes) != len(self._list):
             yield "two nodes have one id"
         inputs = [node for node in self._list if node.operation == "Input"]
-        if len(inputs) != 1:
+        is_detector = any(node.operation == "_NMS_TRT" for node in self._list)
+        if not inputs or (is_detector and len(inputs) > 1):
             yield "there are %d Input nodes instead of one" % len(inputs)
         if "MarkOutput_0" not in self._nodes:
             yield "there is no MarkOutput_0, the only output that jetson-inference registers"
