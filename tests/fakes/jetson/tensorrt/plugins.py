@@ -118,3 +118,26 @@ def _check_nms(fields, inputs):
         raise Refused("#assertion nmsPlugin.cpp,246: numPriors * numLocClasses * 4")
     if conf[0] != priors * fields["numClasses"]:
         raise Refused("#assertion nmsPlugin.cpp,249: numPriors * numClasses")
+
+
+_registered = set()
+
+
+def register():
+    """The creators of libnvinfer_plugin."""
+    _registered.update(creators(_version()))
+
+
+def load_flatten_concat():
+    """What loading the sample's libflattenconcat.so does."""
+    _registered.add("FlattenConcat_TRT")
+
+
+def registered():
+    return sorted(_registered)
+
+
+def _version():
+    from .versions import VERSION
+
+    return VERSION

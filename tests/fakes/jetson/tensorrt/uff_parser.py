@@ -13,11 +13,11 @@ from . import plugins
 from .network import ACTIVATIONS, ELEMENTWISE, REDUCE, UNARY, Refused, same, volume, window
 
 LAST, FIRST, NONE = "N+C", "NC+", ""
-OPERATIONS = (
-    "Input Const Identity Conv ConvTranspose Pool FullyConnected LRN Binary Unary Activation LeakyRelu Softmax BatchNorm "
-    "Reshape Flatten Squeeze ExpandDims ArgMax ArgMin Transpose Concat Stack Shape StridedSlice Reduce Pad Gather GatherV2 "
-    "MarkOutput"
-).split()
+OPERATIONS = set(
+    "Input Const Identity Conv ConvTranspose Pool FullyConnected LRN Binary Unary Activation LeakyRelu Softmax"
+    " BatchNorm Reshape Flatten Squeeze ExpandDims ArgMax ArgMin Transpose Concat Stack Shape StridedSlice Reduce Pad"
+    " Gather GatherV2 MarkOutput".split()
+)
 FUNCTIONS = {
     "Activation": set(ACTIVATIONS),
     "Binary": set(ELEMENTWISE),
@@ -45,13 +45,12 @@ class Parse:
         try:
             graph = uff.parse(data, "the file")
         except BadInput as error:
-            raise Refused("UffParser: Could not parse MetaGraph: %s" % error)
+            raise Refused("UffParser: Could not parse MetaGraph: %s" % error) from error
         self.nodes = {node.id: node for node in graph.nodes}
         self.network, self.registered, self.version, self.log = network, registered, version, log
         self.made = {}
         self._validate()
         ordered = list(self._ordered(wanted))
-        self.network.calls += []
         for node in ordered:
             if node.operation.startswith("_"):
                 self._create(node)

@@ -1,0 +1,10 @@
+"""The simulated board: a Nano, unless the environment says otherwise."""
+
+import os
+
+NAME = os.environ.get("NANOFORGE_FAKE_DEVICE", "NVIDIA Tegra X1")
+FAST_FP16 = True
+FAST_INT8 = os.environ.get("NANOFORGE_FAKE_INT8", "") == "1"
+FREE_MB = int(os.environ.get("NANOFORGE_FAKE_FREE_MB", "1500"))
+# Where this is set an inference takes so many milliseconds on its stream and puts out nothing but empty rows.
+INFERENCE_MS = float(os.environ.get("NANOFORGE_FAKE_INFERENCE_MS", "0"))
