@@ -4,14 +4,21 @@ Always: the rules that NVIDIA's parser was seen to follow, on small graphs. If N
 the recordings: the parser's calls for three detectors, and the attributes of the real modules of 8.6.1, 10.3 and 11.4.
 """
 
+import ast
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 from conftest import FAKES
+from tensorrt.network import Network, Refused
+from tensorrt.uff_parser import Parse
+
+from stages.convert.uff import schema
+from tests.fakes import probes
 
 RECORDED = os.environ.get("NANOFORGE_RECORDED", "")
 MODELS = (
@@ -31,20 +38,23 @@ print(json.dumps({name: sorted(dir(value)) for name, value in classes.items()}))
 needs_recordings = pytest.mark.skipif(not RECORDED, reason="NANOFORGE_RECORDED names no folder")
 
 
-def parsed(data, size=(3, 300, 300)):
-    from tensorrt.network import Network
-    from tensorrt.uff_parser import Parse
-
-    network, said = Network(), []
-    Parse(data, network, {"Input": size}, ["MarkOutput_0"], (8, 5, 3), said.append)
-    return network.calls, said
+def parse(data, size=(3, 300, 300), outputs=("MarkOutput_0",)):
+    """The network that the simulated parser makes, and what it says where it refuses."""
+    network = Network()
+    try:
+        Parse(data, network, {"Input": size}, outputs, (8, 5, 3), lambda words: None)
+    except Refused as error:
+        return network, str(error)
+    return network, None
 
 
 @needs_recordings
 @pytest.mark.parametrize("model", MODELS)
 def test_layers_are_those_that_nvidias_parser_made(model):
     with open(os.path.join(RECORDED, model + ".uff"), "rb") as stream:
-        made, _ = parsed(stream.read())
+        network, refusal = parse(stream.read())
+    made = network.calls
+    assert refusal is None
     with gzip.open(os.path.join(RECORDED, "parsed-%s.json.gz" % model), "rt") as stream:
         wanted = [json.loads(line) for line in stream]
     plugins = {call["name"]: call for call in made if call["op"] == "createPlugin"}
@@ -65,6 +75,40 @@ def test_layers_are_those_that_nvidias_parser_made(model):
 def _plain(field):
     name, kind, length, values = field
     return name, kind, length, tuple(round(float(value), 7) for value in values)
+
+
+def recorded_probes():
+    """Name -> whether it was taken, and the lines of the layers that were made."""
+    found = {}
+    with gzip.open(os.path.join(RECORDED, "uff-parser-probes.txt.gz"), "rt") as stream:
+        for line in stream:
+            begun = re.match(r"##### (.*) rc (\d)", line)
+            if begun:
+                layers = []
+                found[begun.group(1)] = begun.group(2) == "0", line, layers
+            elif line.startswith("    "):
+                layers.append(line.strip())
+    return found
+
+
+@needs_recordings
+@pytest.mark.parametrize("name", probes.AS_RECORDED)
+def test_small_graphs_become_the_layers_that_they_became(name):
+    taken, said, layers = recorded_probes()[name]
+    probe = probes.Probe()
+    outputs = probes.AS_RECORDED[name](probe)
+    data = schema.serialize(probe.marked(*outputs))
+    wanted = [one for one in layers if not one.startswith(("createPlugin", "Outputs", "LOG"))]
+    network, refusal = parse(data, (3, 8, 10), ["MarkOutput_%d" % number for number in range(len(outputs))])
+    assert (refusal is None) == taken and (taken or refusal in said), refusal
+    made = [call for call in network.calls if call["op"] not in ("createPlugin", "Outputs", "Constant")]
+    assert len(made) == len(wanted), [call["name"] for call in made]
+    for call, line in zip(made, wanted):
+        kind, rest = line.split(" ", 1)
+        title, parameters = rest[: rest.index(" {")], ast.literal_eval(rest[rest.index("{") :])
+        assert (call["op"], call["name"]) == (kind, title)
+        for key in set(parameters) & set(COMPARED):
+            assert call[key] == parameters[key], (title, key)
 
 
 def attributes(version):
