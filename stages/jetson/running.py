@@ -1,0 +1,106 @@
+"""An engine at work: buffers made once, pinned; copies and inference queued on a stream.
+
+Two ways to name buffers: bindings by number (TensorRT 5.0 to 8.x) and tensors by name (from 8.5 on, and the only way
+from 10 on). ``NMS_1``, the number of detections, holds int32 bits in what TensorRT calls float32.
+"""
+
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+import numpy as np
+
+from stages.job import BadInput, StageFailed
+
+
+class Buffer(NamedTuple):
+    """A tensor of an engine: page-locked memory here, memory on the device."""
+
+    name: str
+    is_input: bool
+    shape: Tuple[int, ...]
+    host: np.ndarray
+    device: Any
+
+
+def loaded(trt: Any, logger: Any, plan: bytes, where: str) -> Any:
+    """The engine in ``plan``.
+
+    Raises:
+        BadInput: TensorRT does not take it: of another version or device, or damaged.
+    """
+    engine = trt.Runtime(logger).deserialize_cuda_engine(plan)
+    if engine is None:
+        raise BadInput(
+            "TensorRT %s does not take the engine %s: it is damaged, or of another version or device; build it again"
+            % (trt.__version__, where)
+        )
+    return engine
+
+
+class Runner:
+    """Runs an engine on one picture after the other.
+
+    Attributes:
+        inputs, outputs: name -> buffer; write the input's ``host``, then :meth:`start`, then :meth:`finish`, then read.
+
+    Raises:
+        StageFailed: the device has too little memory for the buffers.
+    """
+
+    def __init__(self, engine: Any, cuda: Any) -> None:
+        self._cuda, self._engine = cuda, engine
+        self._context, self._stream = engine.create_execution_context(), cuda.Stream()
+        self._by_name = not hasattr(engine, "num_bindings")
+        self._buffers = self._allocated()
+        self.inputs = {one.name: one for one in self._buffers if one.is_input}
+        self.outputs = {one.name: one for one in self._buffers if not one.is_input}
+
+    def start(self) -> None:
+        """Queue the copy to the device, the inference and the copies back; returns at once."""
+        for one in self.inputs.values():
+            self._cuda.memcpy_htod_async(one.device, one.host, self._stream)
+        self._execute()
+        for one in self.outputs.values():
+            self._cuda.memcpy_dtoh_async(one.host, one.device, self._stream)
+
+    def finish(self) -> Dict[str, np.ndarray]:
+        """Wait for what was started; the outputs by name, in buffers that the next start fills again."""
+        self._stream.synchronize()
+        return {name: one.host.reshape(one.shape) for name, one in self.outputs.items()}
+
+    def _execute(self) -> None:
+        pointers = [int(one.device) for one in self._buffers]
+        if self._by_name:
+            for one, pointer in zip(self._buffers, pointers):
+                self._context.set_tensor_address(one.name, pointer)
+            done = self._context.execute_async_v3(self._stream.handle)
+        elif getattr(self._engine, "has_implicit_batch_dimension", True):
+            done = self._context.execute_async(1, pointers, self._stream.handle)
+        else:
+            done = self._context.execute_async_v2(pointers, self._stream.handle)
+        if done is False:
+            raise StageFailed("TensorRT could not run the engine; its reason is in the log")
+
+    def _allocated(self) -> List[Buffer]:
+        found = []
+        for name, is_input, shape in self._tensors():
+            count = int(np.prod(shape, dtype=np.int64))
+            try:
+                host = self._cuda.pagelocked_empty(count, np.float32)
+                device = self._cuda.mem_alloc(host.nbytes)
+            except self._cuda.MemoryError as error:
+                raise StageFailed(
+                    "The device has no memory for the engine's buffers (%s); end other programs" % error
+                ) from None
+            found.append(Buffer(name, is_input, shape, host, device))
+        return found
+
+    def _tensors(self) -> List[Tuple[str, bool, Tuple[int, ...]]]:
+        engine = self._engine
+        if not self._by_name:
+            return [
+                (engine.get_binding_name(n), engine.binding_is_input(n), tuple(engine.get_binding_shape(n)))
+                for n in range(engine.num_bindings)
+            ]
+        names = [engine.get_tensor_name(n) for n in range(engine.num_io_tensors)]
+        kinds = {name: str(engine.get_tensor_mode(name)).endswith("INPUT") for name in names}
+        return [(name, kinds[name], tuple(engine.get_tensor_shape(name))) for name in names]
