@@ -1,0 +1,54 @@
+"""TensorRT and PyCUDA, imported where they are needed, and one sentence where they cannot be."""
+
+import importlib
+from typing import Any, Tuple
+
+from stages.jetson.engine_file import Here
+from stages.job import StageFailed
+
+TENSORRT = (
+    "TensorRT cannot be imported (%s): on the board it belongs to JetPack's own /usr/bin/python3 (sudo apt install"
+    " python3-libnvinfer); in a container it comes with the runtime nvidia"
+)
+PYCUDA = (
+    "PyCUDA cannot be imported (%s): it is compiled on the board against its CUDA (docs/jetpack.md); build the image's"
+    " target device, or the virtual environment, there"
+)
+CUDA = "CUDA does not start (%s): are the driver and the PyCUDA here of one JetPack?"
+
+
+def tensorrt() -> Any:
+    """The module tensorrt.
+
+    Raises:
+        StageFailed: there is none.
+    """
+    return _imported("tensorrt", TENSORRT)
+
+
+def cuda() -> Tuple[Any, Any]:
+    """The module pycuda.driver, and a context on the first device, which is to be kept.
+
+    Raises:
+        StageFailed: there is no PyCUDA, or CUDA does not start.
+    """
+    driver = _imported("pycuda.driver", PYCUDA)
+    try:
+        driver.init()
+        return driver, driver.Device(0).make_context()
+    except driver.Error as error:
+        raise StageFailed(CUDA % error) from None
+
+
+def here(trt: Any, driver: Any) -> Here:
+    """What engines depend on, of this board."""
+    device = driver.Device(0)
+    version = ".".join(map(str, driver.get_version()[:2]))
+    return Here(str(trt.__version__), version, device.name(), ".".join(map(str, device.compute_capability())))
+
+
+def _imported(name: str, words: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except (ImportError, OSError) as error:  # a library that is missing is either
+        raise StageFailed(words % error) from None
