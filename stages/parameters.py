@@ -88,6 +88,14 @@ class DetectParameters(NamedTuple):
     draw: bool
 
 
+class BuildEngineParameters(NamedTuple):
+    """``source`` is uff or onnx, ``precision`` fp32, fp16 or int8."""
+
+    source: str
+    precision: str
+    workspace_mb: int
+
+
 class ReportParameters(NamedTuple):
     title: str
 

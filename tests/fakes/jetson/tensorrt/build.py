@@ -3,6 +3,8 @@
 import enum
 import hashlib
 import json
+import os
+import signal
 
 from . import device
 from .logger import Severity
@@ -146,6 +148,7 @@ class Builder:
                 self._logger.log(Severity.ERROR, "Calibration failure occurred with no scaling factors detected.")
                 return None
         self._time_layers(network)
+        _die()
         kind, source = network._source
         inputs = [[one.name, list(one.shape)] for one in network._network.inputs]
         outputs = [[one.name, list(one.shape)] for one in network._network.outputs]
@@ -167,6 +170,14 @@ class Builder:
                 words = "--------------- Timing Runner: %s (Cuda%s)" % (call["name"], call["op"])
                 self._logger.log(Severity.VERBOSE, words)
                 self._logger.log(Severity.VERBOSE, "Tactic: %d Time: %.6f" % (number, 0.01 + number % 7 / 100))
+
+
+def _die():
+    if device.DIES == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if device.DIES == "assertion":
+        print("#assertion/home/jenkins/TensorRT/plugin/nmsPlugin/nmsPlugin.cpp,246", flush=True)
+        os.abort()
 
 
 def _calibrated(calibrator, network):
