@@ -1,12 +1,12 @@
-"""From a picture to the network's input tensor in two passes: one resize, and a table look-up into the tensor.
+"""From a picture to the network's input tensor: one resize, then planes, then two passes over the tensor in place.
 
-A pixel has 256 values, so ``pixel * scale + offset`` is a table of 256 float32; what it holds is computed as the plain
-way computes it, so the tensor is equal to the last bit. It is written where it is needed, for instance into page-locked
-memory, plane by plane, in whatever order the channels come.
+The tensor is written where it is needed, for instance into page-locked memory, in whatever order the channels come. Its
+values are those of the plain way, ``small.astype(float32) * scale + offset``, to the last bit.
 """
 
 from typing import Optional
 
+import cv2
 import numpy as np
 
 from stages import pixels
@@ -23,7 +23,8 @@ class Preprocess:
 
     def __init__(self, height: int, width: int, scale: float, offset: float, bgr: bool) -> None:
         self.height, self.width, self._bgr = height, width, bgr
-        self._table = np.arange(256, dtype=np.float32) * np.float32(scale) + np.float32(offset)
+        self._scale, self._offset = np.float32(scale), np.float32(offset)
+        self._planes = [np.empty((height, width), np.uint8) for _ in range(3)]
 
     def into(self, tensor: np.ndarray, picture: np.ndarray, bgr: bool = False) -> None:
         """Fill ``tensor``, float32 [3, height, width], from ``picture``, uint8 [H, W, 3] of any size.
@@ -32,9 +33,11 @@ class Preprocess:
             bgr: the picture has blue first, as OpenCV's cameras and videos have it.
         """
         small = pixels.resize(picture, self.height, self.width)
-        order = (0, 1, 2) if bgr == self._bgr else (2, 1, 0)
-        for plane, channel in enumerate(order):
-            np.take(self._table, small[:, :, channel], out=tensor[plane], mode="clip")
+        cv2.split(small, self._planes)
+        for place, channel in enumerate((0, 1, 2) if bgr == self._bgr else (2, 1, 0)):
+            tensor[place] = self._planes[channel]
+        np.multiply(tensor, self._scale, out=tensor)
+        np.add(tensor, self._offset, out=tensor)
 
     def tensor(self, picture: np.ndarray, bgr: bool = False, out: Optional[np.ndarray] = None) -> np.ndarray:
         """The same in a new array, float32 [1, 3, height, width]."""
