@@ -166,8 +166,8 @@ def _explain(code: int, errors: List[str], progress: build_log.Progress, log: st
         raise (BadInput if code == EXIT_BAD_INPUT else StageFailed)(errors[-1] + said)
     if code == -signal.SIGKILL:
         raise StageFailed(
-            "The builder was killed, as the system does where memory ends: add swap, end other programs, or build with a"
-            " smaller workspace (build_engine.workspace_mb)%s" % said
+            "The builder was killed, as the system does where memory ends: add swap, end other programs, or build with"
+            " a smaller workspace (build_engine.workspace_mb)%s" % said
         )
     if code < 0:
         raise StageFailed("TensorRT ended the builder by signal %d%s; see %s" % (-code, said, log))
