@@ -1,8 +1,8 @@
 """A detector put where jetson-inference's detectNet finds it, in the layout of the release that is there.
 
-Since December 2022 (commit 0990514d) detectNet reads ``networks/models.json``: the detector gets a folder and an entry of
-its own. Earlier releases, among them the branch L4T-R32.7.1, know their own models only: there it takes the place of
-SSD-Mobilenet-v2, whose files are kept beside. detectNet builds the engine itself when it first runs, with its own
+Since December 2022 (commit 0990514d) detectNet reads ``networks/models.json``: the detector gets a folder and an entry
+of its own. Earlier releases, among them the branch L4T-R32.7.1, know their own models only: there it takes the place
+of SSD-Mobilenet-v2, whose files are kept beside. detectNet builds the engine itself when it first runs, with its own
 FlattenConcat plugin, whose serialised form differs from TensorRT's; so no engine is installed, and old ones, which
 detectNet would take by their names, are removed. Source: c/detectNet.cpp, c/tensorNet.cpp, data/networks/models.json.
 """
@@ -53,8 +53,8 @@ class Detector(NamedTuple):
     labels: List[str]
     input: str
     shape: List[int]
-    detections: str
-    count: str
+    boxes_output: str
+    count_output: str
 
 
 def find(folder: str, name: str) -> Place:
@@ -110,8 +110,8 @@ def install(place: Place, detector: Detector) -> List[str]:
             done.append("%s has the entry %s" % (path, place.network))
     except OSError as error:
         raise StageFailed(
-            "%s cannot be written (%s): detectNet has to write its engine there too; make it yours, for instance by sudo"
-            " chown -R $USER %s" % (error.filename or place.folder, error.strerror, place.networks)
+            "%s cannot be written (%s): detectNet has to write its engine there too; make it yours, for instance by"
+            " sudo chown -R $USER %s" % (error.filename or place.folder, error.strerror, place.networks)
         ) from error
     return done
 
@@ -146,7 +146,7 @@ def _entry(place: Place, detector: Detector) -> Dict[str, Any]:
         "labels": place.labels,
         "input": detector.input,
         "input_dims": detector.shape,
-        "output": {"bbox": detector.detections, "count": detector.count},
+        "output": {"bbox": detector.boxes_output, "count": detector.count_output},
         "description": "made by Nanoforge",
     }
 
