@@ -15,7 +15,7 @@ import serving
 from inprocess import CRASH, CRASHES, ERRORS, Cut, counted, forked
 from judge import Done
 from tally import Draw, Tally
-from world import INIT, World, judged_in
+from world import World, judged_in
 
 DONE = (
     "the Nth call that opens a file for writing, renames, removes, makes a folder or a link, changes a mode or "
@@ -82,7 +82,7 @@ OPERATIONS = (
     Operation("an artifact is made in records.folder", ["records", "--set", "records.folder=elsewhere"], _nothing),
     Operation("gc", ["gc"], _unused),
     Operation("clean", ["clean", "--stage", "records", "--yes"], _made),
-    Operation("init --force", INIT, _nothing, False),
+    Operation("init --force", ["init", "photos", "--force"], _nothing, False),
     Operation("convert --out", ["convert", "--graph", "graph.pb", "--out", "out", "--runner", "local"], _graph, False),
 )
 

@@ -12,7 +12,7 @@ from typing import Dict, Iterator, List, NamedTuple, Sequence
 
 import judge
 from tally import Draw, Tally
-from world import INIT, World
+from world import World
 
 DONE = (
     "a real file system that is full (tmpfs; needs root, and fails where mount is refused) under the build "
@@ -46,7 +46,7 @@ DISKS = (
     Disk("records.folder", "small", ["records", "--set", "records.folder=../small/r"], "records", [16, 100]),
     Disk("the drawings of detect", "project/build", ["detect"], "detect", [40]),
     Disk("the report", "project/build", ["report"], "report", [100]),
-    Disk("the folder of temporary files, init", "tmp", INIT, "", [0]),
+    Disk("the folder of temporary files, init", "tmp", ["init", "photos", "--force"], "", [0]),
     Disk("the cache, host environment", "cache", ["--version"], "", [0, 500], {"NANOFORGE_CACHE": "cache"}),
 )
 

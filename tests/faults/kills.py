@@ -20,7 +20,8 @@ from world import STAGES, World, ended
 
 DONE = (
     "SIGKILL, SIGTERM, SIGINT or SIGHUP to the command, to its stage, or to both, after a drawn line of the "
-    "stage's log and a drawn part of a second; then the same command again"
+    "stage's log and a drawn part of a second; then the same command again; of the stages with TensorFlow train, "
+    "export and convert, with `--full` every stage in every way"
 )
 JUDGED = (
     "the command tells it (0, 1 or 130; or dies of the signal), nothing runs on, no temporary file stays, the "

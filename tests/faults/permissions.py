@@ -9,7 +9,7 @@ from typing import Callable, Dict, List, NamedTuple, Sequence
 
 import judge
 from tally import Draw, Tally
-from world import INIT, World
+from world import World
 
 DONE = (
     "photo, XML, folder of photos, detector.toml, media or build folder that may not be read; build, store, "
@@ -53,9 +53,9 @@ CASES = (
     Denied("build, a dangling link", "build", 0, does="dangle", names=["build"]),
     Denied("the store, read-only", "build/store", 0o555, does="make", names=["store"]),
     Denied("the logs, read-only", "build/logs", 0o555, does="make", names=["logs"]),
-    Denied("the project, init", ".", 0o555, INIT, names=["project", "detector.toml"]),
+    Denied("the project, init", ".", 0o555, ["init", "photos", "--force"], names=["project", "detector.toml"]),
     Denied("the media", "photos/JPEGImages/demo-0006.jpg", 0, ["detect", "--media", PHOTO], names=["demo-0006"]),
-    Denied("the temporary folder, init", "../tmp", 0o555, INIT, codes=(0, 1, 2, 3)),
+    Denied("the temporary folder, init", "../tmp", 0o555, ["init", "photos", "--force"], codes=(0, 1, 2, 3)),
     Denied(
         "the cache",
         "../cache",

@@ -22,8 +22,6 @@ from nanoforge.runners import virtual_environments
 RUN = HOME / "run"
 HANGS_S = 600  # nothing here takes that long; what does, waits for ever
 STAGES = ("render", "resize", "records", "train", "evaluate", "export", "audit", "convert", "detect", "report")
-# Here, also where a Docker daemon answers; the projects' detector.toml says the same.
-INIT = ("init", "photos", "--force", "--runner", "local")
 CONFIG = """[dataset]
 {dataset}
 classes = ["cone", "ball", "mug"]
@@ -127,7 +125,9 @@ class World:
 
     def environment(self, more: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "COLUMNS")}
-        return {**kept, "TMPDIR": str(self.temporary), "NANOFORGE_CACHE": str(cache_folder()), **(more or {})}
+        # No Docker daemon, also where one answers: a machine's own must not decide what is tried, nor be tried on.
+        mine = {"TMPDIR": str(self.temporary), "DOCKER_HOST": f"unix://{self.folder}/no-daemon"}
+        return {**kept, **mine, "NANOFORGE_CACHE": str(cache_folder()), **(more or {})}
 
     def start(
         self,

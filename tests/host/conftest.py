@@ -4,6 +4,7 @@ Each stand-in writes what it was given, and does what ``behaviour.json`` in the 
 """
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from nanoforge.pipeline.project import Project
 from nanoforge.runners import isolated, local, placement, virtual_environments
 
 CLONE = Path(__file__).resolve().parents[2]
+# No Docker daemon, also where one answers: these tests are the same on every machine; tests/containers has real ones.
+os.environ["DOCKER_HOST"] = "unix:///no/daemon.sock"
 
 STAND_IN = """
 import hashlib, json, os, subprocess, sys, time

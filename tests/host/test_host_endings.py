@@ -198,7 +198,7 @@ def at_import(tmp_path, module, statement):
 def test_a_signal_while_modules_are_imported_ends_in_a_sentence(tmp_path, photos, name, module):
     """At the moment when a certain module is imported: Invoke, what a task needs, what it needs while it runs."""
     env = at_import(tmp_path, module, f"os.kill(os.getpid(), signal.{name})")
-    done = run("status", "--runner", "local", cwd=photos.folder, env=env)
+    done = run("status", cwd=photos.folder, env=env)
     says(done, 130, endings.INTERRUPTED)
 
 

@@ -95,7 +95,17 @@ def copy_of_the_clone(folder):
     return folder
 
 
-@pytest.mark.parametrize("name", ["고양이's:  $HOME", "-x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "고양이's:  $HOME",
+        "-x",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("with  two blanks", "with:colon", "고양이", "it's $HOME")
+        ),
+    ],
+)
 def test_a_clone_may_lie_anywhere_and_be_called_through_a_link(machine, tmp_path, name):
     clone = copy_of_the_clone(tmp_path / name)
     works(machine.run("--version", script=clone / "run"))

@@ -113,7 +113,17 @@ def test_a_file_of_the_current_folder_is_not_taken_for_a_module(project, tmp_pat
     assert not (tmp_path / "executed").exists()
 
 
-@pytest.mark.parametrize("task, port", [("viewer", "65536"), ("tensorboard", "-1")])
+NO_PORTS = [
+    ("viewer", "65536"),
+    ("tensorboard", "-1"),
+    *(
+        pytest.param(*one, marks=pytest.mark.slow)
+        for one in (("viewer", "99999"), ("viewer", "-1"), ("tensorboard", "99999"), ("tensorboard", "65536"))
+    ),
+]
+
+
+@pytest.mark.parametrize("task, port", NO_PORTS)
 def test_a_port_that_does_not_exist_is_named_and_nothing_else_said(project, task, port):
     with started(task, f"--port={port}", folder=project) as command:
         said = command.communicate(timeout=60)[0]
