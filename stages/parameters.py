@@ -80,20 +80,71 @@ class ConvertParameters(NamedTuple):
 
 
 class DetectParameters(NamedTuple):
-    """``pictures`` at most, 0: all."""
+    """``pictures`` at most, 0: all; ``backend`` is reference, tensorrt or tensorflow."""
 
     max_megapixels: int
     score_threshold: float
     pictures: int
     draw: bool
+    backend: str
+
+
+class BundleParameters(NamedTuple):
+    """``samples`` validation pictures travel with the model for the proof on the board.
+
+    ``calibration_pictures`` of the training split go along too, 0 unless an int8 engine is to be built.
+    """
+
+    name: str
+    samples: int
+    calibration_pictures: int
+    score_threshold: float
 
 
 class BuildEngineParameters(NamedTuple):
-    """``source`` is uff or onnx, ``precision`` fp32, fp16 or int8."""
+    """``source`` is uff, onnx or boxes (model.boxes.onnx), ``precision`` fp32, fp16 or int8.
+
+    The engine's detections on the samples may differ from the reference's by so much at most.
+    """
 
     source: str
     precision: str
     workspace_mb: int
+    least_iou: float
+    largest_score_difference: float
+    largest_map_loss: float
+
+
+class BenchEngineParameters(NamedTuple):
+    """``runs`` are timed after ``warmup_runs``, network alone and end to end."""
+
+    runs: int
+    warmup_runs: int
+
+
+class LiveParameters(NamedTuple):
+    """Detection that goes on until its source ends, it is stopped, or ``frames`` (0: no end) are done.
+
+    ``source`` is a picture, folder or video file, ``usb:0`` or ``/dev/video0``, ``csi:0``, or an ``rtsp://`` address;
+    ``sinks`` are window, mjpeg:PORT, file:PATH, lines (JSON on standard output) or lines:PATH; none where it is empty.
+    ``size`` [height, width] and ``fps`` are asked of a camera.
+    """
+
+    source: str
+    sinks: List[str]
+    score_threshold: float
+    backend: str
+    size: List[int]
+    fps: int
+    frames: int
+
+
+class InstallParameters(NamedTuple):
+    """``folder`` is a clone of jetson-inference or its folder of networks; ``check``: look only."""
+
+    folder: str
+    name: str
+    check: bool
 
 
 class ReportParameters(NamedTuple):
