@@ -31,7 +31,7 @@ def main(job: Job) -> None:
         StageFailed: no TensorRT here, or it builds no engine; says why as far as it can be known.
     """
     parameters = job.read(BuildEngineParameters)
-    described = model.read(job.inputs["model"], parameters.source)
+    described = model.read(job.inputs["model"], parameters.source, job.scratch)
     trt = libraries.tensorrt()
     driver, context = libraries.cuda()
     here = libraries.here(trt, driver)
