@@ -12,7 +12,7 @@ import numpy as np
 
 # Candidates taken at first are those of so many priors for every row of the list; as many again, several times, follow.
 PRIORS_PER_ROW, GROWTH = 3, 8
-PORTION = 256  # candidates that are held against each other at once
+PORTION = 96  # candidates that are held against each other at once
 
 
 class _Settings:
@@ -124,33 +124,28 @@ class _Search:
         """Where ``asked``, whether a prior's box overlaps another's by more than the threshold: bool [n, m]."""
         first, second = np.nonzero(asked)
         found = np.zeros(asked.shape, bool)
-        overlaps = iou(self._boxes[priors[first]], self._boxes[others[second]], self._settings.more)
+        overlaps = iou(self._boxes[priors].T[:, first], self._boxes[others].T[:, second], self._settings.more)
         found[first, second] = overlaps > self._settings.overlap
         return found
 
 
 def iou(first: np.ndarray, second: np.ndarray, more: np.float32) -> np.ndarray:
-    """Intersection over union of boxes [n, 4] with as many others, float32 [n]; corners may be either way round.
+    """Intersection over union of boxes with as many others, float32 [n]; corners may be either way round.
 
     Args:
+        first, second: float32 [4, n], xmin, ymin, xmax, ymax.
         more: 1 where boxes are in pixels, both ends of a side included; else 0.
     """
-    (low, high), (lows, highs) = _corners(first), _corners(second)
     with np.errstate(over="ignore", invalid="ignore"):
-        apart = ((lows > high) | (highs < low)).any(axis=1)
-        sides = np.fmin(high, highs) - np.fmax(low, lows)
-        sides[apart] = 0
-        sides += more
-        common = sides[:, 0] * sides[:, 1]
-        union = _areas(low, high, more) + _areas(lows, highs, more) - common
-        meets = (sides > 0).all(axis=1)
-        return np.divide(common, union, out=np.zeros_like(common), where=meets)
-
-
-def _corners(boxes: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    return np.fmin(boxes[:, :2], boxes[:, 2:]), np.fmax(boxes[:, :2], boxes[:, 2:])
-
-
-def _areas(low: np.ndarray, high: np.ndarray, more: np.float32) -> np.ndarray:
-    sides = high - low + more
-    return sides[:, 0] * sides[:, 1]
+        sides, areas, others = [], np.float32(1), np.float32(1)
+        for axis in (0, 1):
+            low, high = np.fmin(first[axis], first[axis + 2]), np.fmax(first[axis], first[axis + 2])
+            lows, highs = np.fmin(second[axis], second[axis + 2]), np.fmax(second[axis], second[axis + 2])
+            sides.append((np.fmin(high, highs) - np.fmax(low, lows), (lows > high) | (highs < low)))
+            areas, others = areas * (high - low + more), others * (highs - lows + more)
+        apart = sides[0][1] | sides[1][1]
+        width, height = (np.where(apart, np.float32(0), side) + more for side, _ in sides)
+        common = width * height
+        return np.divide(
+            common, areas + others - common, out=np.zeros_like(common), where=(width > 0) & (height > 0)
+        )
