@@ -14,7 +14,7 @@ from typing import Any, Dict, List
 from stages import disk, files, pixels
 from stages.bundle import notice, pyz, samples
 from stages.bundle.samples import Sample
-from stages.detect import pictures
+from stages.detect import detectors, pictures
 from stages.detect.detector import Detector
 from stages.jetson import engine_file, model, model_files
 from stages.job import BadInput, Job, run
@@ -34,7 +34,7 @@ def main(job: Job) -> None:
     """
     parameters = job.read(BundleParameters)
     _copy(job)
-    detector = Detector(job.inputs["model"])
+    detector = detectors.reference(job.inputs["model"])
     chosen = _chosen(job, parameters, detector)
     found = _prove(job, parameters, detector, chosen)
     calibration = _calibration(job, parameters, detector)

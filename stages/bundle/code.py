@@ -1,6 +1,7 @@
 """The modules that a program needs, found by reading them: what is imported, also inside functions, or named to be run.
 
-A string that is the full name of a module, such as ``"stages.jetson.builder"``, counts: children are started by it.
+A string that is the full name of a module, such as ``"stages.jetson.builder"``, counts: children are started by it. So
+do the other files of a module's folder, such as a page to be served.
 """
 
 import ast
@@ -21,12 +22,17 @@ def needed(entries: Iterable[str]) -> Dict[str, str]:
     while waiting:
         module = waiting.pop()
         path = _file_of(module)
-        name = os.path.relpath(path, os.path.dirname(ROOT)).replace(os.sep, "/") if path else ""
-        if name and name not in found:
-            found[name] = path
+        if path and _name(path) not in found:
+            found[_name(path)] = path
             waiting += _packages(module)
             waiting += _named_in(path)
+    for folder in {os.path.dirname(path) for path in found.values()} - {ROOT}:
+        found.update((_name(path), path) for path in _data_in(folder))
     return found
+
+
+def _name(path: str) -> str:
+    return os.path.relpath(path, os.path.dirname(ROOT)).replace(os.sep, "/")
 
 
 def _file_of(module: str) -> str:
@@ -56,3 +62,17 @@ def _named_in(path: str) -> Iterator[str]:
             text = getattr(node, "value", getattr(node, "s", None))  # of a constant; until Python 3.7 of a Str
             if isinstance(text, str):
                 yield text
+
+
+def _data_in(folder: str) -> Iterator[str]:
+    """What is no module in a module's folder, and in folders below it that hold none."""
+    for above, folders, names in os.walk(folder):
+        if above != folder and any(name.endswith(".py") for name in names):
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith((".", "__"))]
+        yield from (
+            os.path.join(above, name)
+            for name in names
+            if not name.startswith(".") and not name.endswith((".py", ".pyc"))
+        )
