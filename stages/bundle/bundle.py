@@ -124,9 +124,9 @@ def _calibration(job: Job, parameters: BundleParameters, detector: Detector) -> 
 
 
 def _tensorflow(job: Job) -> str:
-    """The TensorFlow that model.json names."""
+    """The TensorFlow that converted it, as model.json says."""
     with open(os.path.join(job.inputs["model"], model.DESCRIPTION), encoding="utf-8") as stream:
-        return str(json.load(stream).get("tensorflow", "of an unknown version"))
+        return str(json.load(stream).get("tensorflow", "unknown"))
 
 
 def _list(job: Job, name: str) -> Dict[str, str]:

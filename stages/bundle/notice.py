@@ -6,7 +6,7 @@ TEXT = """{name}: a detector, bundled by Nanoforge
 
 Finds:        {classes}
 Input:        {width} x {height} pixels
-Graph read by TensorFlow {tensorflow}
+TensorFlow:   {tensorflow}
 Samples:      {samples}
 Calibration:  {calibration}
 

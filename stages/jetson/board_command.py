@@ -40,7 +40,9 @@ def _parser(name: str) -> argparse.ArgumentParser:
 def _command(
     commands: Any, name: str, summary: str, does: Callable[[str, argparse.Namespace], None]
 ) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(name, help=summary, description=summary + ".")
+    made: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=summary[0].upper() + summary[1:] + "."
+    )
     made.set_defaults(does=does)
     return made
 
@@ -108,27 +110,23 @@ def _engine_option(command: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("%r is no whole number above 0" % text)
+    return int(text)
 
 
 def _share(text: str) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
     if not 0 <= number <= 1:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError("%r is no number from 0 to 1" % text)
     return number
 
 
 def _size(text: str) -> List[int]:
-    width, height = (_positive(part) for part in text.split("x"))
-    return [height, width]
-
-
-# What argparse calls a value that one of these refuses.
-_positive.__name__, _share.__name__, _size.__name__ = (
-    "whole number above 0",
-    "number from 0 to 1",
-    "size such as 1280x720",
-)
+    parts = text.split("x")
+    if len(parts) != 2 or not all(part.isdigit() and int(part) for part in parts):
+        raise argparse.ArgumentTypeError("%r is no size such as 1280x720" % text)
+    return [int(parts[1]), int(parts[0])]
