@@ -63,7 +63,7 @@ def train(_c, config="", set_=None, dry_run=False, runner="", host=""):
     commands.stages.run_stage("train", StageOptions(config, set_, dry_run, runner, host))
 
 
-@command(BUILD, iterable=["set_"], help={"checkpoint": "best, last or a step."})
+@command(BUILD, iterable=["set_"])
 def evaluate(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", host=""):
     """COCO metrics of a checkpoint on the validation pictures.
 
@@ -73,11 +73,7 @@ def evaluate(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", 
     commands.stages.run_stage("evaluate", commands.stages.with_checkpoint("evaluate", checkpoint, options))
 
 
-@command(
-    BUILD,
-    iterable=["set_"],
-    help={"checkpoint": "best, last or a step.", "running": "Of a training that still runs or was interrupted."},
-)
+@command(BUILD, iterable=["set_"], help={"running": "Of a training that still runs or was interrupted."})
 def preview(_c, config="", checkpoint="", running=False, set_=None, dry_run=False, runner="", host=""):
     """Draw truth and detections of a checkpoint on validation pictures.
 
@@ -109,7 +105,7 @@ def viewer(_c, config="", port=8000, runner=""):
     commands.serve.viewer(StageOptions(config, runner=runner), port)
 
 
-@command(BUILD, iterable=["set_"], help={"checkpoint": "best, last or a step."})
+@command(BUILD, iterable=["set_"])
 def export(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", host=""):
     """Freeze a checkpoint into a graph with batch 1.
 
@@ -230,11 +226,7 @@ def bundle(_c, model="", out="", config="", set_=None, dry_run=False, runner="",
     Example: ./run bundle
     Example: ./run bundle --model model --out bundle
     """
-    options = StageOptions(config, set_, dry_run, runner, host)
-    if model:
-        commands.board.bundle(model, out, options)
-    else:
-        commands.stages.run_stage("bundle", options)
+    commands.board.bundle(model, out, StageOptions(config, set_, dry_run, runner, host))
 
 
 @command(
@@ -253,10 +245,7 @@ def build_engine(_c, bundle="", out="", precision="", config="", set_=None, dry_
     Example: ./run build-engine --bundle detector.pyz --out engine
     """
     options = StageOptions(config, set_, dry_run, runner, host)
-    if bundle:
-        commands.board.build_engine(bundle, out, precision, options)
-    else:
-        commands.stages.run_stage("build-engine", commands.stages.with_precision(precision, options))
+    commands.board.build_engine(bundle, out, precision, options)
 
 
 @command(BOARD, iterable=["set_"])
@@ -276,8 +265,7 @@ def bench_engine(_c, config="", set_=None, dry_run=False, runner="", host=""):
         "backend": "reference, tensorrt or tensorflow; default: detect.backend.",
         "live": "Go on until Ctrl-C, on usb:0, csi:0, /dev/video0, rtsp://..., a video or a folder; makes no artifact.",
         "sink": "With --live: window, mjpeg:PORT, file:PATH, lines (default), lines:PATH or none; may be repeated.",
-        "size": "With --live: what a camera is asked for.",
-        "fps": "With --live: what a camera is asked for.",
+        "camera": "With --live: what a camera is asked for, in pixels and frames a second.",
         "frames": "With --live: end after so many; 0: go on.",
     },
 )
@@ -287,8 +275,7 @@ def detect(
     backend="",
     live="",
     sink=None,
-    size="1280x720",
-    fps=30,
+    camera="1280x720@30",
     frames=0,
     config="",
     set_=None,
@@ -304,7 +291,7 @@ def detect(
     """
     options = commands.stages.with_backend(backend, StageOptions(config, set_, dry_run, runner, host))
     if live:
-        commands.live.live(live, sink, size, fps, frames, options)
+        commands.live.live(live, sink, camera, frames, options)
     else:
         commands.stages.detect(media, options)
 

@@ -10,6 +10,7 @@ from typing import Any, Dict, Mapping, Tuple
 import msgspec
 
 from nanoforge.commands.options import StageOptions
+from nanoforge.commands.stages import run_stage, with_precision
 from nanoforge.config.schema import PRECISIONS, BuildEngineSection, Config
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
@@ -23,11 +24,14 @@ from stages.parameters import InstallParameters
 
 
 def bundle(model: str, out: str, options: StageOptions) -> None:
-    """Bundle a model that `convert --graph` made; made pictures stand for the validation pictures that it has not.
+    """Bundle the project's model, or one that `convert --graph` made, with made pictures as it has no others.
 
     Raises:
         BadInput: the folder holds no model, or there is something at ``out`` already.
     """
+    if not model:
+        run_stage("bundle", options)
+        return
     if not out:
         raise BadInput("bundle --model needs --out FOLDER, where model/ and detector.pyz are to appear.")
     stage, folder = STAGES["bundle"], user_path(out).absolute()
@@ -38,12 +42,15 @@ def bundle(model: str, out: str, options: StageOptions) -> None:
 
 
 def build_engine(bundle: str, out: str, precision: str, options: StageOptions) -> None:
-    """Build the engine of a bundle that was made elsewhere; ``out`` becomes its folder.
+    """Build the engine of the project's bundle, or of one that was made elsewhere; ``out`` becomes its folder then.
 
     Raises:
         BadInput: the bundle cannot be used, or there is something at ``out`` already.
         StageFailed: TensorRT built none, or one that finds other things than the reference.
     """
+    if not bundle:
+        run_stage("build-engine", with_precision(precision, options))
+        return
     if not out:
         raise BadInput("build-engine --bundle needs --out FOLDER, where model.engine is to appear.")
     if precision and precision not in PRECISIONS:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 from nanoforge.commands.options import StageOptions
 from nanoforge.console import Console
@@ -37,7 +38,7 @@ OF_THE_DESKTOP = ("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR",
 TO_A_FILE = ("file:", "lines:")
 
 
-def live(source: str, sinks: Sequence[str], size: str, fps: int, frames: int, options: StageOptions) -> None:
+def live(source: str, sinks: Sequence[str], camera: str, frames: int, options: StageOptions) -> None:
     """Detect on a camera, stream or file and show what is found, until its end, so many frames, or Ctrl-C.
 
     Raises:
@@ -46,9 +47,9 @@ def live(source: str, sinks: Sequence[str], size: str, fps: int, frames: int, op
     """
     if options.host or options.runner not in ("", LOCAL):
         raise BadInput("detect --live reads a camera of this machine: leave out --host and --runner.")
-    shape, project = _size(size), options.project("detect")
+    (size, fps), project = _asked(camera), options.project("detect")
     section = project.config.detect
-    asked = LiveParameters(_source(source), _sinks(sinks), section.score_threshold, section.backend, shape, fps, frames)
+    asked = LiveParameters(_source(source), _sinks(sinks), section.score_threshold, section.backend, size, fps, frames)
     inputs = _inputs(project)
     environment = compose.local_environment(project.stage("detect").environment)
     python = virtual_environments.ensure(environment, project.console, project.config.runner.python36)
@@ -157,9 +158,14 @@ def _with_whole_path(sink: str) -> str:
     return f"{kind}{user_path(sink[len(kind) :]).absolute()}" if kind else sink
 
 
-def _size(text: str) -> List[int]:
-    """A size such as 1280x720, as people write it, as [height, width]."""
-    width, mark, height = text.partition("x")
-    if not (mark and width.isdecimal() and height.isdecimal()):
-        raise BadInput(f"--size {text}: expected width and height, such as 1280x720.")
-    return [int(height), int(width)]
+def _asked(camera: str) -> Tuple[List[int], int]:
+    """Size as [height, width] and frames a second, of 1280x720@30 as people write it.
+
+    Raises:
+        BadInput: it is written otherwise.
+    """
+    found = re.fullmatch(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})@([1-9][0-9]{0,2})", camera)
+    if not found:
+        raise BadInput(f"--camera {camera}: expected width, height and frames a second, such as 1280x720@30.")
+    width, height, fps = map(int, found.groups())
+    return [height, width], fps
