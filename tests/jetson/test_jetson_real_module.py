@@ -1,4 +1,4 @@
-"""The simulator and the stages' own calls against NVIDIA's real Python module of 8.5.3, which works without a GPU so far.
+"""The simulator and the stages' calls against NVIDIA's real Python module of 8.5.3, as far as it goes without a GPU.
 
 NANOFORGE_TENSORRT names the folder that holds it (docs/development.md): its parser, plugins and calibrators load
 there, a Builder does not. The real module gets a process of its own.
