@@ -133,6 +133,7 @@ def _started(request: str) -> "subprocess.Popen[str]":
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
         [sys.executable, *way, request],
+        cwd=os.path.dirname(request),  # -m looks there first, and the user's folder may hold anything
         env=dict(os.environ, PYTHONPATH=os.pathsep.join(paths), **{parent.PIPE: "1"}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
