@@ -69,9 +69,7 @@ class DetectionRun:
         frames: List[Dict[str, Any]] = []
         height = width = 0
         drawn = self._free_name("videos", os.path.basename(path), ".mp4") if self._draws else None
-        for _, _, frame, found in self._looked(
-            (number, path, frame) for number, frame in enumerate(reader.frames(), 1)
-        ):
+        for _, frame, found in self._looked((path, frame) for frame in reader.frames()):
             frames.append({"time": round(len(frames) / reader.fps, 3), "detections": found})
             if len(frames) == 1:
                 height, width = frame.shape[:2]

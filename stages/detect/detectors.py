@@ -5,7 +5,7 @@ from typing import Mapping
 from stages.detect import description
 from stages.detect.backends.reference import ReferenceBackend
 from stages.detect.detector import Detector
-from stages.job import BadInput
+from stages.job import BadInput, StageFailed
 
 
 def opened(inputs: Mapping[str, str], backend: str) -> Detector:
@@ -38,18 +38,21 @@ def _reference(inputs: Mapping[str, str]) -> Detector:
 
 
 def _tensorrt(inputs: Mapping[str, str]) -> Detector:
+    folder = _folder(inputs, "engine", "tensorrt")
     from stages.detect.backends.tensorrt import TensorrtBackend
 
-    folder = _folder(inputs, "engine", "tensorrt")
     described = description.read(folder)
     return Detector(described, TensorrtBackend(folder, described))
 
 
 def _tensorflow(inputs: Mapping[str, str]) -> Detector:
-    from stages.detect.backends.tensorflow import TensorflowBackend
-
-    described = description.read(_folder(inputs, "model", "tensorflow")).of_pixels()
-    return Detector(described, TensorflowBackend(_folder(inputs, "graph", "tensorflow"), described))
+    model, graph = (_folder(inputs, name, "tensorflow") for name in ("model", "graph"))
+    try:
+        from stages.detect.backends.tensorflow import TensorflowBackend
+    except ImportError as error:
+        raise StageFailed("%s: the backend tensorflow needs the environment train" % error) from error
+    described = description.read(model).of_pixels()
+    return Detector(described, TensorflowBackend(graph, described))
 
 
 def _folder(inputs: Mapping[str, str], name: str, backend: str) -> str:
