@@ -140,16 +140,14 @@ def measure_time() -> None:
     times: Dict[str, List[float]] = {name: [] for name in ways}
     for frame in itertools.islice(itertools.cycle(pictures), ROUNDS):
         for name, way in ways.items():
+            fresh = frame.copy()  # as cameras give them: each in memory of its own
             begun = time.thread_time()
-            way(frame)
+            way(fresh)
             times[name].append(1000 * (time.thread_time() - begun))
     medians = {name: statistics.median(values) for name, values in times.items()}
     for name, value in medians.items():
-        print("%-50s %.3f ms" % (name, value))
-    theirs, boxes = (
-        medians["ssd.py: frame to tensor"] + medians["ssd.py: rows to boxes"],
-        medians["detect: rows to boxes"],
-    )
+        print(f"{name:50} {value:.3f} ms")
+    theirs = medians["ssd.py: frame to tensor"] + medians["ssd.py: rows to boxes"]
     for name in ("bilinear as ssd.py", "live", "pictures"):
         ours = medians[f"detect, {name}: frame to tensor"] + medians["detect: rows to boxes"]
         print(f"{name}: {ours:.2f} of {theirs:.2f} ms: {ours / theirs:.2f}")
