@@ -25,9 +25,10 @@ LEVELS = (
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 # What stage rooms import of each other.
 AMONG_STAGES = {
+    "bundle": ("stages.detect", "stages.jetson"),
     "convert": ("stages.reference", "stages.train.coco"),
-    "detect": ("stages.reference",),
-    "jetson": ("stages.reference",),
+    "detect": ("stages.jetson", "stages.reference"),
+    "jetson": ("stages.detect", "stages.reference"),
 }
 HANDSHAKE = ("files", "job", "parameters", "parent", "system_errors")
 CONTRACT = tuple(f"stages.{name}" for name in HANDSHAKE)
