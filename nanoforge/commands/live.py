@@ -83,7 +83,7 @@ def _inputs(project: Project) -> Dict[str, str]:
         assert isinstance(source, ArtifactInput)
         build(project, source.stage)
         before = {status.stage.name: status for status in plan(project, source.stage)}
-        found[name] = str(input_path(source, before))
+        found[name] = str(input_path(project, source, before))
     return found
 
 
