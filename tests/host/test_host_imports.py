@@ -25,6 +25,7 @@ LEVELS = (
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 # What stage rooms import of each other.
 AMONG_STAGES = {
+    "bundle": ("stages.detect", "stages.jetson"),
     "convert": ("stages.reference", "stages.train.coco"),
     "detect": ("stages.reference",),
 }
