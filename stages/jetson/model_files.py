@@ -83,6 +83,19 @@ def unpack(path: str, scratch: str) -> str:
     return model
 
 
+def listed_in(path: str) -> Dict[str, Listed]:
+    """What the list in the archive ``path`` says of each file of its model.
+
+    Raises:
+        BadInput: it is no archive with such a list.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _listed(_parsed(archive.read(PREFIX + CHECKSUMS), path), path)
+    except (KeyError, zipfile.BadZipFile) as error:
+        raise BadInput(_why_no_archive(path, error)) from error
+
+
 def model_entries(archive: zipfile.ZipFile, path: str) -> List[zipfile.ZipInfo]:
     """The files below ``model/``, once every name in the archive is one that stays in the folder it is unpacked to.
 
@@ -135,12 +148,19 @@ def _why_no_archive(path: str, error: Exception) -> str:
 
 def _read_list(path: str) -> Dict[str, Any]:
     try:
-        said = json.loads(files.read(path, LARGEST_JSON).decode("utf-8"))
-        number = said["format"]
+        data = files.read(path, LARGEST_JSON)
     except OSError as error:
         raise BadInput(
             "%s cannot be read (%s); is this a bundle's folder? %s" % (path, error.strerror, AGAIN)
         ) from error
+    return _parsed(data, path)
+
+
+def _parsed(data: bytes, path: str) -> Dict[str, Any]:
+    """The list that the bytes of ``path`` hold, in a format that this can read."""
+    try:
+        said: Dict[str, Any] = json.loads(data.decode("utf-8"))
+        number = said["format"]
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput("%s is damaged (%s); %s" % (path, error, AGAIN)) from error
     if number != FORMAT:
@@ -148,8 +168,7 @@ def _read_list(path: str) -> Dict[str, Any]:
             "%s is of format %s, and this Nanoforge reads %d: use the newer one's own detector.pyz, or make the bundle"
             " with this one" % (path, number, FORMAT)
         )
-    described: Dict[str, Any] = said
-    return described
+    return said
 
 
 def _listed(said: Dict[str, Any], folder: str) -> Dict[str, Listed]:
