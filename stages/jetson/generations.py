@@ -13,14 +13,14 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 from stages.job import BadInput, StageFailed
 
 FP32, FP16, INT8 = "fp32", "fp16", "int8"
-UFF, ONNX = "uff", "onnx"
+UFF, ONNX, BOXES = "uff", "onnx", "boxes"
 
 
 class Source(NamedTuple):
     """What an engine is built from.
 
     Attributes:
-        kind: uff or onnx.
+        kind: uff, onnx, or boxes: ONNX without plugins.
         path: of the file.
         input: name and shape [3, height, width] of the input.
         outputs: to register with the UFF parser, such as ``MarkOutput_0``.
@@ -118,12 +118,17 @@ def build(trt: Any, logger: Any, source: Source, settings: Settings) -> bytes:
     """The plan of an engine.
 
     Raises:
-        BadInput: this TensorRT cannot take that kind of model, or its parser refuses it.
+        BadInput: this TensorRT cannot take that kind of model or precision, or its parser refuses it.
         StageFailed: the builder gives no engine; what it said is in the log.
     """
     builder = trt.Builder(logger)
+    if settings.precision == INT8 and not getattr(builder, "platform_has_fast_int8", True):
+        raise BadInput(
+            "This GPU has no fast INT8 (a Jetson Nano has none): the engine would be slower than with fp16 and less"
+            " exact; build with fp16"
+        )
     api = generation(trt, builder)
-    network = api.network(explicit=source.kind == ONNX)
+    network = api.network(explicit=source.kind != UFF)
     _PARSERS[source.kind](trt, logger, network, source)
     if network.num_outputs < 1:
         raise StageFailed("TensorRT found no output in %s; convert it again" % source.path)
@@ -158,7 +163,7 @@ def _parse_onnx(trt: Any, logger: Any, network: Any, source: Source) -> None:
         raise BadInput("TensorRT's ONNX parser refuses %s: %s" % (source.path, reasons or "without a reason"))
 
 
-_PARSERS = {UFF: _parse_uff, ONNX: _parse_onnx}
+_PARSERS = {UFF: _parse_uff, ONNX: _parse_onnx, BOXES: _parse_onnx}
 
 
 def _serialized(engine: Any) -> Optional[bytes]:

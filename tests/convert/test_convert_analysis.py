@@ -50,7 +50,7 @@ def test_parameters_are_those_of_the_pipeline(export, architecture, fixed, maps)
     assert parameters.grid == (0.2, 0.95, [1.0, 2.0, 0.5, 3.0, 0.3333], maps)
     assert parameters.variances == [0.1, 0.1, 0.2, 0.2]
     assert parameters.input[2:] == ("RGB", 2 / 255.0, -1.0)
-    assert (parameters.classes, parameters.sigmoid, parameters.outputs.most) == (3, True, 50)
+    assert (parameters.classes, parameters.converter, parameters.outputs.most) == (3, "SIGMOID", 50)
     assert (parameters.score_threshold, parameters.iou_threshold, parameters.per_class) == (0.05, 0.6, 50)
     nms = detector_parameters.plugins(parameters)["NMS_TRT"]
     assert nms["topK"] == len(parameters.anchors) and nms["keepTopK"] == 50 and nms["numClasses"] == 3

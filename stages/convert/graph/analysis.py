@@ -11,6 +11,7 @@ from stages.convert.graph.frozen_graph import Graph, data_inputs
 from stages.convert.graph.repair import repair
 from stages.convert.graph.settings import PipelineSettings
 from stages.convert.graph.ssd_structure import SsdStructure
+from stages.convert.parity.measure import SOFTMAX
 from stages.convert.parity.session import GraphSession
 from stages.convert.uff import plugin_graph, writer
 from stages.job import BadInput
@@ -47,7 +48,8 @@ class Examined(NamedTuple):
 
     Attributes:
         graph, structure, session, parameters: the graph, repaired, its parts, a session on it, what it detects and how.
-        plugin_graph, uff: what TensorRT is to run, as a graph and as a UFF message.
+        plugin_graph, uff: what TensorRT is to run with its plugins, as a graph and as a UFF message; both are None where
+            only the form without plugins can be made.
     """
 
     audit: Audit
@@ -55,21 +57,22 @@ class Examined(NamedTuple):
     structure: SsdStructure
     session: GraphSession
     parameters: DetectorParameters
-    plugin_graph: Graph
+    plugin_graph: Optional[Graph]
     uff: Any
 
 
-def analyse(path: str, pipeline_config: str = "") -> Union[Refused, Examined]:
+def analyse(path: str, pipeline_config: str = "", boxes_only: bool = False) -> Union[Refused, Examined]:
     """Find out all about the graph in the file or export folder ``path``.
 
     Args:
         path: of a frozen graph, or of the folder that an export made.
         pipeline_config: what the graph is held against; by default the file beside it, where there is one.
+        boxes_only: a graph is taken that no plugin can run, but the form without plugins.
 
     Raises:
         BadInput: there is no frozen graph at all.
     """
-    analysis = _Analysis(graphs.read(path))
+    analysis = _Analysis(graphs.read(path), boxes_only)
     try:
         return analysis.examine(pipeline_config or beside(path, "pipeline.config"))
     except BadInput as error:
@@ -79,8 +82,8 @@ def analyse(path: str, pipeline_config: str = "") -> Union[Refused, Examined]:
 class _Analysis:
     """Keeps what was found out before a refusal."""
 
-    def __init__(self, original: Graph) -> None:
-        self._original = original
+    def __init__(self, original: Graph, boxes_only: bool) -> None:
+        self._original, self._boxes_only = original, boxes_only
         self._findings: List[Dict[str, Any]] = []
         self._session: Optional[GraphSession] = None
         self._parameters: Optional[DetectorParameters] = None
@@ -93,10 +96,13 @@ class _Analysis:
         settings = PipelineSettings(pipeline_config) if pipeline_config else None
         self._parameters = parameters = detector_parameters.derive(graph, structure, session, settings)
         self._findings += findings.on_the_batch(graph, structure) + findings.on_the_plugins(parameters)
+        self._findings += findings.on_the_scores(structure, parameters, self._boxes_only)
         if _verdict(self._findings) == REFUSED:
             return self._refused()
-        with_plugins = plugin_graph.plugin_graph(graph, structure, parameters)
-        uff = writer.write(with_plugins, [plugin_graph.NMS])
+        with_plugins = uff = None
+        if parameters.converter != SOFTMAX:
+            with_plugins = plugin_graph.plugin_graph(graph, structure, parameters)
+            uff = writer.write(with_plugins, [plugin_graph.NMS])
         return Examined(self._audit(), graph, structure, session, parameters, with_plugins, uff)
 
     def refuse(self, reason: str) -> Refused:

@@ -24,7 +24,7 @@ class DetectorParameters(NamedTuple):
         classes: how many, background included.
         anchors: the graph's own, float32 [P, 4], rows xmin, ymin, xmax, ymax.
         grid: what makes them; None: they become a constant of the .uff, because of ``no_grid``.
-        sigmoid: whether scores are the sigmoid of the class predictions; else the predictions themselves.
+        converter: how scores come from class predictions: SIGMOID, SOFTMAX or IDENTITY, as in pipeline.config.
         per_class: the most results of one class.
     """
 
@@ -35,7 +35,7 @@ class DetectorParameters(NamedTuple):
     grid: Optional[grid_anchor.GridAnchor]
     no_grid: str
     variances: List[float]
-    sigmoid: bool
+    converter: str
     outputs: measure.Outputs
     score_threshold: float
     iou_threshold: float
@@ -56,11 +56,11 @@ def derive(
     classes = _classes(layers, anchors)
     heads = measure.Heads(session, graph, structure, size, (len(anchors), classes))
     variances = measure.measure_variances(heads, structure, anchors)
-    sigmoid = measure.measure_sigmoid(heads, structure)
+    converter = measure.measure_converter(heads, structure)
     told = measure.thresholds(graph, structure, classes)
-    outputs = measure.find_outputs(heads, graph, structure, anchors, sigmoid)
+    outputs = measure.find_outputs(heads, graph, structure, anchors, converter)
     if settings:
-        settings.hold_against(size, classes, variances, sigmoid)
+        settings.hold_against(size, classes, variances, converter)
         maps = [(layer.height, layer.width) for layer in layers]
         settings.hold_against_anchors(anchors, maps, size.height, size.width)
     grid, reason = _grid(anchors, layers)
@@ -72,7 +72,7 @@ def derive(
         grid,
         reason,
         variances,
-        sigmoid,
+        converter,
         outputs,
         _score_threshold(told, settings),
         told["iou"],
@@ -135,7 +135,7 @@ def plugins(parameters: DetectorParameters) -> Dict[str, Dict[str, Any]]:
             "keepTopK": min(parameters.outputs.most, top_k),
             "numClasses": parameters.classes,
             "inputOrder": [0, 2, 1],
-            "confSigmoid": int(parameters.sigmoid),
+            "confSigmoid": int(parameters.converter == measure.SIGMOID),
             "isNormalized": 1,
             "codeType": 3,
         },

@@ -11,6 +11,7 @@ from stages.convert.graph.detector_parameters import DetectorParameters
 from stages.convert.graph.frozen_graph import Graph
 from stages.convert.graph.repair import Repair
 from stages.convert.graph.ssd_structure import SsdStructure, network, regions
+from stages.convert.parity.measure import SOFTMAX
 from stages.convert.uff import plugin_graph
 
 CUT, FOLD, NOTE, REPAIR, STOP = "cut", "fold", "note", "repair", "stop"
@@ -123,6 +124,25 @@ def on_the_batch(graph: Graph, structure: SsdStructure) -> List[Dict[str, Any]]:
         "--input_shape 1,H,W,3 to have it in the graph"
     )
     return [_finding("Placeholder", [structure.image], "preprocessor", NOTE, advice)]
+
+
+def on_the_scores(structure: SsdStructure, parameters: DetectorParameters, boxes_only: bool) -> List[Dict[str, Any]]:
+    """What a softmax means: no plugin can make it, so it is in the way of all but the form that has none.
+
+    Args:
+        boxes_only: that form will do.
+    """
+    if parameters.converter != SOFTMAX:
+        return []
+    if boxes_only:
+        advice = "scores come from a softmax, which NMS_TRT does not know: model.boxes.onnx is made alone"
+        return [_finding("Softmax", [structure.scores], "postprocessor", NOTE, advice)]
+    advice = (
+        'The graph turns class predictions into scores with a softmax (node "%s"), NMS_TRT knows only the sigmoid; '
+        "convert it with --to onnx into model.boxes.onnx, which needs no plugin, or train with score_converter: SIGMOID "
+        "and weighted_sigmoid loss"
+    )
+    return [_finding("Softmax", [structure.scores], "postprocessor", STOP, advice % structure.scores)]
 
 
 def on_the_plugins(parameters: DetectorParameters) -> List[Dict[str, Any]]:

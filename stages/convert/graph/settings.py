@@ -94,7 +94,7 @@ class PipelineSettings:
             text_format.MessageToString(values, as_one_line=True, float_format=".6g") if values is not None else "",
         )
 
-    def hold_against(self, size: measure.Input, classes: int, variances: List[float], sigmoid: bool) -> None:
+    def hold_against(self, size: measure.Input, classes: int, variances: List[float], converter: str) -> None:
         """Refuse a file that says something else than the graph does.
 
         Raises:
@@ -105,7 +105,7 @@ class PipelineSettings:
             "image_resizer": "%d x %d" % (size.height, size.width),
             "num_classes": classes - 1,
             "box coder scales (x, y, width, height)": [grid_anchor.shortest(1 / variance) for variance in variances],
-            "score_converter": "SIGMOID" if sigmoid else "IDENTITY",
+            "score_converter": converter,
         }
         differences = [
             "%s is %s in the file, %s in the graph" % (name, told[name], seen[name])

@@ -233,22 +233,12 @@ def find_decoded(graph: Graph, exponentials: List[Any]) -> str:
 
 
 def find_scores(graph: Graph, predictions: str) -> str:
-    """The class predictions as suppression sees them: behind a scale and a Sigmoid or Softmax, where there are any.
-
-    Raises:
-        BadInput: the score converter is a softmax.
-    """
+    """The class predictions as suppression sees them: behind a scale and a Sigmoid or Softmax, where there are any."""
     last = {predictions}
     queue = [predictions]
     while queue:
         for reader in graph.consumers[queue.pop(0)]:
-            if reader.op == "Softmax":
-                raise BadInput(
-                    'The graph turns class predictions into scores with a softmax (node "%s"), NMS_TRT '
-                    "knows only the sigmoid; train with score_converter: SIGMOID and weighted_sigmoid loss"
-                    % reader.name
-                )
-            if reader.op == "Sigmoid":
+            if reader.op in ("Sigmoid", "Softmax"):
                 return str(reader.name)
             if _scales(graph, reader) and reader.name not in last:
                 last.add(reader.name)

@@ -15,6 +15,7 @@ from stages.convert.parity.session import GraphSession
 from stages.job import BadInput
 
 TOLERANCE = 1e-5
+SIGMOID, SOFTMAX, IDENTITY = "SIGMOID", "SOFTMAX", "IDENTITY"  # score converters, as pipeline.config calls them
 _LARGEST_SIDE = 2048
 
 
@@ -235,26 +236,44 @@ def measure_variances(heads: Heads, structure: SsdStructure, anchors: np.ndarray
     return variances
 
 
-def measure_sigmoid(heads: Heads, structure: SsdStructure) -> bool:
-    """Whether scores are the sigmoid of the class predictions (else the predictions themselves), proven on random ones.
+def converted(predictions: np.ndarray, converter: str) -> np.ndarray:
+    """Scores, float64 [P, C], that a score converter makes of class predictions [P, C]."""
+    values = predictions.astype(np.float64)
+    if converter == SIGMOID:
+        return 1 / (1 + np.exp(-values))
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True) if converter == SOFTMAX else values
+
+
+def measure_converter(heads: Heads, structure: SsdStructure) -> str:
+    """How scores come from class predictions: SIGMOID, SOFTMAX or IDENTITY, proven on random predictions.
 
     Raises:
-        BadInput: scores are neither.
+        BadInput: in none of these ways.
     """
     logits = np.random.RandomState(2).uniform(-12, 12, (heads.priors, heads.classes)).astype(np.float32)
     seen = heads.run([structure.scores], np.zeros((heads.priors, 4)), logits)[0].reshape(-1)
-    for sigmoid in (True, False):
-        expected = (1 / (1 + np.exp(-logits.astype(np.float64))) if sigmoid else logits).reshape(-1)
+    for converter in (SIGMOID, SOFTMAX, IDENTITY):
+        expected = converted(logits, converter).reshape(-1)
         if seen.shape == expected.shape and np.abs(seen - expected).max() <= TOLERANCE:
-            return sigmoid
+            return converter
     raise BadInput(
-        "The graph's scores are neither the sigmoid of the class predictions nor these themselves "
+        "The graph's scores are neither the sigmoid or softmax of the class predictions nor these themselves "
         "(a logit_scale?), which NMS_TRT cannot express; train with score_converter: SIGMOID and no "
         "logit_scale"
     )
 
 
-def find_outputs(heads: Heads, graph: Graph, structure: SsdStructure, anchors: np.ndarray, sigmoid: bool) -> Outputs:
+def _predictions(scores: np.ndarray, converter: str) -> Tuple[np.ndarray, np.ndarray, float]:
+    """Class predictions that become ``scores``, those of the background beside them, and what becomes nearly 0."""
+    if converter == SIGMOID:
+        return np.log(scores / (1 - scores)), np.full(len(scores), -50.0), -50.0
+    if converter == SOFTMAX:
+        return np.log(scores), np.log(1 - scores), -50.0
+    return scores, np.zeros(len(scores)), 0.0
+
+
+def find_outputs(heads: Heads, graph: Graph, structure: SsdStructure, anchors: np.ndarray, converter: str) -> Outputs:
     """The graph's detection outputs, recognised by giving it heads whose detections are known.
 
     A few anchors that do not touch get distinct scores and all classes in turn; all else gets a score of nearly zero.
@@ -265,8 +284,10 @@ def find_outputs(heads: Heads, graph: Graph, structure: SsdStructure, anchors: n
     chosen = _apart(anchors, 2 * (heads.classes - 1))
     scores = np.linspace(0.95, 0.55, len(chosen))
     labels = np.arange(len(chosen)) % (heads.classes - 1) + 1
-    predictions = np.full((heads.priors, heads.classes), -50.0 if sigmoid else 0.0)
-    predictions[chosen, labels] = np.log(scores / (1 - scores)) if sigmoid else scores
+    told, background, silence = _predictions(scores, converter)
+    predictions = np.full((heads.priors, heads.classes), silence)
+    predictions[:, 0] = 0.0 if converter == SOFTMAX else silence
+    predictions[chosen, 0], predictions[chosen, labels] = background, told
     names = _ends(graph, structure)
     values = heads.run(names, np.zeros((heads.priors, 4)), predictions)
     expected = {"boxes": anchors[chosen][:, [1, 0, 3, 2]], "classes": labels, "scores": scores, "count": len(chosen)}
