@@ -13,7 +13,7 @@ from typing import Any, Dict, List
 
 from stages import disk, files, pixels
 from stages.bundle import notice, pyz, samples
-from stages.bundle.samples import Sample
+from stages.bundle.samples import ChosenSample
 from stages.detect import detectors, pictures
 from stages.detect.detector import Detector
 from stages.jetson import engine_file, model, model_files
@@ -74,7 +74,7 @@ def _copy(job: Job) -> None:
             raise BadInput("There is no %s; is this the folder that convert made?" % source)
 
 
-def _chosen(job: Job, parameters: BundleParameters, detector: Detector) -> List[Sample]:
+def _chosen(job: Job, parameters: BundleParameters, detector: Detector) -> List[ChosenSample]:
     size = (detector.height, detector.width)
     if "records" in job.inputs:
         held = pictures.from_records(job.inputs["records"])
@@ -86,7 +86,7 @@ def _chosen(job: Job, parameters: BundleParameters, detector: Detector) -> List[
     return samples.made(parameters.samples, *size)
 
 
-def _prove(job: Job, parameters: BundleParameters, detector: Detector, chosen: List[Sample]) -> int:
+def _prove(job: Job, parameters: BundleParameters, detector: Detector, chosen: List[ChosenSample]) -> int:
     """Write the samples and what the reference finds on them; returns how many detections reach the threshold."""
     entries: List[Dict[str, Any]] = []
     enough = 0
@@ -102,7 +102,7 @@ def _prove(job: Job, parameters: BundleParameters, detector: Detector, chosen: L
     return enough
 
 
-def _named(detector: Detector, sample: Sample) -> Any:
+def _named(detector: Detector, sample: ChosenSample) -> Any:
     if sample.truth is None:
         return None
     return [dict(box, **{"class": detector.class_name(box["class_id"])}) for box in sample.truth]

@@ -13,7 +13,7 @@ SIZES = (32, 96)
 Kind = Tuple[int, int]
 
 
-class Sample(NamedTuple):
+class ChosenSample(NamedTuple):
     """A picture at the network's size.
 
     Attributes:
@@ -66,13 +66,13 @@ def _kinds(picture: Picture, height: int, width: int) -> FrozenSet[Kind]:
     return frozenset(found)
 
 
-def of(picture: Picture, height: int, width: int) -> Sample:
+def of(picture: Picture, height: int, width: int) -> ChosenSample:
     """The picture at the network's size; a record that was made for it is taken as it is.
 
     Raises:
         BadInput: the record cannot be read.
     """
-    return Sample(picture.name, pixels.resize(picture.load(), height, width), _scaled(picture, height, width))
+    return ChosenSample(picture.name, pixels.resize(picture.load(), height, width), _scaled(picture, height, width))
 
 
 def _scaled(picture: Picture, height: int, width: int) -> List[Dict[str, Any]]:
@@ -84,7 +84,7 @@ def _scaled(picture: Picture, height: int, width: int) -> List[Dict[str, Any]]:
     ]
 
 
-def made(count: int, height: int, width: int) -> List[Sample]:
+def made(count: int, height: int, width: int) -> List[ChosenSample]:
     """Seeded pictures, for a model that came without records: coarse patches of colour with fine noise on them."""
     found = []
     for seed in range(count):
@@ -92,5 +92,5 @@ def made(count: int, height: int, width: int) -> List[Sample]:
         patches = random.randint(0, 256, (2 + seed % 9, 2 + seed % 7, 3)).astype(np.uint8)
         fine = random.randint(-32, 32, (height, width, 3))
         picture = np.clip(pixels.resize(patches, height, width) + fine, 0, 255).astype(np.uint8)
-        found.append(Sample("made, seed %d" % seed, picture, None))
+        found.append(ChosenSample("made, seed %d" % seed, picture, None))
     return found

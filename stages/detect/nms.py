@@ -146,6 +146,4 @@ def iou(first: np.ndarray, second: np.ndarray, more: np.float32) -> np.ndarray:
         apart = sides[0][1] | sides[1][1]
         width, height = (np.where(apart, np.float32(0), side) + more for side, _ in sides)
         common = width * height
-        return np.divide(
-            common, areas + others - common, out=np.zeros_like(common), where=(width > 0) & (height > 0)
-        )
+        return np.divide(common, areas + others - common, out=np.zeros_like(common), where=(width > 0) & (height > 0))

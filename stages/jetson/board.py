@@ -58,9 +58,7 @@ class Board:
         total, available, swap_total, swap_free = (int(held[name]) // 1024 for name in names)
         packed = re.findall(r"^/dev/zram\d+\s+\S+\s+(\d+)\s+(\d+)", self._text("proc/swaps"), re.MULTILINE)
         in_memory, used = (sum(int(one[place]) for one in packed) // 1024 for place in (0, 1))
-        return Memory(
-            total, available, max(swap_total - in_memory, 0), max(swap_free - (in_memory - used), 0)
-        )
+        return Memory(total, available, max(swap_total - in_memory, 0), max(swap_free - (in_memory - used), 0))
 
     def power_mode(self) -> str:
         """Such as ``MAXN (10 W)``; empty where nvpmodel has left no word."""
@@ -94,7 +92,11 @@ class Board:
     def process_memory(self) -> Dict[str, float]:
         """In MB: what this process has of the memory (``now``), and the most that it had (``most``), where known."""
         held = dict(re.findall(r"^(VmRSS|VmHWM):\s+(\d+) kB", self._text("proc/self/status"), re.MULTILINE))
-        return {name: round(int(held[key]) / 1024.0, 1) for name, key in (("now", "VmRSS"), ("most", "VmHWM")) if key in held}
+        return {
+            name: round(int(held[key]) / 1024.0, 1)
+            for name, key in (("now", "VmRSS"), ("most", "VmHWM"))
+            if key in held
+        }
 
     def slower_than_it_could(self) -> List[str]:
         """What keeps this board from its full speed, a sentence each with what to do; empty: nothing that is known."""

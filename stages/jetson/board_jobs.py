@@ -5,11 +5,9 @@ Programs are imported when they are asked for: what one needs, another may lack.
 
 import argparse
 import glob
-import json
 import os
 from typing import Any, Callable, Dict, NamedTuple
 
-from stages import files
 from stages.jetson import engine_file, libraries, made_whole, model, model_files
 from stages.jetson.made_whole import Room
 from stages.jetson.terminal import TerminalJob, say
@@ -53,15 +51,16 @@ def detect(archive: str, asked: argparse.Namespace) -> None:
     """Detect until the source ends."""
     from stages.detect import live as program
 
-    sinks = asked.sink or ["lines"]
     parameters = LiveParameters(
-        asked.source, sinks, asked.threshold, asked.backend, asked.size, asked.fps, asked.frames
+        asked.source, asked.sink or ["lines"], asked.threshold, asked.backend, asked.size, asked.fps, asked.frames
     )
     with made_whole.passing() as room:
-        inputs = {"model": model.opened(archive, room.scratch)}
         if asked.backend == "tensorrt":
-            inputs["engine"] = _engine(archive, asked.engine)
-        _ran("detect", program.main, room, inputs, parameters)
+            inputs = {"engine": _engine(archive, asked.engine)}
+        else:
+            inputs = {"model": model.opened(archive, room.scratch)}
+        # Relative paths of sinks count from a job's output folder, for whoever types them from the current one.
+        _ran("detect", program.main, room._replace(output=os.getcwd()), inputs, parameters)
 
 
 def install(archive: str, asked: argparse.Namespace) -> None:
@@ -139,8 +138,7 @@ def _engine(archive: str, wanted: str) -> str:
 
 def _is_up_to_date(folder: str, archive: str, parameters: BuildEngineParameters) -> bool:
     """Whether the engine in ``folder`` is what would be built, as its sidecar says."""
-    path = os.path.join(folder, engine_file.SIDECAR)
-    if not os.path.isfile(path):
+    if not os.path.isfile(os.path.join(folder, engine_file.SIDECAR)):
         return False
     listed = model_files.listed_in(archive)
     name = model.FILES[parameters.source]
@@ -152,9 +150,8 @@ def _is_up_to_date(folder: str, archive: str, parameters: BuildEngineParameters)
         say("It is built again: %s" % error)
         return False
     finally:
-        context.pop()
-        context.detach()  # its memory is the builder's
-    said = json.loads(files.read(path, engine_file.LARGEST_JSON).decode("utf-8"))
+        libraries.let_go(context)  # its memory is the builder's
+    said = engine_file.sidecar(folder)
     built = (said["model"].get("kind"), said["model"].get("description_sha256"), said.get("precision"))
     wanted = (parameters.source, listed[model.DESCRIPTION].sha256, parameters.precision)
     return bool(built == wanted and said.get("workspace_mb") == parameters.workspace_mb)

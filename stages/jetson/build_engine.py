@@ -9,19 +9,22 @@ import os
 import shutil
 from typing import Any, Dict, Optional
 
+import numpy as np
+
 from stages.detect import description
-from stages.jetson import board, building, engine_file, model, parity, samples, session
+from stages.detect.backends.tensorrt import TensorrtBackend
+from stages.detect.description import Description
+from stages.detect.detector import Detector
+from stages.jetson import board, building, engine_file, generations, layer_times, model, parity, samples
 from stages.jetson.building import Built, Wanted
-from stages.jetson.model import Model
-from stages.jetson.session import EngineSession
+from stages.jetson.samples import Samples
 from stages.job import Job, StageFailed, run
 from stages.parameters import BuildEngineParameters
 
 # What building an SSD of 300 x 300 takes beside the workspace: cuDNN and cuBLAS alone are some 600 MB on a Nano.
 BASE_MB = 900
 LOG, LAYERS, PARITY = "build.log", "layers.json", "parity.json"
-PROFILED_RUNS, SLOWEST = 20, 10
-# What float32 makes of other orders of summing; more is no rounding.
+# What float32 makes of other orders of summing: least IoU, largest difference of scores. More is no rounding.
 USUAL_IN_FP32 = (0.99, 0.005)
 
 
@@ -34,27 +37,26 @@ def main(job: Job) -> None:
     """
     parameters = job.read(BuildEngineParameters)
     source = model.read(job.inputs["model"], parameters.source, job.scratch)
-    this = board.Board()
-    check_memory(job, this, parameters.workspace_mb)
-    plan = os.path.join(job.scratch, engine_file.PLAN)
-    wanted = Wanted(source, parameters.precision, parameters.workspace_mb, plan, job.out(LOG), job.scratch)
+    described = description.read(source.folder)
+    held = samples.read(source.samples, described.height, described.width) if source.samples else None
+    check_memory(job, board.Board(), parameters.workspace_mb)
+    folder = os.path.join(job.scratch, "engine")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.mkdir(folder)
+    wanted = Wanted(source, parameters.precision, parameters.workspace_mb, folder, job.out(LOG), job.scratch)
     try:
-        built = building.build(job, wanted)
-        measured = measure(job, source, plan, parity.limits(parameters), parameters.precision)
-        _publish(job, wanted, built, this, measured)
+        built = made(job, wanted)
+        report = proven(job, folder, described, held, parity.limits(parameters))
+        _judge(job, report, parameters.precision)
+        layers = layer_times.measured(folder, described, _picture(described, held))
+        print("\n".join(layer_times.told(layers)), flush=True)
+        for name, content in ((PARITY, report), (LAYERS, layers)):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as stream:
+                json.dump(content, stream, indent=1, sort_keys=True)
+        _publish(job, folder)
     finally:
-        for path in (plan, job.out(engine_file.PLAN + ".part")):
-            if os.path.lexists(path):
-                os.unlink(path)
-    size = os.path.getsize(job.out(engine_file.PLAN))
-    job.metrics(
-        tensorrt=built.here.tensorrt,
-        precision=parameters.precision,
-        seconds=built.seconds,
-        megabytes=round(size / 1048576, 1),
-        milliseconds=measured[LAYERS]["milliseconds"],
-        **_summary(measured[PARITY])
-    )
+        shutil.rmtree(folder, ignore_errors=True)
+    _tell(job, built, parameters.precision, layers, report)
 
 
 def check_memory(job: Job, this: board.Board, workspace_mb: int) -> None:
@@ -74,64 +76,14 @@ def check_memory(job: Job, this: board.Board, workspace_mb: int) -> None:
         job.warn("Building may be killed for its memory: %s" % "; ".join(advice))
 
 
-def measure(job: Job, source: Model, plan: str, allowed: parity.Limits, precision: str) -> Dict[str, Any]:
-    """What ``layers.json`` and ``parity.json`` hold of the engine at ``plan``, once the engine is within the limits.
-
-    Raises:
-        BadInput: TensorRT does not take it, or the samples are damaged.
-        StageFailed: it is not within the limits.
-    """
-    described = description.read(source.folder)
-    held: Optional[samples.Samples] = None
-    if source.samples:
-        held = samples.read(source.samples, described.height, described.width)
-    with open(plan, "rb") as stream:
-        data = stream.read()
-    with EngineSession(data, source.kind, described, source.folder, plan) as opened:
-        if held and held.pictures:
-            report = parity.compared(opened, described, held, allowed)
-            opened.prepare(held.pictures[0].picture())
-        else:
-            job.warn("The model came without samples (they travel in a bundle): nobody knows what this engine finds")
-            report = {"format": parity.FORMAT, "samples": 0, "reason": "the model came without samples"}
-        layers = opened.layers(PROFILED_RUNS)
-    if held and held.pictures:
-        _judge(job, report, precision)
-    _tell_layers(layers)
-    return {LAYERS: session.as_json(layers, PROFILED_RUNS), PARITY: report}
-
-
-def _judge(job: Job, report: Dict[str, Any], precision: str) -> None:
-    least, most = USUAL_IN_FP32
-    print("parity: %s" % json.dumps(report, sort_keys=True), flush=True)
-    parity.check(report)
-    if precision == "fp32" and (report["min_iou"] < least or report["max_score_diff"] > most):
-        job.warn(
-            "The fp32 engine is within the limits, but differs by more than rounding does (least IoU %.3f, scores by"
-            " %.3f): was it built of the same model as its samples?" % (report["min_iou"], report["max_score_diff"])
-        )
-
-
-def _tell_layers(layers: Any) -> None:
-    total = sum(one.milliseconds for one in layers)
-    print("%d layers take %.2f ms; the slowest:" % (len(layers), total))
-    for one in session.slowest(layers, SLOWEST):
-        print("%8.3f ms  %4.1f %%  %s" % (one.milliseconds, 100 * one.milliseconds / (total or 1), one.name))
-
-
-def _publish(job: Job, wanted: Wanted, built: Built, this: board.Board, measured: Dict[str, Any]) -> None:
-    """Move all into the output folder: the engine under its name once it is whole, its sidecar last."""
-    source = wanted.model
+def made(job: Job, wanted: Wanted) -> Built:
+    """Build the engine in its folder, and write what lies beside it there."""
+    built = building.build(job, wanted)
+    source, this = wanted.model, board.Board()
     beside = [name for name in (model.DESCRIPTION, model.LABELS) if os.path.isfile(os.path.join(source.folder, name))]
     for name in beside:
-        shutil.copyfile(os.path.join(source.folder, name), job.out(name))
-    for name, content in measured.items():
-        with open(job.out(name), "w", encoding="utf-8") as stream:
-            json.dump(content, stream, indent=1, sort_keys=True)
-    aside = job.out(engine_file.PLAN + ".part")
-    shutil.move(wanted.plan, aside)  # scratch may lie on another disk
-    os.replace(aside, job.out(engine_file.PLAN))
-    described = {
+        shutil.copyfile(os.path.join(source.folder, name), os.path.join(wanted.folder, name))
+    sidecar = {
         "model": {"kind": source.kind, "sha256": source.sha256, "description_sha256": source.description_sha256},
         "precision": wanted.precision,
         "workspace_mb": wanted.workspace_mb,
@@ -139,14 +91,70 @@ def _publish(job: Job, wanted: Wanted, built: Built, this: board.Board, measured
         "board": this.described(),
         "seconds": built.seconds,
     }
-    engine_file.write(job.output, dict(described, **built.here._asdict()), beside)
+    engine_file.write(wanted.folder, dict(sidecar, **built.here._asdict()), beside)
+    return built
 
 
-def _summary(report: Dict[str, Any]) -> Dict[str, Any]:
+def proven(
+    job: Job, folder: str, described: Description, held: Optional[Samples], allowed: parity.Limits
+) -> Dict[str, Any]:
+    """Hold the engine against the reference; what ``parity.json`` holds.
+
+    Raises:
+        BadInput: TensorRT does not take the engine, or a sample cannot be read.
+    """
+    if held is None or not held.pictures:
+        job.warn("The model came without samples (they travel in a bundle): nobody knows what this engine finds")
+        return {"format": parity.FORMAT, "samples": 0, "reason": "the model came without samples"}
+    with Detector(described, TensorrtBackend(folder, described)) as detector:
+        return parity.compared(detector, described, held, allowed)
+
+
+def _judge(job: Job, report: Dict[str, Any], precision: str) -> None:
+    if not report["samples"]:
+        return
+    print("parity: %s" % json.dumps(report, sort_keys=True), flush=True)
+    parity.check(report)
+    least, most = USUAL_IN_FP32
+    if precision == generations.FP32 and (report["min_iou"] < least or report["max_score_diff"] > most):
+        job.warn(
+            "The fp32 engine is within the limits, but differs by more than rounding does (least IoU %.3f, scores by"
+            " %.3f): was it built of the same model as its samples?" % (report["min_iou"], report["max_score_diff"])
+        )
+
+
+def _picture(described: Description, held: Optional[Samples]) -> np.ndarray:
+    if held and held.pictures:
+        return held.pictures[0].picture()
+    return np.zeros((described.height, described.width, 3), np.uint8)
+
+
+def _publish(job: Job, folder: str) -> None:
+    """Move all into the output folder, the sidecar, without which there is no engine, last."""
+    for name in sorted(os.listdir(folder), key=lambda one: one == engine_file.SIDECAR):
+        aside = job.out(name + ".part")
+        try:
+            shutil.move(os.path.join(folder, name), aside)  # scratch may lie on another disk
+            os.replace(aside, job.out(name))
+        finally:
+            if os.path.lexists(aside):
+                os.unlink(aside)
+
+
+def _tell(job: Job, built: Built, precision: str, layers: Dict[str, Any], report: Dict[str, Any]) -> None:
     names = ("samples", "min_iou", "max_score_diff")
-    found = {name: report[name] for name in names if name in report}
+    figures = {name: report[name] for name in names if name in report}
     precisions = report.get("mAP@0.5")
-    return dict(found, mAP=precisions["engine"]) if precisions else found
+    if precisions:
+        figures["mAP@0.5"] = precisions["engine"]
+    job.metrics(
+        tensorrt=built.here.tensorrt,
+        precision=precision,
+        seconds=built.seconds,
+        megabytes=round(os.path.getsize(job.out(engine_file.PLAN)) / 1048576, 1),
+        layers_ms=layers["milliseconds"],
+        **figures,
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import IO, Any, Dict, List, NamedTuple
 
 from stages import parent
 from stages.jetson import build_log, calibrator, generations
-from stages.jetson.engine_file import Here
+from stages.jetson.engine_file import PLAN, Here
 from stages.jetson.model import Model
 from stages.jetson.plugin_libraries import PLUGINS
 from stages.job import EVENT_MARK, EXIT_BAD_INPUT, BadInput, Job, StageFailed
@@ -24,14 +24,15 @@ class Wanted(NamedTuple):
     Attributes:
         model: of what.
         precision, workspace_mb: how.
-        plan, log: paths of the engine, and of all that TensorRT says.
+        folder: where the engine goes.
+        log: the path of all that TensorRT says.
         scratch: a folder for what a later build of the same can use.
     """
 
     model: Model
     precision: str
     workspace_mb: int
-    plan: str
+    folder: str
     log: str
     scratch: str
 
@@ -44,7 +45,7 @@ class Built(NamedTuple):
 
 
 def build(job: Job, wanted: Wanted) -> Built:
-    """Run the builder to its end; the plan is there then.
+    """Run the builder to its end; the engine is there then.
 
     Raises:
         BadInput: the model, or what is asked for, is not for this board.
@@ -107,7 +108,7 @@ def _request(wanted: Wanted) -> str:
         "plugins": PLUGINS[model.kind],
         "precision": wanted.precision,
         "workspace_mb": wanted.workspace_mb,
-        "plan": wanted.plan,
+        "plan": os.path.join(wanted.folder, PLAN),
     }
     if wanted.precision == generations.INT8:
         if model.calibration is None:

@@ -41,11 +41,14 @@ def of_pictures(trt: Any, cuda: Any, paths: List[str], described: Description, c
 
     Args:
         cache: where TensorRT's scales are kept, so that a build that was interrupted need not calibrate again.
+
+    Raises:
+        BadInput: a picture cannot be read.
     """
+    for path in paths:
+        loaded(path)  # now: an error inside of TensorRT's call would end the process
     kind = getattr(trt, "IInt8EntropyCalibrator2", None) or trt.IInt8EntropyCalibrator
-    preprocess = Preprocess(
-        described.height, described.width, described.scale, described.offset, described.swapped
-    )
+    preprocess = Preprocess(described.height, described.width, described.scale, described.offset, described.swapped)
     tensor = np.empty(described.shape, np.float32)
 
     class Calibrator(kind):  # type: ignore[misc,valid-type]
@@ -62,7 +65,7 @@ def of_pictures(trt: Any, cuda: Any, paths: List[str], described: Description, c
         def get_batch(self, _names: List[str], *_: Any) -> Optional[List[int]]:
             if self._next == len(paths):
                 return None
-            preprocess.into(tensor, loaded(paths[self._next]))
+            preprocess.fill(loaded(paths[self._next]), tensor)
             cuda.memcpy_htod(self._device, tensor)
             self._next += 1
             print("calibrated with %d of %d pictures" % (self._next, len(paths)), flush=True)

@@ -118,10 +118,15 @@ def build(trt: Any, logger: Any, source: Source, settings: Settings) -> bytes:
     """The plan of an engine.
 
     Raises:
-        BadInput: this TensorRT cannot take that kind of model, or its parser refuses it.
+        BadInput: this TensorRT cannot take that kind of model or precision, or its parser refuses it.
         StageFailed: the builder gives no engine; what it said is in the log.
     """
     builder = trt.Builder(logger)
+    if settings.precision == INT8 and not getattr(builder, "platform_has_fast_int8", True):
+        raise BadInput(
+            "This GPU has no fast INT8 (a Jetson Nano has none): the engine would be slower than with fp16 and less"
+            " exact; build with fp16"
+        )
     api = generation(trt, builder)
     network = api.network(explicit=source.kind != UFF)
     _PARSERS[source.kind](trt, logger, network, source)

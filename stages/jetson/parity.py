@@ -15,9 +15,9 @@ from typing import Any, Dict, List, NamedTuple, Set, Tuple
 import numpy as np
 
 from stages.detect.description import Description
+from stages.detect.detector import Detector
 from stages.jetson import precision
-from stages.jetson.samples import Boxes, Sample, Samples, of_rows
-from stages.jetson.session import EngineSession
+from stages.jetson.samples import Boxes, Sample, Samples, boxes, scale_of
 from stages.job import StageFailed
 from stages.parameters import BuildEngineParameters
 
@@ -147,15 +147,15 @@ class Comparison:
             return "overlap at the suppression threshold"
         return ""
 
-    def _fail(self, name: str, boxes: Boxes, number: int, words: str) -> None:
-        class_id = int(boxes.classes[number])
+    def _fail(self, name: str, found: Boxes, number: int, words: str) -> None:
+        class_id = int(found.classes[number])
         known = 0 <= class_id < len(self._classes)
         self._failures.append(
             {
                 "picture": name,
                 "class": self._classes[class_id] if known else "class %d" % class_id,
-                "score": round(float(boxes.scores[number]), 5),
-                "box": [round(float(edge), 5) for edge in boxes.edges[number]],
+                "score": round(float(found.scores[number]), 5),
+                "box": [round(float(edge), 5) for edge in found.edges[number]],
                 "what": words,
             }
         )
@@ -184,11 +184,12 @@ def limits(parameters: BuildEngineParameters) -> Limits:
     return Limits(parameters.least_iou, parameters.largest_score_difference, parameters.largest_map_loss)
 
 
-def compared(session: EngineSession, described: Description, samples: Samples, allowed: Limits) -> Dict[str, Any]:
+def compared(detector: Detector, described: Description, samples: Samples, allowed: Limits) -> Dict[str, Any]:
     """Run every sample through the engine and compare; returns what ``parity.json`` holds."""
     comparison = Comparison(described, allowed, samples.score_threshold)
+    scale = scale_of(described.height, described.width)
     for sample in samples.pictures:
-        comparison.add(sample, of_rows(session.detect(sample.picture())))
+        comparison.add(sample, boxes(detector.detect(sample.picture()), scale))
     return comparison.report()
 
 
@@ -203,7 +204,8 @@ def check(report: Dict[str, Any]) -> None:
         more = " and %d more like it" % (report["failure_count"] - 1) if report["failure_count"] > 1 else ""
         raise StageFailed(
             "The engine does not find what the reference finds: on %s a %s of score %.2f %s%s; build with fp32, or with"
-            " larger limits if that is good enough" % (first["picture"], first["class"], first["score"], first["what"], more)
+            " larger limits if that is good enough"
+            % (first["picture"], first["class"], first["score"], first["what"], more)
         )
     known = report["mAP@0.5"]
     loss = known["reference"] - known["engine"] if known else 0.0

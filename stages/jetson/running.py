@@ -112,7 +112,7 @@ class Runner:
     def profiled(self, trt: Any, runs: int) -> Dict[str, float]:
         """Milliseconds that each layer takes on what the inputs hold, the mean of ``runs`` runs after a first one.
 
-        By IProfiler, which only calls that wait call up in every version.
+        By IProfiler, which in every version is called where the call waits for its results.
         """
         times: Dict[str, float] = {}
 
@@ -135,19 +135,11 @@ class Runner:
                 times.clear()
         return {name: total / runs for name, total in times.items()}
 
-    def close(self) -> None:
-        """Give back the device's memory."""
-        for one in self._buffers:
-            one.device.free()
-        self._buffers = []
-        self._context = self._engine = None
-
     def _execute_and_wait(self, context: Any) -> None:
-        pointers = [int(one.device) for one in self._buffers]
-        if getattr(self._engine, "has_implicit_batch_dimension", True) and not self._by_name:
-            done = context.execute(1, pointers)
+        if self._by_name or not getattr(self._engine, "has_implicit_batch_dimension", True):
+            done = context.execute_v2(self._pointers)
         else:
-            done = context.execute_v2(pointers)
+            done = context.execute(1, self._pointers)
         if done is False:
             raise StageFailed("TensorRT could not run the engine; its reason is in the log")
 

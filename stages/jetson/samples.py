@@ -72,7 +72,7 @@ def read(path: str, height: int, width: int) -> Samples:
         held = json.loads(files.read(path, LARGEST_JSON).decode("utf-8"))
         if held["format"] != FORMAT:
             raise ValueError("its format is %s" % held["format"])
-        scale = np.array([width, height, width, height], float)
+        scale = scale_of(height, width)
         return Samples(float(held["score_threshold"]), [_sample(folder, one, scale) for one in held["pictures"]])
     except OSError as error:
         raise BadInput("%s cannot be read (%s); make the bundle again" % (path, error.strerror)) from error
@@ -80,23 +80,28 @@ def read(path: str, height: int, width: int) -> Samples:
         raise BadInput("%s does not list samples (%s); make the bundle again" % (path, error)) from error
 
 
-def of_rows(rows: np.ndarray) -> Boxes:
-    """Rows of NMS_TRT, float32 [n, 7]; a copy."""
-    return Boxes(rows[:, 1].astype(np.int64), rows[:, 2].astype(float), rows[:, 3:].astype(float))
+def scale_of(height: int, width: int) -> np.ndarray:
+    """What makes pixels of shares, float64 [4]."""
+    return np.array([width, height, width, height], float)
 
 
-def _sample(folder: str, entry: Dict[str, Any], scale: np.ndarray) -> Sample:
-    name = str(entry["file"])
-    truth = None if entry["truth"] is None else _boxes(entry["truth"], scale)
-    return Sample(name, os.path.join(folder, *name.split("/")), _boxes(entry["detections"], scale), truth)
+def boxes(entries: List[Dict[str, Any]], scale: np.ndarray) -> Boxes:
+    """Detections as :meth:`stages.detect.detector.Detector.detect` gives them, or truth.
 
-
-def _boxes(entries: List[Dict[str, Any]], scale: np.ndarray) -> Boxes:
+    Args:
+        scale: float64 [4], width, height, width and height of the picture.
+    """
     return Boxes(
         np.array([int(one["class_id"]) for one in entries], np.int64),
         np.array([float(one.get("score", 1)) for one in entries], float),
         np.array([one["box"] for one in entries], float).reshape(-1, 4) / scale,
     )
+
+
+def _sample(folder: str, entry: Dict[str, Any], scale: np.ndarray) -> Sample:
+    name = str(entry["file"])
+    truth = None if entry["truth"] is None else boxes(entry["truth"], scale)
+    return Sample(name, os.path.join(folder, *name.split("/")), boxes(entry["detections"], scale), truth)
 
 
 def _pixels(path: str) -> np.ndarray:

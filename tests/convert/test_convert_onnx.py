@@ -251,7 +251,7 @@ def without_plugin(model):
     "change, says",
     [
         (attribute("NMS_TRT", "scoreBits", None), "scoreBits is missing"),
-        (attribute("NMS_TRT", "nmsThreshold", 1), "nmsThreshold is missing or of another type"),
+        (attribute("NMS_TRT", "nmsThreshold", 1), "nmsThreshold is of another type"),
         (attribute("NMS_TRT", "numClasses", 7), "numPriors * numClasses"),
         (attribute("NMS_TRT", "inputOrder", [0, 1, 2]), "priors are"),
         (attribute("NMS_TRT", "inputOrder", [0, 0, 2]), "inputOrder of 0, 1 and 2"),

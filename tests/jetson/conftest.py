@@ -56,7 +56,7 @@ DESCRIPTION = {
     "input": {"name": "Input", "shape": [3, 64, 64], "channels": "RGB", "scale": 2 / 255, "offset": -1.0},
     "outputs": {"detections": "NMS", "count": "NMS_1"},
     "classes": ["background", "cone", "ball", "mug"],
-    "plugin": {"NMS_TRT": {"nmsThreshold": 0.6, "keepTopK": 42}},
+    "plugin": {"NMS_TRT": {"nmsThreshold": 0.6, "keepTopK": 100}},
 }
 THRESHOLD = 0.5
 
@@ -85,9 +85,7 @@ def bundle(detector, tmp_path_factory):
         (folder / name).write_bytes(pixels.encode_png(photo(seed)))
         found = reference.detect(photo(seed))
         truth = [{"class_id": one["class_id"], "class": one["class"], "box": one["box"]} for one in found[:3]]
-        entries.append(
-            {"file": name, "source": name, "detections": found, "truth": truth if seed else None}
-        )
+        entries.append({"file": name, "source": name, "detections": found, "truth": truth if seed else None})
     write_samples(folder, entries)
     return str(folder)
 
@@ -190,7 +188,7 @@ def building(**changes):
             "largest_score_difference": 0.05,
             "largest_map_loss": 0.02,
         },
-        **changes
+        **changes,
     )
 
 

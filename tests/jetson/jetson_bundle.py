@@ -7,7 +7,7 @@ import sys
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "detect"))
 
-from detect_data import write_records  # noqa: E402
+from detect_data import photo, write_records  # noqa: E402, F401
 
 from stages.bundle import bundle  # noqa: E402
 from stages.job import Job  # noqa: E402

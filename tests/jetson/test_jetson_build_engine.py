@@ -102,11 +102,13 @@ def test_what_goes_wrong_is_one_sentence_and_leaves_no_engine(build_engine, bund
     assert not [name for name in os.listdir(str(ran.folder)) if name != "build.log"]
 
 
-@pytest.mark.parametrize("drift, told", [(0.2, "differs by 0.2"), (0.02, "overlaps the reference's by 0")])
+@pytest.mark.parametrize(
+    "drift, told", [(0.12, "a score that differs by 0.1"), (0.02, "overlaps the reference's by 0")]
+)
 def test_an_engine_that_finds_something_else_is_not_published(build_engine, bundle, drift, told):
-    ran = build_engine(bundle, TENSORRT="8.2.1", DRIFT=drift, least_iou=0.9 if drift == 0.02 else 0.0)
+    ran = build_engine(bundle, TENSORRT="8.2.1", DRIFT=drift, least_iou=0.9 if drift == 0.02 else 0.1)
     assert ran.code == 1, ran.log
-    assert re.search("on samples/0. a (cone|ball|mug) of score 0...", ran.error) and told in ran.error
+    assert re.search(r"on samples/0\d\.png a (cone|ball|mug) of score 0\.\d\d ", ran.error) and told in ran.error
     assert os.listdir(str(ran.folder)) == ["build.log"]
 
 
@@ -142,7 +144,7 @@ def test_int8_without_pictures_or_with_a_broken_one_is_bad_input(build_engine, c
 def test_a_full_disk_is_one_sentence(stages_of, bundle):
     command, environment = stages_of.command(BUILD, {"model": bundle}, building())
     scratch = json.loads(open(command[-1]).read())["scratch"]
-    os.symlink("/dev/full", os.path.join(scratch, "model.engine.part"))
+    os.symlink("/dev/full", os.path.join(scratch, "request.json"))
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, universal_newlines=True)
     assert done.returncode == 1 and "The disk is full" in done.stdout and "Traceback" not in done.stdout
     assert os.listdir(str(stages_of.output(BUILD))) == ["build.log"]
@@ -191,7 +193,8 @@ def test_without_tensorrt_it_says_where_that_is(build_engine, tmp_path):
 
 def test_without_pycuda_it_says_how_that_is_made(build_engine, tmp_path):
     (tmp_path / "pycuda").mkdir()
-    (tmp_path / "pycuda" / "__init__.py").write_text("raise ImportError('libcurand.so.10.0: cannot open')")
+    (tmp_path / "pycuda" / "__init__.py").write_text("__path__.append(%r)" % os.path.join(FAKES, "pycuda"))
+    (tmp_path / "pycuda" / "driver.py").write_text("raise ImportError('libcurand.so.10.0: cannot open')")
     ran = build_engine(fakes=[tmp_path, FAKES])
     assert ran.code == 1 and "libcurand" in ran.error and "compiled on the board" in ran.error
 
@@ -212,7 +215,7 @@ def test_samples_that_are_damaged_are_bad_input(build_engine, copied):
     write_checksums(copied)
     ran = build_engine(copied)
     assert ran.code == 2 and "samples.json does not list samples" in ran.error
-    assert os.listdir(str(ran.folder)) == ["build.log"]
+    assert os.listdir(str(ran.folder)) == []
 
 
 HERE = Here("8.2.1.8", "10.2", "NVIDIA Tegra X1", "5.3")

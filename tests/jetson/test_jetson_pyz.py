@@ -15,8 +15,9 @@ import zipfile
 import numpy as np
 import pytest
 from conftest import CLONE, FAKES
-from jetson_bundle import make_bundle
+from jetson_bundle import make_bundle, photo
 
+from stages import pixels
 from stages.bundle import code
 from stages.jetson import terminal
 from stages.job import BadInput, StageFailed
@@ -140,24 +141,32 @@ def test_two_builds_at_once(board):
 
 
 def test_ctrl_c_in_the_middle_of_a_build(board):
-    child = board.start("build-engine", DIES="never")
-    deadline = time.time() + 30
+    child = board.start("build-engine", BUILD_SECONDS=60)
     log = board.folder / ".engine-fp16.work" / "output" / "build.log"
-    while not log.exists() and time.time() < deadline:
+    deadline = time.time() + 60
+    while not (log.exists() and log.stat().st_size) and time.time() < deadline:
         time.sleep(0.05)
     child.send_signal(signal.SIGINT)
     said = child.communicate()[0]
-    assert child.returncode in (0, 130), said  # 0: it was done before
-    if child.returncode:
-        assert said.splitlines()[-1] == "error: Stopped; nothing is half-written." and board.seen() == ["detector.pyz"]
+    assert child.returncode == 130 and said.splitlines()[-1] == "error: Stopped; nothing is half-written.", said
+    assert board.seen() == ["detector.pyz"]
+
+
+def test_pictures_are_looked_at_by_the_reference_without_an_engine(board):
+    (board.folder / "a.png").write_bytes(pixels.encode_png(photo(120, 160)))
+    said = board.run("detect", "a.png", "--backend", "reference", "--threshold", "0.3", "--sink", "lines:found.jsonl")
+    (line,) = (board.folder / "found.jsonl").read_text().splitlines()
+    assert json.loads(line)["file"] == "a.png" and json.loads(line)["detections"], said
+    assert "There is no engine beside" in board.run("detect", "a.png", code=2)
 
 
 def unpacked(folder):
     return [name for name in os.listdir(str(folder)) if name.startswith(".detector.pyz-")]
 
 
-def test_programs_are_unpacked_once_and_again_where_they_are_damaged(board):
-    board.run("--help")
+def test_programs_are_unpacked_once_by_whoever_is_first_and_again_where_they_are_damaged(board):
+    children = [board.start("--help") for _ in range(3)]
+    assert [(child.communicate(), child.returncode)[1] for child in children] == [0, 0, 0]
     (name,) = unpacked(board.folder)
     file = board.folder / name / "stages" / "job.py"
     file.write_bytes(file.read_bytes()[:100])

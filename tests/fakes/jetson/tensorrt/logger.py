@@ -32,6 +32,8 @@ class Logger(ILogger):
             name = Severity(severity).name
             if VERSION >= (8, 0, 0):
                 moment = time.strftime("%m/%d/%Y-%H:%M:%S")
-                print("[%s] [TRT] [%s] %s" % (moment, "F" if name == "INTERNAL_ERROR" else name[0], msg), file=sys.stderr)
+                print(
+                    "[%s] [TRT] [%s] %s" % (moment, "F" if name == "INTERNAL_ERROR" else name[0], msg), file=sys.stderr
+                )
             else:
                 print("[TensorRT] %s: %s" % (name, msg), file=sys.stderr)

@@ -1,0 +1,79 @@
+"""The network as an engine of TensorRT: two slots in page-locked memory, one stream, see :mod:`stages.jetson.running`.
+
+An engine that ends in NMS_TRT gives its rows; one of the boxes form (outputs ``boxes`` and ``scores``) gives all priors,
+which are suppressed here as the plugin would.
+"""
+
+import os
+from typing import List
+
+import numpy as np
+
+from stages.detect import nms
+from stages.detect.backend import Backend
+from stages.detect.description import Description
+from stages.jetson import engine_file, libraries, plugin_libraries
+from stages.jetson.running import Runner, loaded
+from stages.job import BadInput
+
+SLOTS = 2
+BOXES, SCORES = "boxes", "scores"
+
+
+class TensorrtBackend(Backend):
+    """The engine in ``folder``, an artifact of build-engine; its CUDA context belongs to the thread that makes it.
+
+    Attributes:
+        slots: two input tensors in page-locked memory, float32 [3, height, width].
+
+    Raises:
+        BadInput: the engine is of another board, version or model, or is not whole; nothing was loaded then.
+        StageFailed: TensorRT, PyCUDA or a plugin is missing, or memory.
+    """
+
+    def __init__(self, folder: str, description: Description) -> None:
+        trt = libraries.tensorrt()
+        cuda, self._context = libraries.cuda()
+        try:
+            plan = engine_file.read(folder, libraries.here(trt, cuda))
+            kind = engine_file.sidecar(folder)["model"].get("kind")
+            logger = trt.Logger(trt.Logger.WARNING)
+            plugin_libraries.load(trt, logger, plugin_libraries.PLUGINS.get(kind, []), [folder])
+            self._path = os.path.join(folder, engine_file.PLAN)
+            self._runner = Runner(loaded(trt, logger, plan, self._path), cuda, SLOTS)
+            self._description, self._has_boxes = description, {BOXES, SCORES} == set(self._runner.outputs)
+            self.slots = self._inputs()
+        except BaseException:
+            libraries.let_go(self._context)
+            raise
+
+    def start(self, slot: int) -> None:
+        """Queue the copies and the inference; returns at once."""
+        self._runner.start(slot)
+
+    def finish(self, slot: int) -> np.ndarray:
+        """The rows of NMS_TRT, float32 [n, 7]."""
+        found = self._runner.finish(slot)
+        if self._has_boxes:
+            return nms.rows(found[BOXES], found[SCORES], self._description.nms)
+        rows, count = (found[name] for name in self._description.outputs)
+        return rows.reshape(-1, 7)[: int(count.reshape(-1).view(np.int32)[0])]
+
+    def close(self) -> None:
+        """End the CUDA context."""
+        self.slots = []
+        del self._runner
+        libraries.let_go(self._context)
+
+    def _inputs(self) -> List[np.ndarray]:
+        """The slots' inputs, once the engine is known to be of what is described."""
+        shapes = [list(one.shape)[-3:] for one in self._runner.inputs.values()]
+        fits = self._has_boxes or set(self._description.outputs).issubset(self._runner.outputs)
+        if shapes != [self._description.shape] or not fits:
+            raise BadInput(
+                "%s takes %s and gives %s, and %s says otherwise; %s"
+                % (self._path, shapes, sorted(self._runner.outputs), self._description.path, engine_file.REBUILD)
+            )
+        return [
+            one.host.reshape(self._description.shape) for slot in self._runner.slots for one in slot.inputs.values()
+        ]
