@@ -6,7 +6,7 @@ over the threshold, the best ``topK`` of a class, suppression within a class in 
 the order in which the rows come out, each survivor suppresses what follows it in its class, until the list is full.
 """
 
-from typing import Any, List, Mapping, Tuple
+from typing import Any, Mapping, Tuple
 
 import numpy as np
 
@@ -146,6 +146,4 @@ def iou(first: np.ndarray, second: np.ndarray, more: np.float32) -> np.ndarray:
         apart = sides[0][1] | sides[1][1]
         width, height = (np.where(apart, np.float32(0), side) + more for side, _ in sides)
         common = width * height
-        return np.divide(
-            common, areas + others - common, out=np.zeros_like(common), where=(width > 0) & (height > 0)
-        )
+        return np.divide(common, areas + others - common, out=np.zeros_like(common), where=(width > 0) & (height > 0))
