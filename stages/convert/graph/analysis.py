@@ -48,8 +48,8 @@ class Examined(NamedTuple):
 
     Attributes:
         graph, structure, session, parameters: the graph, repaired, its parts, a session on it, what it detects and how.
-        plugin_graph, uff: what TensorRT is to run with its plugins, as a graph and as a UFF message; None where the graph
-            can have the form without plugins only.
+        plugin_graph, uff: what TensorRT is to run with its plugins, as a graph and as a UFF message; None where a graph
+            can have no plugins.
     """
 
     audit: Audit
