@@ -35,11 +35,12 @@ def draw(
     detections: Iterable[Dict[str, Any]],
     truth: Optional[Iterable[Dict[str, Any]]] = None,
     threshold: float = 0.0,
+    bgr: bool = False,
 ) -> np.ndarray:
     """A copy of ``picture`` with the detections as labelled boxes and the truth as white dashed boxes.
 
     Args:
-        picture: uint8 RGB [height, width, 3].
+        picture: uint8 RGB, or ``bgr``, [height, width, 3].
         detections: ``{"class", "class_id", "score", "box"}``: name, number from 1, 0 to 1, [xmin, ymin, xmax, ymax] in
             pixels.
         truth: the same; only ``box`` is needed.
@@ -49,12 +50,12 @@ def draw(
     width = line_width(canvas)
     shown = sorted((d for d in detections if d["score"] >= threshold), key=lambda detection: detection["score"])
     for detection in shown:
-        _outline(canvas, _inside(canvas, detection["box"]), color_of(detection["class_id"]), width)
+        _outline(canvas, _inside(canvas, detection["box"]), _ink(detection, bgr), width)
     for item in truth or ():
         _dashed(canvas, _inside(canvas, item["box"]), width)
     taken: List[Rectangle] = []
     for detection in reversed(shown):
-        taken.append(_tab(canvas, detection, taken))
+        taken.append(_tab(canvas, detection, taken, _ink(detection, bgr)))
     return canvas
 
 
@@ -118,6 +119,11 @@ def _inside(canvas: np.ndarray, box: Sequence[float]) -> Rectangle:
     )
 
 
+def _ink(detection: Dict[str, Any], bgr: bool) -> Color:
+    red, green, blue = color_of(detection["class_id"])
+    return (blue, green, red) if bgr else (red, green, blue)
+
+
 def _outline(canvas: np.ndarray, box: Rectangle, color: Color, width: int) -> None:
     """A box that shows on any background: a dark rim around the coloured line."""
     cv2.rectangle(canvas, box[:2], box[2:], BLACK, width + 2)
@@ -140,9 +146,9 @@ def _stroke(canvas: np.ndarray, start: Tuple[int, int], end: Tuple[int, int], wi
     cv2.line(canvas, start, end, WHITE, width)
 
 
-def _tab(canvas: np.ndarray, detection: Dict[str, Any], taken: List[Rectangle]) -> Rectangle:
+def _tab(canvas: np.ndarray, detection: Dict[str, Any], taken: List[Rectangle], color: Color) -> Rectangle:
     """Write the label on a filled tab beside its box, inside the picture and off the other tabs where possible."""
-    name, color = detection["class"], color_of(detection["class_id"])
+    name = detection["class"]
     if not all(" " <= letter <= "~" for letter in name):  # OpenCV's fonts hold ASCII only and would write "???"
         name = "#%d" % detection["class_id"]
     text = "%s %.2f" % (name, detection["score"])
@@ -152,7 +158,7 @@ def _tab(canvas: np.ndarray, detection: Dict[str, Any], taken: List[Rectangle]) 
     size = text_width + 2 * pad, text_height + descent // 2 + 2 * pad
     tab = _place(canvas, _inside(canvas, detection["box"]), size, width, taken)
     cv2.rectangle(canvas, tab[:2], (tab[2] - 1, tab[3] - 1), color, cv2.FILLED)
-    ink = BLACK if np.dot(color, (0.299, 0.587, 0.114)) > 110 else WHITE
+    ink = BLACK if np.dot(color_of(detection["class_id"]), (0.299, 0.587, 0.114)) > 110 else WHITE
     cv2.putText(canvas, text, (tab[0] + pad, tab[1] + pad + text_height), FONT, scale, ink, stroke, cv2.LINE_AA)
     return tab
 

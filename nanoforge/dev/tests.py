@@ -51,6 +51,7 @@ SUITES = (
     Suite("report", "data"),
     Suite("detect", "data"),
     Suite("detect", "train", again=True),
+    Suite("jetson", "train"),
     Suite("reference", "train"),
     Suite("reference", "data", again=True),
 )
@@ -93,6 +94,8 @@ def test(suite: str, everything: bool, only_prepare: bool) -> None:
             f"Left out: tests marked slow, some by a second Python, and tests/{', tests/'.join(SLOW_SUITES)};"
             f" `./run test --all` runs them too (tests/{DAEMON_SUITE} need a Docker daemon, see docs/development.md)."
         )
+    if everything and _has(chosen, RTX_SUITE) and not rtx:
+        console.warn(f"Left out: what NVIDIA's own parser says of the ONNX models (tests/{RTX_SUITE}).")
     if failed:
         raise StageFailed(f"Failed: {', '.join(failed)}.")
     console.good("All that ran has passed.")
@@ -149,13 +152,11 @@ def _suite_python(environment: str, console: Console) -> SuitePython:
 
 
 def _tensorrt_rtx(host: Path, console: Console) -> Dict[str, str]:
-    """The variable that names NVIDIA's TensorRT-RTX to the tests; without it they are left out, and it is said so."""
+    """The variable that names NVIDIA's TensorRT-RTX to the tests that ask it; none, with words, without it."""
     try:
         folder = virtual_environments.ensure_overlay("host", TESTS / "requirements-rtx.lock", host, console)
     except EnvironmentNotReady as error:
-        console.warn(
-            f"Left out: tests of the ONNX models by NVIDIA's parser, TensorRT-RTX cannot be installed: {error}"
-        )
+        console.warn(f"TensorRT-RTX cannot be installed: {error}")
         return {}
     return {"NANOFORGE_RTX": str(folder)}
 

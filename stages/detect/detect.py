@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from stages import drawing, pixels
-from stages.detect import pictures
-from stages.detect.detector import Detection, Detector
+from stages.detect import detectors, pictures
+from stages.detect.detector import Detection
 from stages.detect.pictures import Picture
 from stages.detect.video import VideoReader, VideoWriter
 from stages.job import BadInput, Job, run
@@ -29,7 +29,7 @@ class DetectionRun:
     """
 
     def __init__(self, job: Job, parameters: DetectParameters) -> None:
-        self.detector = Detector(job.inputs["model"])
+        self.detector = detectors.opened(job.inputs, parameters.backend)
         self.threshold = float(parameters.score_threshold)
         self._max_megapixels = parameters.max_megapixels
         self.looks, self.detections, self.seconds = 0, 0, 0.0

@@ -1,65 +1,83 @@
-"""A converted model as a function from a picture to its detections."""
+"""A converted model as a function from a picture to its detections, whatever computes its network."""
 
-import json
-import os
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
-from stages import files, pixels
+from stages.detect.backend import Backend
+from stages.detect.description import Description
+from stages.detect.preprocess import Preprocess
 from stages.job import BadInput
-from stages.reference.interpreter import UffInterpreter
-
-LARGEST_JSON = 1 << 24  # bytes
 
 Detection = Dict[str, Any]
 
 
 class Detector:
-    """The model in ``folder``, a convert artifact (``model.uff`` and ``model.json``).
+    """A model ready to run. One picture: :meth:`detect`. Many: prepare the next slot while the last one computes.
+
+    ``start`` and ``finish`` belong to the thread that opened the detector (CUDA's context is its own), ``prepare`` to
+    any, one at a time.
 
     Attributes:
         classes: names by class id, 0 is the background.
         height, width: the network's input size.
-
-    Raises:
-        BadInput: the folder holds no model, or its two files do not belong together.
+        slots: how many pictures can be under way.
     """
 
-    def __init__(self, folder: str) -> None:
-        path = os.path.join(folder, "model.json")
-        model = _read_json(path)
-        try:
-            self.classes: List[str] = [str(name) for name in model["classes"]]
-            channels, self.height, self.width = (int(size) for size in model["input"]["shape"])
-            self._scale, self._offset = np.float32(model["input"]["scale"]), np.float32(model["input"]["offset"])
-            self._swapped = {"RGB": False, "BGR": True}[model["input"]["channels"]]
-            self._rows, self._count = model["outputs"]["detections"], model["outputs"]["count"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadInput("%s does not describe a model (%s); convert again" % (path, error)) from error
-        self._interpreter = UffInterpreter(os.path.join(folder, "model.uff"))
-        shape, shapes = (1, channels, self.height, self.width), list(self._interpreter.input_shapes.values())
-        if shapes != [shape] or not {self._rows, self._count}.issubset(self._interpreter.outputs):
-            raise BadInput(
-                "%s says input %s and outputs %s, but model.uff has %s and %s; convert again"
-                % (path, shape, [self._rows, self._count], shapes, self._interpreter.outputs)
-            )
+    def __init__(self, description: Description, backend: Backend) -> None:
+        self.classes, self.height, self.width = description.classes, description.height, description.width
+        self._backend, self.slots = backend, len(backend.slots)
+        self._preprocess = Preprocess(
+            self.height, self.width, description.scale, description.offset, description.swapped
+        )
 
-    def detect(self, picture: np.ndarray) -> List[Detection]:
-        """All detections that the model gives, best first.
+    def __enter__(self) -> "Detector":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the device's memory; the detector is of no use then."""
+        self._backend.close()
+
+    def prepare(self, picture: np.ndarray, slot: int, bgr: bool = False) -> None:
+        """Fill a slot with ``picture``, uint8 [height, width, 3] of any size, red first unless ``bgr``."""
+        self._preprocess.fill(picture, self._backend.slots[slot], bgr)
+
+    def start(self, slot: int) -> None:
+        """Begin with a slot that was prepared."""
+        self._backend.start(slot)
+
+    def finish(self, slot: int, size: Tuple[int, int], threshold: float = 0.0) -> List[Detection]:
+        """What was found in a slot that was started, of those that the model gives with a score from ``threshold`` on.
 
         Args:
-            picture: uint8 RGB [height, width, 3] of any size.
+            size: height and width that the boxes are for.
 
         Returns:
-            ``{"class", "class_id", "score", "box"}``: score 0 to 1, box [xmin, ymin, xmax, ymax] in pixels of
-            ``picture``, rounded to 1e-5 and 0.01 pixels, under the noise of different processors.
+            ``{"class", "class_id", "score", "box"}``, best first: score 0 to 1, box [xmin, ymin, xmax, ymax] in pixels
+            of ``size``, rounded to 1e-5 and 0.01 pixels, under the noise of different processors.
+
+        Raises:
+            BadInput: the model gives a class that it has no name for.
         """
-        results = self._interpreter.run(self._tensor(picture))
-        rows = results[self._rows].reshape(-1, 7)[: int(results[self._count].reshape(-1)[0])]
-        height, width = picture.shape[:2]
-        boxes = rows[:, 3:].astype(float) * (width, height, width, height)
-        return [self._detection(int(row[1]), float(row[2]), box) for row, box in zip(rows, boxes)]
+        rows, (height, width) = self._backend.finish(slot), size
+        # A product of a float32 and so small a number is exact in a double, so this rounds as Python's round does.
+        scores = np.round(rows[:, 2].astype(float), 5)
+        enough = scores >= threshold
+        boxes = np.round(rows[enough, 3:].astype(float) * (width, height, width, height), 2)
+        ids = rows[enough, 1].astype(int)
+        return [
+            {"class": self.class_name(class_id), "class_id": class_id, "score": score, "box": box}
+            for class_id, score, box in zip(ids.tolist(), scores[enough].tolist(), boxes.tolist())
+        ]
+
+    def detect(self, picture: np.ndarray) -> List[Detection]:
+        """All detections that the model gives on a picture, uint8 RGB [height, width, 3]; see :meth:`finish`."""
+        self.prepare(picture, 0)
+        self.start(0)
+        return self.finish(0, (picture.shape[0], picture.shape[1]))
 
     def class_name(self, class_id: int) -> str:
         """The name of a class id; one that the model does not have is BadInput."""
@@ -69,29 +87,3 @@ class Detector:
                 % (class_id, len(self.classes) - 1)
             )
         return self.classes[class_id]
-
-    def _tensor(self, picture: np.ndarray) -> np.ndarray:
-        small = pixels.resize(picture, self.height, self.width)
-        if self._swapped:
-            small = small[:, :, ::-1]
-        values = small.astype(np.float32) * self._scale + self._offset
-        return np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis])
-
-    def _detection(self, class_id: int, score: float, box: np.ndarray) -> Detection:
-        return {
-            "class": self.class_name(class_id),
-            "class_id": class_id,
-            "score": round(score, 5),
-            "box": [round(float(edge), 2) for edge in box],
-        }
-
-
-def _read_json(path: str) -> Any:
-    try:
-        return json.loads(files.read(path, LARGEST_JSON).decode("utf-8"))
-    except OSError as error:
-        raise BadInput(
-            "%s cannot be read (%s); is this the folder that convert made?" % (path, error.strerror)
-        ) from error
-    except ValueError as error:
-        raise BadInput("%s is not JSON (%s); convert again" % (path, error)) from error

@@ -58,32 +58,35 @@ def _file(path: str, name: str, max_megapixels: int) -> Picture:
     return Picture(name, lambda: pixels.decode(pixels.read(path, max_megapixels), max_megapixels), None, None)
 
 
-def from_records(folder: str) -> List[Picture]:
-    """The validation pictures of a records artifact, with truth, in file order.
+def from_records(folder: str, split: str = "validation") -> List[Picture]:
+    """The pictures of one split (train or validation) of a records artifact, with truth, in file order.
 
     Raises:
-        BadInput: the folder is not a records artifact, or it has no validation picture.
+        BadInput: the folder is not a records artifact, or it has no such picture.
     """
     path = os.path.join(folder, "index.jsonl")
     try:
         with files.opened(path) as stream:
-            records = [_record(folder, json.loads(line.decode("utf-8"))) for line in stream]
+            lines = (json.loads(line.decode("utf-8")) for line in stream)
+            found = [_record(folder, line) for line in lines if line["split"] == split]
     except OSError as error:
         raise BadInput(
             "%s cannot be read (%s); is this the folder that records made?" % (path, error.strerror)
         ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput("%s is damaged (%s); make the records again" % (path, error)) from error
-    validation = [record for record in records if record is not None]
-    if not validation:
-        raise BadInput("%s lists no validation picture; raise validation_fraction and make the records again" % path)
-    return validation
+    if not found:
+        change = "raise" if split == "validation" else "lower"
+        raise BadInput(
+            "%s lists no %s picture; %s validation_fraction and make the records again" % (path, split, change)
+        )
+    return found
 
 
-def _record(folder: str, line: Dict[str, Any]) -> Optional[Picture]:
-    if line["split"] != "validation":
-        return None
+def _record(folder: str, line: Dict[str, Any]) -> Picture:
     height, width = int(line["height"]), int(line["width"])
+    if min(height, width) < 1:
+        raise ValueError("%s has %d x %d pixels" % (line["source_id"], width, height))
     truth = [
         {"class_id": class_id, "box": [xmin * width, ymin * height, xmax * width, ymax * height]}
         for class_id, (ymin, xmin, ymax, xmax) in zip(line["classes"], line["boxes"])

@@ -26,7 +26,7 @@ class Preprocess:
         self._scale, self._offset = np.float32(scale), np.float32(offset)
         self._planes = [np.empty((height, width), np.uint8) for _ in range(3)]
 
-    def into(self, tensor: np.ndarray, picture: np.ndarray, bgr: bool = False) -> None:
+    def fill(self, picture: np.ndarray, tensor: np.ndarray, bgr: bool = False) -> None:
         """Fill ``tensor``, float32 [3, height, width], from ``picture``, uint8 [H, W, 3] of any size.
 
         Args:
@@ -42,5 +42,5 @@ class Preprocess:
     def tensor(self, picture: np.ndarray, bgr: bool = False, out: Optional[np.ndarray] = None) -> np.ndarray:
         """The same in a new array, float32 [1, 3, height, width]."""
         made = np.empty((1, 3, self.height, self.width), np.float32) if out is None else out
-        self.into(made[0], picture, bgr)
+        self.fill(picture, made[0], bgr)
         return made

@@ -48,13 +48,13 @@ class VideoReader:
         self._file = files.opened(self.path)
         return "/proc/self/fd/%d" % self._file.fileno()
 
-    def frames(self) -> Iterator[np.ndarray]:
-        """The frames, uint8 RGB [height, width, 3], until the end or the first that cannot be decoded."""
+    def frames(self, bgr: bool = False) -> Iterator[np.ndarray]:
+        """The frames, uint8 RGB, or ``bgr``, [height, width, 3], until the end or the first that cannot be decoded."""
         found, frame = self._capture.read()
         if not found:
             raise BadInput("%s is a video without a frame that can be read; record or copy it again" % self.path)
         while found:
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+            yield frame if bgr else cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
             found, frame = self._capture.read()
         self._capture.release()
 

@@ -1,177 +1,152 @@
-"""Stage: a TensorRT engine of the converted model, for the very board that this runs on.
+"""Stage: a TensorRT engine of the converted model, for the very board that this runs on, proven on its samples.
 
-The builder is a process of its own (builder.py), whose words go into ``build.log``; what ends it is explained here.
+The engine is built by a process of its own (builder.py), whose words go into ``build.log``. It stays in the scratch
+folder until it has been held against the reference; so an engine that is published is whole and right.
 """
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
-from typing import IO, Any, Dict, List
+import shutil
+from typing import Any, Dict, Optional
 
-from stages import parent
-from stages.jetson import board, build_log, engine_file, generations, libraries, model
-from stages.jetson.builder import PLUGINS
-from stages.job import EVENT_MARK, EXIT_BAD_INPUT, BadInput, Job, StageFailed, run
+from stages.detect import description
+from stages.jetson import board, building, engine_file, model, parity, samples, session
+from stages.jetson.building import Built, Wanted
+from stages.jetson.model import Model
+from stages.jetson.session import EngineSession
+from stages.job import Job, StageFailed, run
 from stages.parameters import BuildEngineParameters
 
 # What building an SSD of 300 x 300 takes beside the workspace: cuDNN and cuBLAS alone are some 600 MB on a Nano.
 BASE_MB = 900
-USUAL_SECONDS = {generations.FP32: 180, generations.FP16: 300, generations.INT8: 400}
-LOG = "build.log"
+LOG, LAYERS, PARITY = "build.log", "layers.json", "parity.json"
+PROFILED_RUNS, SLOWEST = 20, 10
+# What float32 makes of other orders of summing; more is no rounding.
+USUAL_IN_FP32 = (0.99, 0.005)
 
 
 def main(job: Job) -> None:
-    """Write ``model.engine``, ``engine.json`` and ``build.log`` for the input ``model``.
+    """Write the engine of the input ``model`` with its sidecar, and what was measured of it.
 
     Raises:
         BadInput: the model, or what is asked for, is not for this board.
-        StageFailed: no TensorRT here, or it builds no engine; says why as far as it can be known.
+        StageFailed: no TensorRT here, or it builds no engine, or one that does not find what the reference finds.
     """
     parameters = job.read(BuildEngineParameters)
-    described = model.read(job.inputs["model"], parameters.source)
-    trt = libraries.tensorrt()
-    driver, context = libraries.cuda()
-    here = libraries.here(trt, driver)
-    _check_precision(trt, parameters.precision)
-    context.pop()  # its memory is the builder's
+    source = model.read(job.inputs["model"], parameters.source, job.scratch)
     this = board.Board()
-    _check_memory(job, this, parameters)
-    started = time.time()
-    _build(job, parameters, described)
-    seconds = round(time.time() - started, 1)
-    engine_file.write(
-        job.output,
-        dict(
-            here._asdict(),
-            model={
-                "kind": described.kind,
-                "sha256": described.sha256,
-                "description_sha256": described.description_sha256,
-            },
-            precision=parameters.precision,
-            workspace_mb=parameters.workspace_mb,
-            l4t=this.l4t(),
-            board=this.described(),
-            seconds=seconds,
-        ),
-    )
-    size = os.path.getsize(os.path.join(job.output, engine_file.PLAN))
+    check_memory(job, this, parameters.workspace_mb)
+    plan = os.path.join(job.scratch, engine_file.PLAN)
+    wanted = Wanted(source, parameters.precision, parameters.workspace_mb, plan, job.out(LOG), job.scratch)
+    try:
+        built = building.build(job, wanted)
+        measured = measure(job, source, plan, parity.limits(parameters), parameters.precision)
+        _publish(job, wanted, built, this, measured)
+    finally:
+        for path in (plan, job.out(engine_file.PLAN + ".part")):
+            if os.path.lexists(path):
+                os.unlink(path)
+    size = os.path.getsize(job.out(engine_file.PLAN))
     job.metrics(
-        tensorrt=here.tensorrt, precision=parameters.precision, seconds=seconds, megabytes=round(size / 1048576, 1)
+        tensorrt=built.here.tensorrt,
+        precision=parameters.precision,
+        seconds=built.seconds,
+        megabytes=round(size / 1048576, 1),
+        milliseconds=measured[LAYERS]["milliseconds"],
+        **_summary(measured[PARITY])
     )
 
 
-def _check_precision(trt: Any, precision: str) -> None:
-    builder = trt.Builder(trt.Logger(trt.Logger.WARNING))
-    if precision == generations.INT8 and not getattr(builder, "platform_has_fast_int8", True):
-        raise BadInput(
-            "This GPU has no fast INT8 (a Jetson Nano has none): the engine would be slower than with fp16 and less"
-            " exact; build with fp16"
-        )
+def check_memory(job: Job, this: board.Board, workspace_mb: int) -> None:
+    """Warn where a build may end for its memory.
 
-
-def _check_memory(job: Job, this: board.Board, parameters: BuildEngineParameters) -> None:
+    Raises:
+        StageFailed: there is not half of what it takes.
+    """
     memory = this.memory()
     if memory is None:
         return
-    advice = board.advice(memory, BASE_MB + parameters.workspace_mb)
-    if advice and memory.available + memory.swap_free < (BASE_MB + parameters.workspace_mb) // 2:
+    wanted = BASE_MB + workspace_mb
+    advice = board.advice(memory, wanted)
+    if advice and memory.available + memory.swap_free < wanted // 2:
         raise StageFailed("Too little memory to build an engine: %s" % "; ".join(advice))
     if advice:
         job.warn("Building may be killed for its memory: %s" % "; ".join(advice))
 
 
-def _build(job: Job, parameters: BuildEngineParameters, described: model.Model) -> None:
-    """Run the builder, and explain what ended it if it made no engine."""
-    request = _request(job, parameters, described)
-    progress = build_log.Progress()
-    expected = USUAL_SECONDS[parameters.precision]
-    with open(job.out(LOG), "w", encoding="utf-8") as log:
-        child = _started(request)
-        try:
-            assert child.stdout is not None
-            errors = _followed(job, child.stdout, log, progress, expected)
-            code = child.wait()
-        finally:
-            child.kill()
-            child.wait()
-    if code:
-        _explain(code, errors, progress, job.out(LOG))
+def measure(job: Job, source: Model, plan: str, allowed: parity.Limits, precision: str) -> Dict[str, Any]:
+    """What ``layers.json`` and ``parity.json`` hold of the engine at ``plan``, once the engine is within the limits.
+
+    Raises:
+        BadInput: TensorRT does not take it, or the samples are damaged.
+        StageFailed: it is not within the limits.
+    """
+    described = description.read(source.folder)
+    held: Optional[samples.Samples] = None
+    if source.samples:
+        held = samples.read(source.samples, described.height, described.width)
+    with open(plan, "rb") as stream:
+        data = stream.read()
+    with EngineSession(data, source.kind, described, source.folder, plan) as opened:
+        if held and held.pictures:
+            report = parity.compared(opened, described, held, allowed)
+            opened.prepare(held.pictures[0].picture())
+        else:
+            job.warn("The model came without samples (they travel in a bundle): nobody knows what this engine finds")
+            report = {"format": parity.FORMAT, "samples": 0, "reason": "the model came without samples"}
+        layers = opened.layers(PROFILED_RUNS)
+    if held and held.pictures:
+        _judge(job, report, precision)
+    _tell_layers(layers)
+    return {LAYERS: session.as_json(layers, PROFILED_RUNS), PARITY: report}
 
 
-def _request(job: Job, parameters: BuildEngineParameters, described: model.Model) -> str:
-    """The builder's request, as a file in the scratch folder."""
-    asked = {
-        "kind": described.kind,
-        "path": described.path,
-        "input": described.input,
-        "shape": described.shape,
-        "outputs": ["MarkOutput_0"],
-        "plugins": PLUGINS[described.kind],
-        "folders": [os.path.dirname(described.path)],
-        "precision": parameters.precision,
-        "workspace_mb": parameters.workspace_mb,
-        "plan": job.out(engine_file.PLAN),
-        "cache": os.path.join(job.scratch, "calibration.cache"),
-        "calibration": os.path.join(job.scratch, "calibration.npy"),
-    }
-    path = os.path.join(job.scratch, "request.json")
-    with open(path, "w", encoding="utf-8") as stream:
-        json.dump(asked, stream)
-    return path
-
-
-def _started(request: str) -> "subprocess.Popen[str]":
-    """The builder, by the Python that runs this and in the way that it was started."""
-    module = "stages.jetson.builder"
-    start = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "start.py")
-    way = ["-I", "-B", "-u", start, module] if sys.flags.isolated else ["-B", "-u", "-m", module]
-    return subprocess.Popen(
-        [sys.executable, *way, request],
-        env=dict(os.environ, **{parent.PIPE: "1"}),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        universal_newlines=True,
-        encoding="utf-8",
-        errors="replace",
-    )
-
-
-def _followed(job: Job, lines: IO[str], log: IO[str], progress: build_log.Progress, expected: float) -> List[str]:
-    """Copy what the builder says into the log, and tell how far it is; returns its own errors."""
-    errors: List[str] = []
-    started = time.time()
-    for line in lines:
-        log.write(line)
-        mark = line.find(EVENT_MARK)
-        if mark >= 0:
-            event: Dict[str, Any] = json.loads(line[mark + len(EVENT_MARK) :])
-            errors += [event["error"]] if "error" in event else []
-        if progress.hear(line):
-            log.flush()
-            left = max(expected - (time.time() - started), 0)
-            words = "about %d s left" % left if left else "longer than usual"
-            job.progress(progress.done, max(progress.total, 1), words)
-    return errors
-
-
-def _explain(code: int, errors: List[str], progress: build_log.Progress, log: str) -> None:
-    reason = progress.reason()
-    said = " (TensorRT said: %s)" % reason if reason else ""
-    if errors:
-        raise (BadInput if code == EXIT_BAD_INPUT else StageFailed)(errors[-1] + said)
-    if code == -signal.SIGKILL:
-        raise StageFailed(
-            "The builder was killed, as the system does where memory ends: add swap, end other programs, or build with"
-            " a smaller workspace (build_engine.workspace_mb)%s" % said
+def _judge(job: Job, report: Dict[str, Any], precision: str) -> None:
+    least, most = USUAL_IN_FP32
+    print("parity: %s" % json.dumps(report, sort_keys=True), flush=True)
+    parity.check(report)
+    if precision == "fp32" and (report["min_iou"] < least or report["max_score_diff"] > most):
+        job.warn(
+            "The fp32 engine is within the limits, but differs by more than rounding does (least IoU %.3f, scores by"
+            " %.3f): was it built of the same model as its samples?" % (report["min_iou"], report["max_score_diff"])
         )
-    if code < 0:
-        raise StageFailed("TensorRT ended the builder by signal %d%s; see %s" % (-code, said, log))
-    raise StageFailed("The builder ended with exit code %d%s; see %s" % (code, said, log))
+
+
+def _tell_layers(layers: Any) -> None:
+    total = sum(one.milliseconds for one in layers)
+    print("%d layers take %.2f ms; the slowest:" % (len(layers), total))
+    for one in session.slowest(layers, SLOWEST):
+        print("%8.3f ms  %4.1f %%  %s" % (one.milliseconds, 100 * one.milliseconds / (total or 1), one.name))
+
+
+def _publish(job: Job, wanted: Wanted, built: Built, this: board.Board, measured: Dict[str, Any]) -> None:
+    """Move all into the output folder: the engine under its name once it is whole, its sidecar last."""
+    source = wanted.model
+    beside = [name for name in (model.DESCRIPTION, model.LABELS) if os.path.isfile(os.path.join(source.folder, name))]
+    for name in beside:
+        shutil.copyfile(os.path.join(source.folder, name), job.out(name))
+    for name, content in measured.items():
+        with open(job.out(name), "w", encoding="utf-8") as stream:
+            json.dump(content, stream, indent=1, sort_keys=True)
+    aside = job.out(engine_file.PLAN + ".part")
+    shutil.move(wanted.plan, aside)  # scratch may lie on another disk
+    os.replace(aside, job.out(engine_file.PLAN))
+    described = {
+        "model": {"kind": source.kind, "sha256": source.sha256, "description_sha256": source.description_sha256},
+        "precision": wanted.precision,
+        "workspace_mb": wanted.workspace_mb,
+        "l4t": this.l4t(),
+        "board": this.described(),
+        "seconds": built.seconds,
+    }
+    engine_file.write(job.output, dict(described, **built.here._asdict()), beside)
+
+
+def _summary(report: Dict[str, Any]) -> Dict[str, Any]:
+    names = ("samples", "min_iou", "max_score_diff")
+    found = {name: report[name] for name in names if name in report}
+    precisions = report.get("mAP@0.5")
+    return dict(found, mAP=precisions["engine"]) if precisions else found
 
 
 if __name__ == "__main__":

@@ -2,46 +2,66 @@
 
 TensorRT ends the process where an assertion fails, and the kernel where memory does; what it takes is free again when
 the process ends. It prints all that TensorRT says, and ends with 0 once the plan is written, with the contract's codes
-and a line ``::nanoforge:: {"error": ...}`` otherwise.
+and a line ``::nanoforge:: {"error": ...}`` otherwise. Another such line, ``{"here": ...}``, says what it builds for.
 """
 
+import ctypes
 import json
 import os
+import signal
 import sys
 from typing import Any, Dict
 
 from stages import parent
+from stages.detect import description
 from stages.jetson import generations, libraries, plugin_libraries
 from stages.jetson.generations import Settings, Source
 from stages.job import EXIT_BAD_INPUT, EXIT_FAILED, BadInput, StageFailed, emit
+from stages.system_errors import sentence_of
 
-PLUGINS = {"uff": ["GridAnchor_TRT", "FlattenConcat_TRT", "NMS_TRT"], "onnx": ["NMS_TRT"]}
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main(request: Dict[str, Any]) -> None:
-    """Build what is asked for; writes the plan under another name first."""
+    """Build what is asked for; the plan gets its name when it is whole."""
     trt = libraries.tensorrt()
     driver, context = libraries.cuda()
+    emit({"here": libraries.here(trt, driver)._asdict()})
     logger = trt.Logger(trt.Logger.VERBOSE)
-    plugin_libraries.load(trt, logger, request["plugins"], request["folders"])
+    plugin_libraries.load(trt, logger, request["plugins"], [request["folder"]])
     source = Source(request["kind"], request["path"], (request["input"], request["shape"]), request["outputs"])
     calibrator = None
     if request["precision"] == generations.INT8:
-        from stages.jetson import calibrator as calibrators
+        from stages.jetson import calibrator as calibrators  # OpenCV, which the other precisions do without
 
-        calibrator = calibrators.of_pictures(trt, driver, request["calibration"], request["cache"])
+        described = description.read(request["folder"])
+        calibrator = calibrators.of_pictures(trt, driver, request["pictures"], described, request["cache"])
     plan = generations.build(trt, logger, source, Settings(request["precision"], request["workspace_mb"], calibrator))
-    aside = request["plan"] + ".part"
-    with open(aside, "wb") as stream:
-        stream.write(plan)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(aside, request["plan"])
-    context.pop()
+    _write(request["plan"], plan)
+    libraries.let_go(context)
+
+
+def _write(path: str, plan: bytes) -> None:
+    aside = path + ".part"
+    try:
+        with open(aside, "wb") as stream:
+            stream.write(plan)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(aside, path)
+    finally:
+        if os.path.lexists(aside):
+            os.unlink(aside)
+
+
+def _end_with_parent() -> None:
+    """By the kernel: TensorRT holds Python's lock for minutes in some versions, and no thread of ours could act."""
+    parent.end_with_it()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    parent.end_with_it()
+    _end_with_parent()
     with open(sys.argv[1], encoding="utf-8") as asked:
         wanted = json.load(asked)
     try:
@@ -49,3 +69,7 @@ if __name__ == "__main__":
     except (BadInput, StageFailed) as error:
         emit({"error": str(error)})
         sys.exit(EXIT_BAD_INPUT if isinstance(error, BadInput) else EXIT_FAILED)
+    except (OSError, MemoryError) as error:
+        told = sentence_of(error)
+        emit({"error": told.text if told else str(error)})
+        sys.exit(EXIT_FAILED)

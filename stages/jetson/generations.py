@@ -13,14 +13,14 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 from stages.job import BadInput, StageFailed
 
 FP32, FP16, INT8 = "fp32", "fp16", "int8"
-UFF, ONNX = "uff", "onnx"
+UFF, ONNX, BOXES = "uff", "onnx", "boxes"
 
 
 class Source(NamedTuple):
     """What an engine is built from.
 
     Attributes:
-        kind: uff or onnx.
+        kind: uff, onnx, or boxes: ONNX without plugins.
         path: of the file.
         input: name and shape [3, height, width] of the input.
         outputs: to register with the UFF parser, such as ``MarkOutput_0``.
@@ -123,7 +123,7 @@ def build(trt: Any, logger: Any, source: Source, settings: Settings) -> bytes:
     """
     builder = trt.Builder(logger)
     api = generation(trt, builder)
-    network = api.network(explicit=source.kind == ONNX)
+    network = api.network(explicit=source.kind != UFF)
     _PARSERS[source.kind](trt, logger, network, source)
     if network.num_outputs < 1:
         raise StageFailed("TensorRT found no output in %s; convert it again" % source.path)
@@ -158,7 +158,7 @@ def _parse_onnx(trt: Any, logger: Any, network: Any, source: Source) -> None:
         raise BadInput("TensorRT's ONNX parser refuses %s: %s" % (source.path, reasons or "without a reason"))
 
 
-_PARSERS = {UFF: _parse_uff, ONNX: _parse_onnx}
+_PARSERS = {UFF: _parse_uff, ONNX: _parse_onnx, BOXES: _parse_onnx}
 
 
 def _serialized(engine: Any) -> Optional[bytes]:

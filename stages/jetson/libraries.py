@@ -40,6 +40,12 @@ def cuda() -> Tuple[Any, Any]:
         raise StageFailed(CUDA % error) from None
 
 
+def let_go(context: Any) -> None:
+    """End a context, and give back what it holds of the board's memory."""
+    context.pop()
+    context.detach()
+
+
 def here(trt: Any, driver: Any) -> Here:
     """What engines depend on, of this board."""
     device = driver.Device(0)

@@ -7,10 +7,16 @@ NMS_TRT and GridAnchor_TRT are in libnvinfer_plugin of every version. FlattenCon
 import ctypes
 import glob
 import os
-from typing import Any, List
+from typing import Any, Dict, List
 
 from stages.job import StageFailed
 
+PLUGINS: Dict[str, List[str]] = {
+    "uff": ["GridAnchor_TRT", "FlattenConcat_TRT", "NMS_TRT"],
+    "onnx": ["NMS_TRT"],
+    "boxes": [],
+}
+"""What each kind of model needs, to be parsed and to be loaded."""
 FLATTEN_CONCAT = "libflattenconcat.so"
 PLACES = (
     "/usr/lib/aarch64-linux-gnu",

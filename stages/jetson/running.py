@@ -4,11 +4,13 @@ Two ways to name buffers: bindings by number (TensorRT 5.0 to 8.x) and tensors b
 from 10 on). ``NMS_1``, the number of detections, holds int32 bits in what TensorRT calls float32.
 """
 
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
 from stages.job import BadInput, StageFailed
+
+FAILED = "The engine ended with an error of CUDA's: %s; what TensorRT said is in the log"
 
 
 class Buffer(NamedTuple):
@@ -36,63 +38,158 @@ def loaded(trt: Any, logger: Any, plan: bytes, where: str) -> Any:
     return engine
 
 
-class Runner:
-    """Runs an engine on one picture after the other.
+class Slot(NamedTuple):
+    """A place for one picture: page-locked memory of its own for all tensors; memory on the device is the runner's.
 
     Attributes:
-        inputs, outputs: name -> buffer; write the input's ``host``, then :meth:`start`, then :meth:`finish`, then read.
+        inputs, outputs: name -> buffer.
+        results: name -> the output's array in its shape, made once.
+        done: the CUDA event that stands behind all that was queued for it.
+    """
+
+    inputs: Dict[str, Buffer]
+    outputs: Dict[str, Buffer]
+    results: Dict[str, np.ndarray]
+    done: Any
+
+
+class Runner:
+    """Runs an engine on one picture after the other; with a second slot one waits on the device while one is filled.
+
+    All is queued on one stream in order, so slots can share the memory on the device, and no run starts before the
+    last one's results are copied back. Nothing is made anew for a picture.
+
+    Attributes:
+        slots: write the ``host`` of a slot's inputs, then :meth:`start`, then :meth:`finish`, then read.
+        inputs, outputs: those of the first slot.
 
     Raises:
         StageFailed: the device has too little memory for the buffers.
     """
 
-    def __init__(self, engine: Any, cuda: Any) -> None:
+    def __init__(self, engine: Any, cuda: Any, slots: int = 1) -> None:
         self._cuda, self._engine = cuda, engine
         self._context, self._stream = engine.create_execution_context(), cuda.Stream()
         self._by_name = not hasattr(engine, "num_bindings")
         self._buffers = self._allocated()
-        self.inputs = {one.name: one for one in self._buffers if one.is_input}
-        self.outputs = {one.name: one for one in self._buffers if not one.is_input}
+        self._pointers = [int(one.device) for one in self._buffers]
+        if self._by_name:
+            for one, pointer in zip(self._buffers, self._pointers):
+                self._context.set_tensor_address(one.name, pointer)
+        more = [[one._replace(host=self._pinned(one.shape)) for one in self._buffers] for _ in range(slots - 1)]
+        self.slots = [self._slot(buffers) for buffers in [self._buffers, *more]]
+        self.inputs, self.outputs = self.slots[0].inputs, self.slots[0].outputs
 
-    def start(self) -> None:
-        """Queue the copy to the device, the inference and the copies back; returns at once."""
+    def start(self, slot: int = 0) -> None:
+        """Queue the copy to the device, the inference and the copies back; returns at once.
+
+        Raises:
+            StageFailed: CUDA or TensorRT does not take it.
+        """
+        this = self.slots[slot]
+        try:
+            for one in this.inputs.values():
+                self._cuda.memcpy_htod_async(one.device, one.host, self._stream)
+            self._execute()
+            for one in this.outputs.values():
+                self._cuda.memcpy_dtoh_async(one.host, one.device, self._stream)
+            this.done.record(self._stream)
+        except self._cuda.Error as error:
+            raise StageFailed(FAILED % error) from None
+
+    def finish(self, slot: int = 0) -> Dict[str, np.ndarray]:
+        """Wait for what was started in a slot; the outputs by name, in buffers that its next start fills again.
+
+        Raises:
+            StageFailed: it ended with an error of CUDA's.
+        """
+        try:
+            self.slots[slot].done.synchronize()
+        except self._cuda.Error as error:
+            raise StageFailed(FAILED % error) from None
+        return self.slots[slot].results
+
+    def profiled(self, trt: Any, runs: int) -> Dict[str, float]:
+        """Milliseconds that each layer takes on what the inputs hold, the mean of ``runs`` runs after a first one.
+
+        By IProfiler, which only calls that wait call up in every version.
+        """
+        times: Dict[str, float] = {}
+
+        class Profiler(trt.IProfiler):  # type: ignore[misc,name-defined]
+            """Adds up what TensorRT reports."""
+
+            def __init__(self) -> None:
+                trt.IProfiler.__init__(self)
+
+            def report_layer_time(self, layer_name: str, ms: float) -> None:
+                times[layer_name] = times.get(layer_name, 0.0) + ms
+
         for one in self.inputs.values():
-            self._cuda.memcpy_htod_async(one.device, one.host, self._stream)
-        self._execute()
-        for one in self.outputs.values():
-            self._cuda.memcpy_dtoh_async(one.host, one.device, self._stream)
+            self._cuda.memcpy_htod(one.device, one.host)
+        context = self._engine.create_execution_context()
+        context.profiler = Profiler()
+        for number in range(runs + 1):
+            self._execute_and_wait(context)
+            if not number:
+                times.clear()
+        return {name: total / runs for name, total in times.items()}
 
-    def finish(self) -> Dict[str, np.ndarray]:
-        """Wait for what was started; the outputs by name, in buffers that the next start fills again."""
-        self._stream.synchronize()
-        return {name: one.host.reshape(one.shape) for name, one in self.outputs.items()}
+    def close(self) -> None:
+        """Give back the device's memory."""
+        for one in self._buffers:
+            one.device.free()
+        self._buffers = []
+        self._context = self._engine = None
+
+    def _execute_and_wait(self, context: Any) -> None:
+        pointers = [int(one.device) for one in self._buffers]
+        if getattr(self._engine, "has_implicit_batch_dimension", True) and not self._by_name:
+            done = context.execute(1, pointers)
+        else:
+            done = context.execute_v2(pointers)
+        if done is False:
+            raise StageFailed("TensorRT could not run the engine; its reason is in the log")
 
     def _execute(self) -> None:
-        pointers = [int(one.device) for one in self._buffers]
         if self._by_name:
-            for one, pointer in zip(self._buffers, pointers):
-                self._context.set_tensor_address(one.name, pointer)
             done = self._context.execute_async_v3(self._stream.handle)
         elif getattr(self._engine, "has_implicit_batch_dimension", True):
-            done = self._context.execute_async(1, pointers, self._stream.handle)
+            done = self._context.execute_async(1, self._pointers, self._stream.handle)
         else:
-            done = self._context.execute_async_v2(pointers, self._stream.handle)
+            done = self._context.execute_async_v2(self._pointers, self._stream.handle)
         if done is False:
             raise StageFailed("TensorRT could not run the engine; its reason is in the log")
 
     def _allocated(self) -> List[Buffer]:
         found = []
         for name, is_input, shape in self._tensors():
-            count = int(np.prod(shape, dtype=np.int64))
-            try:
-                host = self._cuda.pagelocked_empty(count, np.float32)
-                device = self._cuda.mem_alloc(host.nbytes)
-            except self._cuda.MemoryError as error:
-                raise StageFailed(
-                    "The device has no memory for the engine's buffers (%s); end other programs" % error
-                ) from None
-            found.append(Buffer(name, is_input, shape, host, device))
+            host = self._pinned(shape)
+            found.append(Buffer(name, is_input, shape, host, self._memory(self._cuda.mem_alloc, host.nbytes)))
         return found
+
+    def _pinned(self, shape: Tuple[int, ...]) -> np.ndarray:
+        flat: np.ndarray = self._memory(
+            self._cuda.pagelocked_empty, int(np.prod(shape, dtype=np.int64)), np.dtype(np.float32)
+        )
+        return flat
+
+    def _memory(self, taken: Callable[..., Any], *amount: Any) -> Any:
+        try:
+            return taken(*amount)
+        except self._cuda.MemoryError as error:
+            raise StageFailed(
+                "The device has no memory for the engine's buffers (%s); end other programs" % error
+            ) from None
+
+    def _slot(self, buffers: List[Buffer]) -> Slot:
+        outputs = {one.name: one for one in buffers if not one.is_input}
+        return Slot(
+            {one.name: one for one in buffers if one.is_input},
+            outputs,
+            {name: one.host.reshape(one.shape) for name, one in outputs.items()},
+            self._cuda.Event(),
+        )
 
     def _tensors(self) -> List[Tuple[str, bool, Tuple[int, ...]]]:
         engine = self._engine

@@ -35,12 +35,22 @@ class DetectOutcome:
 def detect(model, tmp_path, monkeypatch):
     """Runs the stage: ``detect(media=..., score_threshold=...)``."""
 
-    def run(media=None, records=None, score_threshold=0.6, pictures=0, draw=True, output="output", max_megapixels=100):
+    def run(
+        media=None,
+        records=None,
+        score_threshold=0.6,
+        pictures=0,
+        draw=True,
+        output="output",
+        max_megapixels=100,
+        backend="reference",
+    ):
         events = []
         monkeypatch.setattr("stages.job.emit", events.append)
         folder = tmp_path / output
         folder.mkdir()
         inputs = {"model": model, **({"media": str(media)} if media else {"records": str(records)})}
+        parameters = DetectParameters(max_megapixels, score_threshold, pictures, draw, backend)
         main(
             Job(
                 {
@@ -49,7 +59,7 @@ def detect(model, tmp_path, monkeypatch):
                     "output": str(folder),
                     "scratch": str(tmp_path),
                     "cpus": 1,
-                    "parameters": DetectParameters(max_megapixels, score_threshold, pictures, draw)._asdict(),
+                    "parameters": parameters._asdict(),
                 }
             )
         )

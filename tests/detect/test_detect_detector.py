@@ -7,13 +7,13 @@ import pytest
 from detect_data import photo, write_model
 
 from stages import pixels
-from stages.detect.detector import Detector
+from stages.detect import detectors
 from stages.job import BadInput
 from stages.reference.interpreter import UffInterpreter
 
 
 def test_boxes_are_in_pixels_of_the_picture(model):
-    detector = Detector(model)
+    detector = detectors.reference(model)
     small, large = (
         detector.detect(picture) for picture in (photo(64, 64), np.repeat(np.repeat(photo(64, 64), 3, 0), 5, 1))
     )
@@ -27,7 +27,7 @@ def test_the_network_sees_scaled_planar_pixels(model):
     picture = photo(100, 150)
     seen = pixels.resize(picture, 64, 64).transpose(2, 0, 1)[np.newaxis] * np.float32(2 / 255) - np.float32(1)
     results = UffInterpreter(model + "/model.uff").run(seen.astype(np.float32))
-    first, row = Detector(model).detect(picture)[0], results["NMS"][0, 0, 0]
+    first, row = detectors.reference(model).detect(picture)[0], results["NMS"][0, 0, 0]
     assert first["score"] == pytest.approx(row[2], abs=1e-4)
     assert first["box"] == pytest.approx((row[3:] * [150, 100, 150, 100]).tolist(), abs=0.05)
     assert (first["class"], first["class_id"]) == (["background", "cone", "ball", "box"][int(row[1])], int(row[1]))
@@ -35,12 +35,14 @@ def test_the_network_sees_scaled_planar_pixels(model):
 
 def test_a_bgr_model_gets_its_channels_swapped(model, tmp_path):
     picture = photo(64, 64)
-    swapped = Detector(write_model(tmp_path / "bgr", "BGR")).detect(np.ascontiguousarray(picture[:, :, ::-1]))
-    assert swapped == Detector(model).detect(picture)
+    swapped = detectors.reference(write_model(tmp_path / "bgr", "BGR")).detect(
+        np.ascontiguousarray(picture[:, :, ::-1])
+    )
+    assert swapped == detectors.reference(model).detect(picture)
 
 
 def test_detections_are_sorted_and_plain_json(model):
-    detections = Detector(model).detect(photo(48, 80))
+    detections = detectors.reference(model).detect(photo(48, 80))
     scores = [detection["score"] for detection in detections]
     assert scores == sorted(scores, reverse=True)
     assert json.loads(json.dumps(detections)) == detections
@@ -64,7 +66,7 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path, spoil, told):
     write_model(tmp_path / "m")
     spoil(tmp_path / "m")
     with pytest.raises(BadInput, match=told):
-        Detector(str(tmp_path / "m"))
+        detectors.reference(str(tmp_path / "m"))
 
 
 @pytest.mark.parametrize(
@@ -76,10 +78,10 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path, spoil, told):
 )
 def test_a_description_of_another_model_is_refused(tmp_path, change):
     with pytest.raises(BadInput, match="convert again"):
-        Detector(write_model(tmp_path / "m", **change))
+        detectors.reference(write_model(tmp_path / "m", **change))
 
 
 def test_a_model_with_more_classes_than_names_is_refused(tmp_path):
-    detector = Detector(write_model(tmp_path / "m", classes=["background"]))
+    detector = detectors.reference(write_model(tmp_path / "m", classes=["background"]))
     with pytest.raises(BadInput, match="is not among the model's 0 classes"):
         detector.detect(photo(64, 64))

@@ -10,8 +10,9 @@ import pytest
 from detect_data import frame_of, framed, photo, write_records
 
 from stages import drawing, pixels
-from stages.detect.detector import Detector
+from stages.detect import detectors
 from stages.job import BadInput
+from stages.parameters import DetectParameters
 
 
 def write_video(path, count=6, size=(60, 80), fps=10.0):
@@ -117,7 +118,7 @@ def test_records_are_drawn_with_truth_in_the_proportions_of_the_photo(detect, tm
 
 def test_a_record_of_the_photo_s_own_size_has_its_detections_unscaled(detect, tmp_path, model):
     outcome = detect(records=write_records(tmp_path / "records", count=1, size=(200, 400)))
-    expected = [found for found in Detector(model).detect(photo(200, 400, seed=1)) if found["score"] >= 0.6]
+    expected = [found for found in detectors.reference(model).detect(photo(200, 400, seed=1)) if found["score"] >= 0.6]
     assert outcome.document["pictures"][0]["detections"] == expected
 
 
@@ -183,7 +184,7 @@ def test_a_video(detect, tmp_path):
 def test_a_frame_is_looked_at_as_a_picture_is(detect, tmp_path, model):
     source = write_video(tmp_path / "clip.avi", count=1)
     frame = cv2.VideoCapture(str(source)).read()[1][:, :, ::-1]
-    expected = [found for found in Detector(model).detect(frame) if found["score"] >= 0.6]
+    expected = [found for found in detectors.reference(model).detect(frame) if found["score"] >= 0.6]
     outcome = detect(media=source)
     assert outcome.document["videos"][0]["frames"][0]["detections"] == expected
     drawn = cv2.VideoCapture(str(outcome.folder / "videos/clip.avi.mp4")).read()[1][:, :, ::-1]
@@ -242,7 +243,7 @@ def test_as_a_program_it_reports_and_ends_with_the_contract_s_codes(model, tmp_p
             "inputs": {"model": model, "media": str(tmp_path / media)},
             "output": str(tmp_path / "out"),
             "scratch": str(tmp_path),
-            "parameters": {"max_megapixels": 100, "score_threshold": 0.5, "pictures": 0, "draw": True},
+            "parameters": DetectParameters(100, 0.5, 0, True, "reference")._asdict(),
             "cpus": 1,
         }
         (tmp_path / "job.json").write_text(json.dumps(job))

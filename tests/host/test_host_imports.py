@@ -27,6 +27,7 @@ LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 AMONG_STAGES = {
     "convert": ("stages.reference", "stages.train.coco"),
     "detect": ("stages.reference",),
+    "jetson": ("stages.reference",),
 }
 HANDSHAKE = ("files", "job", "parameters", "parent", "system_errors")
 CONTRACT = tuple(f"stages.{name}" for name in HANDSHAKE)

@@ -61,7 +61,7 @@ def test_every_version_builds_and_runs_the_same_detector(board, detector, pictur
     plan, out = tmp_path / "engine", tmp_path / "out.npz"
     settings = {"TENSORRT": version, "FLATTEN_CONCAT": "built in"}
     said = built(board, detector, plan, precision, **settings)
-    assert "parsed: " in said and "Timing Runner" in said
+    assert "parsed: " in said and "--------------- Timing " in said
     np.save(str(tmp_path / "x.npy"), picture)
     board(RUN, plan, tmp_path / "x.npy", out, **settings)
     half = precision == "fp16"

@@ -67,6 +67,9 @@ class Worker:
 
     def finish(self):
         self._waiting.join()
+        self.check()
+
+    def check(self):
         if self._failed:
             raise self._failed.pop()
 

@@ -1,6 +1,7 @@
 """pycuda.driver: device memory, page-locked memory, copies and streams."""
 
 import os
+import threading
 
 import numpy as np
 
@@ -111,16 +112,21 @@ class Stream:
 
 
 class Event:
+    """A place in a stream: it is reached when all that was queued before it is done."""
+
     def __init__(self, flags=0):
-        self._stream = None
+        self._reached, self._stream = None, None
 
     def record(self, stream=None):
-        self._stream = stream
+        self._reached, self._stream = threading.Event(), stream
+        _device.on_stream(stream.handle if stream else 0, self._reached.set)
         return self
 
     def synchronize(self):
+        if self._reached:
+            self._reached.wait()
         if self._stream:
-            self._stream.synchronize()
+            _device.stream(self._stream.handle).check()
 
 
 def memcpy_htod(dest, src):

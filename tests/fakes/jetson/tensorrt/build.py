@@ -6,7 +6,7 @@ import json
 import os
 import signal
 
-from . import device
+from . import device, optimizer
 from .logger import Severity
 from .parsers import INetworkDefinition
 from .versions import VERSION, Ranged, exists, of_this_version, setting, since, until
@@ -147,7 +147,8 @@ class Builder:
             if not _calibrated(calibrator, network):
                 self._logger.log(Severity.ERROR, "Calibration failure occurred with no scaling factors detected.")
                 return None
-        self._time_layers(network)
+        layers = optimizer.fused(network._network.calls)
+        optimizer.tell(self._logger, network._network, layers)
         _die()
         kind, source = network._source
         inputs = [[one.name, list(one.shape)] for one in network._network.inputs]
@@ -160,16 +161,10 @@ class Builder:
             "outputs": outputs,
             "max_batch_size": self.__dict__.get("_max_batch_size", 1),
             "explicit": network._explicit,
+            "layers": layers,
             **settings,
         }
         return pack(head, source)
-
-    def _time_layers(self, network):
-        for number, call in enumerate(network._network.calls):
-            if call["op"] not in ("Input", "createPlugin", "Outputs", "Constant"):
-                words = "--------------- Timing Runner: %s (Cuda%s)" % (call["name"], call["op"])
-                self._logger.log(Severity.VERBOSE, words)
-                self._logger.log(Severity.VERBOSE, "Tactic: %d Time: %.6f" % (number, 0.01 + number % 7 / 100))
 
 
 def _die():

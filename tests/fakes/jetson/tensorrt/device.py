@@ -10,3 +10,8 @@ FREE_MB = int(os.environ.get("NANOFORGE_FAKE_FREE_MB", "1500"))
 DIES = os.environ.get("NANOFORGE_FAKE_DIES", "")
 # Where this is set an inference takes so many milliseconds on its stream and puts out nothing but empty rows.
 INFERENCE_MS = float(os.environ.get("NANOFORGE_FAKE_INFERENCE_MS", "0"))
+# How many seconds the builder takes before it times the layers, with Python's lock held, as no thread of Python's runs
+# meanwhile in versions whose bindings do not give it up.
+BUILD_SECONDS = float(os.environ.get("NANOFORGE_FAKE_BUILD_SECONDS", "0"))
+# How far engines are from what they should be: scores lower, and boxes moved by as much of the picture.
+DRIFT = float(os.environ.get("NANOFORGE_FAKE_DRIFT", "0"))

@@ -2,6 +2,9 @@
 
 import enum
 import sys
+import time
+
+from .versions import VERSION
 
 
 class Severity(enum.IntEnum):
@@ -26,4 +29,9 @@ class Logger(ILogger):
 
     def log(self, severity, msg):
         if severity <= self.min_severity:
-            print("[TensorRT] %s: %s" % (Severity(severity).name, msg), file=sys.stderr)
+            name = Severity(severity).name
+            if VERSION >= (8, 0, 0):
+                moment = time.strftime("%m/%d/%Y-%H:%M:%S")
+                print("[%s] [TRT] [%s] %s" % (moment, "F" if name == "INTERNAL_ERROR" else name[0], msg), file=sys.stderr)
+            else:
+                print("[TensorRT] %s: %s" % (name, msg), file=sys.stderr)

@@ -1,0 +1,1 @@
+"""What can compute a detector's network, each the same to its caller."""

@@ -1,0 +1,288 @@
+"""detector.pyz on a simulated board that has nothing else of Nanoforge's: an empty folder, an empty home, no clone."""
+
+import ast
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from conftest import CLONE, FAKES
+from jetson_bundle import make_bundle
+
+from stages.bundle import code
+from stages.jetson import terminal
+from stages.job import BadInput, StageFailed
+
+# Where numpy and OpenCV are, which JetPack's Python has.
+LIBRARIES = os.path.dirname(os.path.dirname(np.__file__))
+
+
+@pytest.fixture(scope="session")
+def bundle(detector, tmp_path_factory):
+    return make_bundle(detector, tmp_path_factory.mktemp("pyz"))
+
+
+class Board:
+    """A folder with detector.pyz in it, and ways to run that."""
+
+    def __init__(self, bundle, folder):
+        self.folder, self.home, self.pyz = folder / "here", folder / "home", folder / "here" / "detector.pyz"
+        self.folder.mkdir()
+        self.home.mkdir()
+        shutil.copy(str(bundle / "detector.pyz"), str(self.pyz))
+
+    def start(self, *arguments, cwd=None, **settings):
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "PYTHONPATH": os.pathsep.join([FAKES, LIBRARIES]),
+            "NANOFORGE_FAKE_FLATTEN_CONCAT": "built in",
+            "NANOFORGE_FAKE_TENSORRT": "8.2.1",
+        }
+        environment.update({"NANOFORGE_FAKE_" + name: str(value) for name, value in settings.items()})
+        return subprocess.Popen(
+            [sys.executable, "-W", "ignore", str(self.pyz), *arguments], cwd=str(cwd or self.folder), env=environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+        )  # fmt: skip
+
+    def run(self, *arguments, code=0, **settings):
+        """What it said, once it ended with that exit code."""
+        child = self.start(*arguments, **settings)
+        said = child.communicate()[0]
+        assert child.returncode == code, said
+        assert "Traceback" not in said
+        return said
+
+    def seen(self):
+        return sorted(name for name in os.listdir(str(self.folder)) if not name.startswith("."))
+
+
+@pytest.fixture
+def board(bundle, tmp_path):
+    return Board(bundle, tmp_path)
+
+
+def test_an_engine_is_built_beside_it_and_not_built_again(board):
+    said = board.run("build-engine")
+    assert "precision fp16" in said.splitlines()[-1] and CLONE not in said
+    engine = board.folder / "engine-fp16"
+    assert {"model.engine", "engine.json", "build.log"} <= set(os.listdir(str(engine)))
+    assert board.seen() == ["detector.pyz", "engine-fp16"] and not os.listdir(str(board.home))
+    assert not [name for name in os.listdir(str(board.folder)) if name.endswith(".work")]
+    before = (engine / "engine.json").read_bytes()
+    assert "is up to date" in board.run("build-engine")
+    assert "built again: " in board.run("build-engine", TENSORRT="8.0.1")
+    assert (engine / "engine.json").read_bytes() != before
+    assert "precision fp32" in board.run(
+        "build-engine", "--precision", "fp32", "--out", "other", "--workspace-mb", "32"
+    )
+    sidecar = json.loads((board.folder / "other" / "engine.json").read_text())
+    assert (sidecar["precision"], sidecar["workspace_mb"]) == ("fp32", 32)
+
+
+def test_it_runs_from_a_folder_with_another_nanoforge_in_it(board, tmp_path):
+    other = tmp_path / "clone" / "stages"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("raise RuntimeError('the wrong one')")
+    board.run("build-engine", cwd=tmp_path / "clone")
+    assert board.seen() == ["detector.pyz", "engine-fp16"]
+
+
+@pytest.mark.parametrize(
+    "arguments, code, told",
+    [
+        ([], 2, "required: COMMAND"),
+        (["fly"], 2, "invalid choice: 'fly'"),
+        (["build-engine", "--workspace-mb", "0"], 2, "'0' is no whole number above 0"),
+        (["build-engine", "--precision", "fp8"], 2, "invalid choice: 'fp8'"),
+        (["build-engine", "--source", "onnx"], 2, "There is no .*model.onnx.*convert --to onnx"),
+        (["detect", "x.jpg", "--threshold", "2"], 2, "'2' is no number from 0 to 1"),
+        (["detect", "x.jpg", "--size", "720"], 2, "'720' is no size such as 1280x720"),
+        (["bench"], 2, "There is no engine beside .*build it first.*build-engine"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(board, arguments, code, told):
+    said = board.run(*arguments, code=code)
+    assert re.search(told, said.splitlines()[-1]), said
+
+
+def test_a_build_that_fails_leaves_no_engine_but_its_log(board):
+    said = board.run("build-engine", code=1, DIES="killed")
+    assert said.splitlines()[-1].startswith("error: The builder was killed")
+    assert board.seen() == ["detector.pyz"]
+    assert (board.folder / ".engine-fp16.work" / "output" / "build.log").exists()
+    board.run("build-engine")
+    assert board.seen() == ["detector.pyz", "engine-fp16"]
+
+
+def test_a_folder_that_is_no_engine_is_not_replaced(board):
+    photos = board.folder / "photos"
+    photos.mkdir()
+    (photos / "a.jpg").write_bytes(b"precious")
+    assert "not made by this program" in board.run("build-engine", "--out", "photos", code=2)
+    assert (photos / "a.jpg").read_bytes() == b"precious"
+
+
+def test_two_builds_at_once(board):
+    work = board.folder / ".engine-fp16.work"
+    work.mkdir()
+    with open(str(work / "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "being made by another process" in board.run("build-engine", code=2)
+
+
+def test_ctrl_c_in_the_middle_of_a_build(board):
+    child = board.start("build-engine", DIES="never")
+    deadline = time.time() + 30
+    log = board.folder / ".engine-fp16.work" / "output" / "build.log"
+    while not log.exists() and time.time() < deadline:
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    said = child.communicate()[0]
+    assert child.returncode in (0, 130), said  # 0: it was done before
+    if child.returncode:
+        assert said.splitlines()[-1] == "error: Stopped; nothing is half-written." and board.seen() == ["detector.pyz"]
+
+
+def unpacked(folder):
+    return [name for name in os.listdir(str(folder)) if name.startswith(".detector.pyz-")]
+
+
+def test_programs_are_unpacked_once_and_again_where_they_are_damaged(board):
+    board.run("--help")
+    (name,) = unpacked(board.folder)
+    file = board.folder / name / "stages" / "job.py"
+    file.write_bytes(file.read_bytes()[:100])
+    board.run("--help")
+    assert unpacked(board.folder) == [name] and file.stat().st_size > 1000
+
+
+def test_a_newer_archive_does_not_meet_the_older_ones_programs(board):
+    board.run("--help")
+    with zipfile.ZipFile(str(board.pyz), "a") as archive:
+        archive.writestr("stages/new.py", "")
+    board.run("--help")
+    assert len(unpacked(board.folder)) == 2
+
+
+@pytest.mark.parametrize("name", [".cache", ""])
+def test_where_its_folder_cannot_be_written_the_users_cache_is_taken(board, monkeypatch, name):
+    """A file of that name stands in the way, since the superuser may write anywhere."""
+    board.run("--help")
+    (hidden,) = unpacked(board.folder)
+    shutil.rmtree(str(board.folder / hidden))
+    (board.folder / hidden).symlink_to("/nowhere/at/all")
+    if name:
+        board.run("--help")
+        assert os.listdir(str(board.home / ".cache" / "nanoforge")) == [hidden]
+    else:
+        (board.home / ".cache").write_text("in the way")
+        assert "cannot be unpacked" in board.run("--help", code=1)
+
+
+def test_another_python_is_told_which_one_it_needs(board):
+    source = zipfile.ZipFile(str(board.pyz)).read("__main__.py").decode()
+    program = source.replace("sys.version_info < (3, 6)", "True")
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True
+    )
+    assert done.returncode == 1 and done.stdout.endswith("needs Python 3.6 or newer: run it by python3\n")
+
+
+def names_of(archive):
+    return zipfile.ZipFile(str(archive)).namelist()
+
+
+def test_every_module_that_its_programs_name_is_in_it_and_none_of_those_that_make_models(board):
+    held = set(names_of(board.pyz))
+    with zipfile.ZipFile(str(board.pyz)) as archive:
+        for name in held:
+            if name.endswith(".py"):
+                for module in imported(archive.read(name).decode("utf-8")):
+                    if not is_left_out(module):
+                        assert has(held, module), "%s needs %s" % (name, module)
+    assert not [name for name in held if is_left_out(name[: -len(".py")].replace("/", "."))]
+    assert {"stages/jetson/builder.py", "stages/start.py", "stages/parent.py", "__main__.py"} <= held
+
+
+def is_left_out(module):
+    return any((module + ".").startswith(one + ".") for one in code.LEFT_OUT)
+
+
+def imported(source):
+    """The modules of the stages that a source imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "stages")
+        elif isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "stages":
+            for alias in node.names:
+                whole = os.path.join(CLONE, *(node.module + "." + alias.name).split("."))
+                is_module = os.path.exists(whole + ".py") or os.path.isdir(whole)
+                yield node.module + "." + alias.name if is_module else node.module
+
+
+def has(held, module):
+    path = module.replace(".", "/")
+    return path + ".py" in held or path + "/__init__.py" in held
+
+
+def test_what_a_child_is_started_with_and_what_lies_beside_a_module_is_needed(tmp_path, monkeypatch):
+    room = tmp_path / "stages" / "room"
+    (room / "page").mkdir(parents=True)
+    (room / "other").mkdir()
+    for path, text in (
+        (tmp_path / "stages" / "__init__.py", ""),
+        (tmp_path / "stages" / "unneeded.py", ""),
+        (room / "__init__.py", ""),
+        (room / "first.py", "def main():\n    from stages.room import second\n    import stages.train.x"),
+        (room / "second.py", "CHILD = 'stages.room.third'\nimport numpy, os"),
+        (room / "third.py", ""),
+        (room / "page" / "index.html", "<p>"),
+        (room / "other" / "module.py", ""),
+        (room / "other" / "not.html", ""),
+    ):
+        path.write_text(text)
+    monkeypatch.setattr(code, "ROOT", str(tmp_path / "stages"))
+    names = ["__init__.py", "first.py", "page/index.html", "second.py", "third.py"]
+    assert sorted(code.needed(["stages.room.first"])) == [
+        "stages/__init__.py", *("stages/room/" + name for name in names),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "error, code, told",
+    [
+        (BadInput("this is wrong"), 2, "error: this is wrong\n"),
+        (StageFailed("it broke"), 1, "error: it broke\n"),
+        (KeyboardInterrupt(), 130, "error: Stopped; nothing is half-written.\n"),
+        (OSError(28, "No space left on device", "/x"), 1, "error: The disk is full (/x)"),
+        (ZeroDivisionError("division by zero"), 1, "a bug: please report the lines above"),
+    ],
+)
+def test_how_a_command_ends(capsys, error, code, told):
+    def work():
+        raise error
+
+    assert terminal.exit_code(work) == code
+    assert told in capsys.readouterr().err
+
+
+def test_progress_is_one_line_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    job = terminal.TerminalJob(
+        {"stage": "build-engine", "inputs": {}, "output": "", "scratch": "", "parameters": {}, "cpus": 1}
+    )
+    job.progress(1, 4, "about 30 s left")
+    job.progress(2, 4, "about 20 s left")
+    job.warn("little memory")
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and said.split("\r")[2] == "build-engine:  50 % about 20 s left\033[K"
+    assert said.endswith("\r\033[Kwarning: little memory\n")
