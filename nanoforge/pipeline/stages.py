@@ -341,7 +341,7 @@ TABLE: Tuple[Stage, ...] = (
         "train",
         "stages.convert.convert",
         summary="Frozen graph to .uff, with proof that it computes the same",
-        makes="model.uff, model.json, labels.txt, parity.json, worst.png; model.onnx if asked for",
+        makes="model.uff, model.json, labels.txt, parity.json, worst.png; model.onnx, model.boxes.onnx if asked for",
         inputs=_convert_inputs,
         parameters=_filled(ConvertParameters, "convert"),
     ),
