@@ -40,6 +40,12 @@ def cuda() -> Tuple[Any, Any]:
         raise StageFailed(CUDA % error) from None
 
 
+def cuda_memory() -> Tuple[int, int]:
+    """What the device has free and in all, in MB; a context must be there."""
+    free, total = _imported("pycuda.driver", PYCUDA).mem_get_info()
+    return int(free) >> 20, int(total) >> 20
+
+
 def let_go(context: Any) -> None:
     """End a context, and give back what it holds of the board's memory."""
     context.pop()

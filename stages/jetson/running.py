@@ -116,7 +116,7 @@ class Runner:
         """
         times: Dict[str, float] = {}
 
-        class Profiler(trt.IProfiler):  # type: ignore[misc,name-defined]
+        class Profiler(trt.IProfiler):  # type: ignore[misc]
             """Adds up what TensorRT reports."""
 
             def __init__(self) -> None:
