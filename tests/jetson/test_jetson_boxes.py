@@ -5,9 +5,15 @@ import json
 import boxes_model
 import numpy as np
 import pytest
+from conftest import BUILD as BUILD_ENGINE
+from conftest import DESCRIPTION, building, photo, write_samples
 
+from stages import pixels
 from stages.convert.onnx.runtime import BoxesRuntime, OnnxRuntime
 from stages.convert.parity import measure
+from stages.detect import description
+from stages.detect.backend import Backend
+from stages.detect.detector import Detector
 
 BUILD = """
 import sys
@@ -123,3 +129,63 @@ def test_softmax_scores_go_this_way(board, detector, tmp_path):
         np.testing.assert_allclose(reference["scores"].sum(axis=2), 1, atol=1e-6)
         np.testing.assert_array_equal(mine, reference["rows"])
         assert len(mine) > 10
+
+
+class OnnxBackend(Backend):
+    """The form without plugin by onnxruntime, as the reference of a bundle's samples."""
+
+    def __init__(self, path, described):
+        self._runtime, self.slots = BoxesRuntime(path, described.nms), [np.empty(described.shape, np.float32)]
+
+    def start(self, slot):
+        self._rows = self._runtime.run(self.slots[slot][np.newaxis])["rows"]
+
+    def finish(self, slot):
+        return self._rows
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(scope="module")
+def model(detector, tmp_path_factory):
+    """A bundle's folder with this form alone, as a softmax gives it, and what it detects on its samples."""
+    folder = tmp_path_factory.mktemp("model")
+    fields = boxes_model.write(folder, measure.SOFTMAX)
+    outputs = dict(DESCRIPTION["outputs"], boxes="boxes", scores="scores")
+    described = dict(DESCRIPTION, outputs=outputs, plugin={"NMS_TRT": fields})
+    (folder / "model.json").write_text(json.dumps(described))
+    (folder / "labels.txt").write_text("\n".join(DESCRIPTION["classes"]) + "\n")
+    (folder / "samples").mkdir()
+    this, entries = description.read(str(folder)), []
+    reference = Detector(this, OnnxBackend(str(folder / "model.boxes.onnx"), this))
+    for seed in range(2):
+        name = "samples/%02d.png" % seed
+        (folder / name).write_bytes(pixels.encode_png(photo(seed)))
+        found = reference.detect(photo(seed))
+        assert len(found) > 5
+        entries.append({"file": name, "source": name, "detections": found, "truth": None})
+    write_samples(folder, entries)
+    return folder, entries
+
+
+DETECT = """
+import json, sys
+from stages import pixels
+from stages.detect import detectors
+with detectors.opened({"engine": sys.argv[1]}, "tensorrt") as detector:
+    print("FOUND " + json.dumps([detector.detect(pixels.decode(open(path, "rb").read())) for path in sys.argv[2:]]))
+"""
+
+
+@pytest.mark.parametrize("version, precision", [("8.6.1", "fp16"), ("10.3.0", "fp16"), ("11.4.0", "fp32")])
+def test_stages_build_prove_and_run_it(board, model, stages_of, version, precision):
+    folder, entries = model
+    parameters = building(source="boxes", precision=precision)
+    ran = stages_of.run(BUILD_ENGINE, {"model": folder}, parameters, TENSORRT=version)
+    assert ran.code == 0, ran.log
+    parity = ran.json("parity.json")
+    assert parity["samples"] == 2 and parity["matched"] > 10 and parity["failures"] == []
+    said = board(DETECT, ran.folder, *[folder / one["file"] for one in entries], TENSORRT=version)
+    found = json.loads(said[said.index("FOUND ") + len("FOUND ") :].splitlines()[0])
+    assert found == [one["detections"] for one in entries]
