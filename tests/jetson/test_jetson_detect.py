@@ -1,4 +1,4 @@
-"""detect by an engine, the reference and TensorFlow: the same JSON; two pictures at a time; engines that are refused."""
+"""detect by an engine, the reference and TensorFlow: the same JSON; pictures under way; engines that are refused."""
 
 import json
 import os
