@@ -51,6 +51,7 @@ SUITES = (
     Suite("report", "data"),
     Suite("detect", "data"),
     Suite("detect", "train", again=True),
+    Suite("jetson", "train"),
     Suite("reference", "train"),
     Suite("reference", "data", again=True),
 )

@@ -16,6 +16,7 @@ from nanoforge.containers import compose
 from nanoforge.containers.compose import Environment
 from nanoforge.containers.connection import connect
 from nanoforge.containers.daemon import Daemon
+from nanoforge.containers.jetpack import is_jetson
 from nanoforge.doctor import docker, gpu
 from nanoforge.doctor.finding import ERROR, EXIT_CODES, NOTE, OK, WARNING, MachineFinding
 from nanoforge.errors import BadInput, EnvironmentNotReady
@@ -82,7 +83,12 @@ def _on_host(host: str, config: str) -> Iterator[MachineFinding]:
 
 
 def _local_environments() -> List[Environment]:
-    return [compose.local_environment(name) for name, facts in compose.environments().items() if facts.local_python]
+    """Those that this machine could have without containers."""
+    return [
+        compose.local_environment(name)
+        for name, facts in compose.environments().items()
+        if facts.local_python and (not facts.device_base or is_jetson(containers=False))
+    ]
 
 
 def _old_environment() -> Environment:

@@ -22,7 +22,7 @@ from nanoforge.pipeline.plan import (
 )
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.scheduler import Scheduler, StageWork, Step
-from nanoforge.pipeline.stages import STAGES, InputSource, UserFiles, upstream
+from nanoforge.pipeline.stages import InputSource, UserFiles, upstream
 from nanoforge.runners.contract import EventSink, Outcome, StageInput, StageRun
 from nanoforge.store.store import ArtifactFolder
 
@@ -53,8 +53,9 @@ def build(project: Project, target: str) -> ArtifactFolder:
 def _make_images(project: Project, names: Sequence[str]) -> None:
     """An image belongs to a recipe, so it has to be there before anything can be planned."""
     for name in names:
-        if project.image(STAGES[name]) == "":
-            project.runner(STAGES[name]).prepare()
+        stage = project.stage(name)
+        if project.image(stage) == "":
+            project.runner(stage).prepare()
     project.placement.sweep(project.owner)
 
 

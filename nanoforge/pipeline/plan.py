@@ -13,7 +13,7 @@ from nanoforge.files.selection import left_out_words
 from nanoforge.pipeline import fingerprint as fingerprints
 from nanoforge.pipeline.fingerprint import RECIPE_VERSION, WHAT_CHANGED
 from nanoforge.pipeline.project import Project
-from nanoforge.pipeline.stages import STAGES, ArtifactInput, InputSource, Stage, UserFiles, upstream
+from nanoforge.pipeline.stages import ArtifactInput, InputSource, Stage, UserFiles, upstream
 from nanoforge.store.store import ArtifactFolder, UnusableArtifact
 
 FRESH, STALE, MISSING, FAILED, RUNNING, UNKNOWN = "fresh", "stale", "missing", "failed", "running", "unknown"
@@ -56,12 +56,16 @@ def statuses(project: Project, names: Iterable[str]) -> List[Status]:
     before: Statuses = {}
     with project.digests.snapshot():
         for name in names:
-            before[name] = status_of(project, STAGES[name], before)
+            before[name] = status_of(project, project.stage(name), before)
     return list(before.values())
 
 
 def status_of(project: Project, stage: Stage, before: Statuses, thorough: bool = False) -> Status:
     """The status of ``stage``, given that of the stages before it; ``thorough`` reads its artifact's files again."""
+    try:
+        project.placement.check_machine(stage.name, stage.environment)
+    except EnvironmentNotReady as error:
+        return _before_its_recipe(project, stage, [str(error)], error)
     inputs = stage.inputs(project.context)
     sources = {source.stage for source in inputs.values() if isinstance(source, ArtifactInput)}
     unmade = sorted(name for name in sources if before[name].state != FRESH)

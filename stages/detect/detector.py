@@ -41,9 +41,12 @@ class Detector:
         """Give back the device's memory; the detector is of no use then."""
         self._backend.close()
 
-    def prepare(self, picture: np.ndarray, slot: int, bgr: bool = False) -> None:
-        """Fill a slot with ``picture``, uint8 [height, width, 3] of any size, red first unless ``bgr``."""
-        self._preprocess.fill(picture, self._backend.slots[slot], bgr)
+    def prepare(self, picture: np.ndarray, slot: int, bgr: bool = False, quick: bool = False) -> None:
+        """Fill a slot with ``picture``, uint8 [height, width, 3] of any size, red first unless ``bgr``.
+
+        ``quick`` is for live frames, see :meth:`stages.detect.preprocess.Preprocess.fill`.
+        """
+        self._preprocess.fill(picture, self._backend.slots[slot], bgr, quick)
 
     def start(self, slot: int) -> None:
         """Begin with a slot that was prepared."""
