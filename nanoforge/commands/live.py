@@ -83,12 +83,12 @@ def _inputs(project: Project) -> Dict[str, str]:
         assert isinstance(source, ArtifactInput)
         build(project, source.stage)
         before = {status.stage.name: status for status in plan(project, source.stage)}
-        found[name] = str(input_path(source, before))
+        found[name] = str(input_path(project, source, before))
     return found
 
 
 def _until_its_end(session: Session, console: Console) -> None:
-    heard = _Heard(console)
+    heard = _LiveWords(console)
     stopped = False
     try:
         try:
@@ -111,7 +111,7 @@ def _until_its_end(session: Session, console: Console) -> None:
     console.say(f"detect has ended{f' ({metric_words(heard.metrics)})' if heard.metrics else ''}.")
 
 
-class _Heard:
+class _LiveWords:
     """Takes the program's lines: detections go to standard output as they come, events to the user."""
 
     def __init__(self, console: Console) -> None:
@@ -121,19 +121,26 @@ class _Heard:
         self._last: List[str] = []
 
     def all(self, session: Session) -> None:
-        """Everything until the program has ended."""
+        """Take everything until the program has ended."""
         for line in session.lines:
             event = event_of(line)
             if event is None:
-                self._last = [*self._last, line.strip()][-3:]
-                sys.stdout.write(line)
-                sys.stdout.flush()
+                self._take(line)
             elif "progress" in event:
                 self._console.say(f"  {event['progress']['message']}")
             elif "warning" in event:
                 self._console.warn(event["warning"])
             self.metrics.update((event or {}).get("metrics", {}))
             self.error = (event or {}).get("error", self.error)
+
+    def _take(self, line: str) -> None:
+        """Standard output is for programs that read detections, so that other words go where the user looks."""
+        if line.startswith("{"):
+            sys.stdout.write(line)
+            sys.stdout.flush()
+        elif line.strip():
+            self._last = [*self._last, line.strip()][-3:]
+            self._console.say(line.rstrip())
 
     @property
     def last_words(self) -> str:

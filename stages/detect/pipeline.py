@@ -142,7 +142,7 @@ class Pipeline:
     def _take(self, frames: "Channel[LiveFrame]", over: Stopping) -> None:
         try:
             for frame in self._source.frames(over):
-                if not frames.put(frame):
+                if over() or not frames.put(frame):
                     break
             frames.close()
         except Exception as error:

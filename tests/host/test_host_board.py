@@ -63,6 +63,25 @@ def test_on_the_board_itself_everything_is_made_in_order(home, photos):
     assert home.ran() == ["detect"]
 
 
+@pytest.mark.usefixtures("on_a_board")
+def test_the_report_shows_the_engine_that_was_built_of_its_model_and_never_builds_one(home, photos, capsys):
+    def engine():
+        artifact = build(photos.project(), "report")
+        return artifact.recipe["inputs"].get("build-engine")
+
+    assert engine() is None
+    made = build(photos.project(), "build-engine")
+    assert explain(photos.project(), "report") and "input build-engine was added" in capsys.readouterr().out
+    assert engine() == made.digest
+    home.ran()
+    assert engine() == made.digest and home.ran() == [], "fresh, also where no Jetson is"
+    assert build(photos.project("train.steps=9"), "report").recipe["inputs"].keys().isdisjoint({"build-engine"})
+    assert engine() == made.digest, "each model has its own"
+    (made.folder / "out.txt").chmod(0o644)
+    (made.folder / "out.txt").write_text("cut off")
+    assert engine() is None
+
+
 @pytest.mark.usefixtures("on_a_workstation")
 def test_what_a_user_names_stands_for_a_jetson(home, photos, monkeypatch):
     monkeypatch.setenv("JETSON_PYTHON", "/opt/jetpack/bin/python3")

@@ -95,7 +95,7 @@ def test_a_uff_that_the_parser_refuses_is_bad_input(board, tmp_path):
     assert "SENTENCE TensorRT's UFF parser refuses" in said and "Git LFS" in said
 
 
-@pytest.mark.parametrize("version, told", [("10.3.0", "no UFF parser"), ("11.4.0", "no UFF parser")])
+@pytest.mark.parametrize("version, told", [("10.3.0", "no UFF parser"), ("11.4.0", "no plugin NMS_TRT")])
 def test_a_tensorrt_without_uff_parser_says_so(board, detector, tmp_path, version, told):
     assert told in built(board, detector, tmp_path / "engine", code=1, TENSORRT=version)
 

@@ -295,7 +295,7 @@ def test_several_browsers_see_the_newest_picture(page):
         one = finding(number, detections=[found()])
         page.write(one)
         for viewer in viewers:
-            assert np.abs(viewer.picture().astype(int) - one.drawn()).mean() < 8
+            assert is_like(viewer.picture(), one.drawn())
 
 
 def test_a_slow_browser_gets_the_newest_only_and_holds_up_nobody(page):
