@@ -11,7 +11,6 @@ import re
 
 import numpy as np
 import pytest
-from conftest import CLONE
 from tensorrt.network import Network, Refused
 from tensorrt.uff_parser import Parse
 
@@ -26,6 +25,7 @@ from stages.reference import uff
 from tests.fakes import probes
 from tests.fakes.probes import Probe
 
+CLONE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Row: an operation that a converter left in the file, because its table has none for it.
 UNSUPPORTED = {
     1: "_Cast",
