@@ -185,7 +185,11 @@ def _detect_inputs(context: StageContext) -> Inputs:
 
 def _report_inputs(_context: StageContext) -> Inputs:
     needed: Inputs = {name: ArtifactInput(name) for name in _ALL_BEFORE_THE_REPORT}
-    return {**needed, "build-engine": ArtifactIfMade("build-engine", ("bundle", "convert"))}
+    return {
+        **needed,
+        "build-engine": ArtifactIfMade("build-engine", ("bundle", "convert")),
+        "bench-engine": ArtifactIfMade("bench-engine", ("build-engine", "bundle", "convert")),
+    }
 
 
 def detector_inputs(context: StageContext) -> Inputs:
@@ -358,7 +362,7 @@ TABLE: Tuple[Stage, ...] = (
         "train",
         "stages.convert.convert",
         summary="Frozen graph to .uff, with proof that it computes the same",
-        makes="model.uff, model.json, labels.txt, parity.json, worst.png; model.onnx if asked for",
+        makes="model.uff, model.json, labels.txt, parity.json, worst.png; model.onnx, model.boxes.onnx if asked for",
         inputs=_convert_inputs,
         parameters=_filled(ConvertParameters, "convert"),
     ),
