@@ -41,7 +41,7 @@ def told(layers: Dict[str, Any]) -> Iterator[str]:
 
 def _times(trt: Any, cuda: Any, folder: str, described: Description, picture: np.ndarray) -> Dict[str, float]:
     """In a function of its own: what it holds of the device has to go before the context does."""
-    logger = trt.Logger(trt.Logger.WARNING)
+    logger = libraries.logger(trt)
     kind = engine_file.sidecar(folder)["model"].get("kind")
     plan = engine_file.read(folder, libraries.here(trt, cuda))
     plugin_libraries.load(trt, logger, plugin_libraries.PLUGINS.get(kind, []), [folder])

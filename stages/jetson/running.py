@@ -127,8 +127,8 @@ class Runner:
 
         for one in self.inputs.values():
             self._cuda.memcpy_htod(one.device, one.host)
-        context = self._engine.create_execution_context()
-        context.profiler = Profiler()
+        context, profiler = self._engine.create_execution_context(), Profiler()
+        context.profiler = profiler
         for number in range(runs + 1):
             self._execute_and_wait(context)
             if not number:

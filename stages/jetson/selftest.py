@@ -188,7 +188,7 @@ class Selftest:
     def _plugins(self) -> str:
         trt = libraries.tensorrt()
         wanted = plugin_libraries.PLUGINS[generations.UFF]
-        more = plugin_libraries.load(trt, trt.Logger(trt.Logger.ERROR), wanted, [self._source.folder])
+        more = plugin_libraries.load(trt, libraries.logger(trt), wanted, [self._source.folder])
         return ", ".join(wanted) + (" (%s was loaded)" % ", ".join(map(os.path.basename, more)) if more else "")
 
     def _cuda(self) -> str:

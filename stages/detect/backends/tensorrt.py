@@ -37,7 +37,7 @@ class TensorrtBackend(Backend):
         try:
             plan = engine_file.read(folder, libraries.here(trt, cuda))
             kind = engine_file.sidecar(folder)["model"].get("kind")
-            logger = trt.Logger(trt.Logger.WARNING)
+            logger = libraries.logger(trt)
             plugin_libraries.load(trt, logger, plugin_libraries.PLUGINS.get(kind, []), [folder])
             self._path = os.path.join(folder, engine_file.PLAN)
             self._runner = Runner(loaded(trt, logger, plan, self._path), cuda, SLOTS)
