@@ -126,7 +126,9 @@ def test_the_environment_sees_the_systems_packages_and_compiles_nothing_that_is_
 NO_PYCUDA = """#!/bin/sh
 case "$*" in
 *pycuda.driver*) echo "pycuda.driver No module named pycuda" >&2; exit 1;;
-*"venv --system"*) for folder in "$@"; do :; done; mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python"; echo "$*" >> {log};;
+*"venv --system"*)
+    for folder in "$@"; do :; done
+    mkdir -p "$folder/bin"; cp "$0" "$folder/bin/python"; echo "$*" >> {log};;
 *"pip install"*) echo "$PATH $*" >> {log};;
 *) echo 3.6.9;;
 esac
