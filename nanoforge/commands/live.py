@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence
 
 from nanoforge.commands.options import StageOptions
 from nanoforge.console import Console
@@ -38,7 +38,7 @@ OF_THE_DESKTOP = ("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR",
 TO_A_FILE = ("file:", "lines:")
 
 
-def live(source: str, sinks: Sequence[str], camera: str, frames: int, options: StageOptions) -> None:
+def live(source: str, sinks: Sequence[str], frames: int, options: StageOptions) -> None:
     """Detect on a camera, stream or file and show what is found, until its end, so many frames, or Ctrl-C.
 
     Raises:
@@ -47,9 +47,12 @@ def live(source: str, sinks: Sequence[str], camera: str, frames: int, options: S
     """
     if options.host or options.runner not in ("", LOCAL):
         raise BadInput("detect --live reads a camera of this machine: leave out --host and --runner.")
-    (size, fps), project = _asked(camera), options.project("detect")
+    project = options.project("detect")
     section = project.config.detect
-    asked = LiveParameters(_source(source), _sinks(sinks), section.score_threshold, section.backend, size, fps, frames)
+    width, height, fps = map(int, re.split("[x@]", section.camera))
+    asked = LiveParameters(
+        _source(source), _sinks(sinks), section.score_threshold, section.backend, [height, width], fps, frames
+    )
     inputs = _inputs(project)
     environment = compose.local_environment(project.stage("detect").environment)
     python = virtual_environments.ensure(environment, project.console, project.config.runner.python36)
@@ -83,12 +86,12 @@ def _inputs(project: Project) -> Dict[str, str]:
         assert isinstance(source, ArtifactInput)
         build(project, source.stage)
         before = {status.stage.name: status for status in plan(project, source.stage)}
-        found[name] = str(input_path(source, before))
+        found[name] = str(input_path(project, source, before))
     return found
 
 
 def _until_its_end(session: Session, console: Console) -> None:
-    heard = _Heard(console)
+    heard = _LiveWords(console)
     stopped = False
     try:
         try:
@@ -111,7 +114,7 @@ def _until_its_end(session: Session, console: Console) -> None:
     console.say(f"detect has ended{f' ({metric_words(heard.metrics)})' if heard.metrics else ''}.")
 
 
-class _Heard:
+class _LiveWords:
     """Takes the program's lines: detections go to standard output as they come, events to the user."""
 
     def __init__(self, console: Console) -> None:
@@ -121,19 +124,26 @@ class _Heard:
         self._last: List[str] = []
 
     def all(self, session: Session) -> None:
-        """Everything until the program has ended."""
+        """Take everything until the program has ended."""
         for line in session.lines:
             event = event_of(line)
             if event is None:
-                self._last = [*self._last, line.strip()][-3:]
-                sys.stdout.write(line)
-                sys.stdout.flush()
+                self._take(line)
             elif "progress" in event:
                 self._console.say(f"  {event['progress']['message']}")
             elif "warning" in event:
                 self._console.warn(event["warning"])
             self.metrics.update((event or {}).get("metrics", {}))
             self.error = (event or {}).get("error", self.error)
+
+    def _take(self, line: str) -> None:
+        """Standard output is for programs that read detections, so that other words go where the user looks."""
+        if line.startswith("{"):
+            sys.stdout.write(line)
+            sys.stdout.flush()
+        elif line.strip():
+            self._last = [*self._last, line.strip()][-3:]
+            self._console.say(line.rstrip())
 
     @property
     def last_words(self) -> str:
@@ -156,16 +166,3 @@ def _sinks(texts: Sequence[str]) -> List[str]:
 def _with_whole_path(sink: str) -> str:
     kind = next((kind for kind in TO_A_FILE if sink.startswith(kind)), "")
     return f"{kind}{user_path(sink[len(kind) :]).absolute()}" if kind else sink
-
-
-def _asked(camera: str) -> Tuple[List[int], int]:
-    """Size as [height, width] and frames a second, of 1280x720@30 as people write it.
-
-    Raises:
-        BadInput: it is written otherwise.
-    """
-    found = re.fullmatch(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})@([1-9][0-9]{0,2})", camera)
-    if not found:
-        raise BadInput(f"--camera {camera}: expected width, height and frames a second, such as 1280x720@30.")
-    width, height, fps = map(int, found.groups())
-    return [height, width], fps

@@ -46,6 +46,18 @@ class ArtifactInput:
 
 
 @dataclass(frozen=True)
+class ArtifactIfMade:
+    """An input that is taken where it was made, of what goes into the stage, and is never made for it.
+
+    Attributes:
+        made_of: the stages that lie between, from the artifact's own inputs back to one that the stage needs.
+    """
+
+    stage: str
+    made_of: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class UserFiles:
     """An input that the user gives: a file, or the selected files of a folder.
 
@@ -65,7 +77,7 @@ class UserFiles:
 JETSON = "jetson"
 """The environment that has TensorRT: on the board only."""
 
-InputSource = Union[ArtifactInput, UserFiles]
+InputSource = Union[ArtifactInput, ArtifactIfMade, UserFiles]
 Inputs = Dict[str, InputSource]
 Parameters = Dict[str, Any]
 """What a declaration of stages/parameters.py holds, filled: name -> plain JSON value."""
@@ -169,6 +181,15 @@ def _detect_inputs(context: StageContext) -> Inputs:
     if media:
         return {**inputs, "media": UserFiles(context.path(media), "detect.media", Selection(PICTURE_SUFFIXES))}
     return {**inputs, "records": ArtifactInput("records")}
+
+
+def _report_inputs(_context: StageContext) -> Inputs:
+    needed: Inputs = {name: ArtifactInput(name) for name in _ALL_BEFORE_THE_REPORT}
+    return {
+        **needed,
+        "build-engine": ArtifactIfMade("build-engine", ("bundle", "convert")),
+        "bench-engine": ArtifactIfMade("bench-engine", ("build-engine", "bundle", "convert")),
+    }
 
 
 def detector_inputs(context: StageContext) -> Inputs:
@@ -341,7 +362,7 @@ TABLE: Tuple[Stage, ...] = (
         "train",
         "stages.convert.convert",
         summary="Frozen graph to .uff, with proof that it computes the same",
-        makes="model.uff, model.json, labels.txt, parity.json, worst.png; model.onnx if asked for",
+        makes="model.uff, model.json, labels.txt, parity.json, worst.png; model.onnx, model.boxes.onnx if asked for",
         inputs=_convert_inputs,
         parameters=_filled(ConvertParameters, "convert"),
     ),
@@ -394,7 +415,7 @@ TABLE: Tuple[Stage, ...] = (
         "stages.report.report",
         summary="One HTML file that shows and explains it all",
         makes="report.html",
-        inputs=_artifacts(**{name: ArtifactInput(name) for name in _ALL_BEFORE_THE_REPORT}),
+        inputs=_report_inputs,
         parameters=_filled(
             ReportParameters, title=lambda context: "Detector of " + ", ".join(context.config.dataset.classes)
         ),
@@ -408,6 +429,7 @@ SURVEY = Program("survey", "data", "stages.data.survey")
 INSPECT = Program("inspect", "train", "stages.convert.inspect")
 RUN_UFF = Program("run-uff", "data", "stages.reference.run")
 INSTALL = Program("install", JETSON, "stages.jetson.install")
+SELFTEST = Program("selftest", JETSON, "stages.jetson.selftest")
 LIVE_MODULE = "stages.detect.live"
 """Detection that goes on until it is stopped, in the environment of `detect`; it makes nothing that is kept."""
 

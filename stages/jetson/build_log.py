@@ -17,6 +17,8 @@ LEFT = re.compile(r"(?:Original|After [\w -]+?): (?P<layers>\d+) layers")
 REFORMAT = re.compile(r"<reformat>|Optimizer Reformat|Reformatting CopyNode")
 # What an assertion of a plugin says before it ends the process.
 ASSERTION = re.compile(r"#?assertion.*|terminate called.*|what\(\):.*", re.IGNORECASE)
+# FlattenConcat_TRT came into TensorRT while programs still brought their own; the first one counts.
+HARMLESS = re.compile(r"Could not register plugin creator")
 MOST_WORDS = 400
 # From then on the build's own pace tells more than what is usual.
 OWN_PACE_SECONDS, OWN_PACE_SHARE = 15, 0.1
@@ -34,7 +36,8 @@ def read(line: str) -> Optional[Told]:
     """What a line of the log tells, if anything that matters here."""
     found = LINE.match(line)
     if found and found.group("severity") in ERRORS:
-        return Told(error=found.group("words").strip())
+        words = found.group("words").strip()
+        return None if HARMLESS.search(words) else Told(error=words)
     timed = TIMED.search(line)
     if timed:
         reformat = REFORMAT.match(timed.group("layer")) or timed.group("kind") == "Reformat"

@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from stages.job import BadInput
 
-STAGES = ("records", "train", "evaluate", "export", "audit", "convert", "detect", "build-engine")
+STAGES = ("records", "train", "evaluate", "export", "audit", "convert", "detect", "build-engine", "bench-engine")
 
 REQUIRED_KEYS = {
     "dataset.json": (
@@ -30,6 +30,7 @@ REQUIRED_KEYS = {
     "build-engine/parity.json": ("samples",),
     "engine.json": ("tensorrt", "cuda", "device", "compute", "l4t", "precision", "seconds", "plan", "board"),
     "layers.json": ("milliseconds", "layers"),
+    "bench.json": ("runs", "network", "end_to_end", "memory_mb", "board", "slowed"),
     "detections.json": ("score_threshold", "pictures"),
     "record.json": ("stage", "environment", "fingerprint", "artifact_digest", "started", "seconds", "recipe"),
 }

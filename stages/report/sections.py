@@ -118,6 +118,11 @@ def engine_section(built: Artifact) -> Dict[str, Any]:
     }
 
 
+def speed_section(bench: Artifact) -> Dict[str, Any]:
+    """How fast the engine is on its board, alone and from picture to boxes."""
+    return bench.document("bench.json")
+
+
 SECTIONS = {
     "detect": ("detection", detection_section),
     "records": ("data", data_section),
@@ -127,6 +132,7 @@ SECTIONS = {
     "audit": ("audit", audit_section),
     "convert": ("conversion", conversion_section),
     "build-engine": ("engine", engine_section),
+    "bench-engine": ("speed", speed_section),
 }
 
 
@@ -148,6 +154,8 @@ def headline(sections: Dict[str, Dict[str, Any]]) -> List[Dict[str, Any]]:
         tiles += _conversion_tiles(sections["conversion"])
     if "engine" in sections:
         tiles += _engine_tiles(sections["engine"])
+    if "speed" in sections:
+        tiles += _speed_tiles(sections["speed"])
     return tiles
 
 
@@ -189,7 +197,11 @@ def _conversion_tiles(conversion: Dict[str, Any]) -> List[Dict[str, Any]]:
 def _engine_tiles(section: Dict[str, Any]) -> List[Dict[str, Any]]:
     engine = section["engine"]
     note = "%s, TensorRT %s" % (engine["precision"], engine["tensorrt"])
-    return [_tile("ms on the board", section["milliseconds"], note, "engine")]
+    return [_tile("ms of its layers", section["milliseconds"], note, "engine")]
+
+
+def _speed_tiles(speed: Dict[str, Any]) -> List[Dict[str, Any]]:
+    return [_tile("pictures a second", speed["end_to_end"]["per_second"], "on the board, picture to boxes", "speed")]
 
 
 def _whole_share(part: int, whole: int) -> Optional[str]:

@@ -1,14 +1,18 @@
 """Small graphs that were given to NVIDIA's UFF parser (8.5.3): the linter refuses what it refused or got wrong.
 
 ``WRONG`` names what the parser took in silence and made something else of than TensorFlow, or what parsers before 8.5
-refused; the others were taken and right.
+refused; the others were taken and right. ``AS_RECORDED`` of probes.py are the graphs under their recorded names; if
+NANOFORGE_RECORDED names the folder of the recordings, these verdicts are held against them.
 """
 
+import gzip
+import os
 import re
 
 import numpy as np
 import pytest
 
+from stages.convert import rules
 from stages.convert.uff.lint import lint
 from tests.fakes import probes
 from tests.fakes.probes import AFTER, POOL, Probe
@@ -103,3 +107,47 @@ def test_what_the_parser_refuses_or_gets_wrong_is_named(name):
     found = lint(probe.marked(*build(probe)))
     assert found
     assert any(re.search(told, finding) for finding in found), found
+
+
+REFUSED_BY_NVIDIA = {
+    "Reshape to [480]",
+    "const[6] - tensor",
+    "Concat axis -1",
+    "conv c feeds a Reshape and a Conv; r parsed first",
+    "unknown activation",
+    "padding AND implicit_padding same",
+    "add const[3] after Reshape (P,1,3)",
+    "min const scalar",
+    "max const scalar left",
+}
+# Taken by NVIDIA's, and named by the linter for this rule.
+STRICTER = {
+    "Reshape to [-1, -1, 3]": "reshape-open",
+    "Softmax N+C after Reshape [1,160,1,3]": "softmax",
+    "Softmax NC+ after Reshape": "softmax",
+    "Softmax N+C on NHWC conv": "softmax",
+    "asymmetric Pad node before VALID stride-2 conv": "pad-input",
+    "Squeeze": "squeeze",
+    "Reduce mean axes 1,2 keepdims false": "reduce",
+    "Reduce alone": "reduce",
+    "mul const [6,1,1]": "constant-shape",
+    "same, Conv marked first then Reshape": "reshape-readers",
+}
+
+
+@pytest.mark.parametrize("name", probes.AS_RECORDED)
+def test_the_linter_agrees_with_nvidias_parser_or_is_stricter_by_a_rule(name):
+    probe = Probe()
+    found = lint(probe.marked(*probes.AS_RECORDED[name](probe)))
+    if name in STRICTER:
+        assert any(finding.endswith(rules.said(STRICTER[name], "")) for finding in found), found
+    else:
+        assert bool(found) == (name in REFUSED_BY_NVIDIA), found
+
+
+@pytest.mark.skipif("NANOFORGE_RECORDED" not in os.environ, reason="NANOFORGE_RECORDED names no folder")
+def test_the_verdicts_are_those_that_were_recorded():
+    path = os.path.join(os.environ["NANOFORGE_RECORDED"], "uff-parser-probes.txt.gz")
+    with gzip.open(path, "rt") as stream:
+        recorded = dict(re.findall(r"^##### (.*) rc (\d)", stream.read(), re.MULTILINE))
+    assert {name for name in probes.AS_RECORDED if recorded[name] != "0"} == REFUSED_BY_NVIDIA

@@ -8,7 +8,7 @@ from nanoforge.commands import board
 from nanoforge.commands.options import StageOptions
 from nanoforge.commands.status import all_statuses, explain
 from nanoforge.containers import jetpack
-from nanoforge.errors import BadInput, EnvironmentNotReady
+from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
 from nanoforge.pipeline.build import build
 from nanoforge.pipeline.fingerprint import recipe
 from nanoforge.pipeline.stages import STAGES, row_in, upstream
@@ -61,6 +61,25 @@ def test_on_the_board_itself_everything_is_made_in_order(home, photos):
     assert home.ran()[-3:] == AFTER_CONVERT
     build(photos.project("detect.backend=tensorrt"), "detect")
     assert home.ran() == ["detect"]
+
+
+@pytest.mark.usefixtures("on_a_board")
+def test_the_report_shows_the_engine_that_was_built_of_its_model_and_never_builds_one(home, photos, capsys):
+    def engine():
+        artifact = build(photos.project(), "report")
+        return artifact.recipe["inputs"].get("build-engine")
+
+    assert engine() is None
+    made = build(photos.project(), "build-engine")
+    assert explain(photos.project(), "report") and "input build-engine was added" in capsys.readouterr().out
+    assert engine() == made.digest
+    home.ran()
+    assert engine() == made.digest and home.ran() == [], "fresh, also where no Jetson is"
+    assert build(photos.project("train.steps=9"), "report").recipe["inputs"].keys().isdisjoint({"build-engine"})
+    assert engine() == made.digest, "each model has its own"
+    (made.folder / "out.txt").chmod(0o644)
+    (made.folder / "out.txt").write_text("cut off")
+    assert engine() is None
 
 
 @pytest.mark.usefixtures("on_a_workstation")
@@ -224,3 +243,26 @@ def test_install_takes_the_projects_model_and_name(home, photos, capsys):
 def test_install_is_for_this_machine(options, words):
     with pytest.raises(BadInput, match=words):
         board.install("/opt/jetson-inference", "model", "", False, StageOptions(**options))
+
+
+SELFTEST = """
+from stages import job
+
+def main(work):
+    with open(work.out("selftest.txt"), "w") as stream:
+        stream.write("failed    CUDA\\n")
+    raise job.StageFailed("1 of 2 checks failed")
+
+if __name__ == "__main__":
+    job.run(main)
+"""
+
+
+def test_a_selftests_list_is_there_whatever_it_says(home, bundled, capsys):
+    (home.folder / "stages" / "jetson" / "selftest.py").write_text(SELFTEST)
+    with pytest.raises(StageFailed, match="1 of 2 checks failed"):
+        board.selftest("model", "", StageOptions(runner="local"))
+    captured = capsys.readouterr()
+    assert captured.out == "failed    CUDA\n" and f"to be sent back: {bundled / 'selftest'}" in captured.err
+    with pytest.raises(BadInput, match="exists already and is not empty"):
+        board.selftest("model", "", StageOptions(runner="local"))

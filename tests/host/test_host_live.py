@@ -26,7 +26,8 @@ def main(work):
         os._exit(9)
     print(json.dumps(work.parameters), flush=True)
     print(json.dumps(work.inputs), flush=True)
-    print(json.dumps([os.getcwd(), os.environ.get("DISPLAY")]), flush=True)
+    print(json.dumps({"place": [os.getcwd(), os.environ.get("DISPLAY")]}), flush=True)
+    print("Watch at http://127.0.0.1:8090/", flush=True)
     work.warn("the camera was away for 2 s")
     work.progress(30, 0, "29.9 FPS, 41 ms")
     work.metrics(frames=30)
@@ -50,19 +51,19 @@ def camera(home, photos, monkeypatch):
     (home.folder / "stages" / "detect" / "live.py").write_text(PROGRAM)
     monkeypatch.chdir(photos.folder)
 
-    def run(source="usb:0", sinks=(), camera="1280x720@30", frames=0, **options):
-        live(source, sinks, camera, frames, StageOptions(**options))
+    def run(source="usb:0", sinks=(), frames=0, **options):
+        live(source, sinks, frames, StageOptions(**options))
 
     return run
 
 
 def lines(captured):
-    return [json.loads(line) for line in captured.out.splitlines() if line[:1] in "{["]
+    return [json.loads(line) for line in captured.out.splitlines() if line.startswith("{")]
 
 
 def test_detections_go_to_standard_output_and_words_to_the_user(camera, photos, monkeypatch, capsys):
     monkeypatch.setenv("DISPLAY", ":7")
-    camera("usb:0", camera="640x480@15", frames=9)
+    camera("usb:0", frames=9, overrides=["detect.camera=640x480@15"])
     captured = capsys.readouterr()
     asked, inputs, place = lines(captured)
     assert asked == {
@@ -70,8 +71,13 @@ def test_detections_go_to_standard_output_and_words_to_the_user(camera, photos, 
         "fps": 15, "frames": 9,
     }  # fmt: skip
     assert list(inputs) == ["model"] and os.path.isfile(os.path.join(inputs["model"], "record.json"))
-    assert place == [str(photos.folder), ":7"]
-    for words in ("29.9 FPS, 41 ms", "warning: the camera was away for 2 s", "detect has ended (frames 30)"):
+    assert place["place"] == [str(photos.folder), ":7"]
+    for words in (
+        "Watch at http",
+        "29.9 FPS, 41 ms",
+        "warning: the camera was away for 2 s",
+        "detect has ended (frames 30)",
+    ):
         assert words in captured.err and words not in captured.out
 
 
@@ -100,8 +106,8 @@ def test_what_the_program_refuses_is_one_sentence(camera):
 
 @pytest.mark.parametrize("size", ["1280", "1280x720", "0x720@30", "1280x720@0", "axb@c"])
 def test_what_a_camera_cannot_be_asked(camera, home, size):
-    with pytest.raises(BadInput, match="such as 1280x720@30"):
-        camera(camera=size)
+    with pytest.raises(BadInput, match="width, height and frames a second"):
+        camera(overrides=[f"detect.camera={size}"])
     assert home.ran() == []
 
 
@@ -118,7 +124,7 @@ def test_ctrl_c_lets_it_close_what_it_has_open(camera, monkeypatch, capsys):
     finally:
         signal.signal(signal.SIGINT, before)
     captured = capsys.readouterr()
-    assert "closed" in captured.out and "detect has ended" in captured.err
+    assert "closed" in captured.err and "detect has ended" in captured.err and "closed" not in captured.out
 
 
 def test_one_that_does_not_hear_is_ended(camera, monkeypatch, capsys):

@@ -14,8 +14,10 @@ import cv2
 import numpy as np
 
 STAGES = ("records", "train", "evaluate", "export", "audit", "convert", "detect")
-ON_THE_BOARD = ("build-engine",)
-ENVIRONMENTS = dict({stage: "train" for stage in STAGES}, records="data", detect="data", **{"build-engine": "jetson"})
+ON_THE_BOARD = ("build-engine", "bench-engine")
+ENVIRONMENTS = dict(
+    {stage: "train" for stage in STAGES}, records="data", detect="data", **{stage: "jetson" for stage in ON_THE_BOARD}
+)
 SOURCES = {
     "records": ("photos", "annotations"),
     "train": ("records",),
@@ -25,8 +27,9 @@ SOURCES = {
     "convert": ("graph", "records"),
     "detect": ("model", "records"),
     "build-engine": ("model",),
+    "bench-engine": ("engine", "model"),
 }
-MAKERS = {"graph": "export", "model": "convert"}
+MAKERS = {"graph": "export", "model": "convert", "engine": "build-engine"}
 SECONDS = {
     "records": 8.4,
     "train": 467.2,
@@ -36,6 +39,7 @@ SECONDS = {
     "convert": 38.5,
     "detect": 12.3,
     "build-engine": 241.0,
+    "bench-engine": 14.1,
 }
 CLASSES = ("cone", "mug", "ball")
 SIZE = 300
@@ -58,6 +62,7 @@ def build(root: str, stages: Sequence[str] = STAGES, classes: Sequence[str] = CL
         "convert": _convert,
         "detect": _detect,
         "build-engine": _build_engine,
+        "bench-engine": _bench_engine,
     }
     folders = {stage: os.path.join(root, stage) for stage in STAGES + ON_THE_BOARD if stage in stages}
     for stage, folder in folders.items():
@@ -405,6 +410,20 @@ def _build_engine(folder: str, _classes: Sequence[str]) -> None:
         "failure_count": 0,
     }
     write_json(folder, "parity.json", parity)
+
+
+def _bench_engine(folder: str, _classes: Sequence[str]) -> None:
+    figures = {"median_ms": 25.5, "p90_ms": 26.1, "p99_ms": 31.4, "mean_ms": 25.7, "per_second": 38.9}
+    bench = {
+        "runs": 200,
+        "warmup_runs": 20,
+        "network": figures,
+        "end_to_end": dict(figures, median_ms=29.75, per_second=33.4),
+        "memory_mb": {"free_before": 2100, "free_while": 1650, "process": {}},
+        "board": {"model": "NVIDIA Jetson Nano Developer Kit", "power_mode": "5W", "clocks_mhz": {"gpu": 640}},
+        "slowed": ["power mode is 5W: sudo nvpmodel -m 0"],
+    }
+    write_json(folder, "bench.json", bench)
 
 
 def _detection(classes: Sequence[str], number: int, box: List[float], score: float) -> Dict[str, Any]:

@@ -230,6 +230,12 @@ def test_engine_of_a_board_is_shown_with_its_proof_and_its_slowest_layers(tmp_pa
     assert "layer 23" in page.text and "layer 3 " not in page.text
 
 
+def test_speed_on_the_board_is_shown_with_what_slows_it(tmp_path: Path, report: Callable) -> None:
+    page = report(report_artifacts.build(str(tmp_path / "build"), ("bench-engine",)))
+    for shown in ("29.75", "33.4", "gpu 640", "Not at full speed: power mode is 5W: sudo nvpmodel -m 0"):
+        assert shown in page.text
+
+
 def test_engine_that_was_not_compared_says_so(tmp_path: Path, report: Callable) -> None:
     inputs = report_artifacts.build(str(tmp_path / "build"), ("build-engine",))
     unproven = {"format": 1, "samples": 0, "reason": "the model came without samples"}

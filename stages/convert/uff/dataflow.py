@@ -10,6 +10,8 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 
 import numpy as np
 
+from stages.convert.rules import said
+
 LAST, FIRST, NONE = "channels last", "channels first", "no order"
 DESTROY_ORDER = ("Reshape", "Reduce", "ExpandDims", "Softmax", "ArgMax", "ArgMin", "Flatten")
 WINDOWS = ("Conv", "ConvTranspose", "Pool", "BatchNorm", "LRN")
@@ -75,8 +77,8 @@ class Dataflow:
                 stack.append((name, True))
                 stack.extend((source, False) for source in self._nodes[name].inputs)
 
-    def _find(self, node: Any, words: str) -> None:
-        self.findings.append((node, words))
+    def _find(self, node: Any, rule: str, words: str) -> None:
+        self.findings.append((node, said(rule, words)))
 
     def _made(self, node: Any) -> Optional[Tensor]:
         inputs = [self.tensors[name] for name in node.inputs]
@@ -102,7 +104,7 @@ class Dataflow:
         groups = self._field(node, "number_groups").i
         taken = groups or kernel.dims[2]
         if taken != x.dims[0]:
-            self._find(node, "its kernel is for %d channels, its input has %d" % (taken, x.dims[0]))
+            self._find(node, "channels", "its kernel is for %d channels, its input has %d" % (taken, x.dims[0]))
             return None
         maps = groups * kernel.dims[3] if groups else kernel.dims[3]
         return Tensor((maps,) + size, self._order_of(node) or x.order)
@@ -116,7 +118,11 @@ class Dataflow:
         if len(x.dims) != 3 or len(kernel) != 2:
             return None
         if x.order == NONE and not x.picture:
-            self._find(node, "it reads what has no order any more: its %s is taken for channels first" % list(x.dims))
+            self._find(
+                node,
+                "no-order",
+                "it reads what has no order any more: its %s is taken for channels first" % list(x.dims),
+            )
             return None
         strides, padding, dilation = (
             list(self._field(node, name).i_list.val) or default
@@ -131,7 +137,7 @@ class Dataflow:
             else:
                 sizes.append((side + 2 * pad - (edge - 1) * step - 1) // stride + 1)
         if min(sizes) < 1:
-            self._find(node, "its window is larger than its input %s" % list(x.dims))
+            self._find(node, "window-size", "its window is larger than its input %s" % list(x.dims))
             return None
         return sizes[0], sizes[1]
 
@@ -139,7 +145,7 @@ class Dataflow:
         x = inputs[0]
         if any(one.volume != x.dims[0] for one in inputs[1:]):
             sizes = ", ".join(str(one.volume) for one in inputs[1:])
-            self._find(node, "its constants hold %s numbers for %d channels" % (sizes, x.dims[0]))
+            self._find(node, "batch-norm", "its constants hold %s numbers for %d channels" % (sizes, x.dims[0]))
         return Tensor(x.dims, self._order_of(node) or x.order)
 
     def _same(self, _node: Any, inputs: List[Tensor]) -> Optional[Tensor]:
@@ -151,15 +157,17 @@ class Dataflow:
         left, right = inputs
         if left.value is None and right.value is None:
             if left.dims != right.dims:
-                self._find(node, "its inputs are %s and %s" % (list(left.dims), list(right.dims)))
+                self._find(node, "binary-dims", "its inputs are %s and %s" % (list(left.dims), list(right.dims)))
             return left if left.order != NONE else right
         if left.value is not None and right.value is not None:
             return None
         function = self._field(node, "func").s
         if function in ("min", "max"):
-            self._find(node, "%s with a constant is refused (Unsupported binary op)" % function)
+            self._find(node, "min-max", "%s with a constant is refused (Unsupported binary op)" % function)
         if function in ("sub", "div", "pow") and left.value is not None:
-            self._find(node, "%s with the constant on the left is refused (Unsupported binary op)" % function)
+            self._find(
+                node, "constant-left", "%s with the constant on the left is refused (Unsupported binary op)" % function
+            )
         x, constant = (right, left) if left.value is not None else (left, right)
         self._check_constant(node, x, constant)
         return x
@@ -173,24 +181,32 @@ class Dataflow:
         if not has_channels or count != channels:
             self._find(
                 node,
+                "constant-count",
                 "its constant holds %d numbers; one, %sor %d are taken (Invalid scale mode)"
                 % (count, "%d for the channels " % channels if has_channels else "", x.volume),
             )
         elif not _is_for_channels(constant.dims, x.order):
             self._find(
                 node,
+                "constant-shape",
                 "its constant %s is taken channel by channel, which TensorFlow does not" % list(constant.dims),
             )
 
     def _concat(self, node: Any, inputs: List[Tensor]) -> Optional[Tensor]:
         axis, x = self._field(node, "axis").i, inputs[0]
         if not 1 <= axis <= len(x.dims):
-            self._find(node, "its axis is %d; the batch counts, and negative ones are out of bounds" % axis)
+            self._find(
+                node, "concat-axis", "its axis is %d; the batch counts, and negative ones are out of bounds" % axis
+            )
             return None
         place = (axis - 1 + (1 if x.order == LAST else 0)) % len(x.dims) if len(x.dims) == 3 else axis - 1
         others = {one.dims[:place] + one.dims[place + 1 :] for one in inputs}
         if len(others) > 1:
-            self._find(node, "its inputs %s differ in more than axis %d" % ([list(one.dims) for one in inputs], axis))
+            self._find(
+                node,
+                "concat-dims",
+                "its inputs %s differ in more than axis %d" % ([list(one.dims) for one in inputs], axis),
+            )
             return None
         total = sum(one.dims[place] for one in inputs)
         return Tensor(x.dims[:place] + (total,) + x.dims[place + 1 :], x.order)
@@ -206,7 +222,7 @@ class Dataflow:
             sizes[sizes.index(-1)] = x.volume // rest
         made = int(np.prod(sizes, dtype=np.int64))
         if made != x.volume or min(sizes or [1]) < 1:
-            self._find(node, "it makes %s of %d numbers (Volume mismatch)" % (target, x.volume))
+            self._find(node, "reshape-volume", "it makes %s of %d numbers (Volume mismatch)" % (target, x.volume))
             return None
         return Tensor(tuple(sizes) + (1,) * (3 - len(sizes)))
 
@@ -214,23 +230,27 @@ class Dataflow:
         dims = _in_the_files_order(inputs[0])
         if any(size > 1 for size in dims[1:]):
             self._find(
-                node, "it runs over the first of the dimensions %s, whatever axis and inputs_orders say" % list(dims)
+                node,
+                "softmax",
+                "it runs over the first of the dimensions %s, whatever axis and inputs_orders say" % list(dims),
             )
         return Tensor(dims)
 
     def _squeeze(self, node: Any, inputs: List[Tensor]) -> Optional[Tensor]:
-        self._find(node, "Squeeze is not implemented: it only gives what it reads another name")
+        self._find(node, "squeeze", "Squeeze is not implemented: it only gives what it reads another name")
         return inputs[0]
 
     def _pad(self, node: Any, inputs: List[Tensor]) -> Optional[Tensor]:
         if inputs[0].picture:
-            self._find(node, "it pads the Input, of which the parser does not know yet where the channels are")
+            self._find(
+                node, "pad-input", "it pads the Input, of which the parser does not know yet where the channels are"
+            )
         pads = inputs[1].value if len(inputs) == 2 else None
         if pads is None or pads.ndim != 2:
-            self._find(node, "its pads are not a constant with a pair for each dimension")
+            self._find(node, "pad-dims", "its pads are not a constant with a pair for each dimension")
             return None
         if (pads.any(axis=1)).sum() > 2:
-            self._find(node, "it pads %d dimensions, two are the most" % pads.any(axis=1).sum())
+            self._find(node, "pad-dims", "it pads %d dimensions, two are the most" % pads.any(axis=1).sum())
         return None
 
     def _check_readers(self) -> None:
@@ -245,6 +265,7 @@ class Dataflow:
                 others = ", ".join('"%s"' % node.id for node in found if node is not turns[0])
                 self._find(
                     turns[0],
+                    "reshape-readers",
                     'it reads "%s", and so does %s: one of them gets it transposed, in silence' % (name, others),
                 )
 
