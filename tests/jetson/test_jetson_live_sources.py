@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from live_parts import photo, write_video
+from rtsp_server import RtspServer
 
 from stages.detect.sources import rtsp, usb
 from stages.detect.sources.camera import Camera
@@ -221,6 +222,46 @@ def test_rtsp_that_stalls_is_one_sentence_without_its_password(monkeypatch, stal
     assert str(raised.value).startswith("rtsp://***@127.0.0.1:%d/a?*** " % stalled_server)
     output = "".join(capfd.readouterr()) + str(raised.value) + source.title
     assert "geheim" not in output and "me:" not in output
+
+
+@pytest.fixture
+def network_camera(monkeypatch):
+    monkeypatch.setattr(rtsp.RtspCamera, "silence_s", 1.0)
+    monkeypatch.setattr(rtsp.RtspCamera, "first_wait_s", 0.1)
+    server = RtspServer(photo(240, 320))
+    yield server
+    server.close()
+
+
+def test_a_network_camera_that_wants_a_password(network_camera, capfd):
+    source = source_of(parameters("rtsp://me:geheim@127.0.0.1:%d/cam" % network_camera.port), print)
+    frames = list(itertools.islice(source.frames(never), 3))
+    assert all(np.abs(frame.picture.astype(int) - photo(240, 320)).mean() < 5 for frame in frames)
+    wrong = source_of(parameters("rtsp://me:verraten@127.0.0.1:%d/cam" % network_camera.port), print)
+    with pytest.raises(BadInput, match="answers, but gives no video; look at the address, its user and password"):
+        next(wrong.frames(never))
+    output = "".join(capfd.readouterr())
+    assert "geheim" not in output and "verraten" not in output
+
+
+@pytest.mark.parametrize("trouble", ["stall", "cut"])
+def test_a_network_camera_that_stalls_or_breaks_off_is_seen_again(network_camera, trouble):
+    told = []
+    source = source_of(parameters("rtsp://me:geheim@127.0.0.1:%d/cam" % network_camera.port), told.append)
+    frames = source.frames(never)
+    next(frames)
+    if trouble == "stall":
+        network_camera.stalls = True
+        threading.Timer(2.0, lambda: setattr(network_camera, "stalls", False)).start()
+    else:
+        network_camera.cut()
+    end = time.monotonic() + 20
+    while not told or "is back" not in told[-1]:
+        assert time.monotonic() < end
+        next(frames)
+    assert len(told) == 2 and "it is opened again until it is back" in told[0] and "geheim" not in "".join(told)
+    assert network_camera.plays >= 2
+    frames.close()
 
 
 def test_rtsp_servers_that_are_not_there():
