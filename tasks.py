@@ -5,7 +5,7 @@ from invoke import Exit
 from nanoforge import commands, dev
 from nanoforge import doctor as doctors
 from nanoforge.cli import command
-from nanoforge.command_line import BUILD, CARE, CONVERT, LOOK, MACHINES, START
+from nanoforge.command_line import BOARD, BUILD, CARE, CONVERT, LOOK, MACHINES, START
 from nanoforge.commands.options import StageOptions
 
 
@@ -63,7 +63,7 @@ def train(_c, config="", set_=None, dry_run=False, runner="", host=""):
     commands.stages.run_stage("train", StageOptions(config, set_, dry_run, runner, host))
 
 
-@command(BUILD, iterable=["set_"], help={"checkpoint": "best, last or a step."})
+@command(BUILD, iterable=["set_"])
 def evaluate(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", host=""):
     """COCO metrics of a checkpoint on the validation pictures.
 
@@ -73,11 +73,7 @@ def evaluate(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", 
     commands.stages.run_stage("evaluate", commands.stages.with_checkpoint("evaluate", checkpoint, options))
 
 
-@command(
-    BUILD,
-    iterable=["set_"],
-    help={"checkpoint": "best, last or a step.", "running": "Of a training that still runs or was interrupted."},
-)
+@command(BUILD, iterable=["set_"], help={"running": "Of a training that still runs or was interrupted."})
 def preview(_c, config="", checkpoint="", running=False, set_=None, dry_run=False, runner="", host=""):
     """Draw truth and detections of a checkpoint on validation pictures.
 
@@ -109,7 +105,7 @@ def viewer(_c, config="", port=8000, runner=""):
     commands.serve.viewer(StageOptions(config, runner=runner), port)
 
 
-@command(BUILD, iterable=["set_"], help={"checkpoint": "best, last or a step."})
+@command(BUILD, iterable=["set_"])
 def export(_c, config="", checkpoint="", set_=None, dry_run=False, runner="", host=""):
     """Freeze a checkpoint into a graph with batch 1.
 
@@ -217,16 +213,102 @@ def convert(
 
 
 @command(
-    BUILD,
+    BOARD,
     iterable=["set_"],
-    help={"media": "A picture, a folder of pictures or a video; default: the validation pictures."},
+    help={
+        "model": "Folder that `convert --graph` made, which belongs to no project; needs --out.",
+        "out": "With --model: new folder for model/ and detector.pyz.",
+    },
 )
-def detect(_c, media="", config="", set_=None, dry_run=False, runner="", host=""):
-    """Find things on pictures or in a video, and draw them.
+def bundle(_c, model="", out="", config="", set_=None, dry_run=False, runner="", host=""):
+    """Put all that the board needs into one folder, and into one file that runs there by itself.
+
+    Example: ./run bundle
+    Example: ./run bundle --model model --out bundle
+    """
+    commands.board.bundle(model, out, StageOptions(config, set_, dry_run, runner, host))
+
+
+@command(
+    BOARD,
+    iterable=["set_"],
+    help={
+        "bundle": "A detector.pyz, or its folder model/, that was made elsewhere; needs --out.",
+        "out": "With --bundle: new folder for model.engine and its proof.",
+        "precision": "fp32, fp16, or int8 where the GPU has it; default: build_engine.precision.",
+        "selftest": "Try instead, in ten minutes, all that the board needs; --out is the folder to send back.",
+    },
+)
+def build_engine(
+    _c, bundle="", out="", precision="", selftest=False, config="", set_=None, dry_run=False, runner="", host=""
+):
+    """Build the TensorRT engine for the board that this runs on, and hold it against the reference.
+
+    Example: ./run build-engine --host nano
+    Example: ./run build-engine --bundle detector.pyz --out engine
+    Example: ./run build-engine --selftest --host nano
+    """
+    options = StageOptions(config, set_, dry_run, runner, host)
+    if selftest:
+        commands.board.selftest(bundle, out, options)
+    else:
+        commands.board.build_engine(bundle, out, precision, options)
+
+
+@command(BOARD, iterable=["set_"])
+def bench_engine(_c, config="", set_=None, dry_run=False, runner="", host=""):
+    """Measure the engine on the board: the network alone, and from picture to boxes.
+
+    Example: ./run bench-engine --host nano
+    """
+    commands.stages.run_stage("bench-engine", StageOptions(config, set_, dry_run, runner, host))
+
+
+@command(
+    BUILD,
+    iterable=["set_", "sink"],
+    help={
+        "media": "A picture, a folder of pictures or a video; default: the validation pictures.",
+        "backend": "reference, tensorrt or tensorflow; default: detect.backend.",
+        "live": "Go on until Ctrl-C, on usb:0, csi:0, /dev/video0, rtsp://..., a video or a folder; makes no artifact.",
+        "sink": "With --live: window, mjpeg:PORT, file:PATH, lines (default), lines:PATH or none; may be repeated.",
+        "frames": "With --live: end after so many; 0: go on.",
+    },
+)
+def detect(
+    _c, media="", backend="", live="", sink=None, frames=0, config="", set_=None, dry_run=False, runner="", host=""
+):
+    """Find things on pictures or in a video, and draw them; or on what a camera sees.
 
     Example: ./run detect --media holiday.mp4
+    Example: ./run detect --backend tensorrt --host nano
+    Example: ./run detect --backend tensorrt --live csi:0 --sink window --sink mjpeg:8090
     """
-    commands.stages.detect(media, StageOptions(config, set_, dry_run, runner, host))
+    options = commands.stages.with_backend(backend, StageOptions(config, set_, dry_run, runner, host))
+    if live:
+        commands.live.live(live, sink, frames, options)
+    else:
+        commands.stages.detect(media, options)
+
+
+@command(
+    BOARD,
+    positional=["folder"],
+    iterable=["set_"],
+    help={
+        "folder": "The clone of jetson-inference on this board, or its folder of networks.",
+        "bundle": "A detector.pyz, or its folder model/, that was made elsewhere; default: the project's.",
+        "name": "What it is called there; default: bundle.name.",
+        "check": "Change nothing, and say whether it is there as it was installed.",
+    },
+)
+def install(_c, folder, bundle="", name="", check=False, config="", set_=None, runner="", host=""):
+    """Put the detector where jetson-inference's detectNet finds it; run it on the board itself.
+
+    Example: ./run install ~/jetson-inference --bundle detector.pyz
+    Example: ./run install ~/jetson-inference --check
+    """
+    commands.board.install(folder, bundle, name, check, StageOptions(config, set_, runner=runner, host=host))
 
 
 @command(BUILD, iterable=["set_"])

@@ -19,6 +19,7 @@ OPTIONS: Dict[str, str] = {
     "runner": "auto, docker or local: where stages run; default: as detector.toml says.",
     "host": "Run this stage on the machine of that name in detector.toml, such as nano.",
     "json_": "Print JSON on standard output.",
+    "checkpoint": "best, last or a step.",
 }
 
 

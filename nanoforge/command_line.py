@@ -31,11 +31,12 @@ class Group(NamedTuple):
 
 START = Group("start", "the first minutes")
 BUILD = Group("build", "from photos to a proven model; each step makes what it needs")
+BOARD = Group("board", "the model on a Jetson: its engine, what it sees, and jetson-inference")
 LOOK = Group("look", "what was built, and why something would be built anew")
 CONVERT = Group("convert", "models that you have already")
 MACHINES = Group("machines", "where stages run")
 CARE = Group("care", "room on the disk, and this program itself")
-GROUPS = (START, BUILD, LOOK, CONVERT, MACHINES, CARE)
+GROUPS = (START, BUILD, BOARD, LOOK, CONVERT, MACHINES, CARE)
 
 
 class Option(Argument):

@@ -30,6 +30,7 @@ BLANK_RESULT: Dict[str, Any] = {
     "parity": {},
     "uff": None,
     "onnx": None,
+    "onnx_boxes": None,
 }
 
 
@@ -72,7 +73,7 @@ def convert_graph(inputs: Dict[str, str], to: str, out: str, as_json: bool, opti
     work = AdhocRun(STAGES["convert"], optional_inputs(**inputs), parameters)
     _run_on_graph(work, folder, as_json, options)
     result = _read_json(folder / "result.json")
-    models = {name: str(folder / result[name]) for name in FORMATS if result[name]}
+    models = {name: str(folder / result[name]) for name in (*FORMATS, "onnx_boxes") if result[name]}
     if as_json:
         print_json({**BLANK_RESULT, **result, **models})
     else:

@@ -13,12 +13,16 @@ from nanoforge.config.schema import Config, RunnerSection
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
 from nanoforge.pipeline.project import Project, find_config
+from nanoforge.pipeline.stages import needing_a_jetson
 from nanoforge.runners.placement import Placement, PlacementOverride
 
 
 @dataclass(frozen=True)
 class StageOptions:
-    """What the options that all stage commands have in common say; ``host`` is for the command's own stage."""
+    """What the options that all stage commands have in common say.
+
+    ``host`` is for the command's own stage, and for those before it that need a Jetson.
+    """
 
     config: str = ""
     overrides: Sequence[str] = ()
@@ -28,18 +32,24 @@ class StageOptions:
 
     def project(self, stage: str = "") -> Project:
         """The project that ``--config`` names, or that of the current folder."""
-        override = PlacementOverride(self.runner, {stage: self.host} if self.host and stage else {})
+        there = (stage, *needing_a_jetson()) if self.host and stage else ()
+        override = PlacementOverride(self.runner, dict.fromkeys(there, self.host))
         return Project(find_config(self.config), self.overrides, Console(), override)
 
-    def placement(self) -> Placement:
-        """Where a stage runs that belongs to no project, and what it may use: it may run beside a training.
+    def placement(self, stage: str = "") -> Placement:
+        """Where a program runs on files that belong to no project, and what it may use: it may run beside a training.
+
+        Args:
+            stage: that ``--host`` is for, which detector.toml has to know; empty: it runs here.
 
         Raises:
-            BadInput: on a host, which only a project's detector.toml knows, or with overrides of other things.
+            BadInput: on a host although it runs here, or with overrides of other things.
         """
-        if self.host:
+        if self.host and not stage:
             raise BadInput("--host is for stages of a project: leave it out together with --graph.")
-        return Placement(Config(runner=self._runner_section()), Console(), PlacementOverride(self.runner))
+        hosts = load(find_config(self.config), self.overrides).hosts if self.host else {}
+        override = PlacementOverride(self.runner, {stage: self.host} if self.host else {})
+        return Placement(Config(runner=self._runner_section(), hosts=hosts), Console(), override)
 
     def _runner_section(self) -> RunnerSection:
         """What [runner] says, of the file that ``--config`` names or that of the current folder, if there is one."""

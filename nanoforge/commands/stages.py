@@ -46,6 +46,16 @@ def detect(media: str, options: StageOptions) -> None:
     run_stage("detect", options.also(f"detect.media={toml_text(str(path))}") if media else options)
 
 
+def with_backend(backend: str, options: StageOptions) -> StageOptions:
+    """What `--backend` adds."""
+    return options.also(f"detect.backend={toml_text(backend)}") if backend else options
+
+
+def with_precision(precision: str, options: StageOptions) -> StageOptions:
+    """What `--precision` adds."""
+    return options.also(f"build_engine.precision={toml_text(precision)}") if precision else options
+
+
 def with_checkpoint(section: str, checkpoint: str, options: StageOptions) -> StageOptions:
     """What `--checkpoint` adds."""
     return options.also(f"{section}.checkpoint={toml_text(checkpoint)}") if checkpoint else options

@@ -17,6 +17,12 @@ def contradictions(config: Config, stated: Entries, right: Entries) -> Iterator[
     yield from _of_classes(config, stated, right)
     if config.model.input_size == 0:
         yield Fault(_where(right, "model", "input_size"), "model.input_size = 0: expected at least 32")
+    if config.build_engine.source != "uff" and config.convert.to != "onnx":
+        what = (
+            f"build_engine.source = {shown(config.build_engine.source)} needs the ONNX model: set"
+            ' convert.to = "onnx" too'
+        )
+        yield Fault(_where(right, "build_engine", "source"), what)
     yield from _of_hosts(config.hosts, stated)
     yield from _of_places(config, right)
 

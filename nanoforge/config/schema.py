@@ -18,11 +18,16 @@ FILE_NAME = "detector.toml"
 Architecture = Literal["ssd_mobilenet_v1", "ssd_mobilenet_v2", "ssdlite_mobilenet_v2", "ssd_inception_v2"]
 Encoding = Literal["png", "jpeg"]
 ModelFormat = Literal["uff", "onnx"]
+Backend = Literal["reference", "tensorrt", "tensorflow"]
+EngineSource = Literal["uff", "onnx", "boxes"]
+Precision = Literal["fp32", "fp16", "int8"]
 RunnerChoice = Literal["auto", "docker", "local"]
 Policy = Literal["fail", "drop", "fix"]
 
 ARCHITECTURES: Tuple[str, ...] = get_args(Architecture)
 FORMATS: Tuple[str, ...] = get_args(ModelFormat)
+BACKENDS: Tuple[str, ...] = get_args(Backend)
+PRECISIONS: Tuple[str, ...] = get_args(Precision)
 RUNNERS: Tuple[str, ...] = get_args(RunnerChoice)
 
 Size = Union[int, List[int]]
@@ -164,6 +169,54 @@ class ConvertSection(Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+class BundleSection(Struct, frozen=True, kw_only=True):
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
+            description="Name of the model on the board: letters, digits, _ and -",
+        ),
+    ] = "detector"
+    samples: Annotated[
+        int, Meta(ge=1, le=200, description="Validation pictures that travel along, on which the engine is proven")
+    ] = 20
+    calibration_pictures: Annotated[
+        int,
+        Meta(ge=1, le=2000, description="Training pictures that travel along where `build_engine.precision` is int8"),
+    ] = 200
+
+
+class BuildEngineSection(Struct, frozen=True, kw_only=True):
+    source: Annotated[
+        EngineSource,
+        Meta(
+            description="What the engine is built of: uff; onnx (TensorRT 7.1 to 8.6), boxes (ONNX without plugins,"
+            ' TensorRT 7.1 and later), both made where `convert.to` is "onnx"'
+        ),
+    ] = "uff"
+    precision: Annotated[Precision, Meta(description="fp32, fp16, or int8 where the GPU has it (a Nano has not)")] = (
+        "fp16"
+    )
+    workspace_mb: Annotated[
+        int,
+        Meta(ge=1, le=4096, description="Memory that TensorRT may take for trying kernels, in MiB; much kills a Nano"),
+    ] = 16
+    least_iou: Annotated[
+        Fraction, Meta(description="`build-engine` fails where a box overlaps that of the reference by less")
+    ] = 0.9
+    largest_score_difference: Annotated[
+        Fraction, Meta(description="… or its score differs from that of the reference by more")
+    ] = 0.05
+    largest_map_loss: Annotated[
+        Fraction, Meta(description="… or the mAP on the samples is lower than that of the reference by more")
+    ] = 0.02
+
+
+class BenchEngineSection(Struct, frozen=True, kw_only=True):
+    runs: Annotated[int, Meta(ge=10, le=100000, description="`bench-engine`: how many inferences are timed")] = 200
+    warmup_runs: Annotated[int, Meta(ge=0, le=10000, description="`bench-engine`: how many come before them")] = 20
+
+
 class DetectSection(Struct, frozen=True, kw_only=True):
     media: Annotated[
         str, Meta(description="`detect`: a picture, a folder or a video; empty: the validation pictures")
@@ -171,6 +224,20 @@ class DetectSection(Struct, frozen=True, kw_only=True):
     score_threshold: Annotated[Fraction, Meta(description="`detect`: lowest score of a detection")] = 0.5
     pictures: Annotated[int, Meta(ge=0, description="`detect`: at most this many pictures; 0: all")] = 0
     draw: Annotated[bool, Meta(description="`detect`: also draw the boxes on the pictures")] = True
+    backend: Annotated[
+        Backend,
+        Meta(
+            description="`detect`: reference (any processor), tensorrt (a Jetson, by its engine) or tensorflow (the"
+            " frozen graph)"
+        ),
+    ] = "reference"
+    camera: Annotated[
+        str,
+        Meta(
+            pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}@[1-9][0-9]{0,2}$",
+            description="`detect --live`: width, height and frames a second that a camera is asked for",
+        ),
+    ] = "1280x720@30"
 
 
 class RunnerSection(Struct, frozen=True, kw_only=True):
@@ -224,6 +291,11 @@ class Config(Struct, frozen=True, kw_only=True):
     preview: Annotated[PreviewSection, Meta(description="Pictures with boxes from a checkpoint")] = PreviewSection()
     export: Annotated[ExportSection, Meta(description="The frozen graph and its postprocessing")] = ExportSection()
     convert: Annotated[ConvertSection, Meta(description="From frozen graph to .uff, with proof")] = ConvertSection()
+    bundle: Annotated[BundleSection, Meta(description="The model and all that it needs on the board")] = BundleSection()
+    build_engine: Annotated[BuildEngineSection, Meta(description="A TensorRT engine, built on the board")] = (
+        BuildEngineSection()
+    )
+    bench_engine: Annotated[BenchEngineSection, Meta(description="How fast the engine is")] = BenchEngineSection()
     detect: Annotated[DetectSection, Meta(description="Boxes on pictures")] = DetectSection()
     runner: Annotated[RunnerSection, Meta(description="Where stages run, and what they may use")] = RunnerSection()
     hosts: Annotated[Dict[str, HostSection], Meta(description="Machines to run stages on")] = msgspec.field(

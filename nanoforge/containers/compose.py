@@ -72,8 +72,10 @@ class EnvironmentFacts(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         python: version of the image's Python; it decides which lines of the lock files apply there.
-        local_python: version of the Python that makes the same environment without a container: `any`, or the first two
-            numbers; empty where more than Python packages is needed, so that it is an image only.
+        local_python: version of the Python that makes the same environment without a container: `any`, the first two
+            numbers, or `jetpack` for that of a Jetson, whose packages are seen; empty where more than Python packages
+            is needed, so that it is an image only.
+        local_target: whose lock files it has then, where that is not always the target that is built.
         usual: whether it is meant where nobody names an environment.
         gpu: the environment that takes its place on a GPU.
         device_base: whether its base is the one of the Jetson that it runs on.
@@ -82,6 +84,7 @@ class EnvironmentFacts(Struct, frozen=True, forbid_unknown_fields=True):
 
     python: str = ""
     local_python: str = ""
+    local_target: str = ""
     usual: bool = False
     gpu: str = ""
     device_base: bool = False
@@ -174,7 +177,7 @@ def names() -> List[str]:
 
 
 class Environment(NamedTuple):
-    """What a virtual environment is made from: a Python (`any`, or its first two numbers), packages in this order."""
+    """What a virtual environment is made from: a Python (as `EnvironmentFacts.local_python`) and lock files."""
 
     name: str
     python: str
@@ -215,7 +218,9 @@ def local_environment(name: str) -> Environment:
     found = facts(name)
     if not found.local_python:
         raise BadInput(f"{name} is an image only: use --runner docker, where a Docker daemon answers.")
-    return Environment(name, found.local_python, tuple(lock_files(build_of(name))))
+    build = build_of(name)
+    build = msgspec.structs.replace(build, target=found.local_target or build.target)
+    return Environment(name, found.local_python, tuple(lock_files(build)))
 
 
 def _converted(name: str, declared: Any, kind: Type[Declared], more: Mapping[str, str] = {}) -> Declared:

@@ -96,6 +96,16 @@ def base_variables(environment: str, l4t: str) -> Dict[str, str]:
     return {"JETSON_BASE": found.base, "JETSON_BASE_DIGEST": found.base_digest}
 
 
+def is_jetson(containers: bool) -> bool:
+    """Whether what needs a Jetson can be tried on this machine: it is one, or the user says what stands for it.
+
+    Args:
+        containers: by a base image of their own (`JETSON_BASE`); else by a Python (`JETSON_PYTHON`).
+    """
+    stated = compose.variables().get("JETSON_BASE" if containers else "JETSON_PYTHON")
+    return bool(stated or device_l4t())
+
+
 def device_l4t(release_file: Path = RELEASE_FILE) -> Optional[str]:
     """The L4T of the machine that holds ``release_file``, such as 32.7.1; None where there is no such file.
 

@@ -36,7 +36,7 @@ class Suite(NamedTuple):
         return f"tests/{self.name} by {self.environment}"
 
 
-DAEMON_SUITE, MATRIX_SUITE = "containers", "matrix"
+DAEMON_SUITE, MATRIX_SUITE, RTX_SUITE = "containers", "matrix", "convert"
 # The longest first, so that the last one to end runs alone for as short as can be.
 SUITES = (
     Suite("convert", "train"),
@@ -51,6 +51,7 @@ SUITES = (
     Suite("report", "data"),
     Suite("detect", "data"),
     Suite("detect", "train", again=True),
+    Suite("jetson", "train"),
     Suite("reference", "train"),
     Suite("reference", "data", again=True),
 )
@@ -77,11 +78,12 @@ def test(suite: str, everything: bool, only_prepare: bool) -> None:
     console = Console()
     if not only_prepare:
         _ask_for_a_daemon(chosen)
-    pythons = _prepared(everything and any(one.name == MATRIX_SUITE for one in chosen), console)
+    pythons = _prepared(everything and _has(chosen, MATRIX_SUITE), console)
+    rtx = _tensorrt_rtx(pythons["host"].python, console) if everything and _has(chosen, RTX_SUITE) else {}
     if only_prepare:
         console.good("The environments of the tests are ready.")
         return
-    commands = [_pytest(one, pythons, everything) for one in chosen]
+    commands = [_pytest(one, pythons, everything, rtx) for one in chosen]
     if suite:
         failed = run_shown(commands, console)
     else:
@@ -92,6 +94,8 @@ def test(suite: str, everything: bool, only_prepare: bool) -> None:
             f"Left out: tests marked slow, some by a second Python, and tests/{', tests/'.join(SLOW_SUITES)};"
             f" `./run test --all` runs them too (tests/{DAEMON_SUITE} need a Docker daemon, see docs/development.md)."
         )
+    if everything and _has(chosen, RTX_SUITE) and not rtx:
+        console.warn(f"Left out: what NVIDIA's own parser says of the ONNX models (tests/{RTX_SUITE}).")
     if failed:
         raise StageFailed(f"Failed: {', '.join(failed)}.")
     console.good("All that ran has passed.")
@@ -105,8 +109,12 @@ def _chosen(name: str, everything: bool) -> List[Suite]:
     return [suite for suite in SUITES if everything or not (suite.again or suite.name in SLOW_SUITES)]
 
 
+def _has(chosen: Sequence[Suite], name: str) -> bool:
+    return any(suite.name == name for suite in chosen)
+
+
 def _ask_for_a_daemon(chosen: Sequence[Suite]) -> None:
-    if any(suite.name == DAEMON_SUITE for suite in chosen) and not answers():
+    if _has(chosen, DAEMON_SUITE) and not answers():
         raise EnvironmentNotReady(
             f"tests/{DAEMON_SUITE} need a Docker daemon and none answers: start one, for instance with"
             ' `export "$(docker/standin/daemon.sh FOLDER)"`, and give it base images (docker/standin/README.md).'
@@ -143,11 +151,22 @@ def _suite_python(environment: str, console: Console) -> SuitePython:
     return SuitePython(python, virtual_environments.ensure_overlay(environment, lock, python, console))
 
 
+def _tensorrt_rtx(host: Path, console: Console) -> Dict[str, str]:
+    """The variable that names NVIDIA's TensorRT-RTX to the tests that ask it; none, with words, without it."""
+    try:
+        folder = virtual_environments.ensure_overlay("host", TESTS / "requirements-rtx.lock", host, console)
+    except EnvironmentNotReady as error:
+        console.warn(f"TensorRT-RTX cannot be installed: {error}")
+        return {}
+    return {"NANOFORGE_RTX": str(folder)}
+
+
 def _checks(host: SuitePython) -> List[Command]:
     return [Command(title, host.command(words), host.environment()) for title, words in CHECKS.items()]
 
 
-def _pytest(suite: Suite, pythons: Mapping[str, SuitePython], everything: bool) -> Command:
+def _pytest(suite: Suite, pythons: Mapping[str, SuitePython], everything: bool, more: Mapping[str, str]) -> Command:
+    """A suite's process; ``more`` variables name what some of its tests need."""
     marks = [] if everything else ["-m", "not slow"]
     words = [
         "-m",
@@ -163,4 +182,4 @@ def _pytest(suite: Suite, pythons: Mapping[str, SuitePython], everything: bool) 
     # Tests of one suite may need another environment's Python, such as train's for records that data made.
     others = {f"NANOFORGE_{name.upper()}_PYTHON": str(found.python) for name, found in pythons.items()}
     python = pythons[suite.environment]
-    return Command(suite.title, python.command(words), {**python.environment(), **others})
+    return Command(suite.title, python.command(words), {**python.environment(), **others, **more})

@@ -12,8 +12,7 @@ from nanoforge.pipeline.aftermath import begin, check_begun
 from nanoforge.pipeline.plan import (
     FRESH,
     Status,
-    Statuses,
-    input_digest,
+    input_digests,
     input_path,
     made,
     note_listings,
@@ -22,7 +21,7 @@ from nanoforge.pipeline.plan import (
 )
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.scheduler import Scheduler, StageWork, Step
-from nanoforge.pipeline.stages import STAGES, InputSource, UserFiles, upstream
+from nanoforge.pipeline.stages import InputSource, UserFiles, upstream
 from nanoforge.runners.contract import EventSink, Outcome, StageInput, StageRun
 from nanoforge.store.store import ArtifactFolder
 
@@ -53,8 +52,9 @@ def build(project: Project, target: str) -> ArtifactFolder:
 def _make_images(project: Project, names: Sequence[str]) -> None:
     """An image belongs to a recipe, so it has to be there before anything can be planned."""
     for name in names:
-        if project.image(STAGES[name]) == "":
-            project.runner(STAGES[name]).prepare()
+        stage = project.stage(name)
+        if project.image(stage) == "":
+            project.runner(stage).prepare()
     project.placement.sweep(project.owner)
 
 
@@ -107,9 +107,8 @@ def check_inputs(work: StageWork) -> None:
         StageFailed: naming those that changed, or the output is not whole.
     """
     check_begun(work.stage.name, _work_folder(work))
-    sources = work.stage.inputs(work.project.context)
-    now = {name: input_digest(work.project, source, work.before, name) for name, source in sources.items()}
-    changed = [name for name, digest in now.items() if digest != _recipe(work)["inputs"][name]]
+    now, then = input_digests(work.project, work.stage, work.before), _recipe(work)["inputs"]
+    changed = sorted(name for name in {*now, *then} if now.get(name) != then.get(name))
     if changed:
         raise StageFailed(
             f"{work.stage.name}: input {', '.join(changed)} changed while the stage ran, so its output was not kept;"
@@ -147,11 +146,11 @@ def _run(work: StageWork, run: StageRun) -> Outcome:
 def _stage_run(work: StageWork) -> StageRun:
     project, stage, fingerprint = work.project, work.stage, work.status.fingerprint
     folder, digests = _work_folder(work), _recipe(work)["inputs"]
-    sources = stage.inputs(project.context)
+    sources = {name: source for name, source in stage.inputs(project.context).items() if name in digests}
     return StageRun(
         stage=stage.name,
         module=stage.module,
-        inputs={name: _stage_input(source, work.before, digests[name]) for name, source in sources.items()},
+        inputs={name: _stage_input(work, source, digests[name]) for name, source in sources.items()},
         parameters=stage.parameters(project.context),
         output=folder / "output",
         scratch=folder / "scratch",
@@ -162,8 +161,8 @@ def _stage_run(work: StageWork) -> StageRun:
     )
 
 
-def _stage_input(source: InputSource, before: Statuses, digest: str) -> StageInput:
-    path = input_path(source, before)
+def _stage_input(work: StageWork, source: InputSource, digest: str) -> StageInput:
+    path = input_path(work.project, source, work.before)
     return StageInput(path, digest, source.selection) if isinstance(source, UserFiles) else StageInput(path, digest)
 
 

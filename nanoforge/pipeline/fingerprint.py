@@ -7,6 +7,7 @@ checkouts and comments in the config are not in it, so they make nothing stale.
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Set
 
@@ -18,6 +19,9 @@ from nanoforge.pipeline.stages import Stage
 # Raise when the meaning of a recipe changes, so that no older artifact is taken for a new one, and say what changed.
 RECIPE_VERSION = 2
 WHAT_CHANGED = "the stages' code moved to other folders in this version of Nanoforge, so it is made once more"
+CODE = (".py", ".pyc")
+# A module that is named in full is started as a process, such as "stages.jetson.builder".
+MODULE = re.compile(r"stages(\.[a-z0-9_]+)+$")
 
 
 def recipe(
@@ -41,7 +45,10 @@ def fingerprint(of: Mapping[str, Any]) -> str:
 
 
 def code_files(module: str) -> List[Path]:
-    """The files of ``module`` and of every module under ``stages`` that it imports, directly or not, and templates."""
+    """The files of ``module`` and of every module under ``stages`` that it imports or starts, directly or not.
+
+    And what else lies in their folders, such as templates.
+    """
     found: Set[Path] = set()
     waiting = [module]
     while waiting:
@@ -52,8 +59,8 @@ def code_files(module: str) -> List[Path]:
         waiting.extend(_imports(path))
     # stages/ itself holds shared modules only; what is below it are other stages' rooms.
     rooms = {path.parent for path in found} - {HOME / "stages"}
-    templates = {file for room in rooms for file in room.rglob("*.j2")}
-    return sorted(found | templates)
+    others = {file for room in rooms for file in room.rglob("*") if file.is_file() and file.suffix not in CODE}
+    return sorted(found | others)
 
 
 def _module_file(module: str) -> Optional[Path]:
@@ -72,4 +79,6 @@ def _imports(path: Path) -> List[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             modules.append(node.module)
             modules.extend(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and MODULE.match(node.value):
+            modules.append(node.value)
     return modules

@@ -13,7 +13,7 @@ from nanoforge.files.selection import left_out_words
 from nanoforge.pipeline import fingerprint as fingerprints
 from nanoforge.pipeline.fingerprint import RECIPE_VERSION, WHAT_CHANGED
 from nanoforge.pipeline.project import Project
-from nanoforge.pipeline.stages import STAGES, ArtifactInput, InputSource, Stage, UserFiles, upstream
+from nanoforge.pipeline.stages import ArtifactIfMade, ArtifactInput, InputSource, Stage, UserFiles, upstream
 from nanoforge.store.store import ArtifactFolder, UnusableArtifact
 
 FRESH, STALE, MISSING, FAILED, RUNNING, UNKNOWN = "fresh", "stale", "missing", "failed", "running", "unknown"
@@ -56,12 +56,16 @@ def statuses(project: Project, names: Iterable[str]) -> List[Status]:
     before: Statuses = {}
     with project.digests.snapshot():
         for name in names:
-            before[name] = status_of(project, STAGES[name], before)
+            before[name] = status_of(project, project.stage(name), before)
     return list(before.values())
 
 
 def status_of(project: Project, stage: Stage, before: Statuses, thorough: bool = False) -> Status:
     """The status of ``stage``, given that of the stages before it; ``thorough`` reads its artifact's files again."""
+    try:
+        project.placement.check_machine(stage.name, stage.environment)
+    except EnvironmentNotReady as error:
+        return _before_its_recipe(project, stage, [str(error)], error)
     inputs = stage.inputs(project.context)
     sources = {source.stage for source in inputs.values() if isinstance(source, ArtifactInput)}
     unmade = sorted(name for name in sources if before[name].state != FRESH)
@@ -77,7 +81,7 @@ def status_of(project: Project, stage: Stage, before: Statuses, thorough: bool =
         unbuilt = f"the image of environment {stage.environment} is not built yet, or older than docker/"
         return _before_its_recipe(project, stage, [unbuilt])
     try:
-        digests = {name: input_digest(project, source, before, name) for name, source in inputs.items()}
+        digests = input_digests(project, stage, before)
     except BadInput as error:
         return _before_its_recipe(project, stage, [f"it cannot be known: {error}"], error)
     recipe = fingerprints.recipe(stage, stage.parameters(project.context), digests, image)
@@ -147,22 +151,54 @@ def made(status: Status) -> ArtifactFolder:
     return status.artifact
 
 
-def input_path(source: InputSource, before: Statuses) -> Path:
-    """Where an input is; only for stages whose inputs are all there."""
+def input_path(project: Project, source: InputSource, before: Statuses) -> Path:
+    """Where an input is; only for one that is there."""
     if isinstance(source, UserFiles):
         return source.path
+    if isinstance(source, ArtifactIfMade):
+        return _present(if_made(project, source, before)).folder
     folder = made(before[source.stage]).folder
     return folder / source.part if source.part else folder
 
 
-def input_digest(project: Project, source: InputSource, before: Statuses, name: str) -> str:
-    """The digest of an input's contents.
+def input_digests(project: Project, stage: Stage, before: Statuses) -> Dict[str, str]:
+    """The digest of each input's contents, of those that there are; only for stages whose inputs are all made.
 
     Raises:
         BadInput: a file or folder that the user names is not there, or cannot be read.
     """
+    return {
+        name: _input_digest(project, source, before, name)
+        for name, source in stage.inputs(project.context).items()
+        if not isinstance(source, ArtifactIfMade) or if_made(project, source, before)
+    }
+
+
+def if_made(project: Project, source: ArtifactIfMade, before: Statuses) -> Optional[ArtifactFolder]:
+    """The artifact that was made last, if it is whole and was made of what is fresh."""
+    artifact = project.store.latest(source.stage)
+    if artifact is None or project.store.damage(artifact, thorough=False):
+        return None
+    *between, first = source.made_of
+    used = artifact
+    for stage in between:
+        linked = project.store.latest(stage)
+        if linked is None or linked.digest not in used.recipe["inputs"].values():
+            return None
+        used = linked
+    return artifact if made(before[first]).digest in used.recipe["inputs"].values() else None
+
+
+def _present(artifact: Optional[ArtifactFolder]) -> ArtifactFolder:
+    assert artifact is not None
+    return artifact
+
+
+def _input_digest(project: Project, source: InputSource, before: Statuses, name: str) -> str:
     if isinstance(source, ArtifactInput):
         return made(before[source.stage]).digest
+    if isinstance(source, ArtifactIfMade):
+        return _present(if_made(project, source, before)).digest
     if source.digest:
         return source.digest
     if not os.path.exists(source.path):

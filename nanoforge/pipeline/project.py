@@ -23,7 +23,7 @@ from nanoforge.files.digests import DigestCache
 from nanoforge.files.paths import user_path
 from nanoforge.pipeline.notes import Notes, note, noted
 from nanoforge.pipeline.ownership import folders_elsewhere
-from nanoforge.pipeline.stages import STAGES, Stage, StageContext
+from nanoforge.pipeline.stages import STAGES, Stage, StageContext, row_in
 from nanoforge.runners.contract import Runner
 from nanoforge.runners.placement import NO_OVERRIDE, Placement, PlacementOverride, owner_of
 from nanoforge.store.folders import StageFolders
@@ -65,6 +65,10 @@ class Project:
         self._running: List[str] = []
         self._holding = threading.Lock()
 
+    def stage(self, name: str) -> Stage:
+        """The table's row of that name as it is in this project."""
+        return row_in(name, self.context)
+
     def runner(self, stage: Stage) -> Runner:
         """What runs the stage: where the user wants it, in the environment it needs."""
         return self.placement.runner(stage.name, stage.environment, stage.gpu, stage.also)
@@ -73,8 +77,10 @@ class Project:
         """The id of the stage's image, as `Runner.image` has it.
 
         Raises:
-            EnvironmentNotReady, DaemonLost: the daemon does not answer; it is not asked a second time.
+            EnvironmentNotReady, DaemonLost: the daemon does not answer, and is not asked a second time; or the stage
+                needs a Jetson, and this is none.
         """
+        self.placement.check_machine(stage.name, stage.environment)
         place = self.placement.place(stage.name)
         if place in self._silent:
             raise self._silent[place]

@@ -13,7 +13,7 @@ from nanoforge.errors import Interrupted, NanoforgeError
 from nanoforge.pipeline.aftermath import drop_output, tidied
 from nanoforge.pipeline.plan import FRESH, Status, Statuses, made, status_of
 from nanoforge.pipeline.project import Project
-from nanoforge.pipeline.stages import STAGES, ArtifactInput, Stage
+from nanoforge.pipeline.stages import ArtifactInput, Stage
 from nanoforge.runners.contract import Outcome, Runner
 from nanoforge.stop import Stop
 from nanoforge.store.store import ArtifactFolder
@@ -132,7 +132,7 @@ class Scheduler:
 
     def _status(self, name: str) -> Optional[Status]:
         """The status of a stage, or None while a stage before it is not made."""
-        stage = STAGES[name]
+        stage = self._project.stage(name)
         sources = stage.inputs(self._project.context).values()
         if any(isinstance(source, ArtifactInput) and source.stage not in self._statuses for source in sources):
             return None

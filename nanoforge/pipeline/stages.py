@@ -5,7 +5,7 @@ The plan, `status`, `clean` and docs/stages.md come from this table; tasks.py ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union, get_type_hints
@@ -21,6 +21,9 @@ from nanoforge.files.selection import ALL_FILES, Selection
 from nanoforge.runners.contract import Program
 from stages.files import PICTURE_SUFFIXES
 from stages.parameters import (
+    BenchEngineParameters,
+    BuildEngineParameters,
+    BundleParameters,
     ConvertParameters,
     DetectParameters,
     EvaluateParameters,
@@ -43,6 +46,18 @@ class ArtifactInput:
 
 
 @dataclass(frozen=True)
+class ArtifactIfMade:
+    """An input that is taken where it was made, of what goes into the stage, and is never made for it.
+
+    Attributes:
+        made_of: the stages that lie between, from the artifact's own inputs back to one that the stage needs.
+    """
+
+    stage: str
+    made_of: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class UserFiles:
     """An input that the user gives: a file, or the selected files of a folder.
 
@@ -59,7 +74,10 @@ class UserFiles:
     fetch: Optional[Callable[[Console], None]] = None
 
 
-InputSource = Union[ArtifactInput, UserFiles]
+JETSON = "jetson"
+"""The environment that has TensorRT: on the board only."""
+
+InputSource = Union[ArtifactInput, ArtifactIfMade, UserFiles]
 Inputs = Dict[str, InputSource]
 Parameters = Dict[str, Any]
 """What a declaration of stages/parameters.py holds, filled: name -> plain JSON value."""
@@ -82,6 +100,10 @@ def _always(_context: StageContext) -> bool:
     return True
 
 
+def _as_it_stands(_context: StageContext) -> Mapping[str, Any]:
+    return {}
+
+
 def _in_the_build_folder(_context: StageContext) -> Optional[Path]:
     return None
 
@@ -97,6 +119,7 @@ class Stage(Program):
         parameters: what the job file holds, and what makes it stale.
         applies: whether a project has this stage at all.
         folder: where its artifacts are kept, if the user wants them elsewhere than in the build folder.
+        varies: what is otherwise in this row with some configs, such as the environment; see `row_in`.
     """
 
     summary: str = ""
@@ -105,6 +128,7 @@ class Stage(Program):
     parameters: Callable[[StageContext], Parameters] = lambda _context: {}
     applies: Callable[[StageContext], bool] = _always
     folder: Callable[[StageContext], Optional[Path]] = _in_the_build_folder
+    varies: Callable[[StageContext], Mapping[str, Any]] = _as_it_stands
 
 
 def size_of(size: Size) -> List[int]:
@@ -153,12 +177,38 @@ def _convert_inputs(context: StageContext) -> Inputs:
 
 def _detect_inputs(context: StageContext) -> Inputs:
     media = context.config.detect.media
+    inputs = detector_inputs(context)
     if media:
-        return {
-            "model": ArtifactInput("convert"),
-            "media": UserFiles(context.path(media), "detect.media", Selection(PICTURE_SUFFIXES)),
-        }
-    return {"model": ArtifactInput("convert"), "records": ArtifactInput("records")}
+        return {**inputs, "media": UserFiles(context.path(media), "detect.media", Selection(PICTURE_SUFFIXES))}
+    return {**inputs, "records": ArtifactInput("records")}
+
+
+def _report_inputs(_context: StageContext) -> Inputs:
+    needed: Inputs = {name: ArtifactInput(name) for name in _ALL_BEFORE_THE_REPORT}
+    return {
+        **needed,
+        "build-engine": ArtifactIfMade("build-engine", ("bundle", "convert")),
+        "bench-engine": ArtifactIfMade("bench-engine", ("build-engine", "bundle", "convert")),
+    }
+
+
+def detector_inputs(context: StageContext) -> Inputs:
+    """What `detect.backend` computes with; an engine's folder has all that is known of its model."""
+    inputs: Mapping[str, Inputs] = {
+        "reference": {"model": ArtifactInput("convert")},
+        "tensorrt": {"engine": ArtifactInput("build-engine")},
+        "tensorflow": {"model": ArtifactInput("convert"), "graph": ArtifactInput("export")},
+    }
+    return inputs[context.config.detect.backend]
+
+
+def _detect_varies(context: StageContext) -> Mapping[str, Any]:
+    """Where each backend's libraries are: the reference interpreter runs anywhere, the others do not."""
+    return {
+        "reference": {},
+        "tensorrt": {"environment": JETSON, "also": (), "summary": "Boxes on pictures or video, by the engine"},
+        "tensorflow": {"environment": "train", "also": (), "summary": "Boxes on pictures or video, by TensorFlow"},
+    }[context.config.detect.backend]
 
 
 def _artifacts(**parts: ArtifactInput) -> Callable[[StageContext], Inputs]:
@@ -206,6 +256,11 @@ def _warmup_steps(context: StageContext) -> int:
 def _evaluate_every(context: StageContext) -> int:
     train = context.config.train
     return train.evaluate_every or max(500, train.steps // 10)
+
+
+def _calibration_pictures(context: StageContext) -> int:
+    """Only INT8 is calibrated; a bundle for other precisions need not carry the pictures."""
+    return context.config.bundle.calibration_pictures if context.config.build_engine.precision == "int8" else 0
 
 
 def _records_folder(context: StageContext) -> Optional[Path]:
@@ -307,19 +362,52 @@ TABLE: Tuple[Stage, ...] = (
         "train",
         "stages.convert.convert",
         summary="Frozen graph to .uff, with proof that it computes the same",
-        makes="model.uff, model.json, labels.txt, parity.json, worst.png; model.onnx if asked for",
+        makes="model.uff, model.json, labels.txt, parity.json, worst.png; model.onnx, model.boxes.onnx if asked for",
         inputs=_convert_inputs,
         parameters=_filled(ConvertParameters, "convert"),
+    ),
+    Stage(
+        "bundle",
+        "data",
+        "stages.bundle.bundle",
+        summary="All that the board needs, in one folder and one file",
+        makes="model/, detector.pyz",
+        inputs=_artifacts(model=ArtifactInput("convert"), records=ArtifactInput("records")),
+        parameters=_filled(
+            BundleParameters,
+            "bundle",
+            calibration_pictures=_calibration_pictures,
+            score_threshold=lambda context: context.config.detect.score_threshold,
+        ),
+    ),
+    Stage(
+        "build-engine",
+        JETSON,
+        "stages.jetson.build_engine",
+        summary="TensorRT engine for the board, proven on the bundle's samples",
+        makes="model.engine, engine.json, build.log, layers.json, parity.json",
+        inputs=_artifacts(model=ArtifactInput("bundle", "model")),
+        parameters=_filled(BuildEngineParameters, "build_engine"),
+    ),
+    Stage(
+        "bench-engine",
+        JETSON,
+        "stages.jetson.bench_engine",
+        summary="How fast the engine is, alone and from picture to boxes",
+        makes="bench.json",
+        inputs=_artifacts(engine=ArtifactInput("build-engine"), model=ArtifactInput("bundle", "model")),
+        parameters=_filled(BenchEngineParameters, "bench_engine"),
     ),
     Stage(
         "detect",
         "data",
         "stages.detect.detect",
-        also=("jetson",),
+        also=(JETSON,),
         summary="Boxes on pictures or video, by the reference interpreter",
         makes="detections.json, pictures/, videos/",
         inputs=_detect_inputs,
         parameters=_filled(DetectParameters, "dataset", "detect"),
+        varies=_detect_varies,
     ),
     Stage(
         "report",
@@ -327,7 +415,7 @@ TABLE: Tuple[Stage, ...] = (
         "stages.report.report",
         summary="One HTML file that shows and explains it all",
         makes="report.html",
-        inputs=_artifacts(**{name: ArtifactInput(name) for name in _ALL_BEFORE_THE_REPORT}),
+        inputs=_report_inputs,
         parameters=_filled(
             ReportParameters, title=lambda context: "Detector of " + ", ".join(context.config.dataset.classes)
         ),
@@ -340,6 +428,10 @@ STAGES: Mapping[str, Stage] = {stage.name: stage for stage in TABLE}
 SURVEY = Program("survey", "data", "stages.data.survey")
 INSPECT = Program("inspect", "train", "stages.convert.inspect")
 RUN_UFF = Program("run-uff", "data", "stages.reference.run")
+INSTALL = Program("install", JETSON, "stages.jetson.install")
+SELFTEST = Program("selftest", JETSON, "stages.jetson.selftest")
+LIVE_MODULE = "stages.detect.live"
+"""Detection that goes on until it is stopped, in the environment of `detect`; it makes nothing that is kept."""
 
 
 def stage_called(name: str) -> Stage:
@@ -351,6 +443,17 @@ def stage_called(name: str) -> Stage:
     if name not in STAGES:
         raise BadInput(f"Unknown stage {name}: stages are {', '.join(STAGES)}.")
     return STAGES[name]
+
+
+def needing_a_jetson() -> List[str]:
+    """The stages that run on a Jetson whatever the config is."""
+    return [stage.name for stage in TABLE if stage.environment == JETSON]
+
+
+def row_in(name: str, context: StageContext) -> Stage:
+    """The row of that name as it is with this config."""
+    row = STAGES[name]
+    return replace(row, **row.varies(context))
 
 
 def upstream(name: str, context: StageContext) -> List[str]:

@@ -5,12 +5,13 @@ Standard library only: the host environment is made by this too.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Sequence
+from typing import Mapping, Sequence
 
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.runners.isolated import isolated
@@ -20,8 +21,13 @@ _DEBIAN = "(on Debian and Ubuntu: `apt install {}`)"
 _MEANINGS = (
     (r"DO NOT MATCH THE HASHES", "the package index has another file than the one that was locked; use another index"),
     (
+        r"nvcc not in path|cuda\.h: No such|cannot find -lcuda",
+        "pycuda is compiled with CUDA's toolkit, which is not in /usr/local/cuda: install that of your JetPack",
+    ),
+    (r"Python\.h: No such file", f"Python's headers are missing {_DEBIAN.format('python3-dev')}"),
+    (
         r"gcc.*(No such file|not found)|unable to execute",
-        f"pycocotools needs a C compiler {_DEBIAN.format('gcc libc6-dev')}",
+        f"one of its packages needs a compiler {_DEBIAN.format('gcc g++ libc6-dev')}",
     ),
     (
         r"No module named '?(venv|ensurepip)|ensurepip is not available",
@@ -36,6 +42,9 @@ _MEANINGS = (
     (r"from versions: none", "the Python package index cannot be reached, or has nothing of a package that is locked"),
     (r"No matching distribution", "the Python package index does not have a version that is locked"),
 )
+# Packages without a wheel are built with the locked build tools, not with ones that pip would fetch unchecked. As
+# variables, since the pip 9 of a Jetson does not know these two as options.
+_AS_VARIABLES = {"PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_WARN_SCRIPT_LOCATION": "0"}
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
 _FULL_MB = 1
 
@@ -46,21 +55,23 @@ class Installation:
     Args:
         name: of the environment, for the user.
         folder: where its packages go.
+        variables: more of them for what builds packages.
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, variables: Mapping[str, str] = {}) -> None:
         self._name = name
+        self._variables = {**os.environ, **_AS_VARIABLES, **variables}
         self._folder = folder
         self._log = folder.with_name(f"{folder.name}.log")
         self._log.unlink(missing_ok=True)
 
-    def venv(self, base: Path) -> Path:
+    def venv(self, base: Path, *options: str) -> Path:
         """Make a virtual environment of the Python ``base``; returns the Python of that.
 
         Raises:
             EnvironmentNotReady: that Python cannot make one, or the disk is full.
         """
-        self._run(isolated(base, "venv", str(self._folder)))
+        self._run(isolated(base, "venv", *options, str(self._folder)))
         return self._folder / "bin" / "python"
 
     def install(self, python: Path, lock: Path, *options: str) -> None:
@@ -69,10 +80,8 @@ class Installation:
         Raises:
             EnvironmentNotReady: something cannot be downloaded, built or written.
         """
-        quiet = ("--quiet", "--disable-pip-version-check", "--no-warn-script-location")
-        # Packages without a wheel are built with the locked build tools, not with ones that pip would fetch unchecked.
-        exact = ("--no-deps", "--no-build-isolation", "--require-hashes")
-        self._run(isolated(python, "pip", "install", *quiet, *exact, *options, "-r", str(lock)))
+        exact = ("--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes")
+        self._run(isolated(python, "pip", "install", *exact, *options, "-r", str(lock)))
 
     def packages(self, python: Path) -> str:
         """What is installed, as ``name==version`` lines."""
@@ -85,6 +94,7 @@ class Installation:
     def _run(self, command: Sequence[str]) -> str:
         done = subprocess.run(
             command,
+            env=self._variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

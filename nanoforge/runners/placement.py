@@ -16,8 +16,8 @@ from nanoforge.containers import compose
 from nanoforge.containers.connection import answers, connect
 from nanoforge.containers.container import sweep_left_over
 from nanoforge.containers.daemon import Daemon
-from nanoforge.containers.jetpack import base_variables
-from nanoforge.errors import BadInput
+from nanoforge.containers.jetpack import base_variables, is_jetson
+from nanoforge.errors import BadInput, EnvironmentNotReady
 from nanoforge.runners.contract import Limits, Runner
 
 AUTO, DOCKER, LOCAL = RUNNERS
@@ -62,8 +62,12 @@ class Placement:
             environment: what it needs.
             gpu: whether it has use for one.
             also: other environments that hold all it needs, for hosts.
+
+        Raises:
+            EnvironmentNotReady: no daemon answers there, or it needs a Jetson, and this is none.
         """
         place = self.place(stage)
+        self.check_machine(stage, environment)
         service = environment
         if place == DOCKER and gpu and self._config.runner.gpu:
             service = compose.facts(environment).gpu or environment
@@ -80,6 +84,19 @@ class Placement:
         if wanted != AUTO:
             return wanted
         return DOCKER if self.usual_daemon() else LOCAL
+
+    def check_machine(self, stage: str, environment: str) -> None:
+        """An environment whose base is a Jetson's own is on hosts and on a Jetson only.
+
+        Raises:
+            EnvironmentNotReady: the stage is to run in one on this machine, which is none.
+        """
+        place = self.place(stage)
+        if place in (DOCKER, LOCAL) and compose.facts(environment).device_base and not is_jetson(place == DOCKER):
+            raise EnvironmentNotReady(
+                f"{stage} needs a Jetson: name one with --host (docs/remote.md), or run it on the board itself"
+                " (docs/jetpack.md)."
+            )
 
     def daemon(self, place: str) -> Daemon:
         """The daemon at a place.

@@ -20,10 +20,11 @@ from nanoforge.errors import EnvironmentNotReady
 from nanoforge.files.atomic import marked_once
 from nanoforge.files.digests import sha256_file, sha256_text
 from nanoforge.files.paths import cache_folder, cache_in_use, note_use, user_path
+from nanoforge.runners import jetpack_python
 from nanoforge.runners.host_environment import READY
 from nanoforge.runners.installation import Installation
 
-PYTHON36 = "3.6"
+PYTHON36, JETPACK = "3.6", "jetpack"
 PYTHON36_ADVICE = (
     "Install it with pyenv (`pyenv install 3.6.15`) or conda (`conda create -n py36 python=3.6`), or name it with"
     " runner.python36 in detector.toml or NANOFORGE_PYTHON36."
@@ -87,11 +88,13 @@ def is_ready(environment: Environment, python36: str = "") -> bool:
 
 
 def find_interpreter(environment: Environment, python36: str = "") -> Interpreter:
-    """The Python from which the environment is made: 3.6 where it asks for that, the host's own for the others.
+    """The Python from which the environment is made: 3.6 or JetPack's where it asks for that, else the host's own.
 
     Raises:
-        EnvironmentNotReady: there is no Python 3.6.
+        EnvironmentNotReady: there is no Python 3.6, or none of JetPack.
     """
+    if environment.python == JETPACK:
+        return _jetpacks()
     if environment.python != PYTHON36:
         # The interpreter behind the host's virtual environment, so that a new host lock does not remake the others.
         return Interpreter(Path(getattr(sys, "_base_executable", sys.executable)), platform.python_version())
@@ -102,6 +105,14 @@ def find_interpreter(environment: Environment, python36: str = "") -> Interprete
             return Interpreter(candidate, version)
     where = f"{stated} is not a Python 3.6" if stated else "Python 3.6, which TensorFlow 1.12 needs, was not found"
     raise EnvironmentNotReady(f"{where}. {PYTHON36_ADVICE}")
+
+
+def _jetpacks() -> Interpreter:
+    path = jetpack_python.stated()
+    version = _version_of(path)
+    if not version:
+        raise EnvironmentNotReady(f"{path} is no Python that works: JETSON_PYTHON names that of JetPack.")
+    return Interpreter(path, version)
 
 
 def _python36_candidates() -> Iterator[Path]:
@@ -131,16 +142,34 @@ def _version_of(python: Path) -> Optional[str]:
 
 def _folder(environment: Environment, interpreter: Interpreter) -> Path:
     locks = [sha256_file(lock) for lock in environment.locks]
-    parts = [interpreter.version, str(interpreter.path), platform.machine(), *locks]
+    board = [jetpack_python.release()] if environment.python == JETPACK else []
+    parts = [interpreter.version, str(interpreter.path), platform.machine(), *board, *locks]
     return cache_folder() / "environments" / f"{environment.name}-{sha256_text(' '.join(parts))[:16]}"
 
 
 def _make(environment: Environment, interpreter: Interpreter, folder: Path) -> str:
     """Make it; returns what is in it, which :func:`describe` reads."""
+    if environment.python == JETPACK:
+        return _make_of_jetpack(environment, interpreter, folder)
     installation = Installation(environment.name, folder)
     python = installation.venv(interpreter.path)
     for lock in environment.locks:
         installation.install(python, lock)
+    return _contents(installation, interpreter, python)
+
+
+def _make_of_jetpack(environment: Environment, interpreter: Interpreter, folder: Path) -> str:
+    """The system's packages, and those that are locked only where the system has not got pycuda itself."""
+    jetpack_python.check(interpreter.path)
+    installation = Installation(environment.name, folder, jetpack_python.installing())
+    python = installation.venv(interpreter.path, jetpack_python.SEES_THE_SYSTEMS_PACKAGES)
+    if not jetpack_python.has_pycuda(python):
+        for lock in environment.locks:
+            installation.install(python, lock)
+    return _contents(installation, interpreter, python)
+
+
+def _contents(installation: Installation, interpreter: Interpreter, python: Path) -> str:
     packages = installation.packages(python)
     installation.done()
     return f"python=={interpreter.version}\n{packages}"

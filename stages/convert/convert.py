@@ -8,6 +8,7 @@ import tensorflow as tf
 from stages import pixels
 from stages.convert.graph.analysis import Examined, Refused, analyse, beside
 from stages.convert.graph.detector_parameters import DetectorParameters, plugins
+from stages.convert.graph.frozen_graph import Graph
 from stages.convert.graph.settings import class_names
 from stages.convert.parity import pictures, verdict, worst
 from stages.convert.parity.measure import Input
@@ -24,15 +25,17 @@ Drawing = Callable[[worst.View, Dict[str, Any]], None]
 def main(job: Job) -> None:
     """Write ``model.uff``, ``model.json``, ``labels.txt``, ``parity.json``, ``worst.png`` and ``result.json``.
 
-    With the parameter ``to`` = ``onnx``, ``model.onnx`` is written and proven too; with the input ``nvidia_uff``,
-    ``nvidia.uff`` is what NVIDIA's converter makes of the same graph.
+    With the parameter ``to`` = ``onnx``, ``model.onnx`` and ``model.boxes.onnx`` are written and proven too, the latter
+    alone where TensorRT's plugins cannot run the graph. With the input ``nvidia_uff``, ``nvidia.uff`` is what NVIDIA's
+    converter makes of it.
 
     Raises:
         BadInput: the graph is refused, or another input is not this graph's.
         StageFailed: a model does not compute what the graph does.
     """
     with job.reading(job.inputs["graph"]):
-        found = analyse(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
+        to_onnx = job.read(ConvertParameters).to == "onnx"
+        found = analyse(job.inputs["graph"], job.inputs.get("pipeline_config", ""), boxes_only=to_onnx)
         if isinstance(found, Refused):
             job.metrics(result=result(found, None))
             raise BadInput(found.reason)
@@ -49,20 +52,41 @@ def convert(job: Job, examined: Examined) -> Dict[str, Any]:
     to_onnx = job.read(ConvertParameters).to == "onnx"
     label_map = job.inputs.get("label_map") or beside(job.inputs["graph"], "label_map.pbtxt")
     names = class_names(label_map, examined.parameters.classes)
-    write_uff(examined, job.out("model.uff"))
-    if to_onnx:
-        write_onnx(examined, job.out("model.onnx"))
-    _write_json(job.out("model.json"), model(examined.parameters, names))
+    _write_models(job, examined, to_onnx)
+    _write_json(job.out("model.json"), model(examined.parameters, names, to_onnx))
     with open(job.out("labels.txt"), "w", encoding="utf-8") as stream:
         stream.write("\n".join(["BACKGROUND"] + names[1:]) + "\n")
-    report = compare(job, examined, UffInterpreter(job.out("model.uff")), ".uff", _drawing(job, names))
-    if to_onnx:
-        report["onnx"] = compare_onnx(job, examined)
-    if job.inputs.get("nvidia_uff"):
-        report["nvidia"] = compare_nvidia(job, examined)
+    report = _proven(job, examined, _drawing(job, names), to_onnx)
     _write_json(job.out("parity.json"), report)
     _write_json(job.out("result.json"), result(examined, report))
     job.metrics(parity={key: report[key] for key in ("detections", "matched", "max_score_diff", "min_iou")})
+    return report
+
+
+def _write_models(job: Job, examined: Examined, to_onnx: bool) -> None:
+    if examined.uff is not None:
+        write_uff(examined, job.out("model.uff"))
+    if to_onnx:
+        from stages.convert.onnx import boxes, writer
+
+        if examined.uff is not None:
+            write_onnx(examined, writer.write, job.out("model.onnx"))
+        write_onnx(examined, boxes.write, job.out("model.boxes.onnx"))
+
+
+def _proven(job: Job, examined: Examined, draw: Drawing, to_onnx: bool) -> Dict[str, Any]:
+    """What parity.json holds: the figures of the .uff, or where there can be none, of ``model.boxes.onnx``."""
+    if examined.plugin_graph is None:
+        if job.inputs.get("nvidia_uff"):
+            job.warn("There is no .uff of this graph that NVIDIA's converter could be held against")
+        report = compare_boxes(job, examined, draw)
+        return dict(report, onnx_boxes=report)
+    report = compare(job, verdict.Comparison(examined, UffInterpreter(job.out("model.uff"))), ".uff", draw)
+    if to_onnx:
+        report["onnx"] = compare_onnx(job, examined)
+        report["onnx_boxes"] = compare_boxes(job, examined)
+    if job.inputs.get("nvidia_uff"):
+        report["nvidia"] = compare_nvidia(job, examined.plugin_graph, examined.uff)
     return report
 
 
@@ -84,32 +108,42 @@ def write_uff(examined: Examined, path: str) -> None:
         stream.write(schema.serialize(examined.uff))
 
 
-def write_onnx(examined: Examined, path: str) -> None:
-    """Write the ONNX model of an examined graph to ``path``.
+def write_onnx(examined: Examined, write: Callable[..., Any], path: str) -> None:
+    """Write the form that ``write`` makes of an examined graph to ``path``.
 
     Raises:
         StageFailed: TensorRT's ONNX parser would refuse it.
     """
-    from stages.convert.onnx import lint, writer
+    from stages.convert.onnx import lint
 
-    model = writer.write(examined.graph, examined.structure, examined.parameters)
-    _refuse_broken("ONNX", lint.lint(model))
+    made = write(examined.graph, examined.structure, examined.parameters)
+    _refuse_broken("ONNX", lint.lint(made))
     with open(path, "wb") as stream:
-        stream.write(model.SerializeToString(deterministic=True))
+        stream.write(made.SerializeToString(deterministic=True))
 
 
 def compare_onnx(job: Job, examined: Examined) -> Dict[str, Any]:
     """:func:`compare` for ``model.onnx``, which onnxruntime runs up to its plugin."""
     from stages.convert.onnx.runtime import OnnxRuntime
 
-    return compare(job, examined, OnnxRuntime(job.out("model.onnx")), ".onnx")
+    return compare(job, verdict.Comparison(examined, OnnxRuntime(job.out("model.onnx"))), ".onnx")
 
 
-def compare_nvidia(job: Job, examined: Examined) -> Dict[str, Any]:
-    """What NVIDIA's converter, the input ``nvidia_uff``, makes otherwise; it warns where that is something."""
-    opinion = nvidia.second_opinion(
-        examined.plugin_graph, [plugin_graph.NMS], examined.uff, job.inputs["nvidia_uff"], job.out("nvidia.uff")
-    )
+def compare_boxes(job: Job, examined: Examined, draw: Optional[Drawing] = None) -> Dict[str, Any]:
+    """:func:`compare` for ``model.boxes.onnx``, which onnxruntime runs; suppression is the one of ``detect``."""
+    from stages.convert.onnx.runtime import BoxesRuntime
+
+    runtime = BoxesRuntime(job.out("model.boxes.onnx"), plugins(examined.parameters)["NMS_TRT"])
+    return compare(job, verdict.BoxesComparison(examined, runtime), ".boxes.onnx", draw)
+
+
+def compare_nvidia(job: Job, graph: Graph, uff: Any) -> Dict[str, Any]:
+    """What NVIDIA's converter, the input ``nvidia_uff``, makes otherwise; it warns where that is something.
+
+    Args:
+        graph, uff: with plugins, as :class:`Examined` has them.
+    """
+    opinion = nvidia.second_opinion(graph, [plugin_graph.NMS], uff, job.inputs["nvidia_uff"], job.out("nvidia.uff"))
     if opinion["differences"]:
         job.warn(
             "NVIDIA's converter differs in %d places, the first: %s"
@@ -129,16 +163,13 @@ def _drawing(job: Job, names: List[str]) -> Drawing:
     return draw
 
 
-def compare(
-    job: Job, examined: Examined, interpreter: Any, name: str, draw: Optional[Drawing] = None
-) -> Dict[str, Any]:
-    """Hold a model, run by ``interpreter``, against its graph on pictures; returns what parity.json holds.
+def compare(job: Job, comparison: verdict.Comparison, name: str, draw: Optional[Drawing] = None) -> Dict[str, Any]:
+    """Hold a model against its graph on pictures; returns what parity.json holds.
 
     Raises:
         StageFailed: they differ; ``name`` says which model it is.
     """
-    comparison = verdict.Comparison(examined, interpreter)
-    chosen = choose_pictures(job, examined.parameters.input)
+    chosen = choose_pictures(job, comparison.input)
     for number, picture in enumerate(chosen, 1):
         comparison.add(picture)
         job.progress(number, len(chosen), "parity of the " + name)
@@ -181,9 +212,11 @@ def describe(case: Dict[str, Any]) -> str:
     )
 
 
-def model(parameters: DetectorParameters, names: List[str]) -> Dict[str, Any]:
+def model(parameters: DetectorParameters, names: List[str], has_boxes: bool) -> Dict[str, Any]:
     """Everything that a runtime needs, as model.json holds it."""
-    size = parameters.input
+    size, outputs = parameters.input, {"detections": plugin_graph.NMS, "count": plugin_graph.NMS + "_1"}
+    if has_boxes:
+        outputs.update(boxes="boxes", scores="scores")
     return {
         "format": 1,
         "classes": names,
@@ -196,7 +229,7 @@ def model(parameters: DetectorParameters, names: List[str]) -> Dict[str, Any]:
             "scale": size.scale,
             "offset": size.offset,
         },
-        "outputs": {"detections": plugin_graph.NMS, "count": plugin_graph.NMS + "_1"},
+        "outputs": outputs,
         "feature_maps": [[layer.height, layer.width] for layer in parameters.layers],
         "tensorflow": tf.__version__,
     }
@@ -209,8 +242,9 @@ def result(found: Union[Refused, Examined], report: Optional[Dict[str, Any]]) ->
         "findings": found.audit.findings,
         "plugin": plugins(found.parameters) if found.parameters else {},
         "parity": report,
-        "uff": "model.uff" if report else None,
+        "uff": "model.uff" if report and getattr(found, "uff", None) is not None else None,
         "onnx": "model.onnx" if report and "onnx" in report else None,
+        "onnx_boxes": "model.boxes.onnx" if report and "onnx_boxes" in report else None,
     }
 
 

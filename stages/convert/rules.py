@@ -136,7 +136,9 @@ RULES: Dict[str, Rule] = {
     "onnx-shape": Rule("every output has a fixed shape", ONNX, STRICTER, "NMS_TRT's are fixed"),
     "onnx-pads": Rule("pads are four numbers, and not auto_pad", ONNX, WRONG, "seen with 7.1, 8.2 and 10.1"),
     "onnx-average": Rule("an AveragePool has even pads", "7.1", WRONG, SOURCES),
-    "onnx-one-nms": Rule("there is exactly one NMS_TRT", ONNX, STRICTER, "the two outputs are its"),
+    "onnx-one-nms": Rule(
+        "there is exactly one NMS_TRT, or boxes and scores come out", ONNX, STRICTER, "the two outputs are its"
+    ),
     "onnx-field-there": Rule(
         "every attribute that NMS_TRT declares is there; 8.0 and later warn, and use memory that nobody set",
         "7.1",

@@ -9,7 +9,8 @@ class Backend:
     """Computes a network. Slots are places for one picture each: while one computes, the next can be filled.
 
     Attributes:
-        slots: input tensors, float32 [3, height, width], to be filled before :meth:`start`.
+        slots: input tensors, float32 [3, height, width], to be filled before :meth:`start`; one where it computes
+            on the processor that would fill the next.
     """
 
     slots: List[np.ndarray]

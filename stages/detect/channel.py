@@ -35,14 +35,13 @@ class Channel(Generic[Item]):
         self.dropped = 0
 
     def put(self, item: Item) -> bool:
-        """Add an item; False where the channel is closed, or an end was asked for and there is no room."""
+        """Add an item; False where the channel is closed. What comes once an end was asked for is taken at once."""
         with self._changed:
             while not self._drops and len(self._items) >= self._size and not self._over():
                 self._changed.wait(POLL_S)
-            full = len(self._items) >= self._size
-            if self._closed or (full and not self._drops):
+            if self._closed:
                 return False
-            if full:
+            if self._drops and len(self._items) >= self._size:
                 self._items.popleft()
                 self.dropped += 1
             self._items.append(item)

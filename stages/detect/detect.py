@@ -1,16 +1,17 @@
 """Stage: boxes on pictures, on a video, or on a dataset's validation pictures beside the truth."""
 
+import collections
 import json
 import os
 import time
-from typing import Any, Dict, List, Optional, Sequence, Set
+from typing import Any, Deque, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, TypeVar
 
 import cv2
 import numpy as np
 
 from stages import drawing, pixels
 from stages.detect import detectors, pictures
-from stages.detect.detector import Detection
+from stages.detect.detector import Detection, Detector
 from stages.detect.pictures import Picture
 from stages.detect.video import VideoReader, VideoWriter
 from stages.job import BadInput, Job, run
@@ -19,22 +20,26 @@ from stages.parameters import DetectParameters
 RECORD_ENLARGEMENT = 3  # a record has the network's small size; labels need more room
 
 
+Source = TypeVar("Source")
+
+
 class DetectionRun:
     """One run of the detector over pictures or a video: makes their entries and drawings, and counts.
 
     Attributes:
-        detector: the model.
         threshold: lowest score of a detection.
-        looks, detections, seconds: pictures or frames so far, what was found on them, and how long that took.
+        looks, detections: pictures or frames so far, and what was found on them.
+        seconds: how long that took, without what the backend did while the next picture was read.
     """
 
-    def __init__(self, job: Job, parameters: DetectParameters) -> None:
-        self.detector = detectors.opened(job.inputs, parameters.backend)
+    def __init__(self, job: Job, parameters: DetectParameters, detector: Detector) -> None:
+        self._detector = detector
         self.threshold = float(parameters.score_threshold)
         self._max_megapixels = parameters.max_megapixels
         self.looks, self.detections, self.seconds = 0, 0, 0.0
         self._job, self._draws = job, bool(parameters.draw)
         self._names: Set[str] = set()
+        self._left_out = 0
 
     def pictures(self, sources: Sequence[Picture]) -> List[Dict[str, Any]]:
         """The entries of ``detections.json`` for pictures; one that cannot be read is warned of, and left out.
@@ -43,14 +48,9 @@ class DetectionRun:
             BadInput: not one can be read.
         """
         entries = []
-        for number, source in enumerate(sources, 1):
-            try:
-                picture = source.load()
-            except ValueError as error:
-                self._job.warn("%s is left out: %s" % (source.name, error))
-                continue
-            entries.append(self._picture(source, picture))
-            self._job.progress(number, len(sources), "%d detections" % self.detections)
+        for source, picture, found in self._looked(self._loaded(sources)):
+            entries.append(self._picture(source, picture, found))
+            self._job.progress(len(entries) + self._left_out, len(sources), "%d detections" % self.detections)
         if not entries:
             raise BadInput(
                 "None of the %d pictures can be read, among them %s; check the files" % (len(sources), sources[0].name)
@@ -69,8 +69,7 @@ class DetectionRun:
         frames: List[Dict[str, Any]] = []
         height = width = 0
         drawn = self._free_name("videos", os.path.basename(path), ".mp4") if self._draws else None
-        for frame in reader.frames():
-            found = self._look(frame)
+        for _, frame, found in self._looked((path, frame) for frame in reader.frames()):
             frames.append({"time": round(len(frames) / reader.fps, 3), "detections": found})
             if len(frames) == 1:
                 height, width = frame.shape[:2]
@@ -92,20 +91,42 @@ class DetectionRun:
             "drawing": drawn,
         }
 
-    def _look(self, picture: np.ndarray) -> List[Detection]:
-        """The detections in a picture (uint8 RGB) that reach the threshold."""
+    def _loaded(self, sources: Sequence[Picture]) -> Iterator[Tuple[Picture, np.ndarray]]:
+        for source in sources:
+            try:
+                yield source, source.load()
+            except ValueError as error:
+                self._left_out += 1
+                self._job.warn("%s is left out: %s" % (source.name, error))
+
+    def _looked(
+        self, pictures: Iterable[Tuple[Source, np.ndarray]]
+    ) -> Iterator[Tuple[Source, np.ndarray, List[Detection]]]:
+        """Each picture with the detections on it that reach the threshold; the next is read while one is computed."""
+        under_way: Deque[Tuple[int, Source, np.ndarray]] = collections.deque()
+        for turn, (source, picture) in enumerate(pictures):
+            slot, start = turn % self._detector.slots, time.perf_counter()
+            self._detector.prepare(picture, slot)
+            self._detector.start(slot)
+            self.seconds += time.perf_counter() - start
+            under_way.append((slot, source, picture))
+            if len(under_way) == self._detector.slots:
+                yield self._finished(*under_way.popleft())
+        while under_way:
+            yield self._finished(*under_way.popleft())
+
+    def _finished(self, slot: int, source: Source, picture: np.ndarray) -> Tuple[Source, np.ndarray, List[Detection]]:
         start = time.perf_counter()
-        found = self.detector.detect(picture)
+        found = self._detector.finish(slot, (picture.shape[0], picture.shape[1]), self.threshold)
         self.seconds += time.perf_counter() - start
-        found = [detection for detection in found if detection["score"] >= self.threshold]
         self.looks += 1
         self.detections += len(found)
-        return found
+        return source, picture, found
 
-    def _picture(self, source: Picture, picture: np.ndarray) -> Dict[str, Any]:
+    def _picture(self, source: Picture, picture: np.ndarray, detections: List[Detection]) -> Dict[str, Any]:
         height, width = source.size or picture.shape[:2]
         scale = width / picture.shape[1], height / picture.shape[0]
-        found = [dict(detection, box=_scaled(detection["box"], *scale)) for detection in self._look(picture)]
+        found = [dict(detection, box=_scaled(detection["box"], *scale)) for detection in detections]
         entry = {
             "file": source.name,
             "width": width,
@@ -123,7 +144,7 @@ class DetectionRun:
             return None
         return [
             {
-                "class": self.detector.class_name(box["class_id"]),
+                "class": self._detector.class_name(box["class_id"]),
                 "class_id": box["class_id"],
                 "box": _scaled(box["box"], 1, 1),
             }
@@ -153,25 +174,25 @@ def main(job: Job) -> None:
     """Write ``detections.json``, drawn ``pictures/`` and drawn ``videos/`` for the input ``media`` or ``records``."""
     cv2.setNumThreads(job.cpus)
     parameters, media = job.read(DetectParameters), job.inputs.get("media")
-    detection_run = DetectionRun(job, parameters)
-    detector = detection_run.detector
-    document: Dict[str, Any] = {
-        "model": {"classes": detector.classes, "input": [detector.height, detector.width]},
-        "score_threshold": detection_run.threshold,
-        "pictures": [],
-        "videos": [],
-    }
     if media and not os.path.exists(media):
         raise BadInput("There is no %s; name a picture, a folder of pictures or a video" % media)
-    if media and os.path.isfile(media) and not pictures.is_picture(media):
-        document["videos"].append(detection_run.video(media))
-    else:
-        sources = (
-            pictures.from_files(media, parameters.max_megapixels)
-            if media
-            else pictures.from_records(job.inputs["records"])
-        )
-        document["pictures"] = detection_run.pictures(sources[: parameters.pictures or None])
+    with detectors.opened(job.inputs, parameters.backend) as detector:
+        detection_run = DetectionRun(job, parameters, detector)
+        document: Dict[str, Any] = {
+            "model": {"classes": detector.classes, "input": [detector.height, detector.width]},
+            "score_threshold": detection_run.threshold,
+            "pictures": [],
+            "videos": [],
+        }
+        if media and os.path.isfile(media) and not pictures.is_picture(media):
+            document["videos"].append(detection_run.video(media))
+        else:
+            sources = (
+                pictures.from_files(media, parameters.max_megapixels)
+                if media
+                else pictures.from_records(job.inputs["records"])
+            )
+            document["pictures"] = detection_run.pictures(sources[: parameters.pictures or None])
     with open(job.out("detections.json"), "w", encoding="utf-8") as stream:
         json.dump(document, stream, indent=1, sort_keys=True)
     job.metrics(

@@ -6,7 +6,7 @@ over the threshold, the best ``topK`` of a class, suppression within a class in 
 the order in which the rows come out, each survivor suppresses what follows it in its class, until the list is full.
 """
 
-from typing import Any, List, Mapping, Tuple
+from typing import Any, Mapping, Tuple
 
 import numpy as np
 

@@ -6,17 +6,17 @@ Programs are imported when they are asked for: what one needs, another may lack.
 import argparse
 import glob
 import os
-from typing import Any, Callable, Dict, NamedTuple
+from typing import Any, Callable, Dict, NamedTuple, Optional
 
 from stages.jetson import engine_file, libraries, made_whole, model, model_files
 from stages.jetson.made_whole import Room
 from stages.jetson.terminal import TerminalJob, say
-from stages.job import BadInput, Job
+from stages.job import BadInput, Job, StageFailed
 from stages.parameters import BenchEngineParameters, BuildEngineParameters, InstallParameters, LiveParameters
 
 # How far the engine may be from the reference; see build_engine in docs/configuration.md.
 LEAST_IOU, LARGEST_SCORE_DIFFERENCE, LARGEST_MAP_LOSS = 0.9, 0.05, 0.02
-BENCH, SELFTEST = "bench.json", "selftest.json"
+BENCH, SELFTEST = "bench.json", "selftest.txt"
 
 
 def build_engine(archive: str, asked: argparse.Namespace) -> None:
@@ -31,19 +31,22 @@ def build_engine(archive: str, asked: argparse.Namespace) -> None:
         say("%s is up to date; remove it to build it again" % folder)
         return
     with made_whole.appearing(folder, engine_file.SIDECAR) as room:
-        job = _ran("build-engine", program.main, room, {"model": model.opened(archive, room.scratch)}, parameters)
+        job = _ran(
+            "build-engine", program.main, room, {"model": model.opened(archive, room.scratch)}, _plain(parameters)
+        )
     _report(folder, job)
 
 
 def bench(archive: str, asked: argparse.Namespace) -> None:
     """Time the engine."""
+    engine = _engine(archive, asked.engine)
     from stages.jetson import bench_engine as program
 
-    engine = _engine(archive, asked.engine)
+    parameters = BenchEngineParameters(asked.runs, asked.warmup_runs)
     folder = asked.out or _beside(archive, "bench-" + os.path.basename(engine))
     with made_whole.appearing(folder, BENCH) as room:
         inputs = {"engine": engine, "model": model.opened(archive, room.scratch)}
-        job = _ran("bench-engine", program.main, room, inputs, BenchEngineParameters(asked.runs, asked.warmup_runs))
+        job = _ran("bench-engine", program.main, room, inputs, _plain(parameters))
     _report(folder, job)
 
 
@@ -60,7 +63,7 @@ def detect(archive: str, asked: argparse.Namespace) -> None:
         else:
             inputs = {"model": model.opened(archive, room.scratch)}
         # Relative paths of sinks count from a job's output folder, for whoever types them from the current one.
-        _ran("detect", program.main, room._replace(output=os.getcwd()), inputs, parameters)
+        _ran("detect", program.main, room._replace(output=os.getcwd()), inputs, _plain(parameters))
 
 
 def install(archive: str, asked: argparse.Namespace) -> None:
@@ -74,17 +77,21 @@ def check(archive: str, asked: argparse.Namespace) -> None:
 
 
 def selftest(archive: str, asked: argparse.Namespace) -> None:
-    """Try all that the board needs."""
+    """Try all that the board needs; what came of it is kept, whether all is well or not."""
     from stages.jetson import selftest as program
 
     folder = asked.out or _beside(archive, "selftest")
+    failed: Optional[StageFailed] = None
     with made_whole.appearing(folder, SELFTEST) as room:
-        job = _ran("selftest", program.main, room, {"model": model.opened(archive, room.scratch)}, NoParameters())
-    _report(folder, job)
-
-
-class NoParameters(NamedTuple):
-    """Of a program that takes none."""
+        try:
+            _ran("selftest", program.main, room, {"model": model.opened(archive, room.scratch)}, {})
+        except StageFailed as error:
+            if not os.path.isfile(os.path.join(room.output, SELFTEST)):
+                raise
+            failed = error
+    say("To be sent back, whatever it says: %s" % os.path.join(folder, SELFTEST))
+    if failed:
+        raise failed
 
 
 def _install(archive: str, asked: argparse.Namespace, look_only: bool) -> None:
@@ -93,22 +100,31 @@ def _install(archive: str, asked: argparse.Namespace, look_only: bool) -> None:
     with made_whole.passing() as room:
         folder = model.opened(archive, room.scratch)
         parameters = InstallParameters(asked.folder, asked.name or model_files.check(folder)["name"], look_only)
-        _ran("install", program.main, room, {"model": folder}, parameters)
+        _ran("install", program.main, room, {"model": folder}, _plain(parameters))
 
 
-def _ran(stage: str, main: Callable[[Job], None], room: Room, inputs: Dict[str, str], parameters: Any) -> TerminalJob:
+def _ran(
+    stage: str, main: Callable[[Job], None], room: Room, inputs: Dict[str, str], parameters: Dict[str, Any]
+) -> TerminalJob:
     job = TerminalJob(
         {
             "stage": stage,
             "inputs": inputs,
             "output": room.output,
             "scratch": room.scratch,
-            "parameters": dict(parameters._asdict()),
+            "parameters": parameters,
             "cpus": os.cpu_count() or 1,
         }
     )
-    main(job)
+    try:
+        main(job)
+    finally:
+        job.rest()
     return job
+
+
+def _plain(parameters: NamedTuple) -> Dict[str, Any]:
+    return dict(parameters._asdict())
 
 
 def _report(folder: str, job: TerminalJob) -> None:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from typing import IO, Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple
 
 from stages import parent
 from stages.jetson import build_log, calibrator, generations
@@ -98,7 +98,7 @@ def _tell(job: Job, progress: build_log.Progress, elapsed: float, usual: float) 
 def _request(wanted: Wanted) -> str:
     """The builder's request, as a file in the scratch folder."""
     model = wanted.model
-    asked = {
+    asked: Dict[str, Any] = {
         "kind": model.kind,
         "path": model.path,
         "folder": model.folder,

@@ -1,7 +1,8 @@
 """How good detections are against the truth: COCO's average precision at IoU 0.5, without COCO's libraries.
 
-As pycocotools computes it: detections best first, each taking the free box of its class that it overlaps most; precision
-made to fall only, and read at 101 points of recall; at most 100 detections a picture; the mean over classes with truth.
+As pycocotools computes it: detections best first, each taking the free box of its class that it overlaps most;
+precision made to fall only, and read at 101 points of recall; at most 100 detections a picture; the mean over classes
+with truth.
 """
 
 from typing import List, Optional, Tuple

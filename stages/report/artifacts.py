@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 from stages.job import BadInput
 
-STAGES = ("records", "train", "evaluate", "export", "audit", "convert", "detect")
+STAGES = ("records", "train", "evaluate", "export", "audit", "convert", "detect", "build-engine", "bench-engine")
 
 REQUIRED_KEYS = {
     "dataset.json": (
@@ -27,6 +27,10 @@ REQUIRED_KEYS = {
     "audit.json": ("verdict", "findings"),
     "model.json": ("input", "outputs", "classes", "plugin", "feature_maps", "anchors"),
     "parity.json": ("pictures", "detections", "matched", "max_score_diff", "min_iou", "worst"),
+    "build-engine/parity.json": ("samples",),
+    "engine.json": ("tensorrt", "cuda", "device", "compute", "l4t", "precision", "seconds", "plan", "board"),
+    "layers.json": ("milliseconds", "layers"),
+    "bench.json": ("runs", "network", "end_to_end", "memory_mb", "board", "slowed"),
     "detections.json": ("score_threshold", "pictures"),
     "record.json": ("stage", "environment", "fingerprint", "artifact_digest", "started", "seconds", "recipe"),
 }
@@ -87,7 +91,8 @@ class Artifact:
             raise self._unusable(name, "is not JSON: %s" % error) from error
         if not isinstance(document, dict):
             raise self._unusable(name, "holds no JSON object")
-        missing = [key for key in REQUIRED_KEYS[name] if key not in document]
+        wanted = REQUIRED_KEYS.get(self.stage + "/" + name) or REQUIRED_KEYS[name]
+        missing = [key for key in wanted if key not in document]
         if missing:
             raise self._unusable(name, "lacks %s" % ", ".join(missing))
         return document

@@ -10,6 +10,7 @@ from stages.report.artifacts import Artifact
 from stages.report.pictures import sample_pictures, thumbnail
 
 MOST_FINDINGS = 500
+SLOWEST_LAYERS = 10
 PARITY_KEYS = (
     "pictures",
     "detections",
@@ -104,6 +105,24 @@ def detection_section(detect: Artifact) -> Dict[str, Any]:
     }
 
 
+def engine_section(built: Artifact) -> Dict[str, Any]:
+    """What the engine was built of and for, what it finds compared with the reference, and where its time goes."""
+    layers = built.document("layers.json")
+    slowest = sorted(layers["layers"], key=lambda one: -float(one["milliseconds"]))[:SLOWEST_LAYERS]
+    return {
+        "engine": built.document("engine.json"),
+        "parity": built.document("parity.json"),
+        "milliseconds": layers["milliseconds"],
+        "layers": len(layers["layers"]),
+        "slowest": slowest,
+    }
+
+
+def speed_section(bench: Artifact) -> Dict[str, Any]:
+    """How fast the engine is on its board, alone and from picture to boxes."""
+    return bench.document("bench.json")
+
+
 SECTIONS = {
     "detect": ("detection", detection_section),
     "records": ("data", data_section),
@@ -112,6 +131,8 @@ SECTIONS = {
     "export": ("export", export_section),
     "audit": ("audit", audit_section),
     "convert": ("conversion", conversion_section),
+    "build-engine": ("engine", engine_section),
+    "bench-engine": ("speed", speed_section),
 }
 
 
@@ -131,6 +152,10 @@ def headline(sections: Dict[str, Dict[str, Any]]) -> List[Dict[str, Any]]:
         tiles += _precision_tiles(_best_checkpoint(sections["training"]), "training")
     if "conversion" in sections:
         tiles += _conversion_tiles(sections["conversion"])
+    if "engine" in sections:
+        tiles += _engine_tiles(sections["engine"])
+    if "speed" in sections:
+        tiles += _speed_tiles(sections["speed"])
     return tiles
 
 
@@ -167,6 +192,16 @@ def _conversion_tiles(conversion: Dict[str, Any]) -> List[Dict[str, Any]]:
         _tile("parity", _whole_share(parity["matched"], parity["detections"]), note, "conversion"),
         _tile("model.uff", conversion["bytes"], "for TensorRT on the Jetson Nano", "conversion"),
     ]
+
+
+def _engine_tiles(section: Dict[str, Any]) -> List[Dict[str, Any]]:
+    engine = section["engine"]
+    note = "%s, TensorRT %s" % (engine["precision"], engine["tensorrt"])
+    return [_tile("ms of its layers", section["milliseconds"], note, "engine")]
+
+
+def _speed_tiles(speed: Dict[str, Any]) -> List[Dict[str, Any]]:
+    return [_tile("pictures a second", speed["end_to_end"]["per_second"], "on the board, picture to boxes", "speed")]
 
 
 def _whole_share(part: int, whole: int) -> Optional[str]:

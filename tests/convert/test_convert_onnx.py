@@ -110,6 +110,7 @@ def test_the_artifact_holds_both_models_and_repeats_its_bytes(exported, start_st
     )
     assert sorted(first) == [
         "labels.txt",
+        "model.boxes.onnx",
         "model.json",
         "model.onnx",
         "model.uff",
@@ -120,7 +121,11 @@ def test_the_artifact_holds_both_models_and_repeats_its_bytes(exported, start_st
     assert first == second
     report = json.loads(first["parity.json"].decode())
     assert report["onnx"]["pictures"] == 20 and report["onnx"]["matched"] == report["onnx"]["detections"] > 0
-    assert json.loads(first["result.json"].decode())["onnx"] == "model.onnx"
+    assert report["onnx_boxes"]["pictures"] == 20 and report["onnx_boxes"]["matched"] == report["onnx"]["matched"]
+    result = json.loads(first["result.json"].decode())
+    assert (result["onnx"], result["onnx_boxes"]) == ("model.onnx", "model.boxes.onnx")
+    outputs = {"detections": "NMS", "count": "NMS_1", "boxes": "boxes", "scores": "scores"}
+    assert json.loads(first["model.json"].decode())["outputs"] == outputs
 
 
 def test_without_being_asked_for_there_is_none(exported, run_stage):

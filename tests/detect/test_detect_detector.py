@@ -1,6 +1,8 @@
 """The detector: from any picture to boxes in its pixels."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,6 +10,9 @@ from detect_data import photo, write_model
 
 from stages import pixels
 from stages.detect import detectors
+from stages.detect.backend import Backend
+from stages.detect.description import Description
+from stages.detect.detector import Detector
 from stages.job import BadInput
 from stages.reference.interpreter import UffInterpreter
 
@@ -85,3 +90,77 @@ def test_a_model_with_more_classes_than_names_is_refused(tmp_path):
     detector = detectors.reference(write_model(tmp_path / "m", classes=["background"]))
     with pytest.raises(BadInput, match="is not among the model's 0 classes"):
         detector.detect(photo(64, 64))
+
+
+def test_the_reference_needs_numpy_and_opencv_only():
+    """What the environment has beside, and what other backends need, is not even imported."""
+    program = "import sys, stages.detect.detect; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, universal_newlines=True, check=True)
+    others = {
+        "google",
+        "google_crc32c",
+        "jinja2",
+        "lxml",
+        "matplotlib",
+        "PIL",
+        "pycuda",
+        "scipy",
+        "tensorflow",
+        "tensorrt",
+    }
+    assert {"cv2", "numpy"} <= set(done.stdout.split()) and not others & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("backend, named", [("tensorrt", "engine"), ("tensorflow", "graph")])
+def test_a_backend_says_which_input_it_lacks(model, backend, named):
+    with pytest.raises(BadInput, match="The backend %s needs the input %s" % (backend, named)):
+        detectors.opened({"model": model}, backend)
+
+
+class EmptyBackend(Backend):
+    """Gives the rows that it is told to."""
+
+    def __init__(self, rows, slots=2):
+        self.slots = [np.zeros((3, 8, 8), np.float32) for _ in range(slots)]
+        self.rows, self.done = np.array(rows, np.float32).reshape(-1, 7), []
+
+    def start(self, slot):
+        self.done.append(("start", slot))
+
+    def finish(self, slot):
+        self.done.append(("finish", slot))
+        return self.rows
+
+    def close(self):
+        self.done.append("close")
+
+
+DESCRIPTION = Description("model.json", ["background", "cone"], 8, 8, 2 / 255, -1.0, False, ["NMS", "NMS_1"], {})
+
+
+def test_detections_are_rounded_as_python_rounds():
+    random = np.random.RandomState(0)
+    rows = random.uniform(0, 1, (2000, 7)).astype(np.float32)
+    rows[:, 1] = 1
+    rows[::3, 2:] = (random.randint(0, 200001, (667, 5)) / 200000).astype(np.float32)  # near and on halves
+    for height, width in ((720, 1280), (333, 1001), (1, 1)):
+        found = Detector(DESCRIPTION, EmptyBackend(rows)).finish(0, (height, width))
+        for row, one in zip(rows.astype(float), found):
+            assert one["score"] == round(row[2], 5)
+            assert one["box"] == [round(edge, 2) for edge in row[3:] * (width, height, width, height)]
+
+
+def test_a_threshold_counts_for_the_score_that_is_told():
+    rows = [[0, 1, score, 0, 0, 1, 1] for score in (0.9, 0.5, 0.499996, 0.499994, 0.1)]
+    found = Detector(DESCRIPTION, EmptyBackend(rows)).finish(0, (10, 10), 0.5)
+    assert [one["score"] for one in found] == [0.9, 0.5, 0.5]
+    assert Detector(DESCRIPTION, EmptyBackend(rows)).finish(0, (10, 10), 0.91) == []
+
+
+def test_a_detector_gives_back_what_it_took():
+    backend = EmptyBackend([])
+    with Detector(DESCRIPTION, backend) as detector:
+        detector.prepare(photo(20, 30), 1, bgr=True, quick=True)
+        detector.start(1)
+        assert detector.finish(1, (20, 30)) == []
+    assert backend.done == [("start", 1), ("finish", 1), "close"] and backend.slots[1].any()

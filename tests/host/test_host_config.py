@@ -330,6 +330,9 @@ def test_a_key_tells_the_words_that_it_takes():
         "records.findings": ("fail", "drop", "fix"),
         "model.architecture": schema.ARCHITECTURES,
         "convert.to": ("uff", "onnx"),
+        "build_engine.source": ("uff", "onnx", "boxes"),
+        "build_engine.precision": ("fp32", "fp16", "int8"),
+        "detect.backend": ("reference", "tensorrt", "tensorflow"),
         "runner.use": ("auto", "docker", "local"),
     }
 

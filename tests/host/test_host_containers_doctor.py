@@ -161,8 +161,11 @@ def test_a_virtual_environment_has_its_python_and_the_locks_of_the_image():
     assert data.python == "any" and train.python == virtual_environments.PYTHON36
     assert [lock.name for lock in train.locks] == ["build.lock", "requirements.lock"]
     assert [f"{lock.parent.name}/{lock.name}" for lock in data.locks] == ["data/requirements.lock"]
-    with pytest.raises(BadInput, match="jetson is an image only: use --runner docker"):
-        compose.local_environment("jetson")
+    jetson = compose.local_environment("jetson")
+    assert jetson.python == virtual_environments.JETPACK
+    assert [f"{lock.parent.name}/{lock.name}" for lock in jetson.locks] == ["jetson/requirements.lock"]
+    with pytest.raises(BadInput, match="train-gpu is an image only: use --runner docker"):
+        compose.local_environment("train-gpu")
 
 
 def test_only_a_board_gets_its_base_from_its_l4t(daemon):

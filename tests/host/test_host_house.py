@@ -21,7 +21,7 @@ EVERYTHING = python_files("nanoforge", "stages", "tests", "docker", "benchmarks"
 ON_BOTH_SIDES = {"BadInput", "StageFailed"}
 # Run by TensorFlow 1.12's Python, by a Jetson's, or in every image.
 ON_PYTHON_36 = [
-    *python_files("docker", "stages/train", "stages/convert", "stages/detect", "stages/reference"),
+    *python_files("docker", "stages/train", "stages/convert", "stages/detect", "stages/reference", "stages/jetson"),
     *sorted((CLONE / "stages").glob("*.py")),
     *python_files("tests/matrix/cases.py", "tests/matrix/export.py", "tests/matrix/judge.py"),
 ]

@@ -221,7 +221,7 @@ OTHERS = {"tensorflow19", "tensorflow113", "tensorflow114", "tensorflow115"}
 PACKAGES = {"train+object_detection-2019-05", "train+object_detection-2019-09"}
 
 
-@pytest.mark.parametrize("everything, wanted", [(False, FAST), (True, FAST | OTHERS | PACKAGES)])
+@pytest.mark.parametrize("everything, wanted", [(False, FAST), (True, FAST | OTHERS | PACKAGES | {"host+requirements-rtx"})])
 def test_the_environments_of_what_runs_are_made_and_no_others(made, monkeypatch, everything, wanted):
     monkeypatch.setattr(suites, "answers", lambda: "it")
     suites.test("", everything, False)
@@ -243,3 +243,17 @@ def test_an_environment_that_cannot_be_made_is_told(made, monkeypatch):
     monkeypatch.setattr(suites.virtual_environments, "ensure", fail)
     with pytest.raises(EnvironmentNotReady, match="no network"):
         suites.test("", False, True)
+
+
+def test_without_tensorrt_rtx_its_tests_are_left_out_aloud(monkeypatch, capfd):
+    def ensure(environment, lock, python, console):
+        assert lock.is_file()
+        if python.name == "none":
+            raise EnvironmentNotReady("the Python package index cannot be reached")
+        return Path("/packages")
+
+    monkeypatch.setattr(suites.virtual_environments, "ensure_overlay", ensure)
+    assert suites._tensorrt_rtx(Path("python"), Console()) == {"NANOFORGE_RTX": "/packages"}
+    assert capfd.readouterr().err == ""
+    assert suites._tensorrt_rtx(Path("none"), Console()) == {}
+    assert "TensorRT-RTX cannot be installed" in capfd.readouterr().err

@@ -128,14 +128,61 @@ class Ran:
         return json.loads((self.folder / name).read_text())
 
 
+ON_A_BOARD = """
+import importlib, sys
+from stages.jetson import board
+from stages.job import run
+board.ROOT = sys.argv[2]
+run(importlib.import_module(sys.argv[1]).main, sys.argv[3:])
+"""
+NANO = {
+    "proc/device-tree/model": "NVIDIA Jetson Nano Developer Kit\0",
+    "etc/nv_tegra_release": "# R32 (release), REVISION: 7.1, GCID: 29818004, BOARD: t210ref, EABI: aarch64\n",
+    "proc/meminfo": "MemTotal: 4059644 kB\nMemFree: 100000 kB\nMemAvailable: 2900000 kB\n"
+    "SwapTotal: 6224120 kB\nSwapFree: 6224120 kB\n",
+    "proc/swaps": "Filename\tType\tSize\tUsed\tPriority\n/dev/zram0 partition 507456 0 5\n"
+    "/dev/zram1 partition 1522360 0 5\n/swapfile file 4194300 0 -2\n",
+    "proc/self/status": "VmHWM:   812344 kB\nVmRSS:   702344 kB\n",
+    "var/lib/nvpmodel/status": "pmode:0000",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "1479000\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq": "1479000\n",
+    "sys/class/devfreq/57000000.gpu/cur_freq": "921600000\n",
+    "sys/class/devfreq/57000000.gpu/max_freq": "921600000\n",
+    "sys/class/thermal/thermal_zone0/type": "AO-therm\n",
+    "sys/class/thermal/thermal_zone0/temp": "41500\n",
+    "sys/class/thermal/thermal_zone4/type": "PMIC-Die\n",
+    "sys/class/thermal/thermal_zone4/temp": "100000\n",
+}
+
+
+@pytest.fixture
+def nano(tmp_path):
+    """Makes the files of a Nano; keywords ``changes`` replace some by their path, None takes one away."""
+
+    def make(changes=()):
+        root = tmp_path / "board"
+        shutil.rmtree(str(root), ignore_errors=True)
+        for name, text in dict(NANO, **dict(changes)).items():
+            if text is not None:
+                path = root / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+        return str(root)
+
+    return make
+
+
 class Stages:
     """Runs stages on a simulated board, each in folders of its own below ``folder``."""
 
     def __init__(self, folder):
         self._folder = folder
 
-    def command(self, module, inputs, parameters, fakes=(FAKES,), keep=False, **settings):
-        """What starts a stage, and its environment; ``settings`` are the variables of tests/fakes/jetson."""
+    def command(self, module, inputs, parameters, fakes=(FAKES,), keep=False, root="", **settings):
+        """What starts a stage, and its environment; ``settings`` are the variables of tests/fakes/jetson.
+
+        ``root`` is a folder that has the files of a board.
+        """
         name = module.split(".")[-1]
         for kind in ("output", "scratch"):
             folder = self._folder / (name + "-" + kind)
@@ -155,7 +202,8 @@ class Stages:
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join([CLONE, *map(str, fakes)]))
         settings.setdefault("FLATTEN_CONCAT", "built in")
         environment.update({"NANOFORGE_FAKE_" + key: str(value) for key, value in settings.items()})
-        return [sys.executable, "-W", "ignore", "-m", module, str(path)], environment
+        start = ["-c", ON_A_BOARD, module, str(root)] if root else ["-m", module]
+        return [sys.executable, "-W", "ignore", *start, str(path)], environment
 
     def output(self, module):
         return self._folder / (module.split(".")[-1] + "-output")

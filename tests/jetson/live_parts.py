@@ -18,8 +18,9 @@ def photo(height, width, seed=0):
 
 def write_video(path, count=6, size=(60, 80), fps=10.0):
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), fps, (size[1], size[0]))
+    photos = [photo(size[0], size[1], index) for index in range(min(count, 20))]
     for index in range(count):
-        writer.write(photo(size[0], size[1], index))
+        writer.write(photos[index % len(photos)])
     writer.release()
     return str(path)
 
@@ -36,8 +37,9 @@ class SlowNetwork:
         self._done = [0.0] * slots
         self.log = []
 
-    def prepare(self, picture, slot, bgr=False):
+    def prepare(self, picture, slot, bgr=False, quick=False):
         assert bgr
+        self.quick = quick
         self.log.append(("prepare", slot, int(picture[0, 0, 0])))
 
     def start(self, slot):

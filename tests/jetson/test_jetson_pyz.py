@@ -1,5 +1,6 @@
 """detector.pyz on a simulated board that has nothing else of Nanoforge's: an empty folder, an empty home, no clone."""
 
+import argparse
 import ast
 import fcntl
 import json
@@ -19,8 +20,9 @@ from jetson_bundle import make_bundle, photo
 
 from stages import pixels
 from stages.bundle import code
-from stages.jetson import terminal
+from stages.jetson import board_command, terminal
 from stages.job import BadInput, StageFailed
+from stages.parameters import BenchEngineParameters, BuildEngineParameters, InstallParameters, LiveParameters
 
 # Where numpy and OpenCV are, which JetPack's Python has.
 LIBRARIES = os.path.dirname(os.path.dirname(np.__file__))
@@ -31,7 +33,7 @@ def bundle(detector, tmp_path_factory):
     return make_bundle(detector, tmp_path_factory.mktemp("pyz"))
 
 
-class Board:
+class BoardFolder:
     """A folder with detector.pyz in it, and ways to run that."""
 
     def __init__(self, bundle, folder):
@@ -68,33 +70,28 @@ class Board:
 
 @pytest.fixture
 def board(bundle, tmp_path):
-    return Board(bundle, tmp_path)
+    return BoardFolder(bundle, tmp_path)
 
 
-def test_an_engine_is_built_beside_it_and_not_built_again(board):
-    said = board.run("build-engine")
+def test_an_engine_is_built_beside_it_and_not_built_again(board, tmp_path):
+    other = tmp_path / "clone" / "stages"  # another Nanoforge, in which it is started
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("raise RuntimeError('the wrong one')")
+    said = board.run("build-engine", cwd=tmp_path / "clone")
     assert "precision fp16" in said.splitlines()[-1] and CLONE not in said
     engine = board.folder / "engine-fp16"
-    assert {"model.engine", "engine.json", "build.log"} <= set(os.listdir(str(engine)))
+    assert {"model.engine", "engine.json", "build.log", "model.json", "labels.txt"} <= set(os.listdir(str(engine)))
     assert board.seen() == ["detector.pyz", "engine-fp16"] and not os.listdir(str(board.home))
     assert not [name for name in os.listdir(str(board.folder)) if name.endswith(".work")]
     before = (engine / "engine.json").read_bytes()
     assert "is up to date" in board.run("build-engine")
+    assert (engine / "engine.json").read_bytes() == before
     assert "built again: " in board.run("build-engine", TENSORRT="8.0.1")
-    assert (engine / "engine.json").read_bytes() != before
-    assert "precision fp32" in board.run(
-        "build-engine", "--precision", "fp32", "--out", "other", "--workspace-mb", "32"
-    )
-    sidecar = json.loads((board.folder / "other" / "engine.json").read_text())
-    assert (sidecar["precision"], sidecar["workspace_mb"]) == ("fp32", 32)
-
-
-def test_it_runs_from_a_folder_with_another_nanoforge_in_it(board, tmp_path):
-    other = tmp_path / "clone" / "stages"
-    other.mkdir(parents=True)
-    (other / "__init__.py").write_text("raise RuntimeError('the wrong one')")
-    board.run("build-engine", cwd=tmp_path / "clone")
-    assert board.seen() == ["detector.pyz", "engine-fp16"]
+    assert json.loads((engine / "engine.json").read_text())["tensorrt"].startswith("8.0.1")
+    (board.folder / "a.png").write_bytes(pixels.encode_png(photo(120, 160)))
+    said = board.run("detect", "a.png", "--threshold", "0.3", TENSORRT="8.0.1")
+    assert json.loads(said.splitlines()[0])["detections"]
+    assert "built for TensorRT 8.0.1" in board.run("detect", "a.png", code=2).splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -120,8 +117,81 @@ def test_a_build_that_fails_leaves_no_engine_but_its_log(board):
     assert said.splitlines()[-1].startswith("error: The builder was killed")
     assert board.seen() == ["detector.pyz"]
     assert (board.folder / ".engine-fp16.work" / "output" / "build.log").exists()
-    board.run("build-engine")
-    assert board.seen() == ["detector.pyz", "engine-fp16"]
+
+
+@pytest.fixture
+def asked(bundle, tmp_path, monkeypatch, capsys):
+    """Runs a command in this process, with a program that only notes its job; what it notes."""
+
+    def run(module, *arguments, files=(), error=None):
+        jobs = []
+
+        def main(job):
+            jobs.append(job)
+            for name in files:
+                with open(job.out(name), "w") as stream:
+                    stream.write("{}")
+            if error:
+                raise error
+
+        monkeypatch.setitem(sys.modules, "stages." + module, argparse.Namespace(main=main))
+        room, _, name = ("stages." + module).rpartition(".")
+        monkeypatch.setattr(sys.modules[room], name, sys.modules["stages." + module], raising=False)
+        monkeypatch.chdir(str(tmp_path))
+        shutil.copy(str(bundle / "detector.pyz"), str(tmp_path / "detector.pyz"))
+        code = board_command.main(str(tmp_path / "detector.pyz"), list(arguments))
+        return jobs[-1], code, capsys.readouterr().err
+
+    return run
+
+
+def test_what_build_engine_is_asked_for(asked, tmp_path):
+    arguments = ["--precision", "fp32", "--workspace-mb", "32", "--source", "boxes", "--out", "other"]
+    job, code, said = asked("jetson.build_engine", "build-engine", *arguments, files=["engine.json"])
+    parameters = job.read(BuildEngineParameters)
+    assert (parameters.source, parameters.precision, parameters.workspace_mb) == ("boxes", "fp32", 32)
+    assert code == 0 and os.listdir(str(tmp_path / "other")) == ["engine.json"]
+    job, code, said = asked("jetson.build_engine", "build-engine", "--precision", "fp32", files=["engine.json"])
+    assert (
+        os.listdir(str(tmp_path / "engine-fp32")) == ["engine.json"] and job.read(BuildEngineParameters).source == "uff"
+    )
+
+
+def test_what_bench_is_asked_for(asked, tmp_path):
+    for name in ("engine-fp32", "engine-fp16"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "engine.json").write_text("{}")
+    job, code, said = asked("jetson.bench_engine", "bench", "--runs", "50", files=["bench.json"])
+    assert job.read(BenchEngineParameters) == (50, 20) and job.inputs["engine"] == str(tmp_path / "engine-fp16")
+    assert code == 0 and os.listdir(str(tmp_path / "bench-engine-fp16")) == ["bench.json"]
+    (tmp_path / "engine-fp16" / "engine.json").rename(tmp_path / "engine-fp16" / "other")
+    job, code, said = asked("jetson.bench_engine", "bench", files=["bench.json"])
+    assert job.inputs["engine"] == str(tmp_path / "engine-fp32")
+
+
+def test_what_detect_is_asked_for(asked, tmp_path):
+    (tmp_path / "engine-fp16").mkdir()
+    (tmp_path / "engine-fp16" / "engine.json").write_text("{}")
+    job, code, said = asked(
+        "detect.live", "detect", "csi:0", "--sink", "window", "--sink", "mjpeg:8080", "--size", "640x480"
+    )
+    assert job.read(LiveParameters) == ("csi:0", ["window", "mjpeg:8080"], 0.5, "tensorrt", [480, 640], 30, 0)
+    assert job.inputs == {"engine": str(tmp_path / "engine-fp16")} and job.output == str(tmp_path) and code == 0
+
+
+@pytest.mark.parametrize("command, look_only", [("install", False), ("check", True)])
+def test_what_install_is_asked_for(asked, tmp_path, command, look_only):
+    job, code, said = asked("jetson.install", command, "inference")
+    assert job.read(InstallParameters) == (str(tmp_path / "inference"), "cones", look_only)
+    job, code, said = asked("jetson.install", command, "inference", "--name", "balls")
+    assert job.read(InstallParameters).name == "balls" and code == 0
+
+
+@pytest.mark.parametrize("error, expected", [(None, 0), (StageFailed("1 of 20 checks failed"), 1)])
+def test_what_came_of_the_selftest_is_kept_whether_all_is_well_or_not(asked, tmp_path, error, expected):
+    job, code, said = asked("jetson.selftest", "selftest", files=["selftest.txt"], error=error)
+    assert code == expected and os.listdir(str(tmp_path / "selftest")) == ["selftest.txt"]
+    assert "To be sent back" in said and ("1 of 20" in said) == bool(error)
 
 
 def test_a_folder_that_is_no_engine_is_not_replaced(board):
@@ -195,6 +265,16 @@ def test_where_its_folder_cannot_be_written_the_users_cache_is_taken(board, monk
     else:
         (board.home / ".cache").write_text("in the way")
         assert "cannot be unpacked" in board.run("--help", code=1)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only the superuser can give a folder away")
+def test_programs_that_somebody_else_put_there_are_not_run(board):
+    board.run("--help")
+    (hidden,) = unpacked(board.folder)
+    os.chown(str(board.folder / hidden), 12345, 12345)
+    (board.folder / hidden / "stages" / "job.py").write_text("raise RuntimeError('not mine')")
+    board.run("--help")
+    assert os.listdir(str(board.home / ".cache" / "nanoforge")) == [hidden]
 
 
 def test_another_python_is_told_which_one_it_needs(board):
@@ -292,6 +372,9 @@ def test_progress_is_one_line_on_a_terminal(monkeypatch, capsys):
     job.progress(1, 4, "about 30 s left")
     job.progress(2, 4, "about 20 s left")
     job.warn("little memory")
+    job.progress(3, 4, "about 10 s left")
+    job.rest()
+    job.rest()
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and said.split("\r")[2] == "build-engine:  50 % about 20 s left\033[K"
-    assert said.endswith("\r\033[Kwarning: little memory\n")
+    assert said.count("\n") == 2 and said.split("\r")[2] == "build-engine:  50 % about 20 s left\033[K"
+    assert said.split("\r")[3:] == ["\033[Kwarning: little memory\n", "build-engine:  75 % about 10 s left\033[K\n"]

@@ -14,7 +14,10 @@ import cv2
 import numpy as np
 
 STAGES = ("records", "train", "evaluate", "export", "audit", "convert", "detect")
-ENVIRONMENTS = dict({stage: "train" for stage in STAGES}, records="data", detect="data")
+ON_THE_BOARD = ("build-engine", "bench-engine")
+ENVIRONMENTS = dict(
+    {stage: "train" for stage in STAGES}, records="data", detect="data", **{stage: "jetson" for stage in ON_THE_BOARD}
+)
 SOURCES = {
     "records": ("photos", "annotations"),
     "train": ("records",),
@@ -23,8 +26,10 @@ SOURCES = {
     "audit": ("graph",),
     "convert": ("graph", "records"),
     "detect": ("model", "records"),
+    "build-engine": ("model",),
+    "bench-engine": ("engine", "model"),
 }
-MAKERS = {"graph": "export", "model": "convert"}
+MAKERS = {"graph": "export", "model": "convert", "engine": "build-engine"}
 SECONDS = {
     "records": 8.4,
     "train": 467.2,
@@ -33,6 +38,8 @@ SECONDS = {
     "audit": 1.7,
     "convert": 38.5,
     "detect": 12.3,
+    "build-engine": 241.0,
+    "bench-engine": 14.1,
 }
 CLASSES = ("cone", "mug", "ball")
 SIZE = 300
@@ -54,8 +61,10 @@ def build(root: str, stages: Sequence[str] = STAGES, classes: Sequence[str] = CL
         "audit": _audit,
         "convert": _convert,
         "detect": _detect,
+        "build-engine": _build_engine,
+        "bench-engine": _bench_engine,
     }
-    folders = {stage: os.path.join(root, stage) for stage in STAGES if stage in stages}
+    folders = {stage: os.path.join(root, stage) for stage in STAGES + ON_THE_BOARD if stage in stages}
     for stage, folder in folders.items():
         os.makedirs(folder)
         makers[stage](folder, classes)
@@ -93,7 +102,7 @@ def digest_of(text: str) -> str:
 
 
 def _record(stage: str) -> Dict[str, Any]:
-    hour = 9 + STAGES.index(stage)
+    hour = 9 + (STAGES + ON_THE_BOARD).index(stage)
     versions = {"python": "3.6.15", "tensorflow": "1.12.0"} if ENVIRONMENTS[stage] == "train" else {"python": "3.11.7"}
     return {
         "format": 1,
@@ -368,6 +377,53 @@ def _detected_picture(folder: str, name: str, random: np.random.RandomState, cla
         "truth": truth,
         "drawing": "pictures/" + name,
     }
+
+
+def _build_engine(folder: str, _classes: Sequence[str]) -> None:
+    board = {"model": "NVIDIA Jetson Nano Developer Kit", "power_mode": "MAXN (10 W)"}
+    engine = {
+        "format": 1,
+        "tensorrt": "8.2.1.8",
+        "cuda": "10.2",
+        "device": "NVIDIA Tegra X1",
+        "compute": "5.3",
+        "l4t": "32.7.1",
+        "precision": "fp16",
+        "workspace_mb": 16,
+        "seconds": 241.0,
+        "plan": {"sha256": "0" * 64, "bytes": 14_000_000},
+        "board": board,
+    }
+    write_json(folder, "engine.json", engine)
+    layers = [{"name": "layer %d" % number, "milliseconds": number / 10} for number in range(24)]
+    write_json(folder, "layers.json", {"runs": 20, "milliseconds": 27.6, "layers": layers})
+    parity = {
+        "format": 1,
+        "samples": 20,
+        "detections": 57,
+        "matched": 56,
+        "min_iou": 0.981,
+        "max_score_diff": 0.0123,
+        "mAP@0.5": {"reference": 0.931, "engine": 0.929},
+        "limits": {"least_iou": 0.9, "largest_score_difference": 0.05, "largest_map_loss": 0.02},
+        "failures": [],
+        "failure_count": 0,
+    }
+    write_json(folder, "parity.json", parity)
+
+
+def _bench_engine(folder: str, _classes: Sequence[str]) -> None:
+    figures = {"median_ms": 25.5, "p90_ms": 26.1, "p99_ms": 31.4, "mean_ms": 25.7, "per_second": 38.9}
+    bench = {
+        "runs": 200,
+        "warmup_runs": 20,
+        "network": figures,
+        "end_to_end": dict(figures, median_ms=29.75, per_second=33.4),
+        "memory_mb": {"free_before": 2100, "free_while": 1650, "process": {}},
+        "board": {"model": "NVIDIA Jetson Nano Developer Kit", "power_mode": "5W", "clocks_mhz": {"gpu": 640}},
+        "slowed": ["power mode is 5W: sudo nvpmodel -m 0"],
+    }
+    write_json(folder, "bench.json", bench)
 
 
 def _detection(classes: Sequence[str], number: int, box: List[float], score: float) -> Dict[str, Any]:

@@ -219,3 +219,26 @@ def test_without_an_evaluation_the_headline_takes_the_best_checkpoint_or_the_new
 def test_worst_case_of_nothing_is_the_first_picture(artifacts: Dict[str, str], report: Callable) -> None:
     change(artifacts["convert"], "parity.json", worst=None)
     assert "those of the .uff, on the first picture." in report({"convert": artifacts["convert"]}).text
+
+
+def test_engine_of_a_board_is_shown_with_its_proof_and_its_slowest_layers(tmp_path: Path, report: Callable) -> None:
+    page = report(report_artifacts.build(str(tmp_path / "build"), ("convert", "build-engine")))
+    assert page.sections[:2] == ["conversion", "engine"]
+    assert "56 of 57 detections of the reference are found by the engine" in page.text
+    for shown in ("NVIDIA Jetson Nano Developer Kit", "8.2.1.8", "32.7.1", "mAP@0.5 of the reference 0.931", "27.6"):
+        assert shown in page.text
+    assert "layer 23" in page.text and "layer 3 " not in page.text
+
+
+def test_speed_on_the_board_is_shown_with_what_slows_it(tmp_path: Path, report: Callable) -> None:
+    page = report(report_artifacts.build(str(tmp_path / "build"), ("bench-engine",)))
+    for shown in ("29.75", "33.4", "gpu 640", "Not at full speed: power mode is 5W: sudo nvpmodel -m 0"):
+        assert shown in page.text
+
+
+def test_engine_that_was_not_compared_says_so(tmp_path: Path, report: Callable) -> None:
+    inputs = report_artifacts.build(str(tmp_path / "build"), ("build-engine",))
+    unproven = {"format": 1, "samples": 0, "reason": "the model came without samples"}
+    report_artifacts.write_json(inputs["build-engine"], "parity.json", unproven)
+    page = report(inputs)
+    assert "Not held against the reference: the model came without samples" in page.text

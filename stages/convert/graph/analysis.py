@@ -48,8 +48,8 @@ class Examined(NamedTuple):
 
     Attributes:
         graph, structure, session, parameters: the graph, repaired, its parts, a session on it, what it detects and how.
-        plugin_graph, uff: what TensorRT is to run with its plugins, as a graph and as a UFF message; both are None where
-            only the form without plugins can be made.
+        plugin_graph, uff: what TensorRT is to run with its plugins, as a graph and as a UFF message; None where a graph
+            can have no plugins.
     """
 
     audit: Audit

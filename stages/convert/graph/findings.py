@@ -139,8 +139,8 @@ def on_the_scores(structure: SsdStructure, parameters: DetectorParameters, boxes
         return [_finding("Softmax", [structure.scores], "postprocessor", NOTE, advice)]
     advice = (
         'The graph turns class predictions into scores with a softmax (node "%s"), NMS_TRT knows only the sigmoid; '
-        "convert it with --to onnx into model.boxes.onnx, which needs no plugin, or train with score_converter: SIGMOID "
-        "and weighted_sigmoid loss"
+        "convert it with --to onnx into model.boxes.onnx, which needs no plugin, or train with score_converter: "
+        "SIGMOID and weighted_sigmoid loss"
     )
     return [_finding("Softmax", [structure.scores], "postprocessor", STOP, advice % structure.scores)]
 

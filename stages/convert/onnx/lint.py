@@ -1,5 +1,7 @@
 """What TensorRT's ONNX parser (7.1 to 8.2) and NMS_TRT would choke on, found before a model leaves for the Jetson.
 
+Two forms are known: one that ends in NMS_TRT, and one without any plugin that ends in ``boxes`` and ``scores``.
+
 Sources of the rules: the importers of onnx-tensorrt 7.1 and 8.2 (Apache-2.0) and the asserts of NMS_TRT's sources in
 NVIDIA/TensorRT. Shapes are those that ONNX's own shape inference finds, not what the writer believes.
 """
@@ -27,6 +29,9 @@ OPERATIONS = {
     "AveragePool",
     "Transpose",
     "Reshape",
+    "Split",
+    "Exp",
+    "Softmax",
 }
 # Inputs that the importers assert to be initializers.
 CONSTANT_INPUTS = {"Conv": (1, 2), "BatchNormalization": (1, 2, 3, 4), "Clip": (1, 2), "Reshape": (1,)}
@@ -84,8 +89,14 @@ class _OnnxLint:
         for node in self._nodes:
             for finding in self._operation(node):
                 yield 'node "%s" (%s): %s' % (node.name, node.op_type, finding)
-        if [node.op_type for node in self._nodes].count("NMS_TRT") != 1:
-            yield said("onnx-one-nms", "there is not exactly one NMS_TRT")
+        if [node.op_type for node in self._nodes].count("NMS_TRT") != 1 and not self._ends_in_boxes():
+            words = "there is not exactly one NMS_TRT, nor do boxes [1, P, 4] and scores [1, P, C] come out instead"
+            yield said("onnx-one-nms", words)
+
+    def _ends_in_boxes(self) -> bool:
+        outputs = [self._shapes[one.name] for one in self._model.graph.output]
+        named = [one.name for one in self._model.graph.output] == ["boxes", "scores"]
+        return named and [len(shape) for shape in outputs] == [3, 3] and outputs[0] == [1, outputs[1][1], 4]
 
     def _versions(self) -> Iterator[str]:
         versions = {one.domain: one.version for one in self._model.opset_import}

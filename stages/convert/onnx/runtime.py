@@ -1,19 +1,20 @@
-"""An ONNX model that ends in NMS_TRT, run on a CPU: up to the plugin by onnxruntime, the plugin by the reference's."""
+"""The ONNX models run on a CPU by onnxruntime; what suppresses boxes behind it is the reference's plugin, or numpy."""
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping
 
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
+from stages.detect import nms
 from stages.reference import plugins
 
 PLUGIN = "NMS_TRT"
 
 
 class OnnxRuntime:
-    """Runs the ONNX file at ``path``; reads nothing else, and shares no code with the writer.
+    """Runs the ONNX file at ``path``, which ends in NMS_TRT; reads nothing else, and shares no code with the writer.
 
     Raises:
         ValueError: the file has no plugin NMS_TRT at its end.
@@ -45,6 +46,20 @@ class OnnxRuntime:
         values = dict(self._constants, **dict(zip(self._heads, self._session.run(self._heads, {self._input: tensor}))))
         made = plugins.nms(self._fields, *(values[name] for name in self._plugin.input))
         return dict({name: values[name] for name in keep}, **dict(zip(self._plugin.output, made)))
+
+
+class BoxesRuntime:
+    """Runs the ONNX file at ``path``, which ends in boxes and scores, and suppresses what NMS_TRT would."""
+
+    def __init__(self, path: str, parameters: Mapping[str, Any]) -> None:
+        model = onnx.load(path)
+        self._input, self._outputs = model.graph.input[0].name, [one.name for one in model.graph.output]
+        self._session, self._parameters = _session(model), parameters
+
+    def run(self, tensor: np.ndarray) -> Dict[str, np.ndarray]:
+        """``boxes``, ``scores`` and ``rows`` (:func:`stages.detect.nms.rows`) of a tensor float32 [1, 3, h, w]."""
+        values = dict(zip(self._outputs, self._session.run(self._outputs, {self._input: tensor})))
+        return dict(values, rows=nms.rows(values["boxes"], values["scores"], self._parameters))
 
 
 def _without(model: Any, plugin: Any, outputs: List[str]) -> Any:

@@ -29,7 +29,8 @@ COUNT = NMS + "_1"
 # Fields that NMS_TRT declares from TensorRT 8 on, at its defaults.
 NEWER_FIELDS = {"scoreBits": 16, "isBatchAgnostic": 1}
 
-_RESERVED = (INPUT, LOCATIONS, CONFIDENCES, PRIORS, NMS, COUNT)
+BOXES, SCORES = "boxes", "scores"  # outputs of the form without plugin
+_RESERVED = (INPUT, LOCATIONS, CONFIDENCES, PRIORS, NMS, COUNT, BOXES, SCORES)
 
 
 def write(graph: Graph, structure: SsdStructure, parameters: DetectorParameters) -> Any:
@@ -41,15 +42,20 @@ def write(graph: Graph, structure: SsdStructure, parameters: DetectorParameters)
     Raises:
         BadInput: a node of the network is not among those written here, or its weights are not finite float32.
     """
-    return _OnnxWriter(graph, structure, parameters).write()
+    return OnnxWriter(graph, structure, parameters).write()
 
 
-class _OnnxWriter:
-    """Collects nodes in the order of computation; ``sizes`` holds (height, width) of every tensor written."""
+class OnnxWriter:
+    """Collects nodes in the order of computation; ``sizes`` holds (height, width) of every tensor written.
+
+    Subclasses may end the network otherwise: :meth:`end`.
+    """
+
+    domains = {"": OPSET, PLUGIN_DOMAIN: 1}
 
     def __init__(self, graph: Graph, structure: SsdStructure, parameters: DetectorParameters) -> None:
-        self.graph, self._structure, self._parameters = graph, structure, parameters
-        self._nodes: List[Any] = []
+        self.graph, self.structure, self.parameters = graph, structure, parameters
+        self.nodes: List[Any] = []
         self._initializers: Dict[str, Any] = collections.OrderedDict()
         self.made: Dict[str, Any] = {}
         self.sizes = {INPUT: (parameters.input.height, parameters.input.width)}
@@ -62,65 +68,65 @@ class _OnnxWriter:
                     "architectures" % (node.name, node.op)
                 )
             CONVERTERS[node.op](self, node)
-        self._heads(LOCATIONS, self._structure.box_heads, lambda layer: 4)
-        self._heads(CONFIDENCES, self._structure.class_heads, lambda layer: layer.classes)
-        self._plugin()
+        outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in self.end().items()]
+        size = self.parameters.input
+        entry = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, [1, 3, size.height, size.width])
+        constants = list(self._initializers.values())
         return helper.make_model(
-            self._graph_proto(),
+            helper.make_graph(self.nodes, "detector", [entry], outputs, constants),
             ir_version=IR_VERSION,
             producer_name="nanoforge",
-            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(PLUGIN_DOMAIN, 1)],
+            opset_imports=[helper.make_opsetid(*one) for one in self.domains.items()],
         )
+
+    def end(self) -> Dict[str, List[int]]:
+        """Join the heads as NMS_TRT asserts them, [1, numbers, 1, 1], and give them to it; outputs and their shapes."""
+        self.heads(lambda count, width: [1, count * width, 1, 1])
+        anchors = self.parameters.anchors.astype(np.float32)
+        variances = np.tile(np.array(self.parameters.variances, np.float32), len(anchors))
+        priors = np.stack([anchors.reshape(-1), variances])[np.newaxis, :, :, np.newaxis]
+        inputs = [LOCATIONS, self.initializer(PRIORS, priors), CONFIDENCES]
+        fields = dict(plugins(self.parameters)["NMS_TRT"], plugin_version="1", plugin_namespace="", **NEWER_FIELDS)
+        self.nodes.append(helper.make_node("NMS_TRT", inputs, [NMS, COUNT], name=NMS, domain=PLUGIN_DOMAIN, **fields))
+        return {NMS: [1, 1, fields["keepTopK"], 7], COUNT: [1, 1, 1, 1]}
 
     def _network(self) -> List[Any]:
         """The nodes between entry and heads, each behind those it reads."""
         found: Dict[str, Any] = collections.OrderedDict()
-        pending = [head.source for head in self._structure.box_heads + self._structure.class_heads][::-1]
+        pending = [head.source for head in self.structure.box_heads + self.structure.class_heads][::-1]
         opened = set()
         while pending:
             node = self.graph.maker(pending[-1])
-            if node.name in opened or node.name == self._structure.entry:
+            if node.name in opened or node.name == self.structure.entry:
                 pending.pop()
-                if node.name != self._structure.entry:
+                if node.name != self.structure.entry:
                     found.setdefault(node.name, node)
             else:
                 opened.add(node.name)
                 pending.extend(data_inputs(node)[::-1])
         return list(found.values())
 
-    def _heads(self, name: str, heads: List[Head], width: Callable[[Layer], int]) -> None:
-        """Join the heads as NMS_TRT asserts them: [1, numbers, 1, 1], channels last as TensorFlow counts them."""
-        for head, layer in zip(heads, self._parameters.layers):
+    def heads(self, shape: Callable[[int, int], List[int]]) -> None:
+        """Join the layers' heads along axis 1, as LOCATIONS and CONFIDENCES; channels last as TensorFlow counts them.
+
+        Args:
+            shape: what becomes of a layer's boxes, so many with so many numbers each.
+        """
+        self._joined(LOCATIONS, self.structure.box_heads, lambda layer: shape(_boxes(layer), 4))
+        self._joined(CONFIDENCES, self.structure.class_heads, lambda layer: shape(_boxes(layer), layer.classes))
+
+    def _joined(self, name: str, heads: List[Head], shape: Callable[[Layer], List[int]]) -> None:
+        for head, layer in zip(heads, self.parameters.layers):
             source = self.source(head.source)
             if self.sizes[source] != (layer.height, layer.width):
                 raise BadInput(
                     'The head "%s" has another size as ONNX (%d x %d) than in TensorFlow (%d x %d)'
                     % ((head.reshape,) + self.sizes[source] + (layer.height, layer.width))
                 )
-            numbers = layer.height * layer.width * layer.boxes * width(layer)
-            nhwc, shape = head.reshape + ":nhwc", np.array([1, numbers, 1, 1], np.int64)
+            nhwc, dims = head.reshape + ":nhwc", np.array(shape(layer), np.int64)
             self.add("Transpose", [source], nhwc, perm=[0, 2, 3, 1])
-            self.add("Reshape", [nhwc, self.initializer(head.reshape + ":shape", shape)], self.id(head.reshape))
+            self.add("Reshape", [nhwc, self.initializer(head.reshape + ":shape", dims)], self.id(head.reshape))
         self.add("Concat", [self.id(head.reshape) for head in heads], name, axis=1)
-
-    def _plugin(self) -> None:
-        anchors = self._parameters.anchors.astype(np.float32)
-        variances = np.tile(np.array(self._parameters.variances, np.float32), len(anchors))
-        priors = np.stack([anchors.reshape(-1), variances])[np.newaxis, :, :, np.newaxis]
-        inputs = [LOCATIONS, self.initializer(PRIORS, priors), CONFIDENCES]
-        fields = dict(plugins(self._parameters)["NMS_TRT"], plugin_version="1", plugin_namespace="", **NEWER_FIELDS)
-        self._nodes.append(helper.make_node("NMS_TRT", inputs, [NMS, COUNT], name=NMS, domain=PLUGIN_DOMAIN, **fields))
-
-    def _graph_proto(self) -> Any:
-        size, rows = self._parameters.input, plugins(self._parameters)["NMS_TRT"]["keepTopK"]
-        tensor = helper.make_tensor_value_info
-        return helper.make_graph(
-            self._nodes,
-            "detector",
-            [tensor(INPUT, TensorProto.FLOAT, [1, 3, size.height, size.width])],
-            [tensor(NMS, TensorProto.FLOAT, [1, 1, rows, 7]), tensor(COUNT, TensorProto.FLOAT, [1, 1, 1, 1])],
-            list(self._initializers.values()),
-        )
 
     def id(self, name: str) -> str:
         """The ONNX name of a TensorFlow node's output: the node's name, unless one of our own tensors has it."""
@@ -129,7 +135,7 @@ class _OnnxWriter:
     def source(self, tensor: str) -> str:
         """The ONNX name of ``tensor``, which must have been written."""
         node = self.graph.maker(tensor)
-        name = INPUT if node.name == self._structure.entry else self.id(node.name)
+        name = INPUT if node.name == self.structure.entry else self.id(node.name)
         if name not in self.sizes or output_index(tensor):
             raise BadInput(
                 'Node "%s" (%s) is read where ONNX and TensorRT cannot; export the graph again' % (node.name, node.op)
@@ -139,8 +145,13 @@ class _OnnxWriter:
     def add(self, operation: str, inputs: List[str], output: str, **attributes: Any) -> Any:
         """Append a node of one output; it is called as its output."""
         node = helper.make_node(operation, inputs, [output], name=output, **attributes)
-        self._nodes.append(node)
+        self.nodes.append(node)
         return node
+
+    def split(self, source: str, outputs: List[str], axis: int) -> None:
+        """Append a node that takes ``source`` apart, one place of ``axis`` for each output."""
+        sizes = [1] * len(outputs)
+        self.nodes.append(helper.make_node("Split", [source], outputs, name=outputs[0], axis=axis, split=sizes))
 
     def follow(self, node: Any, operation: str, inputs: List[str], size: Tuple[int, int], **attributes: Any) -> None:
         """Append ``node`` as ``operation`` that makes a tensor of ``size`` (height, width)."""
@@ -173,6 +184,10 @@ class _OnnxWriter:
         return values
 
 
+def _boxes(layer: Layer) -> int:
+    return layer.height * layer.width * layer.boxes
+
+
 def same_pads(size: int, window: int, stride: int) -> Tuple[int, int]:
     """What TensorFlow's SAME adds before and after ``size`` pixels: the odd one goes behind.
 
@@ -202,7 +217,7 @@ def _slide(node: Any, size: Tuple[int, int], pads: Pads, kernel: List[int]) -> T
     return attributes, (made[0], made[1])
 
 
-def _convolution(writer: _OnnxWriter, node: Any) -> None:
+def _convolution(writer: OnnxWriter, node: Any) -> None:
     """Conv; a kernel HWIO becomes OIHW, a depthwise one HWCM a grouped convolution's [C * M, 1, H, W]."""
     tensor, kernel = data_inputs(node)
     values, pads, group = writer.weights(kernel, 4), ((0, 0), (0, 0)), 1
@@ -220,7 +235,7 @@ def _convolution(writer: _OnnxWriter, node: Any) -> None:
     writer.follow(node, "Conv", [source, weights], size, group=group, **attributes)
 
 
-def _bias(writer: _OnnxWriter, node: Any) -> None:
+def _bias(writer: OnnxWriter, node: Any) -> None:
     """BiasAdd: the bias of the convolution before it, if nothing else reads that one; else an Add."""
     check_layout(node)
     tensor, bias = data_inputs(node)
@@ -236,7 +251,7 @@ def _bias(writer: _OnnxWriter, node: Any) -> None:
         _arithmetic("Add")(writer, node)
 
 
-def _batch_norm(writer: _OnnxWriter, node: Any) -> None:
+def _batch_norm(writer: OnnxWriter, node: Any) -> None:
     check_layout(node)
     tensor, *parameters = data_inputs(node)
     source = writer.source(tensor)
@@ -247,8 +262,8 @@ def _batch_norm(writer: _OnnxWriter, node: Any) -> None:
     writer.follow(node, "BatchNormalization", [source] + names, writer.sizes[source], epsilon=node.attr["epsilon"].f)
 
 
-def _pool(operation: str, **more: int) -> Callable[[_OnnxWriter, Any], None]:
-    def convert(writer: _OnnxWriter, node: Any) -> None:
+def _pool(operation: str, **more: int) -> Callable[[OnnxWriter, Any], None]:
+    def convert(writer: OnnxWriter, node: Any) -> None:
         source = writer.source(data_inputs(node)[0])
         attributes, size = _slide(node, writer.sizes[source], ((0, 0), (0, 0)), window(node, "ksize"))
         writer.follow(node, operation, [source], size, **dict(attributes, **more))
@@ -256,7 +271,7 @@ def _pool(operation: str, **more: int) -> Callable[[_OnnxWriter, Any], None]:
     return convert
 
 
-def _concat(writer: _OnnxWriter, node: Any) -> None:
+def _concat(writer: OnnxWriter, node: Any) -> None:
     *parts, axis = data_inputs(node)
     value = writer.graph.constant(axis)
     sources = [writer.source(part) for part in parts]
@@ -266,10 +281,10 @@ def _concat(writer: _OnnxWriter, node: Any) -> None:
     writer.follow(node, "Concat", sources, sizes.pop(), axis=1)
 
 
-def _arithmetic(operation: str) -> Callable[[_OnnxWriter, Any], None]:
+def _arithmetic(operation: str) -> Callable[[OnnxWriter, Any], None]:
     """Two tensors of one size, or a tensor and a constant for each channel or for all."""
 
-    def convert(writer: _OnnxWriter, node: Any) -> None:
+    def convert(writer: OnnxWriter, node: Any) -> None:
         inputs = []
         for number, tensor in enumerate(data_inputs(node)):
             if writer.graph.constant(tensor) is None:
@@ -288,15 +303,15 @@ def _arithmetic(operation: str) -> Callable[[_OnnxWriter, Any], None]:
     return convert
 
 
-def _function(operation: str) -> Callable[[_OnnxWriter, Any], None]:
-    def convert(writer: _OnnxWriter, node: Any) -> None:
+def _function(operation: str) -> Callable[[OnnxWriter, Any], None]:
+    def convert(writer: OnnxWriter, node: Any) -> None:
         source = writer.source(data_inputs(node)[0])
         writer.follow(node, operation, [source], writer.sizes[source])
 
     return convert
 
 
-def _relu6(writer: _OnnxWriter, node: Any) -> None:
+def _relu6(writer: OnnxWriter, node: Any) -> None:
     source = writer.source(data_inputs(node)[0])
     limits = [
         writer.initializer("Relu6:" + end, np.array(value, np.float32)) for end, value in (("min", 0), ("max", 6))
@@ -304,11 +319,11 @@ def _relu6(writer: _OnnxWriter, node: Any) -> None:
     writer.follow(node, "Clip", [source] + limits, writer.sizes[source])
 
 
-def _with_its_reader(writer: _OnnxWriter, node: Any) -> None:
+def _with_its_reader(writer: OnnxWriter, node: Any) -> None:
     """Constants and Pads become part of the node that reads them."""
 
 
-CONVERTERS: Dict[str, Callable[[_OnnxWriter, Any], None]] = {
+CONVERTERS: Dict[str, Callable[[OnnxWriter, Any], None]] = {
     "Conv2D": _convolution,
     "DepthwiseConv2dNative": _convolution,
     "BiasAdd": _bias,

@@ -46,15 +46,25 @@ class Comparison:
         interpreter: a UffInterpreter or an OnnxRuntime: its ``run(tensor, keep)`` gives values by name.
 
     Attributes:
+        limits: the parts that are compared before detections, and how far they may be apart.
+        input: what pictures have to fit.
         view: the picture of the worst case, or the first one where no detection differs; None before :meth:`add`.
     """
+
+    limits = {
+        "box": MOST_HEAD_DIFFERENCE,
+        "class": MOST_HEAD_DIFFERENCE,
+        "anchors": MOST_ANCHOR_DIFFERENCE,
+        "decoded": MOST_BOX_DIFFERENCE,
+    }
 
     def __init__(self, examined: Examined, interpreter: Any) -> None:
         self._graph, self._structure, self._parameters = examined.graph, examined.structure, examined.parameters
         self._session, self._interpreter = examined.session, interpreter
+        self.input = examined.parameters.input
         self._nms = plugins(examined.parameters)["NMS_TRT"]
         self.pictures = self.detections = self.matched = 0
-        self.differences = {"box": 0.0, "class": 0.0, "anchors": 0.0, "decoded": 0.0}
+        self.differences = {part: 0.0 for part in self.limits}
         self.max_score_diff, self.min_iou = 0.0, 1.0
         self.excused: Dict[str, int] = {}
         self.failures: List[Dict[str, Any]] = []
@@ -67,7 +77,7 @@ class Comparison:
         self.pictures += 1
         before = self._worst_case()
         truth = self._tensorflow(picture)
-        seen = self._reference(picture)
+        seen = self.model(self._tensor(picture))
         self._compare_values(picture.name, truth, seen)
         self._compare_detections(picture.name, truth, seen)
         if picture.truth:
@@ -88,18 +98,20 @@ class Comparison:
         return self.failures[0] if self.failures else self.worst
 
     def _tensorflow(self, picture: ProofPicture) -> Dict[str, Any]:
+        """The parts of :attr:`limits` and the detections, as TensorFlow computes them."""
         structure, outputs = self._structure, self._parameters.outputs
         tensors = [
             structure.box_encodings,
             structure.class_predictions,
             structure.decoded,
+            structure.scores,
             outputs.boxes,
             outputs.classes,
             outputs.scores,
             outputs.number,
         ]
         fed = measure.as_fed(picture.pixels, self._graph, structure)
-        encodings, predictions, decoded, boxes, classes, scores, count = self._session.run(
+        encodings, predictions, decoded, converted, boxes, classes, scores, count = self._session.run(
             tensors, {structure.image: fed}
         )
         rows = slice(int(count[0]))
@@ -108,16 +120,22 @@ class Comparison:
             "class": predictions.reshape(-1, self._parameters.classes),
             "anchors": self._parameters.anchors,
             "decoded": decoded.T[:, [1, 0, 3, 2]],
+            "scores": converted.reshape(-1, self._parameters.classes),
             "detections": Seen(boxes[0, rows][:, [1, 0, 3, 2]], classes[0, rows].astype(int), scores[0, rows]),
         }
 
-    def _reference(self, picture: ProofPicture) -> Dict[str, Any]:
+    def _tensor(self, picture: ProofPicture) -> np.ndarray:
+        """The picture as the network takes it, float32 [1, 3, h, w]."""
         size = self._parameters.input
         values = picture.pixels.astype(np.float32)
         if size.channels == "BGR":
             values = values[:, :, ::-1]
         tensor = (values * np.float32(size.scale) + np.float32(size.offset)).transpose(2, 0, 1)[np.newaxis]
-        out = self._interpreter.run(np.ascontiguousarray(tensor), keep=[LOCATIONS, CONFIDENCES, PRIORS])
+        return np.ascontiguousarray(tensor)
+
+    def model(self, tensor: np.ndarray) -> Dict[str, Any]:
+        """The same of the model."""
+        out = self._interpreter.run(tensor, keep=[LOCATIONS, CONFIDENCES, PRIORS])
         encodings = np.asarray(out[LOCATIONS]).reshape(-1, 4)
         priors, variances = np.asarray(out[PRIORS]).reshape(2, -1, 4)
         rows = np.asarray(out[NMS]).reshape(-1, 7)[: int(np.asarray(out[NMS + "_1"]).reshape(-1)[0])]
@@ -130,13 +148,7 @@ class Comparison:
         }
 
     def _compare_values(self, name: str, truth: Dict[str, Any], seen: Dict[str, Any]) -> None:
-        limits = {
-            "box": MOST_HEAD_DIFFERENCE,
-            "class": MOST_HEAD_DIFFERENCE,
-            "anchors": MOST_ANCHOR_DIFFERENCE,
-            "decoded": MOST_BOX_DIFFERENCE,
-        }
-        for part, limit in limits.items():
+        for part, limit in self.limits.items():
             scale = max(1.0, float(np.abs(truth[part]).max()) / 10)
             difference = _difference(truth[part], seen[part])
             self.differences[part] = max(self.differences[part], difference)
@@ -193,9 +205,8 @@ class Comparison:
             "matched": self.matched,
             "max_score_diff": self.max_score_diff,
             "min_iou": self.min_iou,
-            "heads": {part: self.differences[part] for part in ("box", "class")},
-            "anchors": self.differences["anchors"],
-            "decoded": self.differences["decoded"],
+            "heads": {part: value for part, value in self.differences.items() if part in ("box", "class", "scores")},
+            **{part: value for part, value in self.differences.items() if part in ("anchors", "decoded")},
             "excused": self.excused,
             "failures": self.failures,
             "mAP": self._mean_precisions(),
@@ -210,7 +221,28 @@ class Comparison:
         return {side: coco.metrics(results, names)["mAP"] for side, results in self._results.items()}
 
 
-_NAMES = {"box": "box encodings", "class": "class predictions", "anchors": "anchors", "decoded": "decoded boxes"}
+class BoxesComparison(Comparison):
+    """The same for a model that ends in boxes and scores, run by a BoxesRuntime."""
+
+    limits = {"scores": MOST_SCORE_DIFFERENCE, "decoded": MOST_BOX_DIFFERENCE}
+
+    def model(self, tensor: np.ndarray) -> Dict[str, Any]:
+        out = self._interpreter.run(tensor)
+        rows = out["rows"]
+        return {
+            "scores": out["scores"][0],
+            "decoded": out["boxes"][0],
+            "detections": Seen(rows[:, 3:], rows[:, 1].astype(int), rows[:, 2]),
+        }
+
+
+_NAMES = {
+    "box": "box encodings",
+    "class": "class predictions",
+    "anchors": "anchors",
+    "decoded": "decoded boxes",
+    "scores": "scores",
+}
 
 
 def _difference(truth: np.ndarray, seen: np.ndarray) -> float:

@@ -1,7 +1,6 @@
 """The network by the reference interpreter: on any processor, exact, not fast."""
 
 import os
-from typing import List
 
 import numpy as np
 
@@ -17,7 +16,7 @@ class ReferenceBackend(Backend):
     """``model.uff`` in ``folder``, computed by numpy; ``start`` returns when it is done.
 
     Attributes:
-        slots: two input tensors, float32 [3, height, width].
+        slots: one input tensor, float32 [3, height, width].
 
     Raises:
         BadInput: there is no such file, or it is not the one that is described.
@@ -32,18 +31,18 @@ class ReferenceBackend(Backend):
                 "%s says input %s and outputs %s, but model.uff has %s and %s; convert again"
                 % (description.path, shape, self._names, shapes, self._interpreter.outputs)
             )
-        self.slots = [np.empty(description.shape, np.float32) for _ in range(2)]
-        self._found: List[np.ndarray] = [np.empty((0, 7), np.float32)] * len(self.slots)
+        self.slots = [np.empty(description.shape, np.float32)]
+        self._found = np.empty((0, 7), np.float32)
 
     def start(self, slot: int) -> None:
         """Compute the network."""
         results = self._interpreter.run(self.slots[slot][np.newaxis])
         rows, count = (results[name] for name in self._names)
-        self._found[slot] = rows.reshape(-1, 7)[: int(count.reshape(-1)[0])]
+        self._found = rows.reshape(-1, 7)[: int(count.reshape(-1)[0])]
 
     def finish(self, slot: int) -> np.ndarray:
         """The rows of NMS_TRT, float32 [n, 7]."""
-        return self._found[slot]
+        return self._found
 
     def close(self) -> None:
         """There is nothing to give back."""

@@ -1,7 +1,7 @@
 """The network as an engine of TensorRT: two slots in page-locked memory, one stream, see :mod:`stages.jetson.running`.
 
-An engine that ends in NMS_TRT gives its rows; one of the boxes form (outputs ``boxes`` and ``scores``) gives all priors,
-which are suppressed here as the plugin would.
+An engine that ends in NMS_TRT gives its rows; one of the boxes form (outputs ``boxes`` and ``scores``) gives all
+priors, which are suppressed here as the plugin would.
 """
 
 import os
@@ -13,7 +13,7 @@ from stages.detect import nms
 from stages.detect.backend import Backend
 from stages.detect.description import Description
 from stages.jetson import engine_file, libraries, plugin_libraries
-from stages.jetson.running import Runner, loaded
+from stages.jetson.running import EngineRunner, loaded
 from stages.job import BadInput
 
 SLOTS = 2
@@ -37,10 +37,10 @@ class TensorrtBackend(Backend):
         try:
             plan = engine_file.read(folder, libraries.here(trt, cuda))
             kind = engine_file.sidecar(folder)["model"].get("kind")
-            logger = trt.Logger(trt.Logger.WARNING)
+            logger = libraries.logger(trt)
             plugin_libraries.load(trt, logger, plugin_libraries.PLUGINS.get(kind, []), [folder])
             self._path = os.path.join(folder, engine_file.PLAN)
-            self._runner = Runner(loaded(trt, logger, plan, self._path), cuda, SLOTS)
+            self._runner = EngineRunner(loaded(trt, logger, plan, self._path), cuda, SLOTS)
             self._description, self._has_boxes = description, {BOXES, SCORES} == set(self._runner.outputs)
             self.slots = self._inputs()
         except BaseException:
@@ -67,6 +67,8 @@ class TensorrtBackend(Backend):
 
     def _inputs(self) -> List[np.ndarray]:
         """The slots' inputs, once the engine is known to be of what is described."""
+        if self._has_boxes:
+            self._check_suppression()
         shapes = [list(one.shape)[-3:] for one in self._runner.inputs.values()]
         fits = self._has_boxes or set(self._description.outputs).issubset(self._runner.outputs)
         if shapes != [self._description.shape] or not fits:
@@ -77,3 +79,12 @@ class TensorrtBackend(Backend):
         return [
             one.host.reshape(self._description.shape) for slot in self._runner.slots for one in slot.inputs.values()
         ]
+
+    def _check_suppression(self) -> None:
+        try:
+            nms.rows(np.zeros((1, 4), np.float32), np.zeros((1, 2), np.float32), self._description.nms)
+        except KeyError as error:
+            raise BadInput(
+                "%s does not say how boxes are suppressed (%s is missing); convert again"
+                % (self._description.path, error)
+            ) from error

@@ -37,7 +37,7 @@ function show(state) {
   document.title = (has ? state.fps.toFixed(1) + " FPS · " : "") + "Live · Nanoforge";
   at("fps").textContent = has ? state.fps.toFixed(1) : "–";
   at("latency").textContent = has ? state.latency.toFixed(0) : "–";
-  at("high").textContent = has ? "nine of ten under " + state.latency_p90.toFixed(0) : "";
+  at("high").textContent = has ? "90 % under " + state.latency_p90.toFixed(0) : "";
   at("frames").textContent = state.frames.toLocaleString("en");
   at("left-out").textContent = state.left_out ? state.left_out.toLocaleString("en") + " left out" : "";
   at("count").textContent = state.detections.length ? "(" + state.detections.length + ")" : "";

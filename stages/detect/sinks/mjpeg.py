@@ -1,6 +1,6 @@
 """A page on this machine that shows what is seen: the drawn pictures as Motion JPEG, the figures, what was found.
 
-Every browser gets the newest picture whenever it has taken the one before, so a slow one sees fewer and holds up nobody.
+A browser gets the newest picture whenever it has taken the one before, so a slow one sees fewer and holds up nobody.
 Pictures are encoded when the first browser asks for them, and not at all where none looks.
 """
 

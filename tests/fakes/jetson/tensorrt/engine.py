@@ -139,7 +139,7 @@ class ICudaEngine:
 @of_this_version
 class IExecutionContext:
     def __init__(self, engine):
-        self._engine, self._addresses, self._compute = engine, {}, None
+        self._engine, self._addresses, self._compute, self._last = engine, {}, None, None
 
     def __enter__(self):
         return self
@@ -209,8 +209,11 @@ class IExecutionContext:
             return {name: np.zeros(shape, np.float32) for name, shape in head["outputs"]}
         if self._compute is None:
             self._compute = _computing(head, self._engine._source)
-        found = self._compute(tensor)
-        return {name: _drifted(np.ascontiguousarray(found[name])) for name, _ in head["outputs"]}
+        if self._last is None or not np.array_equal(self._last[0], tensor):  # the same again costs nothing here
+            found = self._compute(tensor)
+            outputs = {name: _drifted(np.ascontiguousarray(found[name])) for name, _ in head["outputs"]}
+            self._last = tensor, outputs
+        return self._last[1]
 
 
 def _drifted(values):
@@ -235,5 +238,18 @@ def _computing(head, source):
             return UffInterpreter(path, Arithmetic(VERSION, half=head["fp16"], fused=True)).run
         from stages.convert.onnx.runtime import OnnxRuntime
 
-        runtime = OnnxRuntime(path)
-        return lambda tensor: runtime.run(tensor, [])
+        if b"NMS_TRT" in source:
+            runtime = OnnxRuntime(path)
+            return lambda tensor: runtime.run(tensor, [])
+        return _plain(path, [name for name, _ in head["outputs"]])
+
+
+def _plain(path, outputs):
+    """An ONNX model without plugins by onnxruntime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    entry = session.get_inputs()[0].name
+    return lambda tensor: dict(zip(outputs, session.run(outputs, {entry: tensor})))
