@@ -4,7 +4,6 @@ A row is a test here (``test_row_NN_…``, or one of UNSUPPORTED), one or more e
 its reason (``LEFT_OUT``). The simulated parser stands for TensorRT, with the words that were reported.
 """
 
-import ast
 import json
 import os
 import re
@@ -225,12 +224,7 @@ def test_row_17_and_28_nvidias_python_packages_are_not_imported():
     for folder, _, names in os.walk(os.path.join(CLONE, "stages")):
         for name in [name for name in names if name.endswith(".py")]:
             with open(os.path.join(folder, name), encoding="utf-8") as stream:
-                tree = ast.parse(stream.read())
-            for one in ast.walk(tree):
-                if isinstance(one, ast.Import):
-                    found |= {alias.name.split(".")[0] for alias in one.names}
-                elif isinstance(one, ast.ImportFrom):
-                    found.add(str(one.module).split(".")[0])
+                found |= set(re.findall(r"^ *(?:import|from) (\w+)", stream.read(), re.MULTILINE))
     assert "numpy" in found and not found & {"uff", "graphsurgeon"}
 
 
