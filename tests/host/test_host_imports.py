@@ -26,7 +26,7 @@ LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 # What stage rooms import of each other.
 AMONG_STAGES = {
     "bundle": ("stages.detect", "stages.jetson"),
-    "convert": ("stages.reference", "stages.train.coco"),
+    "convert": ("stages.detect.nms", "stages.reference", "stages.train.coco"),
     "detect": ("stages.convert", "stages.jetson", "stages.reference"),
     "jetson": ("stages.detect", "stages.reference"),
 }
