@@ -12,7 +12,7 @@ import numpy as np
 from stages.detect.description import Description
 from stages.detect.preprocess import Preprocess
 from stages.jetson import engine_file, libraries, plugin_libraries
-from stages.jetson.running import Runner, loaded
+from stages.jetson.running import EngineRunner, loaded
 
 RUNS, SLOWEST = 20, 10
 
@@ -45,7 +45,7 @@ def _times(trt: Any, cuda: Any, folder: str, described: Description, picture: np
     kind = engine_file.sidecar(folder)["model"].get("kind")
     plan = engine_file.read(folder, libraries.here(trt, cuda))
     plugin_libraries.load(trt, logger, plugin_libraries.PLUGINS.get(kind, []), [folder])
-    runner = Runner(loaded(trt, logger, plan, folder), cuda)
+    runner = EngineRunner(loaded(trt, logger, plan, folder), cuda)
     preprocess = Preprocess(described.height, described.width, described.scale, described.offset, described.swapped)
     for one in runner.inputs.values():
         preprocess.fill(picture, one.host.reshape(described.shape))

@@ -50,6 +50,8 @@ def load(trt: Any, logger: Any, wanted: List[str], folders: List[str]) -> List[s
                 "; TensorRT %s needs %s: build it from /usr/src/tensorrt/samples/python/uff_ssd (cmake, make), or"
                 " install JetPack 4.3 or newer, which has it built in" % (trt.__version__, FLATTEN_CONCAT)
             )
+        elif "NMS_TRT" in left:
+            hint = " (11 removed it); build of model.boxes.onnx, which needs none: convert --to onnx, source boxes"
         raise StageFailed("TensorRT %s has no plugin %s%s" % (trt.__version__, ", ".join(left), hint))
     return loaded
 

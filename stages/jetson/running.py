@@ -53,7 +53,7 @@ class Slot(NamedTuple):
     done: Any
 
 
-class Runner:
+class EngineRunner:
     """Runs an engine on one picture after the other; with a second slot one waits on the device while one is filled.
 
     All is queued on one stream in order, so slots can share the memory on the device, and no run starts before the

@@ -238,5 +238,18 @@ def _computing(head, source):
             return UffInterpreter(path, Arithmetic(VERSION, half=head["fp16"], fused=True)).run
         from stages.convert.onnx.runtime import OnnxRuntime
 
-        runtime = OnnxRuntime(path)
-        return lambda tensor: runtime.run(tensor, [])
+        if b"NMS_TRT" in source:
+            runtime = OnnxRuntime(path)
+            return lambda tensor: runtime.run(tensor, [])
+        return _plain(path, [name for name, _ in head["outputs"]])
+
+
+def _plain(path, outputs):
+    """An ONNX model without plugins by onnxruntime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    entry = session.get_inputs()[0].name
+    return lambda tensor: dict(zip(outputs, session.run(outputs, {entry: tensor})))

@@ -8,6 +8,21 @@ from .types import DataType, Dims
 from .uff_parser import Parse
 from .versions import VERSION, of_this_version, setting, since, until
 
+# What an ONNX operation becomes; others are called as they are.
+LAYERS = {
+    "Conv": "Convolution",
+    "BatchNormalization": "Scale",
+    "Clip": "Activation",
+    "Relu": "Activation",
+    "Sigmoid": "Activation",
+    "Concat": "Concatenation",
+    "Transpose": "Shuffle",
+    "Reshape": "Shuffle",
+    "Split": "Slice",
+    "Exp": "Unary",
+    "Softmax": "SoftMax",
+    "NMS_TRT": "PluginV2",
+}
 UFF_REQUIRED = {5: (0, 6, 3), 6: (0, 6, 5), 7: (0, 6, 9), 8: (0, 6, 9)}
 
 
@@ -154,11 +169,23 @@ class OnnxParser:
                 words = "No importer registered for op: %s" % node.op_type
                 self._errors.append(ParserError(words, number))
                 return False
-        network = self._network._network
-        for one in found.graph.input:
-            network.add_input(one.name, [dim.dim_value for dim in one.type.tensor_type.shape.dim])
-        for one in found.graph.output:
-            dims = [dim.dim_value for dim in one.type.tensor_type.shape.dim]
-            network.mark_output(network.tensor(one.name, dims))
+        _add_layers(self._network._network, onnx.shape_inference.infer_shapes(found).graph)
         self._network._source = ("onnx", bytes(model))
         return True
+
+
+def _add_layers(network, graph):
+    """A layer for each node; what is not computed is a weight of its reader."""
+    shapes = {
+        one.name: [dim.dim_value for dim in one.type.tensor_type.shape.dim]
+        for one in [*graph.input, *graph.value_info, *graph.output]
+    }
+    tensors = {one.name: network.add_input(one.name, shapes[one.name]) for one in graph.input}
+    for node in graph.node:
+        inputs = [tensors[name] for name in node.input if name in tensors]
+        made = network.add(
+            LAYERS.get(node.op_type, node.op_type), node.name, inputs, [shapes.get(name, []) for name in node.output]
+        )
+        tensors.update(zip(node.output, made))
+    for one in graph.output:
+        network.mark_output(tensors[one.name], one.name)

@@ -41,7 +41,8 @@ def declared(kind, version):
 
 
 def creators(version):
-    kinds = ["NMS_TRT", "GridAnchor_TRT"] + (["GridAnchorRect_TRT"] if version >= (8, 0, 0) else [])
+    kinds = ["GridAnchor_TRT"] + (["NMS_TRT"] if version < (11, 0, 0) else [])
+    kinds += ["GridAnchorRect_TRT"] if version >= (8, 0, 0) else []
     # Jetson's 5.x libraries do not list FlattenConcat_TRT; a library of the sample's brings it.
     return kinds + (["FlattenConcat_TRT"] if version >= (6, 0, 0) else [])
 
