@@ -20,7 +20,7 @@ import shutil
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 
 from stages import files
-from stages.jetson.jetson_inference_release import MODELS, SLOT, SLOT_LABELS, Release
+from stages.jetson.jetson_inference_release import MODELS, SLOT, SLOT_LABELS, InferenceRelease
 from stages.job import BadInput, StageFailed
 
 SLOT_MODEL, SLOT_NETWORK = "ssd_mobilenet_v2_coco.uff", "ssd-mobilenet-v2"
@@ -47,7 +47,7 @@ class Place(NamedTuple):
         network: what ``detectnet --network=`` is to be given.
     """
 
-    release: Release
+    release: InferenceRelease
     folder: str
     model: str
     labels: str
@@ -95,7 +95,7 @@ def labels_file(classes: List[str]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-def place(release: Release, name: str, model: DetectNetModel) -> Place:
+def place(release: InferenceRelease, name: str, model: DetectNetModel) -> Place:
     """Where the detector goes in that release.
 
     Raises:

@@ -13,7 +13,7 @@ import pytest
 
 from stages.jetson import install, jetson_inference, jetson_inference_release
 from stages.jetson.jetson_inference import DetectNetModel, labels_file
-from stages.jetson.jetson_inference_release import Release
+from stages.jetson.jetson_inference_release import InferenceRelease
 from stages.jetson.swap_channels import swapped
 from stages.job import BadInput, Job, StageFailed
 
@@ -92,7 +92,7 @@ def test_each_release_is_known_by_its_sources(tmp_path, branch):
     root = clone(tmp_path, branch)
     networks = str(root / "data" / "networks")
     _, listed, versioned, checked, single = BRANCHES[branch]
-    wanted = Release(networks, listed, versioned, checked, single)
+    wanted = InferenceRelease(networks, listed, versioned, checked, single)
     assert jetson_inference_release.find(str(root)) == jetson_inference_release.find(networks) == wanted
     link = tmp_path / "bin"
     link.mkdir()
