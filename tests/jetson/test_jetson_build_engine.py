@@ -124,6 +124,11 @@ def test_int8_is_calibrated_with_the_bundles_pictures_once(stages_of, bundle, ve
         assert ("calibrated with 4 of 4" in said) == (number == 0)
 
 
+def test_fp32_that_differs_by_more_than_rounding_is_warned_of(build_engine, bundle):
+    ran = build_engine(bundle, TENSORRT="8.2.1", precision="fp32", DRIFT=0.008, least_iou=0.3)
+    assert ran.code == 0 and "differs by more than rounding does" in ran.all("warning")[0], ran.log
+
+
 def test_int8_without_pictures_or_with_a_broken_one_is_bad_input(build_engine, copied):
     (copied / "calibration" / "02.png").write_bytes(b"no picture")
     write_checksums(copied)
