@@ -21,6 +21,7 @@ from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.stages import JETSON, STAGES, StageContext, row_in
 from nanoforge.runners import jetpack_python, virtual_environments
 from nanoforge.runners.placement import Placement, PlacementOverride
+from tests.fakes.detectnet import jetson_inference
 
 FAKES = CLONE / "tests" / "fakes" / "jetson"
 PACKAGES = "lib/python3.6/site-packages"
@@ -154,7 +155,7 @@ def test_pycuda_is_compiled_from_its_lock_with_cudas_nvcc_where_the_system_has_n
 def bundle(tmp_path_factory, train):
     """A detector's bundle and its records, made here; what follows is done on the board."""
     folder = tmp_path_factory.mktemp("chain")
-    subprocess.check_call([str(train[0]), str(Path(__file__).with_name("host_model.py")), str(folder)])
+    subprocess.check_call([str(train[0]), str(CLONE / "tests" / "fakes" / "small_detector.py"), str(folder)])
     parameters = STAGES["bundle"].parameters(StageContext(Config(), folder))
     inputs = {"model": folder / "convert", "records": folder / "records"}
     once(AdhocRun(STAGES["bundle"], inputs, {**parameters, "samples": 2}), folder / "bundle")
@@ -220,16 +221,3 @@ def test_it_is_installed_where_detectnet_looks_and_checked(bundle, tmp_path, cap
     next(clone.rglob("*.uff")).write_bytes(b"another")
     with pytest.raises(StageFailed, match="not as it was installed"):
         board.install(str(clone), archive, "", True, StageOptions())
-
-
-def jetson_inference(root):
-    """What tells that a clone lists its networks in models.json."""
-    networks = root / "data" / "networks"
-    (root / "c").mkdir(parents=True)
-    networks.mkdir(parents=True)
-    (root / "examples" / "detectnet").mkdir(parents=True)
-    (root / "c" / "detectNet.cpp").write_text('// model["input_dims"]\n')
-    (root / "c" / "tensorNet.cpp").write_text('// "%s.%u.%u.%i.%s.%s" sha256sum\n')
-    (networks / "ilsvrc12_synset_words.txt").write_text("")
-    (networks / "models.json").write_text(json.dumps({"classification": {}, "detection": {}}))
-    return root

@@ -189,3 +189,12 @@ def test_stages_build_prove_and_run_it(board, model, stages_of, version, precisi
     said = board(DETECT, ran.folder, *[folder / one["file"] for one in entries], TENSORRT=version)
     found = json.loads(said[said.index("FOUND ") + len("FOUND ") :].splitlines()[0])
     assert found == [one["detections"] for one in entries]
+
+
+def test_the_selftest_takes_this_form_where_no_other_is_there(model, stages_of, nano):
+    root = nano({"etc/nv_tegra_release": "# R36 (release), REVISION: 4.3, GCID: 1, BOARD: generic\n"})
+    ran = stages_of.run("stages.jetson.selftest", {"model": model[0]}, {}, root=root, TENSORRT="10.3.0")
+    assert ran.code == 0, ran.log
+    found = {one["name"]: one for one in ran.json("selftest.json")["checks"]}
+    assert "needs none" in found["plugins"]["words"] and found["system"]["verdict"] == "left out"
+    assert {one["verdict"] for name, one in found.items() if name != "system"} == {"passed"}
