@@ -236,16 +236,23 @@ def bundle(_c, model="", out="", config="", set_=None, dry_run=False, runner="",
         "bundle": "A detector.pyz, or its folder model/, that was made elsewhere; needs --out.",
         "out": "With --bundle: new folder for model.engine and its proof.",
         "precision": "fp32, fp16, or int8 where the GPU has it; default: build_engine.precision.",
+        "selftest": "Try instead, in ten minutes, all that the board needs; --out is the folder to send back.",
     },
 )
-def build_engine(_c, bundle="", out="", precision="", config="", set_=None, dry_run=False, runner="", host=""):
+def build_engine(
+    _c, bundle="", out="", precision="", selftest=False, config="", set_=None, dry_run=False, runner="", host=""
+):
     """Build the TensorRT engine for the board that this runs on, and hold it against the reference.
 
     Example: ./run build-engine --host nano
     Example: ./run build-engine --bundle detector.pyz --out engine
+    Example: ./run build-engine --selftest --host nano
     """
     options = StageOptions(config, set_, dry_run, runner, host)
-    commands.board.build_engine(bundle, out, precision, options)
+    if selftest:
+        commands.board.selftest(bundle, out, options)
+    else:
+        commands.board.build_engine(bundle, out, precision, options)
 
 
 @command(BOARD, iterable=["set_"])
@@ -265,23 +272,11 @@ def bench_engine(_c, config="", set_=None, dry_run=False, runner="", host=""):
         "backend": "reference, tensorrt or tensorflow; default: detect.backend.",
         "live": "Go on until Ctrl-C, on usb:0, csi:0, /dev/video0, rtsp://..., a video or a folder; makes no artifact.",
         "sink": "With --live: window, mjpeg:PORT, file:PATH, lines (default), lines:PATH or none; may be repeated.",
-        "camera": "With --live: what a camera is asked for, in pixels and frames a second.",
         "frames": "With --live: end after so many; 0: go on.",
     },
 )
 def detect(
-    _c,
-    media="",
-    backend="",
-    live="",
-    sink=None,
-    camera="1280x720@30",
-    frames=0,
-    config="",
-    set_=None,
-    dry_run=False,
-    runner="",
-    host="",
+    _c, media="", backend="", live="", sink=None, frames=0, config="", set_=None, dry_run=False, runner="", host=""
 ):
     """Find things on pictures or in a video, and draw them; or on what a camera sees.
 
@@ -291,7 +286,7 @@ def detect(
     """
     options = commands.stages.with_backend(backend, StageOptions(config, set_, dry_run, runner, host))
     if live:
-        commands.live.live(live, sink, camera, frames, options)
+        commands.live.live(live, sink, frames, options)
     else:
         commands.stages.detect(media, options)
 

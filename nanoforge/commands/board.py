@@ -18,7 +18,7 @@ from nanoforge.files.paths import user_path
 from nanoforge.files.scratch import scratch_folder
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.build import build, metric_words
-from nanoforge.pipeline.stages import INSTALL, STAGES, StageContext
+from nanoforge.pipeline.stages import INSTALL, SELFTEST, STAGES, StageContext
 from nanoforge.runners.placement import LOCAL
 from stages.parameters import InstallParameters
 
@@ -61,6 +61,27 @@ def build_engine(bundle: str, out: str, precision: str, options: StageOptions) -
     work = AdhocRun(stage, {"model": user_path(bundle).absolute()}, parameters)
     outcome = run_adhoc(work, Console(), folder, options.placement(stage.name))
     print(f"{folder / 'model.engine'}: {metric_words(outcome.metrics)}")
+
+
+def selftest(bundle: str, out: str, options: StageOptions) -> None:
+    """Try on a board all that a detector needs there; ``out`` becomes the folder to be sent back.
+
+    Args:
+        bundle: whose model is tried; empty: the project's, made first if need be.
+
+    Raises:
+        BadInput: the bundle cannot be used, or there is something at ``out`` already.
+        StageFailed: something does not work; the list of all is there then too.
+    """
+    folder, placement = user_path(out or SELFTEST.name).absolute(), options.placement(SELFTEST.name)
+    model = user_path(bundle).absolute() if bundle else _of("", options)[1]
+    try:
+        run_adhoc(AdhocRun(SELFTEST, {"model": model}, {}, kept_if_failed=True), Console(), folder, placement)
+    finally:
+        text = folder / "selftest.txt"
+        if text.is_file():
+            print(text.read_text(encoding="utf-8"), end="")
+            Console().say(f"The list and its logs, to be sent back: {folder}")
 
 
 def install(folder: str, bundle: str, name: str, check: bool, options: StageOptions) -> None:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Sequence
 
 from nanoforge.commands.options import StageOptions
 from nanoforge.console import Console
@@ -38,7 +38,7 @@ OF_THE_DESKTOP = ("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR",
 TO_A_FILE = ("file:", "lines:")
 
 
-def live(source: str, sinks: Sequence[str], camera: str, frames: int, options: StageOptions) -> None:
+def live(source: str, sinks: Sequence[str], frames: int, options: StageOptions) -> None:
     """Detect on a camera, stream or file and show what is found, until its end, so many frames, or Ctrl-C.
 
     Raises:
@@ -47,9 +47,12 @@ def live(source: str, sinks: Sequence[str], camera: str, frames: int, options: S
     """
     if options.host or options.runner not in ("", LOCAL):
         raise BadInput("detect --live reads a camera of this machine: leave out --host and --runner.")
-    (size, fps), project = _asked(camera), options.project("detect")
+    project = options.project("detect")
     section = project.config.detect
-    asked = LiveParameters(_source(source), _sinks(sinks), section.score_threshold, section.backend, size, fps, frames)
+    width, height, fps = map(int, re.split("[x@]", section.camera))
+    asked = LiveParameters(
+        _source(source), _sinks(sinks), section.score_threshold, section.backend, [height, width], fps, frames
+    )
     inputs = _inputs(project)
     environment = compose.local_environment(project.stage("detect").environment)
     python = virtual_environments.ensure(environment, project.console, project.config.runner.python36)
@@ -163,16 +166,3 @@ def _sinks(texts: Sequence[str]) -> List[str]:
 def _with_whole_path(sink: str) -> str:
     kind = next((kind for kind in TO_A_FILE if sink.startswith(kind)), "")
     return f"{kind}{user_path(sink[len(kind) :]).absolute()}" if kind else sink
-
-
-def _asked(camera: str) -> Tuple[List[int], int]:
-    """Size as [height, width] and frames a second, of 1280x720@30 as people write it.
-
-    Raises:
-        BadInput: it is written otherwise.
-    """
-    found = re.fullmatch(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})@([1-9][0-9]{0,2})", camera)
-    if not found:
-        raise BadInput(f"--camera {camera}: expected width, height and frames a second, such as 1280x720@30.")
-    width, height, fps = map(int, found.groups())
-    return [height, width], fps

@@ -231,6 +231,13 @@ class DetectSection(Struct, frozen=True, kw_only=True):
             " frozen graph)"
         ),
     ] = "reference"
+    camera: Annotated[
+        str,
+        Meta(
+            pattern=r"^[1-9][0-9]{1,4}x[1-9][0-9]{1,4}@[1-9][0-9]{0,2}$",
+            description="`detect --live`: width, height and frames a second that a camera is asked for",
+        ),
+    ] = "1280x720@30"
 
 
 class RunnerSection(Struct, frozen=True, kw_only=True):

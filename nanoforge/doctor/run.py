@@ -55,6 +55,15 @@ def _here() -> Iterator[MachineFinding]:
         yield from docker.findings(daemon, compose.usual_environments())
         yield from gpu.findings(docker.facts_of(daemon))
     yield docker.emulation()
+    if is_jetson(containers=False):
+        yield _of_the_board("")
+
+
+def _of_the_board(where: str) -> MachineFinding:
+    """What no look from outside tells: whether TensorRT, its plugins and CUDA do there what a detector needs."""
+    words = "whether TensorRT and CUDA do what a detector needs is known when it was tried"
+    remedy = f"./run build-engine --selftest{where}: engines in FP32 and FP16, held against the reference and measured"
+    return MachineFinding("board", NOTE, words, f"{remedy}, a list to send back; ten minutes")
 
 
 def _daemon() -> Tuple[Optional[Daemon], MachineFinding]:
@@ -80,6 +89,8 @@ def _on_host(host: str, config: str) -> Iterator[MachineFinding]:
     yield MachineFinding("ssh", OK, f"{host} answers at {hosts[host].docker}", "")
     services = [hosts[host].environment or compose.usual_environments()[0]]
     yield from docker.findings(daemon, services, hosts[host].l4t)
+    if compose.facts(services[0]).device_base:
+        yield _of_the_board(f" --host {host}")
 
 
 def _local_environments() -> List[Environment]:

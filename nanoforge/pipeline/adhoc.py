@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Mapping, NamedTuple, Optional
 
 from nanoforge.console import Console
-from nanoforge.errors import BadInput
+from nanoforge.errors import BadInput, StageFailed
 from nanoforge.files.atomic import fsync_folder, fsync_tree
 from nanoforge.files.logs import new_log
 from nanoforge.files.paths import user_path
@@ -23,15 +23,19 @@ LEAST_ROOM = 1 << 20
 
 
 class AdhocRun(NamedTuple):
-    """What to run, and on what."""
+    """What to run, and on what.
+
+    ``kept_if_failed``: what it made tells why it failed, and is wanted then too.
+    """
 
     program: Program
     inputs: Mapping[str, Path]
     parameters: Mapping[str, Any]
+    kept_if_failed: bool = False
 
 
 def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement) -> Outcome:
-    """Run the stage and make ``out`` its output folder; of a failure nothing is left but the log that it names.
+    """Run the stage and make ``out`` its output folder; of a failure only what is wanted is left, and the log it names.
 
     Raises:
         BadInput: an input is not there, or ``out`` cannot become a folder; said before anything runs.
@@ -63,15 +67,23 @@ def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement)
         )
         try:
             outcome = _run(runner, run, console)
-            fsync_tree(run.output)
-            os.rename(run.output, out)
-            fsync_folder(out.parent)
+            _appear(run.output, out)
+        except StageFailed:
+            if work.kept_if_failed and run.output.is_dir() and any(run.output.iterdir()):
+                _appear(run.output, out)
+            raise
         except BaseException as error:
             if str(log) not in str(error):
                 _remove_log(log)
             raise
         _remove_log(log)
     return outcome
+
+
+def _appear(output: Path, out: Path) -> None:
+    fsync_tree(output)
+    os.rename(output, out)
+    fsync_folder(out.parent)
 
 
 def _check_place(out: Path, inputs: Mapping[str, Path]) -> None:

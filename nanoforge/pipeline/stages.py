@@ -429,6 +429,7 @@ SURVEY = Program("survey", "data", "stages.data.survey")
 INSPECT = Program("inspect", "train", "stages.convert.inspect")
 RUN_UFF = Program("run-uff", "data", "stages.reference.run")
 INSTALL = Program("install", JETSON, "stages.jetson.install")
+SELFTEST = Program("selftest", JETSON, "stages.jetson.selftest")
 LIVE_MODULE = "stages.detect.live"
 """Detection that goes on until it is stopped, in the environment of `detect`; it makes nothing that is kept."""
 

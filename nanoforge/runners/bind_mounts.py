@@ -20,7 +20,7 @@ from stages.files import walk
 INPUTS, OUTPUT, SCRATCH = "/nanoforge/inputs", "/nanoforge/output", "/nanoforge/scratch"
 JOB = "/nanoforge/job.json"
 # Which files of the stages' code count.
-CODE = Selection((".py", ".j2"))
+CODE = Selection((".py", ".j2", ".html", ".css", ".js"))
 ACL = "system.posix_acl_access"
 
 

@@ -10,6 +10,7 @@ from stages.detect.preprocess import Preprocess
 from stages.job import BadInput
 
 Detection = Dict[str, Any]
+ROUNDED = 1e-5  # what a score may gain when it is told
 
 
 class Detector:
@@ -66,15 +67,9 @@ class Detector:
             BadInput: the model gives a class that it has no name for.
         """
         rows, (height, width) = self._backend.finish(slot), size
-        # A product of a float32 and so small a number is exact in a double, so this rounds as Python's round does.
-        scores = np.round(rows[:, 2].astype(float), 5)
-        enough = scores >= threshold
-        boxes = np.round(rows[enough, 3:].astype(float) * (width, height, width, height), 2)
-        ids = rows[enough, 1].astype(int)
-        return [
-            {"class": self.class_name(class_id), "class_id": class_id, "score": score, "box": box}
-            for class_id, score, box in zip(ids.tolist(), scores[enough].tolist(), boxes.tolist())
-        ]
+        enough = rows[rows[:, 2] > threshold - ROUNDED] if threshold else rows
+        found = [self._detection(row, height, width) for row in enough.tolist()]
+        return [one for one in found if one["score"] >= threshold]
 
     def detect(self, picture: np.ndarray) -> List[Detection]:
         """All detections that the model gives on a picture, uint8 RGB [height, width, 3]; see :meth:`finish`."""
@@ -90,3 +85,12 @@ class Detector:
                 % (class_id, len(self.classes) - 1)
             )
         return self.classes[class_id]
+
+    def _detection(self, row: List[float], height: int, width: int) -> Detection:
+        _, class_id, score, xmin, ymin, xmax, ymax = row
+        return {
+            "class": self.class_name(int(class_id)),
+            "class_id": int(class_id),
+            "score": round(score, 5),
+            "box": [round(xmin * width, 2), round(ymin * height, 2), round(xmax * width, 2), round(ymax * height, 2)],
+        }

@@ -41,18 +41,17 @@ def main(job: Job) -> None:
     parameters, stopping, figures = job.read(LiveParameters), EndAsked(), Figures()
     source = source_of(parameters, job.warn)
 
-    def progress() -> None:
-        total = parameters.frames or source.total
-        job.progress(figures.frames, max(total, figures.frames), figures.sentence())
-
     with detectors.opened(job.inputs, parameters.backend) as detector:
         sinks = Sinks(job.output, source, figures, job.warn, stopping).made(parameters.sinks)
-        for sink in sinks:
-            if isinstance(sink, MjpegSink):
-                print("Watch at %s" % sink.title, flush=True)
+        pages = "".join(", shown at %s" % sink.title for sink in sinks if isinstance(sink, MjpegSink))
+
+        def progress() -> None:
+            job.progress(figures.frames, parameters.frames or source.total, figures.sentence() + pages)
+
+        progress()
         threshold, most = parameters.score_threshold, parameters.frames
         Pipeline(source, detector, sinks, figures, threshold, most, job.warn, progress).run(stopping)
-    progress()
+        progress()
     if not figures.frames and not stopping():
         raise BadInput("%s gave no frame; look at it with another program" % source.title)
     job.metrics(**figures.summary())

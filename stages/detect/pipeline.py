@@ -19,7 +19,7 @@ from stages.job import StageFailed
 LIVE_FRAMES = 1  # that wait for the network: the newest
 FILE_FRAMES = SINK_FINDINGS = 2
 PROGRESS_S = 1.0
-LAST_WORDS_S = 20.0  # that a sink has to finish once an end was asked for
+LAST_WORDS_S = 8.0  # that a sink has to finish once an end was asked for
 
 
 class SinkWorker:
@@ -167,7 +167,7 @@ class Pipeline:
                 if len(under_way) == detector.slots:
                     self._hand_on(*under_way.popleft())
                 slot = started % detector.slots
-                detector.prepare(frame.picture, slot, bgr=True)
+                detector.prepare(frame.picture, slot, bgr=True, quick=self._source.live)
                 detector.start(slot)
                 under_way.append((slot, frame))
                 started += 1

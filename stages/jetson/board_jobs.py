@@ -116,7 +116,10 @@ def _ran(
             "cpus": os.cpu_count() or 1,
         }
     )
-    main(job)
+    try:
+        main(job)
+    finally:
+        job.rest()
     return job
 
 

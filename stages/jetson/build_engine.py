@@ -17,7 +17,7 @@ from stages.detect.description import Description
 from stages.detect.detector import Detector
 from stages.jetson import board, building, engine_file, generations, layer_times, model, parity, samples
 from stages.jetson.building import Built, Wanted
-from stages.jetson.samples import Samples
+from stages.jetson.samples import ReferenceSamples
 from stages.job import Job, StageFailed, run
 from stages.parameters import BuildEngineParameters
 
@@ -96,7 +96,7 @@ def made(job: Job, wanted: Wanted) -> Built:
 
 
 def proven(
-    job: Job, folder: str, described: Description, held: Optional[Samples], allowed: parity.Limits
+    job: Job, folder: str, described: Description, held: Optional[ReferenceSamples], allowed: parity.DriftLimits
 ) -> Dict[str, Any]:
     """Hold the engine against the reference; what ``parity.json`` holds.
 
@@ -123,7 +123,7 @@ def _judge(job: Job, report: Dict[str, Any], precision: str) -> None:
         )
 
 
-def _picture(described: Description, held: Optional[Samples]) -> np.ndarray:
+def _picture(described: Description, held: Optional[ReferenceSamples]) -> np.ndarray:
     if held and held.pictures:
         return held.pictures[0].picture()
     return np.zeros((described.height, described.width, 3), np.uint8)

@@ -143,8 +143,7 @@ def _parse_uff(trt: Any, _logger: Any, network: Any, source: Source) -> None:
     if not hasattr(trt, "UffParser"):
         raise BadInput(
             "TensorRT %s has no UFF parser; build of model.boxes.onnx, which needs no plugin either: convert --to onnx,"
-            " source boxes"
-            % trt.__version__
+            " source boxes" % trt.__version__
         )
     parser = trt.UffParser()
     name, shape = source.input

@@ -20,7 +20,7 @@ import shutil
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 
 from stages import files
-from stages.jetson.jetson_inference_release import MODELS, SLOT, SLOT_LABELS, Release
+from stages.jetson.jetson_inference_release import MODELS, SLOT, SLOT_LABELS, InferenceRelease
 from stages.job import BadInput, StageFailed
 
 SLOT_MODEL, SLOT_NETWORK = "ssd_mobilenet_v2_coco.uff", "ssd-mobilenet-v2"
@@ -29,7 +29,7 @@ SLOT_NAMES, SLOT_SHAPE = ("Input", "NMS", "NMS_1"), [3, 300, 300]
 KEPT, AUTHOR = ".original", "made by Nanoforge"
 # In the slot: says whose the files there are.
 MARK = "nanoforge.json"
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}$")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 # What detectNet leaves beside a model: engines by several names, calibration, checksums.
 CACHES = re.compile(r"\.(.*\.)?(engine|tensorcache|calibration|sha256sum)$")
 LARGEST_JSON = 1 << 24
@@ -47,7 +47,7 @@ class Place(NamedTuple):
         network: what ``detectnet --network=`` is to be given.
     """
 
-    release: Release
+    release: InferenceRelease
     folder: str
     model: str
     labels: str
@@ -95,14 +95,14 @@ def labels_file(classes: List[str]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-def place(release: Release, name: str, model: DetectNetModel) -> Place:
+def place(release: InferenceRelease, name: str, model: DetectNetModel) -> Place:
     """Where the detector goes in that release.
 
     Raises:
         BadInput: the name cannot be one, or is another network's; or the release has another input built in.
     """
     if not NAME.match(name):
-        raise BadInput("%r cannot be a detector's name; take small letters, digits, dots and dashes: cones" % name)
+        raise BadInput("%r cannot be a detector's name; take letters, digits, dots and dashes: cones" % name)
     if release.listed:
         made = Place(release, os.path.join(release.networks, name), "model.uff", name + "_labels.txt", name)
         _check_name(made)
@@ -211,11 +211,11 @@ def _check_name(where: Place) -> None:
         aliases = held.get("alias") or []
         known = [key, *([aliases] if isinstance(aliases, str) else aliases)]
         own = key == where.network and held.get("description") == AUTHOR
-        if not own and where.network in [str(one).lower() for one in known]:
+        if not own and where.network.lower() in [str(one).lower() for one in known]:
             raise BadInput(
                 "jetson-inference knows %s as a network of its own; give the detector another name" % where.network
             )
-        if not own and str(held.get("dir", "")).lower() == where.network:
+        if not own and held.get("dir") == where.network:
             raise BadInput("The folder %s is the network %s's; give the detector another name" % (where.folder, key))
 
 

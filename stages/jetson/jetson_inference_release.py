@@ -33,7 +33,7 @@ _SLOT_PATH, _LISTED, _VERSIONED, _CHECKED = (
 GET = "get the branch master of dusty-nv/jetson-inference, or L4T-R32.7.1, and build it"
 
 
-class Release(NamedTuple):
+class InferenceRelease(NamedTuple):
     """What the detectNet that reads a folder of networks does.
 
     Attributes:
@@ -51,7 +51,7 @@ class Release(NamedTuple):
     single: bool
 
 
-def find(folder: str) -> Release:
+def find(folder: str) -> InferenceRelease:
     """The release in ``folder``: a clone of jetson-inference, or its folder of networks.
 
     Raises:
@@ -68,23 +68,23 @@ def find(folder: str) -> Release:
     return _of_sources(networks, root, detect) if detect else _of_files(networks, folder)
 
 
-def _of_sources(networks: str, root: str, detect: str) -> Release:
+def _of_sources(networks: str, root: str, detect: str) -> InferenceRelease:
     listed, network = _LISTED in detect, _source(root, "tensorNet.cpp")
     if not listed and _SLOT_PATH not in detect:
         raise BadInput("%s is of a release that loads no .uff (older than July 2019, or unknown); %s" % (root, GET))
     if listed and not os.path.isfile(os.path.join(networks, MODELS)):
         raise BadInput("%s lacks %s, which this release reads; get it again (git checkout)" % (networks, MODELS))
     single = os.path.isdir(os.path.join(root, "examples", "detectnet"))
-    return Release(networks, listed, _VERSIONED in network, _CHECKED in network, single)
+    return InferenceRelease(networks, listed, _VERSIONED in network, _CHECKED in network, single)
 
 
-def _of_files(networks: str, folder: str) -> Release:
+def _of_files(networks: str, folder: str) -> InferenceRelease:
     """Without sources, as in an image that kept only what was built."""
     if os.path.isfile(os.path.join(networks, MODELS)):
-        return Release(networks, True, True, True, True)
+        return InferenceRelease(networks, True, True, True, True)
     if os.path.isdir(os.path.join(networks, SLOT)) or os.path.isfile(os.path.join(networks, SLOT_LABELS)):
         beside = os.path.join(os.path.dirname(os.path.abspath(folder)), "detectnet-console")
-        return Release(networks, False, None, False, not os.path.exists(beside))
+        return InferenceRelease(networks, False, None, False, not os.path.exists(beside))
     raise BadInput(
         "%s is neither a clone of jetson-inference nor its folder of networks (/usr/local/bin/networks)" % folder
     )

@@ -12,7 +12,7 @@ import numpy as np
 from stages.detect.description import Description
 from stages.detect.preprocess import Preprocess
 from stages.jetson import engine_file, libraries, plugin_libraries
-from stages.jetson.running import Runner, loaded
+from stages.jetson.running import EngineRunner, loaded
 
 RUNS, SLOWEST = 20, 10
 
@@ -41,11 +41,11 @@ def told(layers: Dict[str, Any]) -> Iterator[str]:
 
 def _times(trt: Any, cuda: Any, folder: str, described: Description, picture: np.ndarray) -> Dict[str, float]:
     """In a function of its own: what it holds of the device has to go before the context does."""
-    logger = trt.Logger(trt.Logger.WARNING)
+    logger = libraries.logger(trt)
     kind = engine_file.sidecar(folder)["model"].get("kind")
     plan = engine_file.read(folder, libraries.here(trt, cuda))
     plugin_libraries.load(trt, logger, plugin_libraries.PLUGINS.get(kind, []), [folder])
-    runner = Runner(loaded(trt, logger, plan, folder), cuda)
+    runner = EngineRunner(loaded(trt, logger, plan, folder), cuda)
     preprocess = Preprocess(described.height, described.width, described.scale, described.offset, described.swapped)
     for one in runner.inputs.values():
         preprocess.fill(picture, one.host.reshape(described.shape))

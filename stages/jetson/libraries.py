@@ -1,7 +1,7 @@
 """TensorRT and PyCUDA, imported where they are needed, and one sentence where they cannot be."""
 
 import importlib
-from typing import Any, Tuple
+from typing import Any, List, Tuple
 
 from stages.jetson.engine_file import Here
 from stages.job import StageFailed
@@ -14,6 +14,7 @@ PYCUDA = (
     "PyCUDA cannot be imported (%s): it is compiled on the board against its CUDA (docs/jetpack.md); build the image's"
     " target device, or the virtual environment, there"
 )
+_LOGGERS: List[Any] = []
 CUDA = "CUDA does not start (%s): are the driver and the PyCUDA here of one JetPack?"
 
 
@@ -24,6 +25,16 @@ def tensorrt() -> Any:
         StageFailed: there is none.
     """
     return _imported("tensorrt", TENSORRT)
+
+
+def logger(trt: Any) -> Any:
+    """TensorRT's logger of this process, for warnings and errors.
+
+    There is one, and it stays: plugins and runtimes keep a pointer to the first that they are given.
+    """
+    if not _LOGGERS:
+        _LOGGERS.append(trt.Logger(trt.Logger.WARNING))
+    return _LOGGERS[0]
 
 
 def cuda() -> Tuple[Any, Any]:

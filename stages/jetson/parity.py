@@ -17,7 +17,7 @@ import numpy as np
 from stages.detect.description import Description
 from stages.detect.detector import Detector
 from stages.jetson import precision
-from stages.jetson.samples import Boxes, Sample, Samples, boxes, scale_of
+from stages.jetson.samples import Boxes, ReferenceSample, ReferenceSamples, boxes, scale_of
 from stages.job import StageFailed
 from stages.parameters import BuildEngineParameters
 
@@ -29,7 +29,7 @@ LEAST_PAIR_IOU = 0.3
 NEARLY = 2e-3
 
 
-class Limits(NamedTuple):
+class DriftLimits(NamedTuple):
     """How far an engine may be from the reference; see BuildEngineParameters."""
 
     least_iou: float
@@ -37,7 +37,7 @@ class Limits(NamedTuple):
     largest_map_loss: float
 
 
-class Pair(NamedTuple):
+class DetectionPair(NamedTuple):
     """A detection on both sides: where in each list, how alike, and how far apart their edges are."""
 
     reference: int
@@ -47,7 +47,7 @@ class Pair(NamedTuple):
     edge_difference: float
 
 
-class Comparison:
+class EngineComparison:
     """Holds an engine's detections against the reference's, picture by picture.
 
     Args:
@@ -56,17 +56,17 @@ class Comparison:
         threshold: the score from which detections count.
     """
 
-    def __init__(self, described: Description, limits: Limits, threshold: float) -> None:
+    def __init__(self, described: Description, limits: DriftLimits, threshold: float) -> None:
         self._classes, self._limits, self._threshold = described.classes, limits, threshold
         self._suppression = float(described.nms.get("nmsThreshold", 0.6))
         self._most = int(described.nms.get("keepTopK", 100))
         self._pictures = self._detections = 0
-        self._pairs: List[Pair] = []
+        self._pairs: List[DetectionPair] = []
         self._excused: Dict[str, int] = {}
         self._failures: List[Dict[str, Any]] = []
         self._known: Dict[str, List[Tuple[Boxes, Boxes]]] = {"reference": [], "engine": []}
 
-    def add(self, sample: Sample, engine: Boxes) -> None:
+    def add(self, sample: ReferenceSample, engine: Boxes) -> None:
         """Compare one picture."""
         self._pictures += 1
         reference = sample.reference
@@ -106,7 +106,7 @@ class Comparison:
         found = {side: precision.mean_average(known) for side, known in self._known.items()}
         return None if None in found.values() else {side: round(value or 0.0, 6) for side, value in found.items()}
 
-    def _judge(self, name: str, reference: Boxes, pair: Pair) -> None:
+    def _judge(self, name: str, reference: Boxes, pair: DetectionPair) -> None:
         self._pairs.append(pair)
         if pair.iou < self._limits.least_iou and pair.edge_difference <= NEARLY:
             self._excused["box cut to a sliver"] = self._excused.get("box cut to a sliver", 0) + 1
@@ -161,7 +161,7 @@ class Comparison:
         )
 
 
-def matched(reference: Boxes, engine: Boxes) -> List[Pair]:
+def matched(reference: Boxes, engine: Boxes) -> List[DetectionPair]:
     """Pairs of one class, those that overlap most first; each box is in one pair at most."""
     overlap = precision.iou(reference.edges, engine.edges)
     apart = np.abs(reference.edges[:, np.newaxis] - engine.edges[np.newaxis]).max(axis=2)
@@ -169,24 +169,26 @@ def matched(reference: Boxes, engine: Boxes) -> List[Pair]:
     same_class = reference.classes[:, np.newaxis] == engine.classes[np.newaxis]
     places = np.argwhere(same_class & ((overlap >= LEAST_PAIR_IOU) | (apart <= NEARLY)))
     values = [(-overlap[i, j], difference[i, j], i, j) for i, j in places.tolist()]
-    pairs: List[Pair] = []
+    pairs: List[DetectionPair] = []
     taken: Tuple[Set[int], Set[int]] = (set(), set())
     for _, _, i, j in sorted(values):  # of equal overlaps the scores decide
         if i not in taken[0] and j not in taken[1]:
             taken[0].add(i)
             taken[1].add(j)
-            pairs.append(Pair(i, j, float(overlap[i, j]), float(difference[i, j]), float(apart[i, j])))
+            pairs.append(DetectionPair(i, j, float(overlap[i, j]), float(difference[i, j]), float(apart[i, j])))
     return pairs
 
 
-def limits(parameters: BuildEngineParameters) -> Limits:
+def limits(parameters: BuildEngineParameters) -> DriftLimits:
     """Those that were asked for."""
-    return Limits(parameters.least_iou, parameters.largest_score_difference, parameters.largest_map_loss)
+    return DriftLimits(parameters.least_iou, parameters.largest_score_difference, parameters.largest_map_loss)
 
 
-def compared(detector: Detector, described: Description, samples: Samples, allowed: Limits) -> Dict[str, Any]:
+def compared(
+    detector: Detector, described: Description, samples: ReferenceSamples, allowed: DriftLimits
+) -> Dict[str, Any]:
     """Run every sample through the engine and compare; returns what ``parity.json`` holds."""
-    comparison = Comparison(described, allowed, samples.score_threshold)
+    comparison = EngineComparison(described, allowed, samples.score_threshold)
     scale = scale_of(described.height, described.width)
     for sample in samples.pictures:
         comparison.add(sample, boxes(detector.detect(sample.picture()), scale))

@@ -3,7 +3,7 @@
 from typing import NamedTuple, Optional
 
 
-class Release(NamedTuple):
+class BoardRelease(NamedTuple):
     """An L4T release, its JetPack, and the libraries that an engine hangs on."""
 
     l4t: str
@@ -13,7 +13,7 @@ class Release(NamedTuple):
 
 
 RELEASES = tuple(
-    Release(*line.split("|"))
+    BoardRelease(*line.split("|"))
     for line in """\
 32.1|4.2|5.0.6|10.0.166
 32.2|4.2.1|5.1.6|10.0.326
@@ -36,7 +36,7 @@ RELEASES = tuple(
 )
 
 
-def of(l4t: str) -> Optional[Release]:
+def of(l4t: str) -> Optional[BoardRelease]:
     """The release that a board says it has: 32.2.0 is 32.2, and 32.1.0 is 32.1."""
     short = l4t[:-2] if l4t.endswith(".0") else l4t
     return next((one for one in RELEASES if one.l4t in (l4t, short)), None)

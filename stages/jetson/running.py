@@ -53,7 +53,7 @@ class Slot(NamedTuple):
     done: Any
 
 
-class Runner:
+class EngineRunner:
     """Runs an engine on one picture after the other; with a second slot one waits on the device while one is filled.
 
     All is queued on one stream in order, so slots can share the memory on the device, and no run starts before the
@@ -127,8 +127,8 @@ class Runner:
 
         for one in self.inputs.values():
             self._cuda.memcpy_htod(one.device, one.host)
-        context = self._engine.create_execution_context()
-        context.profiler = Profiler()
+        context, profiler = self._engine.create_execution_context(), Profiler()
+        context.profiler = profiler
         for number in range(runs + 1):
             self._execute_and_wait(context)
             if not number:

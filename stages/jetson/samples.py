@@ -34,7 +34,7 @@ class Boxes(NamedTuple):
         return Boxes(self.classes[chosen], self.scores[chosen], self.edges[chosen])
 
 
-class Sample(NamedTuple):
+class ReferenceSample(NamedTuple):
     """A picture with its reference; ``truth`` is None where nobody knows it."""
 
     name: str
@@ -51,14 +51,14 @@ class Sample(NamedTuple):
         return _pixels(self.path)
 
 
-class Samples(NamedTuple):
+class ReferenceSamples(NamedTuple):
     """All of a model's, and the score from which the reference's detections count."""
 
     score_threshold: float
-    pictures: List[Sample]
+    pictures: List[ReferenceSample]
 
 
-def read(path: str, height: int, width: int) -> Samples:
+def read(path: str, height: int, width: int) -> ReferenceSamples:
     """The samples that ``samples.json`` at ``path`` lists.
 
     Args:
@@ -73,7 +73,9 @@ def read(path: str, height: int, width: int) -> Samples:
         if held["format"] != FORMAT:
             raise ValueError("its format is %s" % held["format"])
         scale = scale_of(height, width)
-        return Samples(float(held["score_threshold"]), [_sample(folder, one, scale) for one in held["pictures"]])
+        return ReferenceSamples(
+            float(held["score_threshold"]), [_sample(folder, one, scale) for one in held["pictures"]]
+        )
     except OSError as error:
         raise BadInput("%s cannot be read (%s); make the bundle again" % (path, error.strerror)) from error
     except (KeyError, TypeError, ValueError) as error:
@@ -98,10 +100,10 @@ def boxes(entries: List[Dict[str, Any]], scale: np.ndarray) -> Boxes:
     )
 
 
-def _sample(folder: str, entry: Dict[str, Any], scale: np.ndarray) -> Sample:
+def _sample(folder: str, entry: Dict[str, Any], scale: np.ndarray) -> ReferenceSample:
     name = str(entry["file"])
     truth = None if entry["truth"] is None else boxes(entry["truth"], scale)
-    return Sample(name, os.path.join(folder, *name.split("/")), boxes(entry["detections"], scale), truth)
+    return ReferenceSample(name, os.path.join(folder, *name.split("/")), boxes(entry["detections"], scale), truth)
 
 
 def _pixels(path: str) -> np.ndarray:

@@ -43,7 +43,7 @@ PASSED, FAILED, LEFT_OUT = "passed", "failed", "left out"
 WORKSPACE_MB = 16
 BENCH_RUNS, WARMUP_RUNS = 50, 5
 # build-engine's as detector.toml has them.
-LIMITS = parity.Limits(0.9, 0.05, 0.02)
+LIMITS = parity.DriftLimits(0.9, 0.05, 0.02)
 COPIED = 1 << 20
 
 
@@ -55,7 +55,7 @@ class Check(NamedTuple):
     words: str
 
 
-class LeftOut(Exception):
+class NotTried(Exception):
     """Says why a check cannot be done."""
 
 
@@ -130,7 +130,7 @@ class Selftest:
         """Do one check, and note what came of it."""
         try:
             verdict, words = PASSED, work()
-        except LeftOut as reason:
+        except NotTried as reason:
             verdict, words = LEFT_OUT, str(reason)
         except (BadInput, StageFailed) as error:
             verdict, words = FAILED, str(error)
@@ -152,13 +152,13 @@ class Selftest:
             raise StageFailed("there is no /etc/nv_tegra_release, by which L4T says its release")
         release = releases.of(l4t)
         if release is None:
-            raise LeftOut("L4T %s is none of the releases that Nanoforge knows" % l4t)
+            raise NotTried("L4T %s is none of the releases that Nanoforge knows" % l4t)
         return "L4T %s (JetPack %s)" % (l4t, release.jetpack)
 
     def _memory(self) -> str:
         memory = self._board.memory()
         if memory is None:
-            raise LeftOut("the kernel does not tell")
+            raise NotTried("the kernel does not tell")
         advice = board.advice(memory, build_engine.BASE_MB + WORKSPACE_MB)
         if advice:
             raise StageFailed("; ".join(advice))
@@ -188,7 +188,7 @@ class Selftest:
     def _plugins(self) -> str:
         trt = libraries.tensorrt()
         wanted = plugin_libraries.PLUGINS[generations.UFF]
-        more = plugin_libraries.load(trt, trt.Logger(trt.Logger.ERROR), wanted, [self._source.folder])
+        more = plugin_libraries.load(trt, libraries.logger(trt), wanted, [self._source.folder])
         return ", ".join(wanted) + (" (%s was loaded)" % ", ".join(map(os.path.basename, more)) if more else "")
 
     def _cuda(self) -> str:
@@ -234,11 +234,11 @@ class Selftest:
     def _parity(self, precision: str) -> str:
         folder = self._engine(precision)
         if not self._source.samples:
-            raise LeftOut("the model came without samples")
+            raise NotTried("the model came without samples")
         held = samples.read(self._source.samples, self._described.height, self._described.width)
         report = build_engine.proven(self._job, folder, self._described, held, LIMITS)
         if not report["samples"]:
-            raise LeftOut(str(report["reason"]))
+            raise NotTried(str(report["reason"]))
         parity.check(report)
         return "%(matched)d of %(detections)d detections on %(samples)d samples, least IoU %(min_iou).4f," % report + (
             " scores within %(max_score_diff).4f" % report
@@ -279,13 +279,13 @@ class Selftest:
 
     def _engine(self, precision: str) -> str:
         if precision not in self._engines:
-            raise LeftOut("there is no %s engine" % precision)
+            raise NotTried("there is no %s engine" % precision)
         return self._engines[precision]
 
     def _need(self, names: "tuple[str, ...]") -> None:
         for one in self.done:
             if one.name in names and one.verdict == FAILED:
-                raise LeftOut("it needs %s" % one.name)
+                raise NotTried("it needs %s" % one.name)
 
     def _picture(self) -> np.ndarray:
         return bench_engine.picture(self._source.folder, self._described, self._job.scratch)

@@ -25,6 +25,7 @@ class TerminalJob(Job):
         super().__init__(description)
         self.figures: Dict[str, Any] = {}
         self._told = 0.0
+        self._moving = False
 
     def progress(self, done: float, total: float, message: str = "") -> None:
         share = "%3d %%" % (100 * done / total) if total else ""
@@ -32,9 +33,17 @@ class TerminalJob(Job):
         if sys.stderr.isatty():
             sys.stderr.write("\r%s\033[K" % words)
             sys.stderr.flush()
+            self._moving = True
         elif time.time() - self._told >= QUIET_SECONDS:
             self._told = time.time()
             say(words)
+
+    def rest(self) -> None:
+        """Leave the line that moved as it is; what follows comes below."""
+        if self._moving:
+            self._moving = False
+            sys.stderr.write("\n")
+            sys.stderr.flush()
 
     def metrics(self, **values: Any) -> None:
         self.figures.update(values)

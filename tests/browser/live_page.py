@@ -39,7 +39,7 @@ class SimulatedCamera(FrameSource):
 
 
 class Network(SlowNetwork):
-    def prepare(self, picture: np.ndarray, slot: int, bgr: bool = False) -> None:
+    def prepare(self, picture: np.ndarray, slot: int, bgr: bool = False, quick: bool = False) -> None:
         """Nothing is to be done."""
 
 

@@ -8,7 +8,7 @@ from nanoforge.commands import board
 from nanoforge.commands.options import StageOptions
 from nanoforge.commands.status import all_statuses, explain
 from nanoforge.containers import jetpack
-from nanoforge.errors import BadInput, EnvironmentNotReady
+from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
 from nanoforge.pipeline.build import build
 from nanoforge.pipeline.fingerprint import recipe
 from nanoforge.pipeline.stages import STAGES, row_in, upstream
@@ -243,3 +243,26 @@ def test_install_takes_the_projects_model_and_name(home, photos, capsys):
 def test_install_is_for_this_machine(options, words):
     with pytest.raises(BadInput, match=words):
         board.install("/opt/jetson-inference", "model", "", False, StageOptions(**options))
+
+
+SELFTEST = """
+from stages import job
+
+def main(work):
+    with open(work.out("selftest.txt"), "w") as stream:
+        stream.write("failed    CUDA\\n")
+    raise job.StageFailed("1 of 2 checks failed")
+
+if __name__ == "__main__":
+    job.run(main)
+"""
+
+
+def test_a_selftests_list_is_there_whatever_it_says(home, bundled, capsys):
+    (home.folder / "stages" / "jetson" / "selftest.py").write_text(SELFTEST)
+    with pytest.raises(StageFailed, match="1 of 2 checks failed"):
+        board.selftest("model", "", StageOptions(runner="local"))
+    captured = capsys.readouterr()
+    assert captured.out == "failed    CUDA\n" and f"to be sent back: {bundled / 'selftest'}" in captured.err
+    with pytest.raises(BadInput, match="exists already and is not empty"):
+        board.selftest("model", "", StageOptions(runner="local"))

@@ -51,8 +51,8 @@ def camera(home, photos, monkeypatch):
     (home.folder / "stages" / "detect" / "live.py").write_text(PROGRAM)
     monkeypatch.chdir(photos.folder)
 
-    def run(source="usb:0", sinks=(), camera="1280x720@30", frames=0, **options):
-        live(source, sinks, camera, frames, StageOptions(**options))
+    def run(source="usb:0", sinks=(), frames=0, **options):
+        live(source, sinks, frames, StageOptions(**options))
 
     return run
 
@@ -63,7 +63,7 @@ def lines(captured):
 
 def test_detections_go_to_standard_output_and_words_to_the_user(camera, photos, monkeypatch, capsys):
     monkeypatch.setenv("DISPLAY", ":7")
-    camera("usb:0", camera="640x480@15", frames=9)
+    camera("usb:0", frames=9, overrides=["detect.camera=640x480@15"])
     captured = capsys.readouterr()
     asked, inputs, place = lines(captured)
     assert asked == {
@@ -106,8 +106,8 @@ def test_what_the_program_refuses_is_one_sentence(camera):
 
 @pytest.mark.parametrize("size", ["1280", "1280x720", "0x720@30", "1280x720@0", "axb@c"])
 def test_what_a_camera_cannot_be_asked(camera, home, size):
-    with pytest.raises(BadInput, match="such as 1280x720@30"):
-        camera(camera=size)
+    with pytest.raises(BadInput, match="width, height and frames a second"):
+        camera(overrides=[f"detect.camera={size}"])
     assert home.ran() == []
 
 

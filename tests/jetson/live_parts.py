@@ -37,8 +37,9 @@ class SlowNetwork:
         self._done = [0.0] * slots
         self.log = []
 
-    def prepare(self, picture, slot, bgr=False):
+    def prepare(self, picture, slot, bgr=False, quick=False):
         assert bgr
+        self.quick = quick
         self.log.append(("prepare", slot, int(picture[0, 0, 0])))
 
     def start(self, slot):

@@ -1,4 +1,4 @@
-"""The stage bench-engine, on a simulated board: figures that its inference time explains, and what it says of the board."""
+"""The stage bench-engine, on a simulated board: figures that its inference time explains, and the board's state."""
 
 import pytest
 

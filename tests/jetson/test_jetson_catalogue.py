@@ -11,7 +11,6 @@ import re
 
 import numpy as np
 import pytest
-from conftest import CLONE
 from tensorrt.network import Network, Refused
 from tensorrt.uff_parser import Parse
 
@@ -20,12 +19,13 @@ from stages.convert.uff.lint import lint
 from stages.detect import description
 from stages.jetson import board, build_log, jetson_inference
 from stages.jetson.jetson_inference import DetectNetModel
-from stages.jetson.jetson_inference_release import Release
+from stages.jetson.jetson_inference_release import InferenceRelease
 from stages.job import BadInput
 from stages.reference import uff
 from tests.fakes import probes
 from tests.fakes.probes import Probe
 
+CLONE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # Row: an operation that a converter left in the file, because its table has none for it.
 UNSUPPORTED = {
     1: "_Cast",
@@ -239,7 +239,7 @@ def place(tmp_path, listed):
     networks.mkdir(exist_ok=True)
     if listed:
         (networks / "models.json").write_text('{"detection": {}}')
-    return jetson_inference.place(Release(str(networks), listed, True, listed, True), "cones", MODEL)
+    return jetson_inference.place(InferenceRelease(str(networks), listed, True, listed, True), "cones", MODEL)
 
 
 MODEL = DetectNetModel(

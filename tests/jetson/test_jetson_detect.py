@@ -1,4 +1,4 @@
-"""detect by an engine, the reference and TensorFlow: the same JSON; two pictures at a time; engines that are refused."""
+"""detect by an engine, the reference and TensorFlow: the same JSON; pictures under way; engines that are refused."""
 
 import json
 import os
@@ -234,7 +234,7 @@ SUPPRESSION = {
 
 
 def test_boxes_and_scores_are_suppressed_here(engine, monkeypatch):
-    monkeypatch.setattr(engine_backend, "Runner", BoxesRunner)
+    monkeypatch.setattr(engine_backend, "EngineRunner", BoxesRunner)
     monkeypatch.setattr(engine_backend, "loaded", lambda *_: None)
     monkeypatch.setattr(engine_backend.plugin_libraries, "load", lambda *_: None)
     described = description.read(engine)._replace(nms=SUPPRESSION)

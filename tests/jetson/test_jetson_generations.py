@@ -40,7 +40,7 @@ plugin_libraries.load(trt, logger, ["NMS_TRT", "FlattenConcat_TRT"], sys.argv[4:
 try:
     with open(plan, "rb") as stream:
         engine = running.loaded(trt, logger, stream.read(), plan)
-    runner = running.Runner(engine, cuda)
+    runner = running.EngineRunner(engine, cuda)
 except (BadInput, StageFailed) as error:
     sys.exit("SENTENCE " + str(error))
 runner.inputs["Input"].host[:] = np.load(picture).reshape(-1)
@@ -85,7 +85,7 @@ def test_a_workspace_that_the_board_does_not_have_gives_no_engine(board, detecto
 
 
 def test_int8_without_a_calibrator_gives_no_engine(board, detector, tmp_path):
-    said = built(board, detector, tmp_path / "engine", "int8", code=1, TENSORRT="8.2.1")
+    said = built(board, detector, tmp_path / "engine", "int8", code=1, TENSORRT="8.2.1", INT8=1)
     assert "SENTENCE TensorRT could not build an engine" in said and "Calibration failure" in said
 
 

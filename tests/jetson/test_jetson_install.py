@@ -13,7 +13,7 @@ import pytest
 
 from stages.jetson import install, jetson_inference, jetson_inference_release
 from stages.jetson.jetson_inference import DetectNetModel, labels_file
-from stages.jetson.jetson_inference_release import Release
+from stages.jetson.jetson_inference_release import InferenceRelease
 from stages.jetson.swap_channels import swapped
 from stages.job import BadInput, Job, StageFailed
 
@@ -92,7 +92,7 @@ def test_each_release_is_known_by_its_sources(tmp_path, branch):
     root = clone(tmp_path, branch)
     networks = str(root / "data" / "networks")
     _, listed, versioned, checked, single = BRANCHES[branch]
-    wanted = Release(networks, listed, versioned, checked, single)
+    wanted = InferenceRelease(networks, listed, versioned, checked, single)
     assert jetson_inference_release.find(str(root)) == jetson_inference_release.find(networks) == wanted
     link = tmp_path / "bin"
     link.mkdir()
@@ -265,7 +265,7 @@ def test_an_engine_older_than_the_model_is_of_another(tmp_path):
     assert jetson_inference.check(where, MODEL) == []
 
 
-@pytest.mark.parametrize("name", ["ssd-mobilenet-v2", "coco", "ssd_mobilenet", "people", "peoplenet", "peoplenet_v2"])
+@pytest.mark.parametrize("name", ["ssd-mobilenet-v2", "coco", "ssd_mobilenet", "people", "PEOPLENET", "peoplenet_v2"])
 def test_the_name_of_another_network_is_refused_whatever_its_case(newer, name):
     with pytest.raises(BadInput, match="give the detector another name"):
         place(newer, name)
@@ -276,6 +276,12 @@ def test_the_name_of_another_network_is_refused_whatever_its_case(newer, name):
 def test_a_name_that_leads_elsewhere_is_refused(newer, name):
     with pytest.raises(BadInput, match="cannot be a detector's name"):
         place(newer, name)
+
+
+def test_two_detectors_whose_names_differ_by_case_alone_are_refused(newer):
+    jetson_inference.install(place(newer, "Cones"), MODEL)
+    with pytest.raises(BadInput, match="knows cones as"):
+        place(newer, "cones")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"detection": []}', "[" * 100000])

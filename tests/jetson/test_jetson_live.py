@@ -167,8 +167,8 @@ def test_a_signal_ends_it_with_whole_files_and_the_last_figures(live, long_video
 
 def test_the_page_can_be_had_while_it_runs(live, long_video):
     stage = live(long_video, "mjpeg:0")
-    stage.wait_for(lambda: stage.lines)
-    address = stage.lines[0].split()[-1]
+    stage.wait_for(lambda: stage.events)
+    address = stage.all("progress")[0]["message"].split(", shown at ")[1]
     stage.wait_for(lambda: json.loads(urllib.request.urlopen(address + "state").read().decode())["frames"] > 5)
     stage.process.send_signal(signal.SIGINT)
     assert stage.end(10) == 0

@@ -127,7 +127,31 @@ def test_a_video_of_a_camera_lasts_as_long_as_what_it_shows(tmp_path):
     for number, seconds in enumerate((0.0, 0.1, 0.4, 0.5, 60.5)):  # two frames lost, then a minute without the camera
         sink.write(finding(number, seconds))
     sink.close()
-    assert len(frames_of(tmp_path / "out.mp4")[0]) == 6 + 20
+    assert len(frames_of(tmp_path / "out.mp4")[0]) == 6 + 21
+
+
+def test_an_encoder_that_is_too_slow_does_not_fall_behind_more_and_more(tmp_path, monkeypatch):
+    sink = VideoSink(str(tmp_path / "out.mp4"), 100.0, True, lambda _: None)
+    sink.write(finding(0, 0.0))
+    writer, count = sink._writer, []
+
+    class Slow:
+        def write(self, picture):
+            time.sleep(0.02)
+            writer.write(picture)
+            count.append(1)
+
+        release = writer.release
+
+    monkeypatch.setattr(sink, "_writer", Slow())
+    begun = time.monotonic()
+    steps = []
+    while time.monotonic() - begun < 1.0:
+        start = time.monotonic()
+        sink.write(finding(1, start - begun))
+        steps.append(time.monotonic() - start)
+    assert max(steps) < 0.5 and len(steps) > 10
+    sink.close()
 
 
 def test_a_picture_of_another_size_is_fitted(tmp_path):

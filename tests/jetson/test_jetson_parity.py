@@ -5,8 +5,8 @@ import pytest
 
 from stages.detect.description import Description
 from stages.jetson import parity, precision
-from stages.jetson.parity import Comparison, Limits
-from stages.jetson.samples import Boxes, Sample
+from stages.jetson.parity import DriftLimits, EngineComparison
+from stages.jetson.samples import Boxes, ReferenceSample
 from stages.job import StageFailed
 from stages.train import coco
 
@@ -14,7 +14,7 @@ DESCRIBED = Description(
     path="model.json", classes=["background", "cone", "ball"], height=300, width=300, scale=1.0, offset=0.0,
     swapped=False, outputs=["NMS", "NMS_1"], nms={"nmsThreshold": 0.6, "keepTopK": 100},
 )  # fmt: skip
-LIMITS = Limits(least_iou=0.9, largest_score_difference=0.05, largest_map_loss=0.02)
+LIMITS = DriftLimits(least_iou=0.9, largest_score_difference=0.05, largest_map_loss=0.02)
 
 
 def boxes(*rows):
@@ -25,8 +25,8 @@ def boxes(*rows):
 
 def compared(reference, engine, truth=None, most=100):
     described = DESCRIBED._replace(nms=dict(DESCRIBED.nms, keepTopK=most))
-    comparison = Comparison(described, LIMITS, 0.5)
-    comparison.add(Sample("samples/00.png", "", reference, truth), engine)
+    comparison = EngineComparison(described, LIMITS, 0.5)
+    comparison.add(ReferenceSample("samples/00.png", "", reference, truth), engine)
     return comparison.report()
 
 

@@ -88,6 +88,10 @@ def test_an_engine_is_built_beside_it_and_not_built_again(board, tmp_path):
     assert (engine / "engine.json").read_bytes() == before
     assert "built again: " in board.run("build-engine", TENSORRT="8.0.1")
     assert json.loads((engine / "engine.json").read_text())["tensorrt"].startswith("8.0.1")
+    (board.folder / "a.png").write_bytes(pixels.encode_png(photo(120, 160)))
+    said = board.run("detect", "a.png", "--threshold", "0.3", TENSORRT="8.0.1")
+    assert json.loads(said.splitlines()[0])["detections"]
+    assert "built for TensorRT 8.0.1" in board.run("detect", "a.png", code=2).splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -263,6 +267,16 @@ def test_where_its_folder_cannot_be_written_the_users_cache_is_taken(board, monk
         assert "cannot be unpacked" in board.run("--help", code=1)
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only the superuser can give a folder away")
+def test_programs_that_somebody_else_put_there_are_not_run(board):
+    board.run("--help")
+    (hidden,) = unpacked(board.folder)
+    os.chown(str(board.folder / hidden), 12345, 12345)
+    (board.folder / hidden / "stages" / "job.py").write_text("raise RuntimeError('not mine')")
+    board.run("--help")
+    assert os.listdir(str(board.home / ".cache" / "nanoforge")) == [hidden]
+
+
 def test_another_python_is_told_which_one_it_needs(board):
     source = zipfile.ZipFile(str(board.pyz)).read("__main__.py").decode()
     program = source.replace("sys.version_info < (3, 6)", "True")
@@ -358,6 +372,9 @@ def test_progress_is_one_line_on_a_terminal(monkeypatch, capsys):
     job.progress(1, 4, "about 30 s left")
     job.progress(2, 4, "about 20 s left")
     job.warn("little memory")
+    job.progress(3, 4, "about 10 s left")
+    job.rest()
+    job.rest()
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and said.split("\r")[2] == "build-engine:  50 % about 20 s left\033[K"
-    assert said.endswith("\r\033[Kwarning: little memory\n")
+    assert said.count("\n") == 2 and said.split("\r")[2] == "build-engine:  50 % about 20 s left\033[K"
+    assert said.split("\r")[3:] == ["\033[Kwarning: little memory\n", "build-engine:  75 % about 10 s left\033[K\n"]

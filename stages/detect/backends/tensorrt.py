@@ -13,7 +13,7 @@ from stages.detect import nms
 from stages.detect.backend import Backend
 from stages.detect.description import Description
 from stages.jetson import engine_file, libraries, plugin_libraries
-from stages.jetson.running import Runner, loaded
+from stages.jetson.running import EngineRunner, loaded
 from stages.job import BadInput
 
 SLOTS = 2
@@ -37,10 +37,10 @@ class TensorrtBackend(Backend):
         try:
             plan = engine_file.read(folder, libraries.here(trt, cuda))
             kind = engine_file.sidecar(folder)["model"].get("kind")
-            logger = trt.Logger(trt.Logger.WARNING)
+            logger = libraries.logger(trt)
             plugin_libraries.load(trt, logger, plugin_libraries.PLUGINS.get(kind, []), [folder])
             self._path = os.path.join(folder, engine_file.PLAN)
-            self._runner = Runner(loaded(trt, logger, plan, self._path), cuda, SLOTS)
+            self._runner = EngineRunner(loaded(trt, logger, plan, self._path), cuda, SLOTS)
             self._description, self._has_boxes = description, {BOXES, SCORES} == set(self._runner.outputs)
             self.slots = self._inputs()
         except BaseException:

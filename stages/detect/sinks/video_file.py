@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from typing import Any, Iterator, NamedTuple, Optional
 
 import cv2
@@ -40,7 +41,7 @@ class Opened(NamedTuple):
 class VideoSink(FrameSink):
     """Writes ``path``, which has its name once it is whole; an odd last row or column is left out.
 
-    A camera's frames are repeated as often as it takes for the video to last as long as what it shows.
+    A camera's frames are repeated where some are missing, so that the video lasts as long as what it shows.
 
     Args:
         fps: of the video.
@@ -58,7 +59,8 @@ class VideoSink(FrameSink):
         self._fps, self._live, self._tell = fps, live, tell
         self._writer: Any = None
         self._height = self._width = self._written = 0
-        self._skipped_s = self._last = 0.0
+        self._forgotten_s = self._last = 0.0
+        self._cost_s = 1.0
 
     def write(self, finding: Finding) -> None:
         picture = finding.drawn()
@@ -69,9 +71,11 @@ class VideoSink(FrameSink):
         if picture.shape[:2] != (self._height, self._width):
             picture = pixels.resize(picture, self._height, self._width)
         even = np.ascontiguousarray(picture[: self._height // 2 * 2, : self._width // 2 * 2])
-        for _ in range(self._times(finding.frame.time)):
+        begun, times = time.monotonic(), self._times(finding.frame.time)
+        for _ in range(times):
             self._writer.write(even)
-            self._written += 1
+        self._written += times
+        self._cost_s = (time.monotonic() - begun) / times
 
     def close(self) -> None:
         if self._writer is None:
@@ -102,12 +106,18 @@ class VideoSink(FrameSink):
             )
 
     def _times(self, seconds: float) -> int:
-        """How often a frame of this time has to be written."""
+        """How often a frame of this time is written: until the video is as long as what it shows.
+
+        But no oftener than there was time for since the one before: an encoder that is too slow would fall behind more
+        and more. And no longer than a short gap, such as of a camera that was away. What is left out is forgotten.
+        """
         if not self._live:
             return 1
-        self._skipped_s += max(0.0, seconds - self._last - LONGEST_GAP_S)
-        self._last = seconds
-        return max(1, int(round((seconds - self._skipped_s) * self._fps)) + 1 - self._written)
+        step, self._last = min(seconds - self._last, LONGEST_GAP_S), seconds
+        wanted = int(round((seconds - self._forgotten_s) * self._fps)) + 1 - self._written
+        times = max(1, min(wanted, int(step * self._fps + 1), int(step / self._cost_s)))
+        self._forgotten_s += max(0, wanted - times) / self._fps
+        return times
 
     def _look_at_disk(self) -> None:
         if shutil.disk_usage(os.path.dirname(self._aside) or ".").free < SPARE_BYTES:
