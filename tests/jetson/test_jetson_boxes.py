@@ -46,7 +46,7 @@ context = cuda.Device(0).make_context()
 logger = trt.Logger(trt.Logger.WARNING)
 plugin_libraries.load(trt, logger, plugin_libraries.PLUGINS[kind], [])
 with open(plan, "rb") as stream:
-    runner = running.Runner(running.loaded(trt, logger, stream.read(), plan), cuda)
+    runner = running.EngineRunner(running.loaded(trt, logger, stream.read(), plan), cuda)
 rows = []
 for picture in np.load(pictures):
     runner.inputs["Input"].host[:] = picture.reshape(-1)
