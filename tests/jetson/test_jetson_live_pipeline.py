@@ -60,8 +60,11 @@ def test_a_slot_is_not_filled_before_its_result_was_had():
 def test_the_next_picture_is_prepared_while_the_network_computes():
     detector = SlowNetwork(0.01)
     Run(Numbered(20), detector, [])
-    order = "".join(what[0] for what, *_ in detector.log)
-    assert order.count("sps") >= 10  # a start, and before it was waited for the next picture's preparation and start
+    under_way = beside_another = 0
+    for what, *_ in detector.log:
+        beside_another += what == "prepare" and under_way
+        under_way += {"prepare": 0, "start": 1, "finish": -1}[what]
+    assert under_way == 0 and beside_another >= 10
 
 
 def test_a_result_does_not_wait_for_the_next_frame():
