@@ -211,6 +211,17 @@ def test_the_engine_finds_what_the_reference_finds(bundle, engine, tmp_path):
 
 
 @pytest.mark.usefixtures("on_the_board")
+def test_a_first_owners_list_is_made(bundle, tmp_path, capsys):
+    with pytest.raises(StageFailed, match="2 of [0-9]+ checks failed, the first: board: this is no Jetson"):
+        board.selftest(str(bundle / "bundle/detector.pyz"), str(tmp_path / "list"), StageOptions(runner="local"))
+    listed = capsys.readouterr().out
+    assert listed == (tmp_path / "list" / "selftest.txt").read_text()
+    verdicts = {line[10:32].strip(): line.split()[0] for line in listed.splitlines()}
+    assert [name for name, verdict in verdicts.items() if verdict != "passed"] == ["board", "system"]
+    assert {"engine fp32", "parity fp16", "speed", "detect"} <= {*verdicts}
+
+
+@pytest.mark.usefixtures("on_the_board")
 def test_it_is_installed_where_detectnet_looks_and_checked(bundle, tmp_path, capsys):
     clone = jetson_inference(tmp_path / "jetson-inference")
     archive = str(bundle / "bundle" / "detector.pyz")
