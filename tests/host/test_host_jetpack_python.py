@@ -22,25 +22,7 @@ from nanoforge.pipeline.stages import JETSON, STAGES, StageContext, row_in
 from nanoforge.runners import jetpack_python, virtual_environments
 from nanoforge.runners.placement import Placement, PlacementOverride
 from tests.fakes.detectnet import jetson_inference
-
-FAKES = CLONE / "tests" / "fakes" / "jetson"
-PACKAGES = "lib/python3.6/site-packages"
-
-
-def stand_in(folder, *places):
-    """A Python 3.6 apart from all others, which finds these folders as a system's Python finds its packages."""
-    real = virtual_environments.find_interpreter(local_environment("train")).path.resolve()
-    packages = folder / PACKAGES
-    packages.mkdir(parents=True)
-    (folder / "bin").mkdir()
-    python = folder / "bin" / "python3"
-    python.write_bytes(real.read_bytes())
-    python.chmod(0o755)
-    for path in real.parents[1].glob("lib/python3.6/*"):
-        if path.name != "site-packages":
-            (packages.parent / path.name).symlink_to(path)
-    (packages / "jetpack.pth").write_text("".join(f"{place}\n" for place in places))
-    return python
+from tests.fakes.jetpack import FAKES, PACKAGES, stand_in
 
 
 @pytest.fixture(scope="module")
