@@ -2,26 +2,27 @@
 
 ``model/samples.json`` is ``{"format": 1, "score_threshold", "pictures": [{"file": "samples/00.png", "source",
 "detections": [{"class", "class_id", "score", "box"}], "truth": [{"class", "class_id", "box"}] or null}]}``: what the
-reference finds on each, all that the model gives, boxes in pixels of the sample. See stages/jetson/model_files.py for
-``checksums.json``.
+reference finds on each, all that the model gives, boxes in pixels of the sample. The reference reads a .uff: without
+one (scores of a softmax) no samples travel. See stages/jetson/model_files.py for ``checksums.json``.
 """
 
 import json
 import os
 import shutil
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from stages import disk, files, pixels
 from stages.bundle import notice, pyz, samples
 from stages.bundle.samples import ChosenSample
-from stages.detect import detectors, pictures
+from stages.detect import description, detectors, pictures
+from stages.detect.description import Description
 from stages.detect.detector import Detector
 from stages.jetson import engine_file, model, model_files
 from stages.job import BadInput, Job, run
 from stages.parameters import BundleParameters
 
-NEEDED = (model.FILES["uff"], model.DESCRIPTION, model.LABELS)
-IF_THERE = (model.FILES["onnx"], model.FILES["boxes"])
+UFF, BOXES = model.FILES["uff"], model.FILES["boxes"]
+NEEDED, IF_THERE = (model.DESCRIPTION, model.LABELS), (UFF, model.FILES["onnx"], BOXES)
 NOTICE, ARCHIVE = "NOTICE.txt", "detector.pyz"
 
 
@@ -34,16 +35,15 @@ def main(job: Job) -> None:
     """
     parameters = job.read(BundleParameters)
     _copy(job)
-    detector = detectors.reference(job.inputs["model"])
-    chosen = _chosen(job, parameters, detector)
-    found = _prove(job, parameters, detector, chosen)
-    calibration = _calibration(job, parameters, detector)
+    described = description.read(job.inputs["model"])
+    chosen, found = _samples(job, parameters)
+    calibration = _calibration(job, parameters, described)
     made = "records" not in job.inputs
     words = notice.text(
         parameters.name,
-        detector.classes,
-        detector.height,
-        detector.width,
+        described.classes,
+        described.height,
+        described.width,
         _tensorflow(job),
         len(chosen),
         made,
@@ -70,8 +70,21 @@ def _copy(job: Job) -> None:
             target = job.out("model", name)
             with disk.writing(target):
                 shutil.copyfile(source, target)
-        elif name in NEEDED:
+        elif name in NEEDED or (name == UFF and not os.path.isfile(os.path.join(folder, BOXES))):
             raise BadInput("There is no %s; is this the folder that convert made?" % source)
+
+
+def _samples(job: Job, parameters: BundleParameters) -> Tuple[List[ChosenSample], int]:
+    """The samples, and how many detections the reference finds on them; none without a .uff for it."""
+    if not os.path.isfile(os.path.join(job.inputs["model"], UFF)):
+        job.warn(
+            "The model has no .uff for the reference to read, as none whose scores come from a softmax: no samples"
+            " travel with it, and an engine of it cannot be proven on the board"
+        )
+        return [], 0
+    detector = detectors.reference(job.inputs["model"])
+    chosen = _chosen(job, parameters, detector)
+    return chosen, _prove(job, parameters, detector, chosen)
 
 
 def _chosen(job: Job, parameters: BundleParameters, detector: Detector) -> List[ChosenSample]:
@@ -108,14 +121,14 @@ def _named(detector: Detector, sample: ChosenSample) -> Any:
     return [dict(box, **{"class": detector.class_name(box["class_id"])}) for box in sample.truth]
 
 
-def _calibration(job: Job, parameters: BundleParameters, detector: Detector) -> int:
+def _calibration(job: Job, parameters: BundleParameters, described: Description) -> int:
     """Write the training pictures that INT8 is to be calibrated with; returns how many there are."""
     count = parameters.calibration_pictures
     if not count:
         return 0
     if "records" not in job.inputs:
         raise BadInput("There are no records to take calibration pictures from; set bundle.calibration_pictures to 0")
-    size = (detector.height, detector.width)
+    size = (described.height, described.width)
     held = pictures.from_records(job.inputs["records"], "train")
     for number, one in enumerate(samples.chosen(held, count, *size)):
         name = "%s/%02d.png" % (model_files.CALIBRATION, number)

@@ -6,7 +6,7 @@ import cv2
 
 
 def has_gstreamer() -> bool:
-    return _says(r"GStreamer:\s+YES")
+    return _says(r"GStreamer:\s+(base:\s+)?YES")  # OpenCV 3 lists its parts
 
 
 def has_ffmpeg() -> bool:

@@ -27,6 +27,12 @@ def main(request: Dict[str, Any]) -> None:
     trt = libraries.tensorrt()
     driver, context = libraries.cuda()
     emit({"here": libraries.here(trt, driver)._asdict()})
+    _write(request["plan"], _plan(trt, driver, request))
+    libraries.let_go(context)
+
+
+def _plan(trt: Any, driver: Any, request: Dict[str, Any]) -> bytes:
+    """In a function of its own: what it takes of the device has to go before the context does."""
     logger = trt.Logger(trt.Logger.VERBOSE)
     plugin_libraries.load(trt, logger, request["plugins"], [request["folder"]])
     source = Source(request["kind"], request["path"], (request["input"], request["shape"]), request["outputs"])
@@ -36,9 +42,7 @@ def main(request: Dict[str, Any]) -> None:
 
         described = description.read(request["folder"])
         calibrator = calibrators.of_pictures(trt, driver, request["pictures"], described, request["cache"])
-    plan = generations.build(trt, logger, source, Settings(request["precision"], request["workspace_mb"], calibrator))
-    _write(request["plan"], plan)
-    libraries.let_go(context)
+    return generations.build(trt, logger, source, Settings(request["precision"], request["workspace_mb"], calibrator))
 
 
 def _write(path: str, plan: bytes) -> None:

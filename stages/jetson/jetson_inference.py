@@ -12,6 +12,7 @@ would be taken by their names, so those of another model are removed.
 Sources: dusty-nv/jetson-inference, c/detectNet.cpp, c/tensorNet.cpp, c/modelDownloader.cpp, plugins/FlattenConcat.cpp.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -125,12 +126,15 @@ def install(where: Place, model: DetectNetModel) -> List[str]:
 
     Raises:
         BadInput: models.json is damaged.
-        StageFailed: the folder cannot be written.
+        OSError: the disk is full, and the like.
+        StageFailed: the folder may not be written.
     """
     listed = _listed(where) if where.release.listed else {}
     try:
         return list(_installed(where, model, listed))
     except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
         raise StageFailed(
             "%s cannot be written (%s): detectNet has to write its engine there too; make it yours, for instance by"
             " sudo chown -R $USER %s" % (error.filename or where.folder, error.strerror, where.release.networks)
@@ -142,8 +146,9 @@ def _installed(where: Place, model: DetectNetModel, listed: Dict[str, Any]) -> I
     os.makedirs(where.folder, exist_ok=True)
     if not where.release.listed and not os.path.exists(mark):
         for path in (where.model_path, labels):
-            if os.path.lexists(path):
-                os.rename(path, path + KEPT)
+            if os.path.exists(path):
+                shutil.copy2(path, path + KEPT + ".part")  # copied: a model stays in place if the disk is full now
+                os.replace(path + KEPT + ".part", path + KEPT)
                 yield "%s of jetson-inference is kept as %s" % (path, os.path.basename(path) + KEPT)
         _write(mark, json.dumps({"description": AUTHOR, "kept": KEPT}).encode("utf-8"))
     for path in _stale(where, model):  # first: a crash leaves no engine beside a model that it is not of

@@ -97,7 +97,8 @@ class Selftest:
 
     def __init__(self, job: Job) -> None:
         self._job, self._board = job, board.Board()
-        self._source = model.read(job.inputs["model"], generations.UFF, job.scratch)
+        folder = model.opened(job.inputs["model"], job.scratch)
+        self._source = model.read(folder, _kind(folder), job.scratch)
         self._described: Description = description.read(self._source.folder)
         self._engines: Dict[str, str] = {}
         self.done: List[Check] = []
@@ -187,7 +188,9 @@ class Selftest:
 
     def _plugins(self) -> str:
         trt = libraries.tensorrt()
-        wanted = plugin_libraries.PLUGINS[generations.UFF]
+        wanted = plugin_libraries.PLUGINS[self._source.kind]
+        if not wanted:
+            return "the form of the model that is taken needs none"
         more = plugin_libraries.load(trt, libraries.logger(trt), wanted, [self._source.folder])
         return ", ".join(wanted) + (" (%s was loaded)" % ", ".join(map(os.path.basename, more)) if more else "")
 
@@ -245,28 +248,29 @@ class Selftest:
         )
 
     def _layers(self) -> str:
-        folder = self._engine(generations.FP16)
+        precision, folder = self._best()
         layers = layer_times.measured(folder, self._described, self._picture())
-        return next(layer_times.told(layers)).split(";")[0]
+        return "%s: %s" % (precision, next(layer_times.told(layers)).split(";")[0])
 
     def _bench(self) -> str:
-        folder = self._engine(generations.FP16)
+        precision, folder = self._best()
         found = bench_engine.measured(self._job, folder, self._described, self._picture(), WARMUP_RUNS, BENCH_RUNS)
         alone, whole = found[bench_engine.NETWORK], found[bench_engine.END_TO_END]
-        return "fp16: network alone %.1f ms, picture to boxes %.1f ms (median), p99 %.1f ms" % (
+        return "%s: network alone %.1f ms, picture to boxes %.1f ms (median), p99 %.1f ms" % (
+            precision,
             alone["median_ms"],
             whole["median_ms"],
             whole["p99_ms"],
         )
 
     def _detect(self) -> str:
-        folder = self._engine(generations.FP16)
+        precision, folder = self._best()
         with Detector(self._described, TensorrtBackend(folder, self._described)) as detector:
             began = time.perf_counter()
             found = detector.detect(self._picture())
             seconds = time.perf_counter() - began
         best = "; best a %s of score %.2f" % (found[0]["class"], found[0]["score"]) if found else ""
-        return "%d detections in %.0f ms%s" % (len(found), 1000 * seconds, best)
+        return "%s: %d detections in %.0f ms%s" % (precision, len(found), 1000 * seconds, best)
 
     def _free(self) -> str:
         self._need(("CUDA",))
@@ -282,6 +286,13 @@ class Selftest:
             raise NotTried("there is no %s engine" % precision)
         return self._engines[precision]
 
+    def _best(self) -> "tuple[str, str]":
+        """Precision and folder of the fastest engine that there is."""
+        for precision in (generations.FP16, generations.FP32):
+            if precision in self._engines:
+                return precision, self._engines[precision]
+        raise NotTried("there is no engine")
+
     def _need(self, names: "tuple[str, ...]") -> None:
         for one in self.done:
             if one.name in names and one.verdict == FAILED:
@@ -289,6 +300,17 @@ class Selftest:
 
     def _picture(self) -> np.ndarray:
         return bench_engine.picture(self._source.folder, self._described, self._job.scratch)
+
+
+def _kind(folder: str) -> str:
+    """The form that is tried: .uff, or the one without plugins where there is no .uff or no parser of it."""
+    try:
+        parser = hasattr(libraries.tensorrt(), "UffParser")
+    except StageFailed:  # one of the checks says so
+        parser = True
+    there = {kind: os.path.isfile(os.path.join(folder, name)) for kind, name in model.FILES.items()}
+    without = there[generations.BOXES] and not (parser and there[generations.UFF])
+    return generations.BOXES if without else generations.UFF
 
 
 def without_secrets(words: str, job: Job) -> str:

@@ -73,6 +73,8 @@ def test_the_report_shows_the_engine_that_was_built_of_its_model_and_never_build
     made = build(photos.project(), "build-engine")
     assert explain(photos.project(), "report") and "input build-engine was added" in capsys.readouterr().out
     assert engine() == made.digest
+    measured = build(photos.project(), "bench-engine")
+    assert build(photos.project(), "report").recipe["inputs"]["bench-engine"] == measured.digest
     home.ran()
     assert engine() == made.digest and home.ran() == [], "fresh, also where no Jetson is"
     assert build(photos.project("train.steps=9"), "report").recipe["inputs"].keys().isdisjoint({"build-engine"})

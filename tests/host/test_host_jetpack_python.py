@@ -21,25 +21,8 @@ from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.stages import JETSON, STAGES, StageContext, row_in
 from nanoforge.runners import jetpack_python, virtual_environments
 from nanoforge.runners.placement import Placement, PlacementOverride
-
-FAKES = CLONE / "tests" / "fakes" / "jetson"
-PACKAGES = "lib/python3.6/site-packages"
-
-
-def stand_in(folder, *places):
-    """A Python 3.6 apart from all others, which finds these folders as a system's Python finds its packages."""
-    real = virtual_environments.find_interpreter(local_environment("train")).path.resolve()
-    packages = folder / PACKAGES
-    packages.mkdir(parents=True)
-    (folder / "bin").mkdir()
-    python = folder / "bin" / "python3"
-    python.write_bytes(real.read_bytes())
-    python.chmod(0o755)
-    for path in real.parents[1].glob("lib/python3.6/*"):
-        if path.name != "site-packages":
-            (packages.parent / path.name).symlink_to(path)
-    (packages / "jetpack.pth").write_text("".join(f"{place}\n" for place in places))
-    return python
+from tests.fakes.detectnet import jetson_inference
+from tests.fakes.jetpack import FAKES, PACKAGES, stand_in
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +137,7 @@ def test_pycuda_is_compiled_from_its_lock_with_cudas_nvcc_where_the_system_has_n
 def bundle(tmp_path_factory, train):
     """A detector's bundle and its records, made here; what follows is done on the board."""
     folder = tmp_path_factory.mktemp("chain")
-    subprocess.check_call([str(train[0]), str(Path(__file__).with_name("host_model.py")), str(folder)])
+    subprocess.check_call([str(train[0]), str(CLONE / "tests" / "fakes" / "small_detector.py"), str(folder)])
     parameters = STAGES["bundle"].parameters(StageContext(Config(), folder))
     inputs = {"model": folder / "convert", "records": folder / "records"}
     once(AdhocRun(STAGES["bundle"], inputs, {**parameters, "samples": 2}), folder / "bundle")
@@ -210,6 +193,17 @@ def test_the_engine_finds_what_the_reference_finds(bundle, engine, tmp_path):
 
 
 @pytest.mark.usefixtures("on_the_board")
+def test_a_first_owners_list_is_made(bundle, tmp_path, capsys):
+    with pytest.raises(StageFailed, match="2 of [0-9]+ checks failed, the first: board: this is no Jetson"):
+        board.selftest(str(bundle / "bundle/detector.pyz"), str(tmp_path / "list"), StageOptions(runner="local"))
+    listed = capsys.readouterr().out
+    assert listed == (tmp_path / "list" / "selftest.txt").read_text()
+    verdicts = {line[10:32].strip(): line.split()[0] for line in listed.splitlines()}
+    assert [name for name, verdict in verdicts.items() if verdict != "passed"] == ["board", "system"]
+    assert {"engine fp32", "parity fp16", "speed", "detect"} <= {*verdicts}
+
+
+@pytest.mark.usefixtures("on_the_board")
 def test_it_is_installed_where_detectnet_looks_and_checked(bundle, tmp_path, capsys):
     clone = jetson_inference(tmp_path / "jetson-inference")
     archive = str(bundle / "bundle" / "detector.pyz")
@@ -220,16 +214,3 @@ def test_it_is_installed_where_detectnet_looks_and_checked(bundle, tmp_path, cap
     next(clone.rglob("*.uff")).write_bytes(b"another")
     with pytest.raises(StageFailed, match="not as it was installed"):
         board.install(str(clone), archive, "", True, StageOptions())
-
-
-def jetson_inference(root):
-    """What tells that a clone lists its networks in models.json."""
-    networks = root / "data" / "networks"
-    (root / "c").mkdir(parents=True)
-    networks.mkdir(parents=True)
-    (root / "examples" / "detectnet").mkdir(parents=True)
-    (root / "c" / "detectNet.cpp").write_text('// model["input_dims"]\n')
-    (root / "c" / "tensorNet.cpp").write_text('// "%s.%u.%u.%i.%s.%s" sha256sum\n')
-    (networks / "ilsvrc12_synset_words.txt").write_text("")
-    (networks / "models.json").write_text(json.dumps({"classification": {}, "detection": {}}))
-    return root

@@ -221,7 +221,10 @@ OTHERS = {"tensorflow19", "tensorflow113", "tensorflow114", "tensorflow115"}
 PACKAGES = {"train+object_detection-2019-05", "train+object_detection-2019-09"}
 
 
-@pytest.mark.parametrize("everything, wanted", [(False, FAST), (True, FAST | OTHERS | PACKAGES | {"host+requirements-rtx"})])
+ALL = FAST | OTHERS | PACKAGES | {"host+requirements-rtx"}
+
+
+@pytest.mark.parametrize("everything, wanted", [(False, FAST), (True, ALL)])
 def test_the_environments_of_what_runs_are_made_and_no_others(made, monkeypatch, everything, wanted):
     monkeypatch.setattr(suites, "answers", lambda: "it")
     suites.test("", everything, False)

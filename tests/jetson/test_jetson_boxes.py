@@ -1,6 +1,7 @@
 """ONNX on TensorRT 7.1 to 11: the form without plugin gives NMS_TRT's rows everywhere, the other where it exists."""
 
 import json
+import shutil
 
 import boxes_model
 import numpy as np
@@ -11,9 +12,10 @@ from conftest import DESCRIPTION, building, photo, write_samples
 from stages import pixels
 from stages.convert.onnx.runtime import BoxesRuntime, OnnxRuntime
 from stages.convert.parity import measure
-from stages.detect import description
+from stages.detect import description, detectors
 from stages.detect.backend import Backend
 from stages.detect.detector import Detector
+from stages.job import BadInput
 
 BUILD = """
 import sys
@@ -169,6 +171,26 @@ def model(detector, tmp_path_factory):
     return folder, entries
 
 
+def test_a_bundle_without_uff_travels_without_samples(model, stages_of, tmp_path):
+    converted = tmp_path / "converted"
+    converted.mkdir()
+    for name in ("model.boxes.onnx", "model.json", "labels.txt"):
+        shutil.copy(str(model[0] / name), str(converted))
+    parameters = {"name": "cones", "samples": 2, "calibration_pictures": 0, "score_threshold": 0.5}
+    made = stages_of.run("stages.bundle.bundle", {"model": converted}, parameters)
+    assert made.code == 0 and "come from a softmax" in made.all("warning")[0], made.log
+    files = {path.name for path in (made.folder / "model").iterdir()}
+    assert files == {"NOTICE.txt", "checksums.json", "labels.txt", "model.boxes.onnx", "model.json"}
+    built = building(source="boxes", precision="fp32")
+    ran = stages_of.run(BUILD_ENGINE, {"model": made.folder / "model"}, built, TENSORRT="11.4.0")
+    assert ran.code == 0 and ran.json("parity.json")["reason"] == "the model came without samples", ran.log
+    with pytest.raises(BadInput, match="come from a softmax.*build an engine of model.boxes.onnx"):
+        detectors.reference(str(converted))
+    (converted / "model.boxes.onnx").unlink()
+    refused = stages_of.run("stages.bundle.bundle", {"model": converted}, parameters)
+    assert refused.code == 2 and "model.uff; is this the folder that convert made?" in refused.error
+
+
 DETECT = """
 import json, sys
 from stages import pixels
@@ -189,3 +211,12 @@ def test_stages_build_prove_and_run_it(board, model, stages_of, version, precisi
     said = board(DETECT, ran.folder, *[folder / one["file"] for one in entries], TENSORRT=version)
     found = json.loads(said[said.index("FOUND ") + len("FOUND ") :].splitlines()[0])
     assert found == [one["detections"] for one in entries]
+
+
+def test_the_selftest_takes_this_form_where_no_other_is_there(model, stages_of, nano):
+    root = nano({"etc/nv_tegra_release": "# R36 (release), REVISION: 4.3, GCID: 1, BOARD: generic\n"})
+    ran = stages_of.run("stages.jetson.selftest", {"model": model[0]}, {}, root=root, TENSORRT="10.3.0")
+    assert ran.code == 0, ran.log
+    found = {one["name"]: one for one in ran.json("selftest.json")["checks"]}
+    assert "needs none" in found["plugins"]["words"] and found["system"]["verdict"] == "left out"
+    assert {one["verdict"] for name, one in found.items() if name != "system"} == {"passed"}

@@ -8,8 +8,10 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 import pytest
+from jetson_bundle import make_bundle
 
 from stages.jetson import install, jetson_inference, jetson_inference_release
 from stages.jetson.jetson_inference import DetectNetModel, labels_file
@@ -293,15 +295,34 @@ def test_a_damaged_list_is_refused_and_stays(newer, text):
     assert path.read_text() == text
 
 
-def test_a_folder_that_cannot_be_written_says_how_to_make_it_ones_own(newer, monkeypatch):
+@pytest.mark.parametrize("number, words", [(13, "Permission denied"), (30, "Read-only file system")])
+def test_a_folder_that_cannot_be_written_says_how_to_make_it_ones_own(newer, monkeypatch, number, words):
     def refused(*_, **__):
-        raise PermissionError(13, "Permission denied", str(newer))
+        raise OSError(number, words, str(newer))
 
     monkeypatch.setattr(jetson_inference.os, "makedirs", refused)
     before = (newer / "data" / "networks" / "models.json").read_bytes()
-    with pytest.raises(StageFailed, match="Permission denied.*chown"):
+    with pytest.raises(StageFailed, match=words + ".*chown"):
         jetson_inference.install(place(newer), MODEL)
     assert (newer / "data" / "networks" / "models.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("branch", ["L4T-R32.7.1", "master"])
+def test_a_full_disk_leaves_what_was_there(tmp_path, branch, monkeypatch):
+    where = place(clone(tmp_path, branch))
+    before = {path: path.read_bytes() for path in (tmp_path / "jetson-inference").rglob("*.*") if path.is_file()}
+
+    def full(_stream):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(jetson_inference.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        jetson_inference.install(where, MODEL)
+    monkeypatch.undo()
+    kept = {path: data for path, data in before.items() if not jetson_inference.CACHES.search(path.name)}
+    assert {path: path.read_bytes() for path in kept} == kept
+    jetson_inference.install(where, MODEL)
+    assert jetson_inference.check(where, MODEL) == []
 
 
 @pytest.mark.parametrize("damage", ["model", "labels", "checksum", "entry", "gone"])
@@ -435,3 +456,21 @@ def test_without_tensorrt_the_engines_name_is_left_open(stage, monkeypatch):
 
     monkeypatch.setattr(install.libraries, "tensorrt", missing)
     assert stage()[0]["engine"]["names"] == ["model.uff.1.1.*.GPU.FP16.engine"]
+
+
+def test_a_bundle_installs_itself_with_nothing_but_python(detector, newer, tmp_path):
+    (tmp_path / "made").mkdir()
+    archive = str(make_bundle(detector, tmp_path / "made") / "detector.pyz")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def run(command):
+        done = subprocess.run(
+            [sys.executable, archive, command, str(newer)],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+    code, said = run("install")
+    assert code == 0 and "detectnet --network=cones photo.jpg found.jpg" in said, said
+    assert bytes_of(newer / "data" / "networks" / "cones" / "model.uff") == swapped(bytes_of(detector), "it")
+    assert run("check")[0] == 0

@@ -294,21 +294,17 @@ class Viewer:
         self.answer = asked(sink, "/stream")
         assert self.answer.status == 200
         self.boundary = self.answer.getheader("Content-Type").split("boundary=")[1].encode()
-        self.line()
+        assert self._lines(3) == b"--%s\r\nContent-Type: image/jpeg\r\n\r\n" % self.boundary
 
-    def line(self):
-        return self.answer.fp.readline().strip()
+    def _lines(self, count):
+        return b"".join(self.answer.fp.readline() for _ in range(count))
 
     def picture(self):
-        length = 0
-        while True:
-            line = self.line()
-            if line.startswith(b"Content-Length: "):
-                length = int(line.split()[1])
-            if not line:
-                break
-        data = self.answer.fp.read(length)
-        assert self.line() == b"" and self.line() == b"--" + self.boundary
+        data, line = b"", self.answer.fp.readline()
+        while line != b"--%s\r\n" % self.boundary:
+            assert line
+            data, line = data + line, self.answer.fp.readline()
+        assert self._lines(2) == b"Content-Type: image/jpeg\r\n\r\n"
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 

@@ -23,7 +23,13 @@ class ReferenceBackend(Backend):
     """
 
     def __init__(self, folder: str, description: Description) -> None:
-        self._interpreter = UffInterpreter(os.path.join(folder, MODEL))
+        path = os.path.join(folder, MODEL)
+        if not os.path.isfile(path) and os.path.isfile(os.path.join(folder, "model.boxes.onnx")):
+            raise BadInput(
+                "%s is missing, as for every model whose scores come from a softmax, and the reference reads no other"
+                " file; build an engine of model.boxes.onnx (build_engine.source boxes) and detect with it" % path
+            )
+        self._interpreter = UffInterpreter(path)
         self._names = description.outputs
         shape, shapes = (1, *description.shape), list(self._interpreter.input_shapes.values())
         if shapes != [shape] or not set(self._names).issubset(self._interpreter.outputs):

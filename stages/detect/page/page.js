@@ -33,19 +33,21 @@ function row(found) {
 
 function show(state) {
   const has = state.frame !== undefined;
+  const silent = state.silent_s > SILENT_S;
+  const found = silent ? [] : state.detections;
   at("source").textContent = state.source;
   document.title = (has ? state.fps.toFixed(1) + " FPS · " : "") + "Live · Nanoforge";
   at("fps").textContent = has ? state.fps.toFixed(1) : "–";
-  at("latency").textContent = has ? state.latency.toFixed(0) : "–";
-  at("high").textContent = has ? "90 % under " + state.latency_p90.toFixed(0) : "";
+  at("latency").textContent = has && !silent ? state.latency.toFixed(0) : "–";
+  at("high").textContent = has && !silent ? "90 % under " + state.latency_p90.toFixed(0) : "";
   at("frames").textContent = state.frames.toLocaleString("en");
   at("left-out").textContent = state.left_out ? state.left_out.toLocaleString("en") + " left out" : "";
-  at("count").textContent = state.detections.length ? "(" + state.detections.length + ")" : "";
-  at("detections").replaceChildren(...state.detections.slice(0, MOST_ROWS).map(row));
-  at("nothing").hidden = state.detections.length > 0;
+  at("count").textContent = found.length ? "(" + found.length + ")" : "";
+  at("detections").replaceChildren(...found.slice(0, MOST_ROWS).map(row));
+  at("nothing").hidden = found.length > 0;
   if (!has) {
     say("", "waiting for the first picture", "waiting for the first picture");
-  } else if (state.silent_s > SILENT_S) {
+  } else if (silent) {
     say("", "no picture for " + state.silent_s.toFixed(0) + " s", "The camera gives no pictures at the moment");
   } else {
     say("live", "live", "");

@@ -24,6 +24,8 @@ from stages.system_errors import sentence_of
 
 ADDRESS = "127.0.0.1"  # the pictures are for whoever sits here, or comes by ssh -L
 BOUNDARY = "next-picture"
+# Sent right after a picture, not when the next one is there: until then Chromium would not show it.
+NEXT_PICTURE = ("\r\n--%s\r\nContent-Type: image/jpeg\r\n\r\n" % BOUNDARY).encode("ascii")
 QUALITY = 80
 MOST_BROWSERS = 16
 SILENT_S = 10.0  # a browser that takes nothing for so long is gone
@@ -148,20 +150,15 @@ class MjpegHandler(BaseHTTPRequestHandler):
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=" + BOUNDARY)
             self.end_headers()
-            self.wfile.write(("--%s\r\n" % BOUNDARY).encode("ascii"))
+            self.wfile.write(NEXT_PICTURE[2:])
             number = -1
             while not broadcast.is_over:
                 finding = broadcast.newer_than(number)
                 if finding is not None:
                     number = finding.frame.number
-                    self._part(broadcast.jpeg(finding))
+                    self.wfile.write(broadcast.jpeg(finding) + NEXT_PICTURE)
         finally:
             broadcast.leave()
-
-    def _part(self, jpeg: bytes) -> None:
-        """A picture and the mark after it: a browser shows a picture when it sees that the next one begins."""
-        head = "Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg)
-        self.wfile.write(head.encode("ascii") + jpeg + ("\r\n--%s\r\n" % BOUNDARY).encode("ascii"))
 
 
 class MjpegServer(socketserver.ThreadingMixIn, HTTPServer):

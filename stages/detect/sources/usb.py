@@ -42,7 +42,7 @@ class UsbCamera(Camera):
 
     def open(self) -> Any:
         self._check()
-        capture = cv2.VideoCapture(self._number, cv2.CAP_V4L2)
+        capture = cv2.VideoCapture(cv2.CAP_V4L2 + self._number)  # one number: as OpenCV 3 has it too
         if not capture.isOpened():
             raise BadInput("%s cannot be opened as a camera" % self._path)
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter_fourcc(*MOTION_JPEG))

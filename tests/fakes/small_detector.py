@@ -1,4 +1,4 @@
-"""A small detector, and records to prove it on, as convert and records make them: ``python host_model.py FOLDER``.
+"""A small detector, and records to prove it on, as convert and records make them: ``python small_detector.py FOLDER``.
 
 Run by a Python that has numpy and OpenCV, which the host's has not.
 """
