@@ -1,4 +1,4 @@
-"""From a picture to the network's input tensor: one resize, planes, and two passes of arithmetic into the tensor.
+"""From a picture to the network's input tensor: one resize, planes, and two passes of arithmetic into each of them.
 
 The tensor is written where it is needed, for instance into page-locked memory, in whatever order the channels come. Its
 values are those of the plain way, ``small.astype(float32) * scale + offset``, to the last bit.
@@ -25,8 +25,7 @@ class Preprocess:
     def __init__(self, height: int, width: int, scale: float, offset: float, bgr: bool) -> None:
         self.height, self.width, self._bgr = height, width, bgr
         self._scale, self._offset = np.float32(scale), np.float32(offset)
-        self._small = np.empty((3, height, width), np.uint8)
-        self._planes = list(self._small)
+        self._planes = [np.empty((height, width), np.uint8) for _ in range(3)]
 
     def fill(self, picture: np.ndarray, tensor: np.ndarray, bgr: bool = False, quick: bool = False) -> None:
         """Fill ``tensor``, float32 [3, height, width], from ``picture``, uint8 [H, W, 3] of any size.
@@ -37,9 +36,10 @@ class Preprocess:
         """
         resize = quickly_resized if quick else pixels.resize
         small = resize(picture, self.height, self.width)
-        cv2.split(small, self._planes if bgr == self._bgr else self._planes[::-1])
-        np.multiply(self._small, self._scale, out=tensor, dtype=np.float32)
-        np.add(tensor, self._offset, out=tensor)
+        cv2.split(small, self._planes)
+        for plane, part in zip(self._planes if bgr == self._bgr else self._planes[::-1], tensor):
+            np.multiply(plane, self._scale, out=part, dtype=np.float32)
+            np.add(part, self._offset, out=part)  # while it is in the processor's cache
 
 
 def quickly_resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:

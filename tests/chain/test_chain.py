@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.jetpack import FAKES, PACKAGES, stand_in
+
 CLONE = Path(__file__).resolve().parents[2]
 CONFIG = """
 [dataset]
@@ -136,6 +138,24 @@ def test_detect_draws_on_pictures_that_the_user_names(detector, tmp_path):
     found = json.loads((detector / "build/detect/detections.json").read_text())
     assert [entry["width"] for entry in found["pictures"]] == [1920]
     assert len(list((detector / "build/detect/pictures").iterdir())) == 1
+
+
+def test_an_engine_of_the_detector_finds_what_the_reference_finds_and_is_in_the_report(detector, tmp_path, monkeypatch):
+    """On this machine with a simulated TensorRT, as on a board without Docker."""
+    assert "needs a Jetson" in stage_rows(detector)["build-engine"]["reasons"][0]
+    run("detect", cwd=detector)
+    here = json.loads((detector / "build/detect/detections.json").read_text())
+    packages = Path(os.environ["NANOFORGE_TRAIN_PYTHON"]).parents[1] / PACKAGES
+    monkeypatch.setenv("JETSON_PYTHON", str(stand_in(tmp_path / "jetpack", FAKES, CLONE, packages)))
+    run("bench-engine", "--set", "bench_engine.runs=10", cwd=detector)
+    parity = json.loads((detector / "build/build-engine/parity.json").read_text())
+    assert parity["samples"] > 5 and parity["failures"] == []
+    run("detect", "--backend", "tensorrt", cwd=detector)
+    there = json.loads((detector / "build/detect/detections.json").read_text())
+    best = [[picture["detections"][0]["class"] for picture in found["pictures"]] for found in (here, there)]
+    assert best[0] == best[1]
+    run("report", cwd=detector)
+    assert "TensorRT 8.2.1" in (detector / "build/report/report.html").read_text(encoding="utf-8")
 
 
 def test_preview_shows_an_intermediate_checkpoint(detector):

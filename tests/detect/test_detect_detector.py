@@ -94,7 +94,10 @@ def test_a_model_with_more_classes_than_names_is_refused(tmp_path):
 
 def test_the_reference_needs_numpy_and_opencv_only():
     """What the environment has beside, and what other backends need, is not even imported."""
-    program = "import sys, stages.detect.detect; print(*{name.split('.')[0] for name in sys.modules})"
+    program = (
+        "import sys; before = set(sys.modules); import stages.detect.detect;"
+        " print(*{name.split('.')[0] for name in set(sys.modules) - before})"
+    )
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, universal_newlines=True, check=True)
     others = {
         "google",

@@ -141,6 +141,11 @@ def test_doctor_looks_at_a_host_of_the_project(tmp_path, monkeypatch, capsys):
         run.run(False, "nano", str(tmp_path))
     said = capsys.readouterr().out
     assert "nano answers at ssh://me@nano" in said and "elsewhere, so that files are sent to it" in said
+    assert "--selftest" not in said, "no board of the environment jetson"
+    (tmp_path / "detector.toml").write_text(host.replace('"data"', '"jetson"'))
+    with pytest.raises(Exit):
+        run.run(False, "nano", str(tmp_path))
+    assert "./run build-engine --selftest --host nano" in capsys.readouterr().out
     with pytest.raises(BadInput, match=r"no \[hosts.nona\]; hosts are nano"):
         run.run(False, "nona", str(tmp_path))
 

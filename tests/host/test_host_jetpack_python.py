@@ -22,25 +22,7 @@ from nanoforge.pipeline.stages import JETSON, STAGES, StageContext, row_in
 from nanoforge.runners import jetpack_python, virtual_environments
 from nanoforge.runners.placement import Placement, PlacementOverride
 from tests.fakes.detectnet import jetson_inference
-
-FAKES = CLONE / "tests" / "fakes" / "jetson"
-PACKAGES = "lib/python3.6/site-packages"
-
-
-def stand_in(folder, *places):
-    """A Python 3.6 apart from all others, which finds these folders as a system's Python finds its packages."""
-    real = virtual_environments.find_interpreter(local_environment("train")).path.resolve()
-    packages = folder / PACKAGES
-    packages.mkdir(parents=True)
-    (folder / "bin").mkdir()
-    python = folder / "bin" / "python3"
-    python.write_bytes(real.read_bytes())
-    python.chmod(0o755)
-    for path in real.parents[1].glob("lib/python3.6/*"):
-        if path.name != "site-packages":
-            (packages.parent / path.name).symlink_to(path)
-    (packages / "jetpack.pth").write_text("".join(f"{place}\n" for place in places))
-    return python
+from tests.fakes.jetpack import FAKES, PACKAGES, stand_in
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +190,17 @@ def test_the_engine_finds_what_the_reference_finds(bundle, engine, tmp_path):
     for (_, one), (_, other) in zip(best["reference"], best["tensorrt"]):
         assert one == pytest.approx(other, abs=2)
     assert count["tensorrt"] == pytest.approx(count["reference"], rel=0.05)
+
+
+@pytest.mark.usefixtures("on_the_board")
+def test_a_first_owners_list_is_made(bundle, tmp_path, capsys):
+    with pytest.raises(StageFailed, match="2 of [0-9]+ checks failed, the first: board: this is no Jetson"):
+        board.selftest(str(bundle / "bundle/detector.pyz"), str(tmp_path / "list"), StageOptions(runner="local"))
+    listed = capsys.readouterr().out
+    assert listed == (tmp_path / "list" / "selftest.txt").read_text()
+    verdicts = {line[10:32].strip(): line.split()[0] for line in listed.splitlines()}
+    assert [name for name, verdict in verdicts.items() if verdict != "passed"] == ["board", "system"]
+    assert {"engine fp32", "parity fp16", "speed", "detect"} <= {*verdicts}
 
 
 @pytest.mark.usefixtures("on_the_board")

@@ -206,6 +206,32 @@ def test_pictures_overlap_and_nothing_is_made_for_each(board, engine):
     assert 16 * 0.03 <= float(seconds) < 0.9 * one_after_the_other
 
 
+FAILING = """
+import sys
+import numpy as np
+from pycuda import driver
+from stages.detect import detectors
+from stages.job import StageFailed
+def fails(*_):
+    raise driver.LogicError("an illegal memory access was encountered")
+with detectors.opened({"engine": sys.argv[1]}, "tensorrt") as detector:
+    for name, slot in (("Event.synchronize", 0), ("memcpy_htod_async", 1)):
+        detector.prepare(np.zeros((64, 64, 3), np.uint8), slot)
+        where = driver.Event if "." in name else driver
+        setattr(where, name.split(".")[-1], fails)
+        try:
+            detector.start(slot)
+            detector.finish(slot, (64, 64))
+        except StageFailed as error:
+            print("SENTENCE", error)
+"""
+
+
+def test_an_error_of_cudas_is_a_sentence(board, engine):
+    said = board(FAILING, engine, FLATTEN_CONCAT="built in")
+    assert said.count("SENTENCE The engine ended with an error of CUDA's: an illegal memory access") == 2
+
+
 class BoxesRunner:
     """What stages.jetson.running has of an engine that ends in boxes and scores."""
 
