@@ -19,7 +19,6 @@ from nanoforge.errors import BadInput, StageFailed
 from nanoforge.files.paths import user_path
 from nanoforge.files.scratch import scratch_folder
 from nanoforge.pipeline.build import build, metric_words
-from nanoforge.pipeline.plan import input_path, plan
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import LIVE_MODULE, ArtifactInput, detector_inputs
 from nanoforge.runners import virtual_environments
@@ -84,9 +83,7 @@ def _inputs(project: Project) -> Dict[str, str]:
     found: Dict[str, str] = {}
     for name, source in detector_inputs(project.context).items():
         assert isinstance(source, ArtifactInput)
-        build(project, source.stage)
-        before = {status.stage.name: status for status in plan(project, source.stage)}
-        found[name] = str(input_path(project, source, before))
+        found[name] = str(build(project, source.stage).folder / source.part)
     return found
 
 
