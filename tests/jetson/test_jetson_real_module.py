@@ -16,6 +16,8 @@ from conftest import CLONE
 from tensorrt import plugins
 from test_jetson_simulator import BY_PYTHON, LISTING, attributes
 
+from stages import pixels
+
 REAL = os.environ.get("NANOFORGE_TENSORRT", "")
 VERSION = "8.5.3"
 pytestmark = pytest.mark.skipif(not REAL, reason="NANOFORGE_TENSORRT names no folder")
@@ -31,9 +33,9 @@ print(json.dumps({
 LOADED = """
 import json, tensorrt as trt
 from stages.jetson import libraries, plugin_libraries
-from stages.jetson.builder import PLUGINS
 logger = trt.Logger(trt.Logger.ERROR)
-print(json.dumps([plugin_libraries.load(libraries.tensorrt(), logger, PLUGINS["uff"], []), trt.__version__]))
+loaded = [plugin_libraries.load(libraries.tensorrt(), logger, names, []) for names in plugin_libraries.PLUGINS.values()]
+print(json.dumps([loaded, trt.__version__]))
 """
 PARSER = """
 import json, sys, tensorrt as trt
@@ -44,7 +46,8 @@ print(json.dumps([
 ]))
 """
 CALIBRATOR = """
-import json, sys, numpy, tensorrt as trt
+import json, sys, tensorrt as trt
+from stages.detect.description import Description
 from stages.jetson import calibrator
 class Cuda:
     copied = 0
@@ -52,8 +55,9 @@ class Cuda:
         return 4096
     def memcpy_htod(self, pointer, array):
         self.copied += 1
-cuda = Cuda()
-made = calibrator.of_pictures(trt, cuda, sys.argv[1], sys.argv[2])
+cuda, paths = Cuda(), sys.argv[2:]
+described = Description("model.json", ["background", "cone"], 64, 64, 2 / 255, -1.0, False, ["NMS", "NMS_1"], {})
+made = calibrator.of_pictures(trt, cuda, paths, described, sys.argv[1])
 batches = []
 while batches[-1:] != [None]:
     batches.append(made.get_batch(["Input"]))
@@ -91,7 +95,7 @@ def test_creators_declare_the_fields_that_the_simulated_ones_do():
 
 def test_plugins_are_all_found_in_the_real_registry():
     loaded, version = real(LOADED)
-    assert loaded == [] and version.startswith(VERSION)
+    assert loaded == [[], [], []] and version.startswith(VERSION)
 
 
 def test_the_parser_takes_the_names_of_our_models():
@@ -100,7 +104,9 @@ def test_the_parser_takes_the_names_of_our_models():
 
 
 def test_the_calibrator_is_one_for_the_real_module(tmp_path):
-    np.save(str(tmp_path / "pictures.npy"), np.zeros((2, 3, 8, 8), np.float32))
-    size, batches, copied, cache = real(CALIBRATOR, tmp_path / "pictures.npy", tmp_path / "cache")
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path in paths:
+        path.write_bytes(pixels.encode_png(np.zeros((64, 64, 3), np.uint8)))
+    size, batches, copied, cache = real(CALIBRATOR, tmp_path / "cache", *paths)
     assert (size, copied, cache) == (1, 2, "scales")
     assert batches == [[4096], [4096], None]
