@@ -10,6 +10,7 @@ import numpy as np
 
 from stages.job import BadInput, StageFailed
 
+NO_MEMORY = "The device has no memory for the engine's buffers (%s); end other programs"
 FAILED = "The engine ended with an error of CUDA's: %s; what TensorRT said is in the log"
 
 
@@ -68,8 +69,9 @@ class EngineRunner:
     """
 
     def __init__(self, engine: Any, cuda: Any, slots: int = 1) -> None:
-        self._cuda, self._engine = cuda, engine
-        self._context, self._stream = engine.create_execution_context(), cuda.Stream()
+        # The context before its engine, as they are let go in this order: before 8.0 neither keeps the other.
+        self._context, self._engine = _context(engine), engine
+        self._cuda, self._stream = cuda, cuda.Stream()
         self._by_name = not hasattr(engine, "num_bindings")
         self._buffers = self._allocated()
         self._pointers = [int(one.device) for one in self._buffers]
@@ -127,7 +129,7 @@ class EngineRunner:
 
         for one in self.inputs.values():
             self._cuda.memcpy_htod(one.device, one.host)
-        context, profiler = self._engine.create_execution_context(), Profiler()
+        context, profiler = _context(self._engine), Profiler()
         context.profiler = profiler
         for number in range(runs + 1):
             self._execute_and_wait(context)
@@ -170,9 +172,7 @@ class EngineRunner:
         try:
             return taken(*amount)
         except self._cuda.MemoryError as error:
-            raise StageFailed(
-                "The device has no memory for the engine's buffers (%s); end other programs" % error
-            ) from None
+            raise StageFailed(NO_MEMORY % error) from None
 
     def _slot(self, buffers: List[Buffer]) -> Slot:
         outputs = {one.name: one for one in buffers if not one.is_input}
@@ -193,3 +193,10 @@ class EngineRunner:
         names = [engine.get_tensor_name(n) for n in range(engine.num_io_tensors)]
         kinds = {name: str(engine.get_tensor_mode(name)).endswith("INPUT") for name in names}
         return [(name, kinds[name], tuple(engine.get_tensor_shape(name))) for name in names]
+
+
+def _context(engine: Any) -> Any:
+    context = engine.create_execution_context()
+    if context is None:
+        raise StageFailed(NO_MEMORY % "TensorRT gives no execution context")
+    return context

@@ -34,6 +34,7 @@ with open(plan, "wb") as stream:
     stream.write(built)
 """
 RUN = """
+import atexit
 import json, sys
 import numpy as np
 import tensorrt as trt
@@ -42,7 +43,7 @@ from stages.detect import nms
 from stages.jetson import plugin_libraries, running
 plan, kind, fields, pictures, out = sys.argv[1:]
 cuda.init()
-context = cuda.Device(0).make_context()
+atexit.register(cuda.Device(0).make_context().pop)
 logger = trt.Logger(trt.Logger.WARNING)
 plugin_libraries.load(trt, logger, plugin_libraries.PLUGINS[kind], [])
 with open(plan, "rb") as stream:

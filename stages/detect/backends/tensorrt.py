@@ -44,7 +44,7 @@ class TensorrtBackend(Backend):
             self._description, self._has_boxes = description, {BOXES, SCORES} == set(self._runner.outputs)
             self.slots = self._inputs()
         except BaseException:
-            libraries.let_go(self._context)
+            self.close()
             raise
 
     def start(self, slot: int) -> None:
@@ -62,7 +62,7 @@ class TensorrtBackend(Backend):
     def close(self) -> None:
         """End the CUDA context."""
         self.slots = []
-        del self._runner
+        self.__dict__.pop("_runner", None)  # none where it could not be made
         libraries.let_go(self._context)
 
     def _inputs(self) -> List[np.ndarray]:
