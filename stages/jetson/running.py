@@ -4,6 +4,7 @@ Two ways to name buffers: bindings by number (TensorRT 5.0 to 8.x) and tensors b
 from 10 on). ``NMS_1``, the number of detections, holds int32 bits in what TensorRT calls float32.
 """
 
+import contextlib
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 import numpy as np
@@ -110,6 +111,11 @@ class EngineRunner:
         except self._cuda.Error as error:
             raise StageFailed(FAILED % error) from None
         return self.slots[slot].results
+
+    def rest(self) -> None:
+        """Wait for all that was started, before the engine goes; nobody asks any more what it ended with."""
+        with contextlib.suppress(self._cuda.Error):
+            self._stream.synchronize()
 
     def profiled(self, trt: Any, runs: int) -> Dict[str, float]:
         """Milliseconds that each layer takes on what the inputs hold, the mean of ``runs`` runs after a first one.

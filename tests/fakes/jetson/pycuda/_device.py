@@ -74,6 +74,7 @@ class Worker:
                 task()
             except Exception as error:
                 self._failed.append(error)
+            task = None  # it holds an execution context
             self._waiting.task_done()
 
     def add(self, task):
