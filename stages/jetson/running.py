@@ -76,6 +76,8 @@ class EngineRunner:
         self._by_name = not hasattr(engine, "num_bindings")
         self._buffers = self._allocated()
         self._pointers = [int(one.device) for one in self._buffers]
+        by_shape = all(len(one.shape) == 3 for one in self._buffers if one.is_input)  # what 6.0 lets one see
+        self._is_implicit = not self._by_name and getattr(engine, "has_implicit_batch_dimension", by_shape)
         if self._by_name:
             for one, pointer in zip(self._buffers, self._pointers):
                 self._context.set_tensor_address(one.name, pointer)
@@ -144,17 +146,14 @@ class EngineRunner:
         return {name: total / runs for name, total in times.items()}
 
     def _execute_and_wait(self, context: Any) -> None:
-        if self._by_name or not getattr(self._engine, "has_implicit_batch_dimension", True):
-            done = context.execute_v2(self._pointers)
-        else:
-            done = context.execute(1, self._pointers)
+        done = context.execute(1, self._pointers) if self._is_implicit else context.execute_v2(self._pointers)
         if done is False:
             raise StageFailed("TensorRT could not run the engine; its reason is in the log")
 
     def _execute(self) -> None:
         if self._by_name:
             done = self._context.execute_async_v3(self._stream.handle)
-        elif getattr(self._engine, "has_implicit_batch_dimension", True):
+        elif self._is_implicit:
             done = self._context.execute_async(1, self._pointers, self._stream.handle)
         else:
             done = self._context.execute_async_v2(self._pointers, self._stream.handle)

@@ -91,7 +91,7 @@ def wanted(detector):
     return [one["NMS"].reshape(-1, 7)[: one["NMS_1"].item()] for one in found]
 
 
-@pytest.mark.parametrize("version", ["7.1.3", "8.2.1", *NEWER])
+@pytest.mark.parametrize("version", ["6.0.1", "7.1.3", "8.2.1", *NEWER])
 def test_every_version_runs_the_form_without_plugin(board, detector, tmp_path, version):
     found = rows(board, detector, tmp_path, "boxes", version)
     for mine, reference in zip(found, wanted(detector)):
@@ -117,7 +117,7 @@ def test_a_version_without_precision_flags_says_so(board, detector, tmp_path):
     board(BUILD, *arguments, TENSORRT="10.3.0")
 
 
-def test_before_7_there_is_no_explicit_batch(board, detector, tmp_path):
+def test_before_6_there_is_no_explicit_batch(board, detector, tmp_path):
     arguments = [detector[0] / "model.boxes.onnx", "boxes", "fp32", tmp_path / "engine"]
     assert "whose batch is explicit" in board(BUILD, *arguments, code=1, TENSORRT="5.1.6")
 
