@@ -2,7 +2,7 @@
 
 With the data environment's Python::
 
-    PYTHONPATH=. python benchmarks/frames.py time
+    PYTHONPATH=. python benchmarks/frames.py time [--reuse]
     PYTHONPATH=. python benchmarks/frames.py effect MODEL PICTURES
 
 ``time`` takes frames of 1280x720 from memory to the input tensor of 300x300, and NMS_TRT's 100 rows to boxes: as detect
@@ -89,15 +89,12 @@ def nms_rows() -> np.ndarray:
     return rows
 
 
-def frames() -> List[np.ndarray]:
-    """Smooth frames with some noise, uint8 BGR [720, 1280, 3]."""
-    random = np.random.RandomState(0)
-    coarse = random.randint(0, 226, (FRAMES, 45, 80, 3)).astype(np.uint8)
-    return [
-        cv2.resize(one, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC) // 8 * 7
-        + random.randint(0, 30, (HEIGHT, WIDTH, 3)).astype(np.uint8)
-        for one in coarse
-    ]
+def frames(count: int) -> List[np.ndarray]:
+    """Noise, uint8 BGR [720, 1280, 3]; made in place, see :func:`measure_time`."""
+    made = [np.empty((HEIGHT, WIDTH, 3), np.uint8) for _ in range(count)]
+    for one in made:
+        cv2.randu(one, 0, 256)
+    return made
 
 
 def detector_and_steps() -> Tuple[Detector, PlainBackend, StepByStep]:
@@ -120,29 +117,36 @@ def same_numbers(detector: Detector, backend: PlainBackend, steps: StepByStep, f
         assert all(edge - 0.01 <= exact < edge + 1.01 for edge, exact in zip(box, one["box"]))
 
 
-def measure_time() -> None:
-    """Processor time over many frames, the ways taken in turns."""
+def measure_time(reuse: bool) -> None:
+    """Processor time over many frames, the ways taken in turns.
+
+    Args:
+        reuse: frames come in the same memory again and again. Else each comes in memory of its own, and where that is
+            given back glibc learns to keep large blocks, other temporaries too, instead of asking the system each time.
+    """
     cv2.setNumThreads(1)
     detector, backend, steps = detector_and_steps()
-    pictures = frames()
+    pictures = frames(FRAMES)
     same_numbers(detector, backend, steps, pictures[0])
+    small, buffer = np.empty((SIDE, SIDE, 3), np.uint8), np.empty_like(pictures[0]) if reuse else None
     ways: Dict[str, Callable[[np.ndarray], Any]] = {
         "ssd.py: frame to tensor": steps.prepare,
         "ssd.py: rows to boxes": lambda _: steps.finish((HEIGHT, WIDTH)),
         "detect, bilinear as ssd.py: frame to tensor": lambda frame: detector.prepare(
-            cv2.resize(frame, (SIDE, SIDE)), 0, bgr=True
+            cv2.resize(frame, (SIDE, SIDE), dst=small), 0, bgr=True
         ),
         "detect: rows to boxes": lambda _: detector.finish(0, (HEIGHT, WIDTH), THRESHOLD),
         "detect, live: frame to tensor": lambda frame: detector.prepare(frame, 0, bgr=True, quick=True),
         "detect, pictures: frame to tensor": lambda frame: detector.prepare(frame, 0, bgr=True),
-        "the bilinear resize alone": lambda frame: cv2.resize(frame, (SIDE, SIDE)),
+        "the bilinear resize alone": lambda frame: cv2.resize(frame, (SIDE, SIDE), dst=small),
     }
     times: Dict[str, List[float]] = {name: [] for name in ways}
     for frame in itertools.islice(itertools.cycle(pictures), ROUNDS):
         for name, way in ways.items():
-            fresh = frame.copy()  # as cameras give them: each in memory of its own
+            given = frame.copy() if buffer is None else buffer
+            np.copyto(given, frame)
             begun = time.thread_time()
-            way(fresh)
+            way(given)
             times[name].append(1000 * (time.thread_time() - begun))
     for share, title in ((50, "median"), (5, "least disturbed (5 %)")):
         _tell(title, {name: float(np.percentile(values, share)) for name, values in times.items()})
@@ -229,13 +233,13 @@ def measure_effect(model: str, folder: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("time")
+    commands.add_parser("time").add_argument("--reuse", action="store_true", help="frames come in the same memory")
     effect = commands.add_parser("effect")
     effect.add_argument("model")
     effect.add_argument("pictures")
     options = parser.parse_args()
     if options.command == "time":
-        measure_time()
+        measure_time(options.reuse)
     else:
         measure_effect(options.model, options.pictures)
 

@@ -105,12 +105,16 @@ def _is_cut_off(data: bytes) -> bool:
     return False
 
 
-def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """``picture`` (uint8 [H, W, 3]) stretched to [height, width, 3]: area averaging down, bilinear up."""
+def resize(picture: np.ndarray, height: int, width: int, out: Optional[np.ndarray] = None) -> np.ndarray:
+    """``picture`` (uint8 [H, W, 3]) stretched to [height, width, 3]: area averaging down, bilinear up.
+
+    ``out`` may be given to be filled and returned; a picture of that size already is returned as it is.
+    """
     if picture.shape[:2] == (height, width):
         return picture
     smaller = height <= picture.shape[0] and width <= picture.shape[1]
-    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
+    way = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(picture, (width, height), dst=out, interpolation=way)
 
 
 def encode_jpeg(picture: np.ndarray, quality: int = 95) -> bytes:

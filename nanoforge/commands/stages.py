@@ -33,7 +33,7 @@ def show_plan(project: Project, statuses: Sequence[Status]) -> None:
     for status in statuses:
         verb = {FRESH: "fresh, not run", UNKNOWN: "may run"}.get(status.state, "would run")
         reasons = f": {'; '.join(status.reasons)}" if status.reasons else ""
-        project.console.say(f"{status.stage.name:10} {verb}{reasons}")
+        project.console.say(f"{status.stage.name:12} {verb}{reasons}")
 
 
 def detect(media: str, options: StageOptions) -> None:

@@ -48,7 +48,7 @@ def show_status(options: StageOptions, as_json: bool) -> None:
         print_json(status_json(project, found))
         return
     for status in found:
-        print(f"{status.stage.name:10} {status.state:8} {_reason_or_figures(status)}".rstrip())
+        print(f"{status.stage.name:12} {status.state:8} {_reason_or_figures(status)}".rstrip())
     artifacts = [(status.stage.name, status.artifact.fingerprint) for status in found if status.artifact]
     if artifacts:
         oldest = project.notes.oldest_verification(artifacts)

@@ -48,7 +48,8 @@ def main(job: Job) -> None:
         def progress() -> None:
             job.progress(figures.frames, parameters.frames or source.total, figures.sentence() + pages)
 
-        progress()
+        if pages:  # whoever wants to watch has to know where, before anything is seen
+            progress()
         threshold, most = parameters.score_threshold, parameters.frames
         Pipeline(source, detector, sinks, figures, threshold, most, job.warn, progress).run(stopping)
         progress()

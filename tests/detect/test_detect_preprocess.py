@@ -55,6 +55,16 @@ def test_the_quick_resize_gives_every_size(height, width, rows, columns, seed):
         np.testing.assert_array_equal(made, pixels.resize(picture, rows, columns))
 
 
+def test_frames_are_shrunk_in_memory_that_is_held():
+    preprocess, tensor = Preprocess(30, 30, 1.0, 0.0, False), np.zeros((3, 30, 30), np.float32)
+    for quick in (True, False, True):
+        for seed in range(2):
+            picture = np.random.RandomState(seed).randint(0, 256, (100, 300, 3)).astype(np.uint8)
+            preprocess.fill(picture, tensor, quick=quick)
+            wanted = (quickly_resized if quick else pixels.resize)(picture, 30, 30)
+            np.testing.assert_array_equal(tensor, wanted.transpose(2, 0, 1))
+
+
 @pytest.mark.parametrize("size", [(720, 1280), (1080, 1920), (480, 640)])
 def test_the_quick_resize_skips_no_line(size):
     """Stripes of one pixel are grey from afar; bilinear sampling alone would see black, white or any grey."""

@@ -225,7 +225,7 @@ def test_the_second_opinion_is_for_projects_too(photos, tmp_path):
 def test_a_dry_run_runs_nothing(photos):
     done = run("build", "--dry-run", "--runner", "local", "--set", "train.steps=5", cwd=photos.folder)
     assert done.returncode == 0
-    assert "records    would run: it was never made" in done.stderr
+    assert "records      would run: it was never made" in done.stderr
     assert not (photos.folder / "build" / "store").exists()
 
 

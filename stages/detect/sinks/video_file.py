@@ -58,7 +58,7 @@ class VideoSink(FrameSink):
         self.title, self._path, self._aside = path, path, aside.begun(path)
         self._fps, self._live, self._tell = fps, live, tell
         self._writer: Any = None
-        self._height = self._width = self._written = 0
+        self._height = self._width = self._written = self._look_at = 0
         self._forgotten_s = self._last = 0.0
         self._cost_s = 1.0
 
@@ -66,7 +66,7 @@ class VideoSink(FrameSink):
         picture = finding.drawn()
         if self._writer is None:
             self._begin(picture)
-        if self._written % LOOK_EVERY == 0:
+        if self._written >= self._look_at:
             self._look_at_disk()
         if picture.shape[:2] != (self._height, self._width):
             picture = pixels.resize(picture, self._height, self._width)
@@ -120,6 +120,7 @@ class VideoSink(FrameSink):
         return times
 
     def _look_at_disk(self) -> None:
+        self._look_at = self._written + LOOK_EVERY
         if shutil.disk_usage(os.path.dirname(self._aside) or ".").free < SPARE_BYTES:
             raise StageFailed(
                 "The disk is nearly full: %s ends after %d frames; free some space and start again"
