@@ -101,6 +101,10 @@ class BundleParameters(NamedTuple):
     score_threshold: float
 
 
+LEAST_IOU, LARGEST_SCORE_DIFFERENCE, LARGEST_MAP_LOSS = 0.9, 0.05, 0.02
+"""How far an engine may be from the reference, where nobody says otherwise."""
+
+
 class BuildEngineParameters(NamedTuple):
     """``source`` is uff, onnx or boxes (model.boxes.onnx), ``precision`` fp32, fp16 or int8.
 

@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Meta, Struct
 from typing_extensions import Annotated, get_type_hints
 
+from stages.parameters import LARGEST_MAP_LOSS, LARGEST_SCORE_DIFFERENCE, LEAST_IOU
+
 FILE_NAME = "detector.toml"
 
 Architecture = Literal["ssd_mobilenet_v1", "ssd_mobilenet_v2", "ssdlite_mobilenet_v2", "ssd_inception_v2"]
@@ -203,13 +205,13 @@ class BuildEngineSection(Struct, frozen=True, kw_only=True):
     ] = 16
     least_iou: Annotated[
         Fraction, Meta(description="`build-engine` fails where a box overlaps that of the reference by less")
-    ] = 0.9
+    ] = LEAST_IOU
     largest_score_difference: Annotated[
         Fraction, Meta(description="… or its score differs from that of the reference by more")
-    ] = 0.05
+    ] = LARGEST_SCORE_DIFFERENCE
     largest_map_loss: Annotated[
         Fraction, Meta(description="… or the mAP on the samples is lower than that of the reference by more")
-    ] = 0.02
+    ] = LARGEST_MAP_LOSS
 
 
 class BenchEngineSection(Struct, frozen=True, kw_only=True):

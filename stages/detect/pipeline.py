@@ -10,9 +10,10 @@ import threading
 import time
 from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 
-from stages.detect.channel import Channel, Closed
+from stages.detect.channel import POLL_S, Channel, Closed
 from stages.detect.figures import Figures
 from stages.detect.sinks.sink import Finding, FrameSink, SinkClosed
+from stages.detect.sources.camera import RELEASE_S
 from stages.detect.sources.source import FrameSource, LiveFrame, Stopping, Tell
 from stages.job import StageFailed
 
@@ -137,6 +138,7 @@ class Pipeline:
                 worker.end(stopping)
             self._is_over = True
             ticker.join()
+            capture.join(RELEASE_S + POLL_S)  # it gives a camera back
         self._judge()
 
     def _take(self, frames: "Channel[LiveFrame]", over: Stopping) -> None:

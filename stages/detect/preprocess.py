@@ -44,8 +44,8 @@ class Preprocess:
             small = quickly_resized(picture, self.height, self.width, self._held)
         else:
             small = pixels.resize(picture, self.height, self.width, self._small)
-        cv2.split(small, self._planes)
-        for plane, part in zip(self._planes if bgr == self._bgr else self._planes[::-1], tensor):
+        planes = cv2.split(small, self._planes)
+        for plane, part in zip(planes if bgr == self._bgr else planes[::-1], tensor):
             np.multiply(plane, self._scale, out=part, dtype=np.float32)
             np.add(part, self._offset, out=part)  # while it is in the processor's cache
 

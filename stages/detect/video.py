@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from stages import files
+from stages.detect.opencv import video_writer
 from stages.job import BadInput, StageFailed
 
 USUAL_FPS = 25.0
@@ -64,7 +65,7 @@ class VideoWriter:
 
     def __init__(self, path: str, fps: float, height: int, width: int) -> None:
         self._path, self._written = path, 0
-        self._writer = cv2.VideoWriter(path, cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), fps, (width, height))
+        self._writer = video_writer(path, cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), fps, (width, height))
         if not self._writer.isOpened():
             raise StageFailed("OpenCV could not begin the video %s; set detect.draw to false to go without it" % path)
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 import zipfile
 
 MODEL = "model/"
@@ -67,9 +68,11 @@ def _is_whole(folder, entries):
 def _unpack(archive, entries, place, folder):
     # type: (zipfile.ZipFile, list[zipfile.ZipInfo], str, str) -> None
     """Make the folder, which appears whole; another process may do the same meanwhile."""
-    aside = "%s.%d" % (folder, os.getpid())
-    shutil.rmtree(aside, ignore_errors=True)
+    if not os.path.isdir(place):
+        os.makedirs(place)
+    aside = tempfile.mkdtemp(dir=place, prefix=os.path.basename(folder) + ".")  # no name that another could guess
     try:
+        os.chmod(aside, 0o755)
         archive.extractall(aside, entries)
         if os.path.lexists(folder) and not _is_whole(folder, entries):
             shutil.rmtree(folder)

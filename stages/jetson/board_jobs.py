@@ -12,10 +12,16 @@ from stages.jetson import engine_file, libraries, made_whole, model, model_files
 from stages.jetson.made_whole import Room
 from stages.jetson.terminal import TerminalJob, say
 from stages.job import BadInput, Job, StageFailed
-from stages.parameters import BenchEngineParameters, BuildEngineParameters, InstallParameters, LiveParameters
+from stages.parameters import (
+    LARGEST_MAP_LOSS,
+    LARGEST_SCORE_DIFFERENCE,
+    LEAST_IOU,
+    BenchEngineParameters,
+    BuildEngineParameters,
+    InstallParameters,
+    LiveParameters,
+)
 
-# How far the engine may be from the reference; see build_engine in docs/configuration.md.
-LEAST_IOU, LARGEST_SCORE_DIFFERENCE, LARGEST_MAP_LOSS = 0.9, 0.05, 0.02
 BENCH, SELFTEST = "bench.json", "selftest.txt"
 
 

@@ -26,14 +26,16 @@ def main(request: Dict[str, Any]) -> None:
     """Build what is asked for; the plan gets its name when it is whole."""
     trt = libraries.tensorrt()
     driver, context = libraries.cuda()
-    emit({"here": libraries.here(trt, driver)._asdict()})
-    _write(request["plan"], _plan(trt, driver, request))
-    libraries.let_go(context)
+    try:
+        emit({"here": libraries.here(trt, driver)._asdict()})
+        _write(request["plan"], _plan(trt, driver, request))
+    finally:
+        libraries.let_go(context)  # PyCUDA would abort the process, whatever its exit code
 
 
 def _plan(trt: Any, driver: Any, request: Dict[str, Any]) -> bytes:
     """In a function of its own: what it takes of the device has to go before the context does."""
-    logger = trt.Logger(trt.Logger.VERBOSE)
+    logger = libraries.logger(trt, verbose=True)
     plugin_libraries.load(trt, logger, request["plugins"], [request["folder"]])
     source = Source(request["kind"], request["path"], (request["input"], request["shape"]), request["outputs"])
     calibrator = None

@@ -129,17 +129,18 @@ def build(trt: Any, logger: Any, source: Source, settings: Settings) -> bytes:
         )
     api = generation(trt, builder)
     network = api.network(explicit=source.kind != UFF)
-    _PARSERS[source.kind](trt, logger, network, source)
+    parser = _PARSERS[source.kind](trt, logger, network, source)
     if network.num_outputs < 1:
         raise StageFailed("TensorRT found no output in %s; convert it again" % source.path)
     print("parsed: %d layers" % network.num_layers, flush=True)
     plan: Optional[bytes] = api.build(network, settings)
+    del network, parser  # before their builder, and not earlier: the weights are the parser's
     if not plan:
         raise StageFailed("TensorRT could not build an engine of %s; its reason is in the log" % source.path)
     return plan
 
 
-def _parse_uff(trt: Any, _logger: Any, network: Any, source: Source) -> None:
+def _parse_uff(trt: Any, _logger: Any, network: Any, source: Source) -> Any:
     if not hasattr(trt, "UffParser"):
         raise BadInput(
             "TensorRT %s has no UFF parser; build of model.boxes.onnx, which needs no plugin either: convert --to onnx,"
@@ -152,15 +153,17 @@ def _parse_uff(trt: Any, _logger: Any, network: Any, source: Source) -> None:
         parser.register_output(output)
     if not parser.parse(source.path, network):
         raise BadInput("TensorRT's UFF parser refuses %s; its reason is in the log" % source.path)
+    return parser
 
 
-def _parse_onnx(trt: Any, logger: Any, network: Any, source: Source) -> None:
+def _parse_onnx(trt: Any, logger: Any, network: Any, source: Source) -> Any:
     parser = trt.OnnxParser(network, logger)
     with open(source.path, "rb") as stream:
         data = stream.read()
     if not parser.parse(data):
         reasons = "; ".join(str(parser.get_error(number)) for number in range(parser.num_errors))
         raise BadInput("TensorRT's ONNX parser refuses %s: %s" % (source.path, reasons or "without a reason"))
+    return parser
 
 
 _PARSERS = {UFF: _parse_uff, ONNX: _parse_onnx, BOXES: _parse_onnx}

@@ -1,6 +1,8 @@
 """TensorRT and PyCUDA, imported where they are needed, and one sentence where they cannot be."""
 
 import importlib
+import sys
+import traceback
 from typing import Any, List, Tuple
 
 from stages.jetson.engine_file import Here
@@ -27,13 +29,13 @@ def tensorrt() -> Any:
     return _imported("tensorrt", TENSORRT)
 
 
-def logger(trt: Any) -> Any:
-    """TensorRT's logger of this process, for warnings and errors.
+def logger(trt: Any, verbose: bool = False) -> Any:
+    """TensorRT's logger of this process, for warnings and errors; ``verbose``, where it is the first, for all.
 
     There is one, and it stays: plugins and runtimes keep a pointer to the first that they are given.
     """
     if not _LOGGERS:
-        _LOGGERS.append(trt.Logger(trt.Logger.WARNING))
+        _LOGGERS.append(trt.Logger(trt.Logger.VERBOSE if verbose else trt.Logger.WARNING))
     return _LOGGERS[0]
 
 
@@ -58,7 +60,11 @@ def cuda_memory() -> Tuple[int, int]:
 
 
 def let_go(context: Any) -> None:
-    """End a context, and give back what it holds of the board's memory."""
+    """End a context, and give back what it holds of the board's memory.
+
+    Where an error ends it, the calls that it came through still hold engines and buffers, which have to go before.
+    """
+    traceback.clear_frames(sys.exc_info()[2])  # None: nothing to clear
     context.pop()
     context.detach()
 

@@ -58,7 +58,9 @@ def load(trt: Any, logger: Any, wanted: List[str], folders: List[str]) -> List[s
 
 def missing(trt: Any, wanted: List[str]) -> List[str]:
     """Which of the plugins the registry lacks."""
-    there = {creator.name for creator in trt.get_plugin_registry().plugin_creator_list}
+    registry = trt.get_plugin_registry()
+    creators = registry.all_creators if hasattr(registry, "all_creators") else registry.plugin_creator_list  # before 10
+    there = {creator.name for creator in creators}
     return [name for name in wanted if name not in there]
 
 

@@ -4,12 +4,14 @@ Two ways to name buffers: bindings by number (TensorRT 5.0 to 8.x) and tensors b
 from 10 on). ``NMS_1``, the number of detections, holds int32 bits in what TensorRT calls float32.
 """
 
+import contextlib
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
 from stages.job import BadInput, StageFailed
 
+NO_MEMORY = "The device has no memory for the engine's buffers (%s); end other programs"
 FAILED = "The engine ended with an error of CUDA's: %s; what TensorRT said is in the log"
 
 
@@ -68,11 +70,14 @@ class EngineRunner:
     """
 
     def __init__(self, engine: Any, cuda: Any, slots: int = 1) -> None:
-        self._cuda, self._engine = cuda, engine
-        self._context, self._stream = engine.create_execution_context(), cuda.Stream()
+        # The context before its engine, as they are let go in this order: before 8.0 neither keeps the other.
+        self._context, self._engine = _context(engine), engine
+        self._cuda, self._stream = cuda, cuda.Stream()
         self._by_name = not hasattr(engine, "num_bindings")
         self._buffers = self._allocated()
         self._pointers = [int(one.device) for one in self._buffers]
+        by_shape = all(len(one.shape) == 3 for one in self._buffers if one.is_input)  # what 6.0 lets one see
+        self._is_implicit = not self._by_name and getattr(engine, "has_implicit_batch_dimension", by_shape)
         if self._by_name:
             for one, pointer in zip(self._buffers, self._pointers):
                 self._context.set_tensor_address(one.name, pointer)
@@ -109,6 +114,11 @@ class EngineRunner:
             raise StageFailed(FAILED % error) from None
         return self.slots[slot].results
 
+    def rest(self) -> None:
+        """Wait for all that was started, before the engine goes; nobody asks any more what it ended with."""
+        with contextlib.suppress(self._cuda.Error):
+            self._stream.synchronize()
+
     def profiled(self, trt: Any, runs: int) -> Dict[str, float]:
         """Milliseconds that each layer takes on what the inputs hold, the mean of ``runs`` runs after a first one.
 
@@ -127,7 +137,7 @@ class EngineRunner:
 
         for one in self.inputs.values():
             self._cuda.memcpy_htod(one.device, one.host)
-        context, profiler = self._engine.create_execution_context(), Profiler()
+        context, profiler = _context(self._engine), Profiler()
         context.profiler = profiler
         for number in range(runs + 1):
             self._execute_and_wait(context)
@@ -136,17 +146,14 @@ class EngineRunner:
         return {name: total / runs for name, total in times.items()}
 
     def _execute_and_wait(self, context: Any) -> None:
-        if self._by_name or not getattr(self._engine, "has_implicit_batch_dimension", True):
-            done = context.execute_v2(self._pointers)
-        else:
-            done = context.execute(1, self._pointers)
+        done = context.execute(1, self._pointers) if self._is_implicit else context.execute_v2(self._pointers)
         if done is False:
             raise StageFailed("TensorRT could not run the engine; its reason is in the log")
 
     def _execute(self) -> None:
         if self._by_name:
             done = self._context.execute_async_v3(self._stream.handle)
-        elif getattr(self._engine, "has_implicit_batch_dimension", True):
+        elif self._is_implicit:
             done = self._context.execute_async(1, self._pointers, self._stream.handle)
         else:
             done = self._context.execute_async_v2(self._pointers, self._stream.handle)
@@ -170,9 +177,7 @@ class EngineRunner:
         try:
             return taken(*amount)
         except self._cuda.MemoryError as error:
-            raise StageFailed(
-                "The device has no memory for the engine's buffers (%s); end other programs" % error
-            ) from None
+            raise StageFailed(NO_MEMORY % error) from None
 
     def _slot(self, buffers: List[Buffer]) -> Slot:
         outputs = {one.name: one for one in buffers if not one.is_input}
@@ -193,3 +198,10 @@ class EngineRunner:
         names = [engine.get_tensor_name(n) for n in range(engine.num_io_tensors)]
         kinds = {name: str(engine.get_tensor_mode(name)).endswith("INPUT") for name in names}
         return [(name, kinds[name], tuple(engine.get_tensor_shape(name))) for name in names]
+
+
+def _context(engine: Any) -> Any:
+    context = engine.create_execution_context()
+    if context is None:
+        raise StageFailed(NO_MEMORY % "TensorRT gives no execution context")
+    return context

@@ -36,14 +36,14 @@ from stages.jetson import (
 )
 from stages.jetson.building import Wanted
 from stages.job import BadInput, Job, StageFailed, run
+from stages.parameters import LARGEST_MAP_LOSS, LARGEST_SCORE_DIFFERENCE, LEAST_IOU
 from stages.system_errors import sentence_of
 
 FORMAT = 1
 PASSED, FAILED, LEFT_OUT = "passed", "failed", "left out"
 WORKSPACE_MB = 16
 BENCH_RUNS, WARMUP_RUNS = 50, 5
-# build-engine's as detector.toml has them.
-LIMITS = parity.DriftLimits(0.9, 0.05, 0.02)
+LIMITS = parity.DriftLimits(LEAST_IOU, LARGEST_SCORE_DIFFERENCE, LARGEST_MAP_LOSS)
 COPIED = 1 << 20
 
 

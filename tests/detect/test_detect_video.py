@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from detect_data import photo
 
+from stages.detect import opencv
 from stages.detect.video import USUAL_FPS, VideoReader, VideoWriter
 from stages.job import StageFailed
 
@@ -87,3 +88,11 @@ def test_frames_that_the_disk_did_not_keep_are_missed(tmp_path, monkeypatch, kep
     monkeypatch.setattr(writer, "_writer", Full())
     with pytest.raises(StageFailed, match="holds %d of 3 frames; make room" % kept):
         writer.close()
+
+
+def test_an_opencv_before_3_3_is_named_no_backend(monkeypatch):
+    asked = []
+    monkeypatch.setattr(cv2, "VideoWriter", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(opencv, "TAKES_BACKEND", False)
+    opencv.video_writer("a.mp4", cv2.CAP_FFMPEG, 5, 10.0, (80, 60))
+    assert asked == [("a.mp4", 5, 10.0, (80, 60))]

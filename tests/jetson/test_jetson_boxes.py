@@ -34,6 +34,7 @@ with open(plan, "wb") as stream:
     stream.write(built)
 """
 RUN = """
+import atexit
 import json, sys
 import numpy as np
 import tensorrt as trt
@@ -42,7 +43,7 @@ from stages.detect import nms
 from stages.jetson import plugin_libraries, running
 plan, kind, fields, pictures, out = sys.argv[1:]
 cuda.init()
-context = cuda.Device(0).make_context()
+atexit.register(cuda.Device(0).make_context().pop)
 logger = trt.Logger(trt.Logger.WARNING)
 plugin_libraries.load(trt, logger, plugin_libraries.PLUGINS[kind], [])
 with open(plan, "rb") as stream:
@@ -90,7 +91,7 @@ def wanted(detector):
     return [one["NMS"].reshape(-1, 7)[: one["NMS_1"].item()] for one in found]
 
 
-@pytest.mark.parametrize("version", ["7.1.3", "8.2.1", *NEWER])
+@pytest.mark.parametrize("version", ["6.0.1", "7.1.3", "8.2.1", *NEWER])
 def test_every_version_runs_the_form_without_plugin(board, detector, tmp_path, version):
     found = rows(board, detector, tmp_path, "boxes", version)
     for mine, reference in zip(found, wanted(detector)):
@@ -116,7 +117,7 @@ def test_a_version_without_precision_flags_says_so(board, detector, tmp_path):
     board(BUILD, *arguments, TENSORRT="10.3.0")
 
 
-def test_before_7_there_is_no_explicit_batch(board, detector, tmp_path):
+def test_before_6_there_is_no_explicit_batch(board, detector, tmp_path):
     arguments = [detector[0] / "model.boxes.onnx", "boxes", "fp32", tmp_path / "engine"]
     assert "whose batch is explicit" in board(BUILD, *arguments, code=1, TENSORRT="5.1.6")
 

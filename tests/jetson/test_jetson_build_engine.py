@@ -140,6 +140,15 @@ def test_int8_without_pictures_or_with_a_broken_one_is_bad_input(build_engine, c
     assert ran.code == 2 and "bundle.calibration_pictures" in ran.error
 
 
+def test_what_the_parser_refuses_is_bad_input_though_the_device_was_begun_with(build_engine, converted):
+    """PyCUDA aborts a process that ends with its context, and the builder's exit code would be lost."""
+    uff = converted / "model.uff"
+    uff.write_bytes(uff.read_bytes().replace(b"GridAnchor_TRT", b"GridAnchor_TRX"))
+    ran = build_engine()
+    assert ran.code == 2 and "UFF parser refuses" in ran.error, ran.log
+    assert "PyCUDA ERROR" not in (ran.folder / "build.log").read_text()
+
+
 def test_a_full_disk_is_one_sentence(stages_of, bundle):
     command, environment = stages_of.command(BUILD, {"model": bundle}, building())
     scratch = json.loads(open(command[-1]).read())["scratch"]

@@ -252,6 +252,9 @@ class BoxesRunner:
     def finish(self, slot):
         return self.outputs
 
+    def rest(self):
+        pass
+
 
 SUPPRESSION = {
     "confidenceThreshold": 0.3, "nmsThreshold": 0.6, "topK": 100, "keepTopK": 20, "backgroundLabelId": 0,

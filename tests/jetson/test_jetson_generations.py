@@ -26,6 +26,7 @@ with open(plan, "wb") as stream:
     stream.write(built)
 """
 RUN = """
+import atexit
 import sys
 import numpy as np
 import tensorrt as trt
@@ -34,7 +35,7 @@ from stages.jetson import plugin_libraries, running
 from stages.job import BadInput, StageFailed
 plan, picture, out = sys.argv[1:4]
 cuda.init()
-context = cuda.Device(0).make_context()
+atexit.register(cuda.Device(0).make_context().pop)
 logger = trt.Logger(trt.Logger.WARNING)
 plugin_libraries.load(trt, logger, ["NMS_TRT", "FlattenConcat_TRT"], sys.argv[4:])
 try:
@@ -128,3 +129,11 @@ def test_buffers_that_do_not_fit_are_a_sentence(board, detector, picture, tmp_pa
     np.save(str(tmp_path / "x.npy"), picture)
     arguments = [tmp_path / "engine", tmp_path / "x.npy", tmp_path / "out.npz"]
     assert "has no memory for the engine's buffers" in board(RUN, *arguments, code=1, TENSORRT="8.2.1", FREE_MB=0)
+
+
+def test_without_memory_for_an_execution_context_there_is_a_sentence(board, detector, picture, tmp_path):
+    """TensorRT gives None then."""
+    built(board, detector, tmp_path / "engine", TENSORRT="8.2.1")
+    np.save(str(tmp_path / "x.npy"), picture)
+    arguments = (tmp_path / "engine", tmp_path / "x.npy", tmp_path / "out.npz")
+    assert "(TensorRT gives no execution context)" in board(RUN, *arguments, code=1, TENSORRT="8.2.1", FREE_MB=8)

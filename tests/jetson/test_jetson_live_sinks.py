@@ -215,13 +215,15 @@ def test_on_a_board_its_own_encoder_is_taken(tmp_path, monkeypatch):
 
 # the window
 
+VISIBLE = cv2.WND_PROP_VISIBLE  # which GTK knew nothing of before OpenCV 4.5
+
 
 @pytest.fixture
 def screen(monkeypatch):
-    """A screen: what was shown; ``key`` is pressed next, ``visible`` is whether the window is there."""
+    """A screen of GTK's: what was shown; ``key`` is pressed next, ``is_open`` is whether the window is there."""
 
     class Screen:
-        shown, key, visible, destroyed = [], 255, 1.0, 0
+        shown, key, is_open, destroyed = [], 255, True, 0
 
     made = Screen()
     made.shown = []
@@ -229,7 +231,8 @@ def screen(monkeypatch):
     monkeypatch.setattr(cv2, "getBuildInformation", lambda: "GUI:    GTK2")
     monkeypatch.setattr(cv2, "imshow", lambda name, picture: made.shown.append((name, picture)))
     monkeypatch.setattr(cv2, "waitKey", lambda milliseconds: made.key)
-    monkeypatch.setattr(cv2, "getWindowProperty", lambda name, which: made.visible)
+    known = {True: 0.0, False: -1.0}
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda name, which: known[made.is_open and which != VISIBLE])
     monkeypatch.setattr(cv2, "destroyWindow", lambda name: setattr(made, "destroyed", made.destroyed + 1))
     return made
 
@@ -238,7 +241,7 @@ def test_the_window_shows_drawn_pictures_until_it_is_closed(screen):
     sink, one = WindowSink("usb:0", False, lambda: False), finding(detections=[found()])
     sink.write(one)
     assert screen.shown[0][0] == "usb:0" and screen.shown[0][1] is one.drawn()
-    screen.visible = 0.0
+    screen.is_open = False
     with pytest.raises(SinkClosed):
         sink.idle()
     sink.close()

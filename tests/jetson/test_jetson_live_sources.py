@@ -14,7 +14,7 @@ from rtsp_server import RtspServer
 
 from stages.detect import opencv
 from stages.detect.sources import rtsp, usb
-from stages.detect.sources.camera import Camera
+from stages.detect.sources.camera import RELEASE_S, Camera
 from stages.detect.sources.choice import source_of
 from stages.job import BadInput
 from stages.parameters import LiveParameters
@@ -118,7 +118,7 @@ def test_a_reader_that_was_left_lets_go_of_its_camera():
     frames = TestCamera([capture]).frames(never)
     next(frames)
     frames.close()
-    assert capture.released.wait(2)
+    assert capture.released.is_set()  # not some time later: the process may end now
 
 
 @pytest.mark.parametrize("script", [[1, None], [1]])
@@ -127,7 +127,7 @@ def test_an_end_is_heeded_while_a_camera_hangs_or_is_away(script):
     camera.longest_wait_s = camera.first_wait_s = camera.silence_s = 30.0
     begun = time.monotonic()
     list(camera.frames(lambda: time.monotonic() - begun > 0.3))
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 0.3 + RELEASE_S + 0.7
 
 
 def test_an_usb_camera_is_asked_for_size_rate_and_motion_jpeg(monkeypatch):

@@ -5,7 +5,7 @@ priors, which are suppressed here as the plugin would.
 """
 
 import os
-from typing import List
+from typing import Any, List
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class TensorrtBackend(Backend):
     def __init__(self, folder: str, description: Description) -> None:
         trt = libraries.tensorrt()
         cuda, self._context = libraries.cuda()
+        self._runner: Any = None
         try:
             plan = engine_file.read(folder, libraries.here(trt, cuda))
             kind = engine_file.sidecar(folder)["model"].get("kind")
@@ -44,7 +45,7 @@ class TensorrtBackend(Backend):
             self._description, self._has_boxes = description, {BOXES, SCORES} == set(self._runner.outputs)
             self.slots = self._inputs()
         except BaseException:
-            libraries.let_go(self._context)
+            self.close()
             raise
 
     def start(self, slot: int) -> None:
@@ -60,9 +61,11 @@ class TensorrtBackend(Backend):
         return rows.reshape(-1, 7)[: int(count.reshape(-1).view(np.int32)[0])]
 
     def close(self) -> None:
-        """End the CUDA context."""
+        """Let go of the engine once it rests, then of the CUDA context."""
         self.slots = []
-        del self._runner
+        if self._runner is not None:
+            self._runner.rest()
+        self._runner = None
         libraries.let_go(self._context)
 
     def _inputs(self) -> List[np.ndarray]:

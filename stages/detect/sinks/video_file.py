@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from stages import pixels
-from stages.detect.opencv import has_ffmpeg, has_gstreamer
+from stages.detect.opencv import has_ffmpeg, has_gstreamer, video_writer
 from stages.detect.sinks import aside
 from stages.detect.sinks.sink import Finding, FrameSink
 from stages.detect.sources.source import Tell
@@ -135,10 +135,10 @@ def _writers(path: str, fps: float, size: Any) -> Iterator[Opened]:
         for encoder in ENCODERS:
             chosen = encoder % {"bitrate": int(size[0] * size[1] * fps * BITS_PER_PIXEL)}
             pipeline = PIPELINE % {"encoder": chosen, "path": escaped}
-            yield Opened(cv2.VideoWriter(pipeline, cv2.CAP_GSTREAMER, 0, fps, size), True)
+            yield Opened(video_writer(pipeline, cv2.CAP_GSTREAMER, 0, fps, size), True)
     for fourcc in ("avc1", "mp4v"):
         code = cv2.VideoWriter_fourcc(*fourcc)
-        yield Opened(cv2.VideoWriter(path, cv2.CAP_FFMPEG, code, fps, size), fourcc == "avc1")
+        yield Opened(video_writer(path, cv2.CAP_FFMPEG, code, fps, size), fourcc == "avc1")
 
 
 def _frames_in(path: str) -> Optional[int]:

@@ -47,7 +47,8 @@ class WindowSink(FrameSink):
         if not self._is_open:
             return
         key = cv2.waitKey(1) & 0xFF
-        if key in (ESCAPE, ord("q")) or cv2.getWindowProperty(self._name, cv2.WND_PROP_VISIBLE) < 1:
+        # Not WND_PROP_VISIBLE: with GTK, which JetPack's OpenCV has, that is -1 of every window, this of none.
+        if key in (ESCAPE, ord("q")) or cv2.getWindowProperty(self._name, cv2.WND_PROP_FULLSCREEN) < 0:
             self._was_closed = True
             raise SinkClosed()
 

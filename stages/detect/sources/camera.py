@@ -16,6 +16,7 @@ from stages.detect.channel import POLL_S, Channel, Closed
 from stages.detect.sources.source import FrameSource, LiveFrame, Stopping, Tell
 from stages.job import BadInput
 
+RELEASE_S = 1.0  # a CSI camera that is not given back may be found busy until nvargus-daemon is started again
 Taken = Tuple[int, np.ndarray, float]
 """Number, picture, and when it was had."""
 
@@ -100,12 +101,14 @@ class CameraReader:
     def __init__(self, camera: Camera, stopping: Stopping) -> None:
         self.channel: Channel[Taken] = Channel(1, True, stopping)
         self._camera, self._left = camera, False
-        threading.Thread(target=self._run, name="camera", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
+        self._thread.start()
 
     def leave(self) -> None:
-        """Let the thread end by itself, as soon as OpenCV returns to it."""
+        """Let the thread end, and give the camera back if OpenCV returns to it soon; else by itself when it does."""
         self._left = True
         self.channel.close()
+        self._thread.join(RELEASE_S)
 
     def _run(self) -> None:
         try:

@@ -15,10 +15,12 @@ from stages.job import BadInput
 PORT = 554  # RFC 2326
 CONNECT_S = 5.0
 USUAL_FPS = 25.0
-# On a board, decoded by its own processor: decodebin takes NVIDIA's decoder, be it H.264 or H.265.
+# On a board, decoded by its own processor: decodebin takes NVIDIA's decoder, be it H.264 or H.265. A camera with a
+# microphone offers sound too, and might offer it first.
 PIPELINE = (
-    'rtspsrc location="%s" protocols=tcp latency=100 ! decodebin ! nvvidconv ! video/x-raw, format=(string)BGRx'
-    " ! videoconvert ! video/x-raw, format=(string)BGR ! appsink drop=true max-buffers=1 sync=false"
+    'rtspsrc location="%s" protocols=tcp latency=100 ! application/x-rtp, media=(string)video ! decodebin'
+    " ! nvvidconv ! video/x-raw, format=(string)BGRx ! videoconvert ! video/x-raw, format=(string)BGR"
+    " ! appsink drop=true max-buffers=1 sync=false"
 )
 
 

@@ -1,8 +1,12 @@
 """The device's memory and streams: allocations by address, and a thread for each stream that works in order."""
 
+import atexit
+import os
 import queue
+import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 
@@ -11,6 +15,16 @@ _allocations = {}
 _streams = {}
 _lock = threading.Lock()
 _next = [PAGE]
+contexts = []
+engines = weakref.WeakSet()  # and their execution contexts, which a CUDA context must not leave behind
+
+
+@atexit.register
+def _end():
+    """PyCUDA ends a process so whose CUDA contexts were not all popped."""
+    if contexts:
+        print("PyCUDA ERROR: The context stack was not empty upon module cleanup.", file=sys.stderr, flush=True)
+        os.abort()
 
 
 def allocate(count):
@@ -60,6 +74,7 @@ class Worker:
                 task()
             except Exception as error:
                 self._failed.append(error)
+            task = None  # it holds an execution context
             self._waiting.task_done()
 
     def add(self, task):

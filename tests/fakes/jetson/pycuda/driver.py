@@ -60,14 +60,21 @@ class Device:
 
 
 class Context:
-    def push(self):
-        pass
+    def __init__(self):
+        self.push()
 
-    def pop(self):
-        pass
+    def push(self):
+        _device.contexts.append(self)
+
+    @staticmethod
+    def pop():
+        if not _device.contexts:
+            raise LogicError("context::pop failed: invalid device context - cannot pop non-current context")
+        _device.contexts.pop()
 
     def detach(self):
-        pass
+        if len(_device.engines):
+            raise LogicError("the context is gone before %s, which would crash" % list(_device.engines))
 
     @staticmethod
     def synchronize():

@@ -17,6 +17,9 @@ from .types import DataType, Dims, Dims3, float16, float32, int8, int32, nptype,
 from .versions import VERSION as _VERSION
 from .versions import Ranged as _Ranged
 from .versions import exists as _exists
+from .versions import of_this_version as _of_this_version
+from .versions import since as _since
+from .versions import until as _until
 
 __version__ = ".".join(map(str, _VERSION)) + (".6" if len(_VERSION) == 3 else "")
 _NAMES = {
@@ -41,17 +44,22 @@ class _PluginCreator:
         self.name, self.plugin_version, self.plugin_namespace = name, "1", ""
 
 
-class _PluginRegistry:
-    @property
-    def plugin_creator_list(self):
-        return [_PluginCreator(name) for name in plugins.registered()]
+def _creators(registry):
+    return [_PluginCreator(name) for name in plugins.registered()]
 
+
+@_of_this_version
+class IPluginRegistry:
+    plugin_creator_list = _until(11, 0, 0)(property(_creators))
+    all_creators = _since(10, 0, 0)(property(_creators))
+
+    @_until(11, 0, 0)
     def get_plugin_creator(self, type, version, plugin_namespace=""):
-        return next((one for one in self.plugin_creator_list if one.name == type and version == "1"), None)
+        return next((one for one in _creators(self) if one.name == type and version == "1"), None)
 
 
 def get_plugin_registry():
-    return _PluginRegistry()
+    return IPluginRegistry()
 
 
 def init_libnvinfer_plugins(logger, namespace):

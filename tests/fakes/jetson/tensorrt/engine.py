@@ -66,6 +66,7 @@ class Runtime:
 @of_this_version
 class ICudaEngine:
     def __init__(self, head, source):
+        memory.engines.add(self)
         self._head, self._source = head, source
         self._names = [name for name, _ in head["inputs"] + head["outputs"]]
         self._shapes = dict((name, tuple(shape)) for name, shape in head["inputs"] + head["outputs"])
@@ -133,12 +134,15 @@ class ICudaEngine:
         return IHostMemory(pack(self._head, self._source))
 
     def create_execution_context(self):
+        if device.FREE_MB < 12:  # what its activations take
+            return None
         return IExecutionContext(self)
 
 
 @of_this_version
 class IExecutionContext:
     def __init__(self, engine):
+        memory.engines.add(self)
         self._engine, self._addresses, self._compute, self._last = engine, {}, None, None
 
     def __enter__(self):

@@ -1,6 +1,7 @@
 """INetworkDefinition, UffParser and OnnxParser."""
 
 import enum
+import weakref
 
 from .logger import Severity
 from .network import Network, Refused
@@ -41,6 +42,7 @@ class INetworkDefinition:
 
     def __init__(self, explicit, logger):
         self._explicit, self._logger, self._network, self._source = explicit, logger, Network(), None
+        self._weights_of = None
 
     def __enter__(self):
         return self
@@ -110,6 +112,7 @@ class UffParser:
             network._logger.log(Severity.ERROR, str(error))
             return False
         network._source = ("uff", bytes(buffer))
+        network._weights_of = weakref.ref(self)
         return True
 
 
