@@ -51,7 +51,7 @@ def build(job: Job, wanted: Wanted) -> Built:
         BadInput: the model, or what is asked for, is not for this board.
         StageFailed: no TensorRT here, or it builds no engine; says why as far as it can be known.
     """
-    heard, started = _Heard(), time.time()
+    heard, started = Heard(), time.time()
     usual = USUAL_SECONDS[wanted.precision]
     with open(wanted.log, "w", encoding="utf-8") as log:
         child = _started(_request(wanted))
@@ -72,7 +72,7 @@ def build(job: Job, wanted: Wanted) -> Built:
     return Built(heard.here, round(time.time() - started, 1))
 
 
-class _Heard:
+class Heard:
     """What the builder has said so far."""
 
     def __init__(self) -> None:
@@ -83,7 +83,10 @@ class _Heard:
     def goes_on(self, line: str) -> bool:
         mark = line.find(EVENT_MARK)
         if mark >= 0:
-            event: Dict[str, Any] = json.loads(line[mark + len(EVENT_MARK) :])
+            try:
+                event: Dict[str, Any] = json.loads(line[mark + len(EVENT_MARK) :])
+            except ValueError:  # TensorRT's own words came in between; the line stands in the log
+                return False
             self.errors += [event["error"]] if "error" in event else []
             self.here = Here(**event["here"]) if "here" in event else self.here
         return self.progress.hear(line)
@@ -144,7 +147,7 @@ def _started(request: str) -> "subprocess.Popen[str]":
     )
 
 
-def _explain(code: int, heard: _Heard, log: str) -> None:
+def _explain(code: int, heard: Heard, log: str) -> None:
     reason = heard.progress.reason()
     said = " (TensorRT said: %s)" % reason if reason else ""
     if heard.errors:

@@ -137,16 +137,16 @@ class EngineRunner:
 
         for one in self.inputs.values():
             self._cuda.memcpy_htod(one.device, one.host)
-        context, profiler = _context(self._engine), Profiler()
-        context.profiler = profiler
+        self._context.profiler = Profiler()
         for number in range(runs + 1):
-            self._execute_and_wait(context)
+            self._execute_and_wait()
             if not number:
                 times.clear()
         return {name: total / runs for name, total in times.items()}
 
-    def _execute_and_wait(self, context: Any) -> None:
-        done = context.execute(1, self._pointers) if self._is_implicit else context.execute_v2(self._pointers)
+    def _execute_and_wait(self) -> None:
+        waits = self._context
+        done = waits.execute(1, self._pointers) if self._is_implicit else waits.execute_v2(self._pointers)
         if done is False:
             raise StageFailed("TensorRT could not run the engine; its reason is in the log")
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from stages.jetson import build_log
+from stages.jetson import build_log, building
 from stages.jetson.build_log import Progress, Told
+from stages.job import EVENT_MARK
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,11 @@ def test_what_is_left_is_what_is_usual_until_its_own_pace_shows():
     assert progress.seconds_left(10, 300) == 290
     assert progress.seconds_left(60, 300) == 180
     assert heard().seconds_left(400, 300) == 0
+
+
+def test_an_event_that_other_words_tore_apart_is_a_line_of_the_log():
+    heard = building.Heard()
+    assert not heard.goes_on(EVENT_MARK + '{"error": "[TRT] [E] mixed in')
+    assert heard.errors == []
+    heard.goes_on(EVENT_MARK + '{"error": "the builder gave up"}')
+    assert heard.errors == ["the builder gave up"]

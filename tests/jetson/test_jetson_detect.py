@@ -13,7 +13,7 @@ from stages.detect import description, nms
 from stages.detect.backends import tensorrt as engine_backend
 from stages.detect.backends.tensorrt import TensorrtBackend
 from stages.jetson.running import Buffer, Slot
-from stages.job import BadInput
+from stages.job import BadInput, StageFailed
 from stages.parameters import ConvertParameters, DetectParameters
 
 DETECT = "stages.detect.detect"
@@ -277,3 +277,22 @@ def test_boxes_and_scores_are_suppressed_here(engine, monkeypatch):
     backend.close()
     with pytest.raises(BadInput, match="does not say how boxes are suppressed.*isNormalized"):
         TensorrtBackend(engine, described._replace(nms=dict(list(SUPPRESSION.items())[:-1])))
+
+
+class WildRunner(BoxesRunner):
+    """An engine whose number of rows is none."""
+
+    def __init__(self, engine, cuda, slots):
+        super().__init__(engine, cuda, slots)
+        count = np.array([-1], np.int32).view(np.float32)
+        self.outputs = {"NMS": np.zeros((1, 100, 7), np.float32), "NMS_1": count}
+
+
+def test_a_number_of_rows_that_cannot_be_is_no_result(engine, monkeypatch):
+    monkeypatch.setattr(engine_backend, "EngineRunner", WildRunner)
+    monkeypatch.setattr(engine_backend, "loaded", lambda *_: None)
+    monkeypatch.setattr(engine_backend.plugin_libraries, "load", lambda *_: None)
+    backend = TensorrtBackend(engine, description.read(engine))
+    with pytest.raises(StageFailed, match="counts -1 detections in 100 rows"):
+        backend.finish(0)
+    backend.close()

@@ -14,7 +14,7 @@ from stages.detect.backend import Backend
 from stages.detect.description import Description
 from stages.jetson import engine_file, libraries, plugin_libraries
 from stages.jetson.running import EngineRunner, loaded
-from stages.job import BadInput
+from stages.job import BadInput, StageFailed
 
 SLOTS = 2
 BOXES, SCORES = "boxes", "scores"
@@ -53,12 +53,22 @@ class TensorrtBackend(Backend):
         self._runner.start(slot)
 
     def finish(self, slot: int) -> np.ndarray:
-        """The rows of NMS_TRT, float32 [n, 7]."""
+        """The rows of NMS_TRT, float32 [n, 7].
+
+        Raises:
+            StageFailed: the inference failed, or its number of rows cannot be one.
+        """
         found = self._runner.finish(slot)
         if self._has_boxes:
             return nms.rows(found[BOXES], found[SCORES], self._description.nms)
-        rows, count = (found[name] for name in self._description.outputs)
-        return rows.reshape(-1, 7)[: int(count.reshape(-1).view(np.int32)[0])]
+        rows, counted = (found[name] for name in self._description.outputs)
+        rows, count = rows.reshape(-1, 7), int(counted.reshape(-1).view(np.int32)[0])
+        if not 0 <= count <= len(rows):
+            raise StageFailed(
+                "The engine %s counts %d detections in %d rows, which is no result; %s"
+                % (self._path, count, len(rows), engine_file.REBUILD)
+            )
+        return rows[:count]
 
     def close(self) -> None:
         """Let go of the engine once it rests, then of the CUDA context."""
