@@ -13,7 +13,7 @@ from stages.detect.sinks.window import WindowSink
 from stages.detect.sources.source import FrameSource, Stopping, Tell
 from stages.job import BadInput
 
-KINDS = "window, mjpeg:PORT, file:PATH.mp4, lines or lines:PATH"
+KINDS = "window, mjpeg:PORT, file:PATH.mp4, lines or lines:PATH; or none alone"
 
 
 class Sinks:
