@@ -229,7 +229,10 @@ def test_install_says_what_it_did_and_how_it_is_used(bundled, capsys):
 def test_install_takes_the_projects_model_and_name(home, photos, capsys):
     options = StageOptions(str(photos.folder), ["bundle.name=cones"], runner="local")
     home.behave(bundle={"files": ["model/model.uff"]})
-    board.install("/opt/jetson-inference", "", "", False, options)
+    with pytest.raises(BadInput, match="There is no folder /opt/jetson-inference: "):
+        board.install("/opt/jetson-inference", "", "", False, options)
+    assert home.ran() == []  # nor is a model made for it
+    board.install(str(photos.folder), "", "", False, options)
     assert home.ran()[-1] == "bundle"
     assert "'name': 'cones'" in capsys.readouterr().out
 
