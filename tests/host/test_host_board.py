@@ -55,6 +55,16 @@ def test_nothing_is_made_for_a_stage_that_cannot_run_here(home, photos):
     assert home.ran() == []
 
 
+@pytest.mark.usefixtures("on_a_workstation")
+def test_no_model_is_made_for_what_cannot_run_here(home, photos, monkeypatch):
+    monkeypatch.chdir(photos.folder)
+    with pytest.raises(EnvironmentNotReady, match="selftest needs a Jetson"):
+        board.selftest("", "", StageOptions())
+    with pytest.raises(EnvironmentNotReady, match="install needs a Jetson"):
+        board.install(str(photos.folder), "", "", False, StageOptions())
+    assert home.ran() == []
+
+
 @pytest.mark.usefixtures("on_a_board")
 def test_on_the_board_itself_everything_is_made_in_order(home, photos):
     build(photos.project(), "bench-engine")

@@ -123,6 +123,11 @@ def test_a_build_that_fails_leaves_no_engine_but_its_log(board):
     assert (board.folder / ".engine-fp16.work" / "output" / "build.log").exists()
 
 
+def test_a_device_without_memory_says_what_helps(board):
+    said = board.run("build-engine", code=1, FREE_MB=10).splitlines()[-1]
+    assert "out of memory" in said and "end the desktop" in said and "smaller workspace" in said
+
+
 @pytest.fixture
 def asked(bundle, tmp_path, monkeypatch, capsys):
     """Runs a command in this process, with a program that only notes its job; what it notes."""
