@@ -7,6 +7,7 @@ from nanoforge import doctor as doctors
 from nanoforge.cli import command
 from nanoforge.command_line import BOARD, BUILD, CARE, CONVERT, LOOK, MACHINES, START
 from nanoforge.commands.options import StageOptions
+from nanoforge.errors import BadInput
 
 
 @command(
@@ -285,6 +286,8 @@ def detect(
     Example: ./run detect --backend tensorrt --live csi:0 --sink window --sink mjpeg:8090
     """
     options = commands.stages.with_backend(backend, StageOptions(config, set_, dry_run, runner, host))
+    if (media and live) or ((sink or frames) and not live):
+        raise BadInput("--live goes without --media, and --sink and --frames go with --live only.")
     if live:
         commands.live.live(live, sink, frames, options)
     else:

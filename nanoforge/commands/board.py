@@ -74,6 +74,7 @@ def selftest(bundle: str, out: str, options: StageOptions) -> None:
         StageFailed: something does not work; the list of all is there then too.
     """
     folder, placement = user_path(out or SELFTEST.name).absolute(), options.placement(SELFTEST.name)
+    placement.check_machine(SELFTEST.name, SELFTEST.environment)  # before the model is made, which takes hours
     model = user_path(bundle).absolute() if bundle else _of("", options)[1]
     try:
         run_adhoc(AdhocRun(SELFTEST, {"model": model}, {}, kept_if_failed=True), Console(), folder, placement)
@@ -103,9 +104,12 @@ def install(folder: str, bundle: str, name: str, check: bool, options: StageOpti
         )
     if options.runner not in ("", LOCAL):
         raise BadInput("install writes into a folder that containers do not see: leave out --runner.")
+    here = StageOptions(runner=LOCAL).placement()
+    if not bundle and not user_path(folder).is_dir():  # said before the model is made, which takes hours
+        raise BadInput(f"There is no folder {user_path(folder)}: name a clone of jetson-inference, or its networks.")
+    here.check_machine(INSTALL.name, INSTALL.environment)
     network, model = (name or Config().bundle.name, user_path(bundle).absolute()) if bundle else _of(name, options)
     parameters = InstallParameters(str(user_path(folder).absolute()), network, check)
-    here = StageOptions(runner=LOCAL).placement()
     with scratch_folder(Path(tempfile.gettempdir()), INSTALL.name) as scratch:
         out = scratch / "install"
         run_adhoc(AdhocRun(INSTALL, {"model": model}, parameters._asdict()), Console(), out, here)

@@ -35,6 +35,9 @@ GRACE_S = 10.0
 # What a window, and the sound and camera daemons of a desktop, are found by.
 OF_THE_DESKTOP = ("DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
 TO_A_FILE = ("file:", "lines:")
+# Looked at before a model is made, which takes hours; the program itself looks closer.
+A_CAMERA = re.compile(r"(usb|csi):|[a-z]+://|/dev/")
+A_SINK = re.compile(r"window|lines|mjpeg:\d+|(file|lines):.+")
 
 
 def live(source: str, sinks: Sequence[str], frames: int, options: StageOptions) -> None:
@@ -150,6 +153,10 @@ class _LiveWords:
 def _source(text: str) -> str:
     """A camera or an address as it stands; a file or folder by its whole path."""
     path = user_path(text).absolute()
+    if not path.exists() and not A_CAMERA.match(text):
+        raise BadInput(
+            f"There is no {path}: --live takes a picture, a folder of them, a video, usb:0, csi:0 or rtsp://HOST/PATH."
+        )
     return str(path) if path.exists() else text
 
 
@@ -157,6 +164,11 @@ def _sinks(texts: Sequence[str]) -> List[str]:
     """What is done with frames, files by their whole paths; JSON lines where nothing is asked for."""
     if list(texts) == ["none"]:
         return []
+    odd = next((text for text in texts if not A_SINK.fullmatch(text)), None)
+    if odd is not None:
+        raise BadInput(
+            f"There is no sink {odd}: --sink takes window, mjpeg:PORT, file:PATH.mp4, lines, lines:PATH, or none alone."
+        )
     return [_with_whole_path(text) for text in texts] or ["lines"]
 
 

@@ -23,10 +23,25 @@ def main():
     archive = os.path.abspath(sys.argv[0])
     if sys.version_info < (3, 6):
         sys.exit("%s needs Python 3.6 or newer: run it by python3" % archive)
-    sys.path[0] = _programs_of(archive)
-    from stages.jetson import board_command
-
+    _speak_utf8(archive)
+    try:
+        sys.path[0] = _programs_of(archive)
+        from stages.jetson import board_command
+    except KeyboardInterrupt:  # a board takes seconds for this
+        sys.stderr.write("error: Stopped; nothing is half-written.\n")
+        sys.exit(130)
     sys.exit(board_command.main(archive, sys.argv[1:]))
+
+
+def _speak_utf8(archive):
+    # type: (str) -> None
+    """Start again in a locale of UTF-8 where there is none, as over ssh or from a service.
+
+    For Python 3.6 the locale decides what names of files are, and OpenCV crashes on names that are not in UTF-8.
+    """
+    if sys.getfilesystemencoding().lower() != "utf-8" and os.environ.get("LC_ALL") != "C.UTF-8" and sys.executable:
+        os.environ["LC_ALL"] = "C.UTF-8"
+        os.execv(sys.executable, [sys.executable, archive] + sys.argv[1:])
 
 
 def _programs_of(archive):

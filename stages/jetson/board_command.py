@@ -75,7 +75,7 @@ def _detect(commands: Any) -> None:
         action="append",
         default=[],
         metavar="SINK",
-        help="window, mjpeg:PORT, file:VIDEO.mp4, lines or lines:FILE; may be given again; default: lines",
+        help="window, mjpeg:PORT, file:VIDEO.mp4, lines, lines:FILE or none; may be given again; default: lines",
     )
     command.add_argument("--threshold", type=_share, default=0.5, help="lowest score; default: 0.5")
     command.add_argument("--backend", choices=BACKENDS, default="tensorrt", help="default: tensorrt")

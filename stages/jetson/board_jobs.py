@@ -60,8 +60,9 @@ def detect(archive: str, asked: argparse.Namespace) -> None:
     """Detect until the source ends."""
     from stages.detect import live as program
 
+    sinks = [] if asked.sink == ["none"] else asked.sink or ["lines"]
     parameters = LiveParameters(
-        asked.source, asked.sink or ["lines"], asked.threshold, asked.backend, asked.size, asked.fps, asked.frames
+        asked.source, sinks, asked.threshold, asked.backend, asked.size, asked.fps, asked.frames
     )
     with made_whole.passing() as room:
         if asked.backend == "tensorrt":
@@ -69,7 +70,8 @@ def detect(archive: str, asked: argparse.Namespace) -> None:
         else:
             inputs = {"model": model.opened(archive, room.scratch)}
         # Relative paths of sinks count from a job's output folder, for whoever types them from the current one.
-        _ran("detect", program.main, room._replace(output=os.getcwd()), inputs, _plain(parameters))
+        job = _ran("detect", program.main, room._replace(output=os.getcwd()), inputs, _plain(parameters))
+    _report("detect", job)
 
 
 def install(archive: str, asked: argparse.Namespace) -> None:
@@ -145,6 +147,8 @@ def _beside(archive: str, name: str) -> str:
 def _engine(archive: str, wanted: str) -> str:
     """The engine's folder: the one that is named, or that beside the archive; of several there, fp16's."""
     if wanted:
+        if not os.path.isfile(os.path.join(wanted, engine_file.SIDECAR)):
+            raise BadInput("%s holds no %s; is this the folder that build-engine made?" % (wanted, engine_file.SIDECAR))
         return wanted
     found = sorted(os.path.dirname(one) for one in glob.glob(_beside(glob.escape(archive), "engine-*/engine.json")))
     usual = _beside(archive, "engine-fp16")

@@ -150,6 +150,8 @@ def _started(request: str) -> "subprocess.Popen[str]":
 def _explain(code: int, heard: Heard, log: str) -> None:
     reason = heard.progress.reason()
     said = " (TensorRT said: %s)" % reason if reason else ""
+    if heard.errors and "out of memory" in reason.lower():
+        said += "; end the desktop and other programs, or build with a smaller workspace (build_engine.workspace_mb)"
     if heard.errors:
         raise (BadInput if code == EXIT_BAD_INPUT else StageFailed)(heard.errors[-1] + said)
     if code == -signal.SIGKILL:

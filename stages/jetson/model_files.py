@@ -32,15 +32,19 @@ class Listed(NamedTuple):
     bytes: int
 
 
-def check(folder: str) -> Dict[str, Any]:
+def check(folder: str, called: str = "") -> Dict[str, Any]:
     """What ``checksums.json`` says of the folder, once every file there is as it says.
+
+    Args:
+        called: what the user knows it by, where that is something else.
 
     Raises:
         BadInput: a file is missing, another, or not listed; or the list itself cannot be read.
     """
-    said = _read_list(os.path.join(folder, CHECKSUMS))
+    said = _read_list(os.path.join(folder, CHECKSUMS), os.path.join(called or folder, CHECKSUMS))
+    folder, there_it_is = called or folder, folder
     listed = _listed(said, folder)
-    found = files.walk(folder)
+    found = files.walk(there_it_is)
     if found.links or found.left_out:
         odd = found.links[0] if found.links else found.left_out[0].path
         raise BadInput("%s in %s is a link or no file at all, and a model has only files; %s" % (odd, folder, AGAIN))
@@ -54,7 +58,7 @@ def check(folder: str) -> Dict[str, Any]:
     wrong = [
         name
         for name, size in sorted(there.items())
-        if size != listed[name].bytes or sha256_of(os.path.join(folder, name)) != listed[name].sha256
+        if size != listed[name].bytes or sha256_of(os.path.join(there_it_is, name)) != listed[name].sha256
     ]
     if wrong:
         raise BadInput("%s in %s is not what its %s says; %s" % (_few(wrong), folder, CHECKSUMS, AGAIN))
@@ -79,7 +83,7 @@ def unpack(path: str, scratch: str) -> str:
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
         raise BadInput(_why_no_archive(path, error)) from error
     model = os.path.join(folder, "model")
-    check(model)
+    check(model, os.path.join(path, PREFIX.rstrip("/")))
     return model
 
 
@@ -146,21 +150,21 @@ def _why_no_archive(path: str, error: Exception) -> str:
     return "%s is a damaged archive (%s); %s" % (path, error, AGAIN)
 
 
-def _read_list(path: str) -> Dict[str, Any]:
+def _read_list(path: str, called: str) -> Dict[str, Any]:
     try:
         data = files.read(path, LARGEST_JSON)
     except OSError as error:
         raise BadInput(
-            "%s cannot be read (%s); is this a bundle's folder? %s" % (path, error.strerror, AGAIN)
+            "%s cannot be read (%s); is this a bundle's folder? %s" % (called, error.strerror, AGAIN)
         ) from error
-    return _parsed(data, path)
+    return _parsed(data, called)
 
 
 def _parsed(data: bytes, path: str) -> Dict[str, Any]:
     """The list that the bytes of ``path`` hold, in a format that this can read."""
     try:
         said: Dict[str, Any] = json.loads(data.decode("utf-8"))
-        number = said["format"]
+        number, _ = said["format"], said["name"]
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput("%s is damaged (%s); %s" % (path, error, AGAIN)) from error
     if number != FORMAT:
@@ -174,7 +178,7 @@ def _parsed(data: bytes, path: str) -> Dict[str, Any]:
 def _listed(said: Dict[str, Any], folder: str) -> Dict[str, Listed]:
     try:
         return {str(name): Listed(str(one["sha256"]), int(one["bytes"])) for name, one in dict(said["files"]).items()}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise BadInput("%s of %s is damaged (%s); %s" % (CHECKSUMS, folder, error, AGAIN)) from error
 
 

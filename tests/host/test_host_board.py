@@ -55,6 +55,16 @@ def test_nothing_is_made_for_a_stage_that_cannot_run_here(home, photos):
     assert home.ran() == []
 
 
+@pytest.mark.usefixtures("on_a_workstation")
+def test_no_model_is_made_for_what_cannot_run_here(home, photos, monkeypatch):
+    monkeypatch.chdir(photos.folder)
+    with pytest.raises(EnvironmentNotReady, match="selftest needs a Jetson"):
+        board.selftest("", "", StageOptions())
+    with pytest.raises(EnvironmentNotReady, match="install needs a Jetson"):
+        board.install(str(photos.folder), "", "", False, StageOptions())
+    assert home.ran() == []
+
+
 @pytest.mark.usefixtures("on_a_board")
 def test_on_the_board_itself_everything_is_made_in_order(home, photos):
     build(photos.project(), "bench-engine")
@@ -229,7 +239,10 @@ def test_install_says_what_it_did_and_how_it_is_used(bundled, capsys):
 def test_install_takes_the_projects_model_and_name(home, photos, capsys):
     options = StageOptions(str(photos.folder), ["bundle.name=cones"], runner="local")
     home.behave(bundle={"files": ["model/model.uff"]})
-    board.install("/opt/jetson-inference", "", "", False, options)
+    with pytest.raises(BadInput, match="There is no folder /opt/jetson-inference: "):
+        board.install("/opt/jetson-inference", "", "", False, options)
+    assert home.ran() == []  # nor is a model made for it
+    board.install(str(photos.folder), "", "", False, options)
     assert home.ran()[-1] == "bundle"
     assert "'name': 'cones'" in capsys.readouterr().out
 

@@ -104,6 +104,20 @@ def test_what_the_program_refuses_is_one_sentence(camera):
         camera("usb:8")
 
 
+@pytest.mark.parametrize(
+    ("source", "sinks", "words"),
+    [
+        ("nothing.mp4", [], "There is no .*/nothing.mp4: --live takes"),
+        ("usb:0", ["mjpeg"], "There is no sink mjpeg: --sink takes"),
+        ("usb:0", ["none", "lines"], "There is no sink none: .* none alone"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_before_a_model_is_made(camera, home, source, sinks, words):
+    with pytest.raises(BadInput, match=words):
+        camera(source, sinks)
+    assert home.ran() == []
+
+
 @pytest.mark.parametrize("size", ["1280", "1280x720", "0x720@30", "1280x720@0", "axb@c"])
 def test_what_a_camera_cannot_be_asked(camera, home, size):
     with pytest.raises(BadInput, match="width, height and frames a second"):

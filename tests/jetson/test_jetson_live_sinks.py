@@ -455,4 +455,6 @@ def test_a_sink_that_cannot_be_had_leaves_nothing_of_those_before_it(tmp_path, m
         sinks.made(["mjpeg:0", "lines:a.jsonl", "file:a.avi"])
     assert len(closed) == 1 and os.listdir(str(tmp_path)) == []
     with pytest.raises(BadInput, match="is named twice"):
+        sinks.made(["file:b.mp4", "file:./b.mp4"])
+    with pytest.raises(BadInput, match="is named twice"):
         sinks.made(["lines", "lines"])

@@ -42,7 +42,7 @@ class BoardFolder:
         self.home.mkdir()
         shutil.copy(str(bundle / "detector.pyz"), str(self.pyz))
 
-    def start(self, *arguments, cwd=None, **settings):
+    def start(self, *arguments, cwd=None, ENVIRONMENT=(), **settings):
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
@@ -50,7 +50,9 @@ class BoardFolder:
             "NANOFORGE_FAKE_FLATTEN_CONCAT": "built in",
             "NANOFORGE_FAKE_TENSORRT": "8.2.1",
         }
-        environment.update({"NANOFORGE_FAKE_" + name: str(value) for name, value in settings.items()})
+        environment.update(
+            {"NANOFORGE_FAKE_" + name: str(value) for name, value in settings.items()}, **dict(ENVIRONMENT)
+        )
         return subprocess.Popen(
             [sys.executable, "-W", "ignore", str(self.pyz), *arguments], cwd=str(cwd or self.folder), env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
@@ -106,6 +108,7 @@ def test_an_engine_is_built_beside_it_and_not_built_again(board, tmp_path):
         (["detect", "x.jpg", "--threshold", "2"], 2, "'2' is no number from 0 to 1"),
         (["detect", "x.jpg", "--size", "720"], 2, "'720' is no size such as 1280x720"),
         (["bench"], 2, "There is no engine beside .*build it first.*build-engine"),
+        (["bench", "--engine", "."], 2, "here holds no engine.json; is this the folder that build-engine made"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(board, arguments, code, told):
@@ -118,6 +121,11 @@ def test_a_build_that_fails_leaves_no_engine_but_its_log(board):
     assert said.splitlines()[-1].startswith("error: The builder was killed")
     assert board.seen() == ["detector.pyz"]
     assert (board.folder / ".engine-fp16.work" / "output" / "build.log").exists()
+
+
+def test_a_device_without_memory_says_what_helps(board):
+    said = board.run("build-engine", code=1, FREE_MB=10).splitlines()[-1]
+    assert "out of memory" in said and "end the desktop" in said and "smaller workspace" in said
 
 
 @pytest.fixture
@@ -229,6 +237,34 @@ def test_pictures_are_looked_at_by_the_reference_without_an_engine(board):
     (line,) = (board.folder / "found.jsonl").read_text().splitlines()
     assert json.loads(line)["file"] == "a.png" and json.loads(line)["detections"], said
     assert "There is no engine beside" in board.run("detect", "a.png", code=2)
+
+
+def test_names_are_what_they_are_without_a_locale(board):
+    """For Python 3.6 the locale decides what a name is, and OpenCV crashes on one that is not in UTF-8."""
+    board.pyz.rename(board.folder / "탐지기.pyz")
+    board.pyz = board.folder / "탐지기.pyz"
+    (board.folder / "사진.png").write_bytes(pixels.encode_png(photo(120, 160)))
+    arguments = ["사진.png", "--backend", "reference", "--sink", "lines", "--sink", "file:영상.mp4"]
+    said = board.run("detect", *arguments, ENVIRONMENT={"LC_ALL": "C"})
+    (line,) = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert line["file"] == "사진.png" and (board.folder / "영상.mp4").stat().st_size
+
+
+def test_without_sinks_the_figures_are_told(board):
+    (board.folder / "a.png").write_bytes(pixels.encode_png(photo(120, 160)))
+    said = board.run("detect", "a.png", "--backend", "reference", "--sink", "none").splitlines()
+    assert re.match("detect: detections .*frames 1", said[-1]) and not [one for one in said if one.startswith("{")]
+
+
+def test_ctrl_c_while_programs_are_imported(board):
+    """A board takes seconds for it; here the first program stands for all, by a signal to itself."""
+    board.run("--help")
+    (name,) = unpacked(board.folder)
+    program = board.folder / name / "stages" / "jetson" / "board_command.py"
+    stopped = b"import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    program.write_bytes(stopped.ljust(program.stat().st_size))
+    os.utime(str(program), (0, 0))  # else what was compiled a moment ago would be taken
+    assert board.run("--help", code=130) == "error: Stopped; nothing is half-written.\n"
 
 
 def unpacked(folder):

@@ -13,7 +13,7 @@ from stages.detect.sinks.window import WindowSink
 from stages.detect.sources.source import FrameSource, Stopping, Tell
 from stages.job import BadInput
 
-KINDS = "window, mjpeg:PORT, file:PATH.mp4, lines or lines:PATH"
+KINDS = "window, mjpeg:PORT, file:PATH.mp4, lines or lines:PATH; or none alone"
 
 
 class Sinks:
@@ -38,7 +38,8 @@ class Sinks:
             BadInput: there is no such sink, a name comes twice, or one cannot be had.
             StageFailed: the disk does not take it.
         """
-        twice = [name for name in names if names.count(name) > 1]
+        meant = [self._meant(name) for name in names]
+        twice = [name for name, one in zip(names, meant) if meant.count(one) > 1]
         if twice:
             raise BadInput("The sink %s is named twice; once is enough" % twice[0])
         makers = [self._maker(name) for name in names]
@@ -51,6 +52,11 @@ class Sinks:
                 sink.close()
             raise
         return made
+
+    def _meant(self, name: str) -> str:
+        """The file that is meant, however its path is spelt; or the name."""
+        kind, _, value = name.partition(":")
+        return os.path.realpath(os.path.join(self._folder, value)) if kind in ("file", "lines") and value else name
 
     def _maker(self, name: str) -> Callable[[], FrameSink]:
         kind, colon, value = name.partition(":")
