@@ -13,7 +13,7 @@ from nanoforge.commands.options import StageOptions
 from nanoforge.commands.stages import run_stage, with_precision
 from nanoforge.config.schema import PRECISIONS, BuildEngineSection, Config
 from nanoforge.console import Console
-from nanoforge.errors import BadInput
+from nanoforge.errors import BadInput, EnvironmentNotReady
 from nanoforge.files.paths import user_path
 from nanoforge.files.scratch import scratch_folder
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
@@ -95,6 +95,7 @@ def install(folder: str, bundle: str, name: str, check: bool, options: StageOpti
 
     Raises:
         BadInput: on a host or in containers, which do not see the folder; or it is no jetson-inference.
+        EnvironmentNotReady: this machine is no Jetson.
         StageFailed: it cannot be written, or is not as it was installed.
     """
     if options.host:
@@ -107,7 +108,13 @@ def install(folder: str, bundle: str, name: str, check: bool, options: StageOpti
     here = StageOptions(runner=LOCAL).placement()
     if not bundle and not user_path(folder).is_dir():  # said before the model is made, which takes hours
         raise BadInput(f"There is no folder {user_path(folder)}: name a clone of jetson-inference, or its networks.")
-    here.check_machine(INSTALL.name, INSTALL.environment)
+    try:
+        here.check_machine(INSTALL.name, INSTALL.environment)
+    except EnvironmentNotReady:
+        raise EnvironmentNotReady(
+            "install writes into a folder of the board, and this is none: copy the bundle's detector.pyz there and run"
+            " `python3 detector.pyz install FOLDER` on it."
+        ) from None
     network, model = (name or Config().bundle.name, user_path(bundle).absolute()) if bundle else _of(name, options)
     parameters = InstallParameters(str(user_path(folder).absolute()), network, check)
     with scratch_folder(Path(tempfile.gettempdir()), INSTALL.name) as scratch:
