@@ -101,8 +101,12 @@ class BundleParameters(NamedTuple):
     score_threshold: float
 
 
+WORKSPACE_MB = 16
+"""What a build may take for trying kernels, where nobody says otherwise; a Nano takes no harm by that much."""
 LEAST_IOU, LARGEST_SCORE_DIFFERENCE, LARGEST_MAP_LOSS = 0.9, 0.05, 0.02
-"""How far an engine may be from the reference, where nobody says otherwise."""
+"""How far an engine may be from the reference, likewise."""
+BENCH_RUNS, BENCH_WARMUP_RUNS = 200, 20
+"""How often an engine runs to be timed, likewise."""
 
 
 class BuildEngineParameters(NamedTuple):

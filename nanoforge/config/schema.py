@@ -13,7 +13,14 @@ import msgspec
 from msgspec import Meta, Struct
 from typing_extensions import Annotated, get_type_hints
 
-from stages.parameters import LARGEST_MAP_LOSS, LARGEST_SCORE_DIFFERENCE, LEAST_IOU
+from stages.parameters import (
+    BENCH_RUNS,
+    BENCH_WARMUP_RUNS,
+    LARGEST_MAP_LOSS,
+    LARGEST_SCORE_DIFFERENCE,
+    LEAST_IOU,
+    WORKSPACE_MB,
+)
 
 FILE_NAME = "detector.toml"
 
@@ -202,7 +209,7 @@ class BuildEngineSection(Struct, frozen=True, kw_only=True):
     workspace_mb: Annotated[
         int,
         Meta(ge=1, le=4096, description="Memory that TensorRT may take for trying kernels, in MiB; much kills a Nano"),
-    ] = 16
+    ] = WORKSPACE_MB
     least_iou: Annotated[
         Fraction, Meta(description="`build-engine` fails where a box overlaps that of the reference by less")
     ] = LEAST_IOU
@@ -215,8 +222,12 @@ class BuildEngineSection(Struct, frozen=True, kw_only=True):
 
 
 class BenchEngineSection(Struct, frozen=True, kw_only=True):
-    runs: Annotated[int, Meta(ge=10, le=100000, description="`bench-engine`: how many inferences are timed")] = 200
-    warmup_runs: Annotated[int, Meta(ge=0, le=10000, description="`bench-engine`: how many come before them")] = 20
+    runs: Annotated[
+        int, Meta(ge=10, le=100000, description="`bench-engine`: how many inferences are timed")
+    ] = BENCH_RUNS
+    warmup_runs: Annotated[
+        int, Meta(ge=0, le=10000, description="`bench-engine`: how many come before them")
+    ] = BENCH_WARMUP_RUNS
 
 
 class DetectSection(Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import os
 from typing import Any, Callable, List
 
 from stages.jetson import board_jobs, terminal
+from stages.parameters import BENCH_RUNS, BENCH_WARMUP_RUNS, WORKSPACE_MB
 
 PRECISIONS, SOURCES, BACKENDS = ("fp16", "fp32", "int8"), ("uff", "onnx", "boxes"), ("tensorrt", "reference")
 
@@ -51,9 +52,8 @@ def _build_engine(commands: Any) -> None:
     summary = "build the TensorRT engine for this very board and prove it on the samples; takes minutes, once"
     command = _command(commands, "build-engine", summary, board_jobs.build_engine)
     command.add_argument("--precision", choices=PRECISIONS, default="fp16", help="default: fp16")
-    command.add_argument(
-        "--workspace-mb", type=_positive, default=16, metavar="MB", help="memory for trying kernels; default: 16"
-    )
+    words = "memory for trying kernels; default: %(default)s"
+    command.add_argument("--workspace-mb", type=_positive, default=WORKSPACE_MB, metavar="MB", help=words)
     command.add_argument("--source", choices=SOURCES, default="uff", help="what to build it of; default: uff")
     command.add_argument("--out", type=os.path.abspath, metavar="FOLDER", help="default: beside this file")
 
@@ -61,8 +61,8 @@ def _build_engine(commands: Any) -> None:
 def _bench(commands: Any) -> None:
     command = _command(commands, "bench", "time the engine, alone and from picture to boxes", board_jobs.bench)
     _engine_option(command)
-    command.add_argument("--runs", type=_positive, default=200, help="default: 200")
-    command.add_argument("--warmup-runs", type=_positive, default=20, help="default: 20")
+    for option, default in (("--runs", BENCH_RUNS), ("--warmup-runs", BENCH_WARMUP_RUNS)):
+        command.add_argument(option, type=_positive, default=default, help="default: %(default)s")
     command.add_argument("--out", type=os.path.abspath, metavar="FOLDER", help="default: beside this file")
 
 

@@ -112,7 +112,7 @@ def place(release: InferenceRelease, name: str, model: DetectNetModel) -> Place:
     if model.shape != SLOT_SHAPE or names != SLOT_NAMES:
         raise BadInput(
             "This jetson-inference has the input Input %s and the outputs NMS and NMS_1 built in, the detector has %s"
-            " %s, %s and %s; train with dataset.image_size = [300, 300], or get jetson-inference's branch master"
+            " %s, %s and %s; train with model.input_size = 300, or get jetson-inference's branch master"
             % (SLOT_SHAPE, model.input, model.shape, model.boxes_output, model.count_output)
         )
     return Place(release, os.path.join(release.networks, SLOT), SLOT_MODEL, SLOT_LABELS, SLOT_NETWORK)

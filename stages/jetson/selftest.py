@@ -36,12 +36,11 @@ from stages.jetson import (
 )
 from stages.jetson.building import Wanted
 from stages.job import BadInput, Job, StageFailed, run
-from stages.parameters import LARGEST_MAP_LOSS, LARGEST_SCORE_DIFFERENCE, LEAST_IOU
+from stages.parameters import LARGEST_MAP_LOSS, LARGEST_SCORE_DIFFERENCE, LEAST_IOU, WORKSPACE_MB
 from stages.system_errors import sentence_of
 
 FORMAT = 1
 PASSED, FAILED, LEFT_OUT = "passed", "failed", "left out"
-WORKSPACE_MB = 16
 BENCH_RUNS, WARMUP_RUNS = 50, 5
 LIMITS = parity.DriftLimits(LEAST_IOU, LARGEST_SCORE_DIFFERENCE, LARGEST_MAP_LOSS)
 COPIED = 1 << 20
