@@ -222,12 +222,12 @@ class BuildEngineSection(Struct, frozen=True, kw_only=True):
 
 
 class BenchEngineSection(Struct, frozen=True, kw_only=True):
-    runs: Annotated[
-        int, Meta(ge=10, le=100000, description="`bench-engine`: how many inferences are timed")
-    ] = BENCH_RUNS
-    warmup_runs: Annotated[
-        int, Meta(ge=0, le=10000, description="`bench-engine`: how many come before them")
-    ] = BENCH_WARMUP_RUNS
+    runs: Annotated[int, Meta(ge=10, le=100000, description="`bench-engine`: how many inferences are timed")] = (
+        BENCH_RUNS
+    )
+    warmup_runs: Annotated[int, Meta(ge=0, le=10000, description="`bench-engine`: how many come before them")] = (
+        BENCH_WARMUP_RUNS
+    )
 
 
 class DetectSection(Struct, frozen=True, kw_only=True):
