@@ -299,16 +299,17 @@ def detect(
     positional=["folder"],
     iterable=["set_"],
     help={
-        "folder": "The clone of jetson-inference on this board, or its folder of networks.",
+        "folder": "The clone of jetson-inference on this board (or on the host), or its folder of networks.",
         "bundle": "A detector.pyz, or its folder model/, that was made elsewhere; default: the project's.",
         "name": "What it is called there; default: bundle.name.",
         "check": "Change nothing, and say whether it is there as it was installed.",
     },
 )
 def install(_c, folder, bundle="", name="", check=False, config="", set_=None, runner="", host=""):
-    """Put the detector where jetson-inference's detectNet finds it; run it on the board itself.
+    """Put the detector where jetson-inference's detectNet finds it, on this board or on a host.
 
     Example: ./run install ~/jetson-inference --bundle detector.pyz
+    Example: ./run install /home/me/jetson-inference --host nano
     Example: ./run install ~/jetson-inference --check
     """
     commands.board.install(folder, bundle, name, check, StageOptions(config, set_, runner=runner, host=host))

@@ -19,7 +19,7 @@ from nanoforge.files.scratch import scratch_folder
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.build import build, metric_words
 from nanoforge.pipeline.stages import INSTALL, SELFTEST, STAGES, StageContext
-from nanoforge.runners.placement import LOCAL
+from nanoforge.runners.placement import LOCAL, Placement
 from stages.parameters import InstallParameters
 
 
@@ -89,38 +89,45 @@ def install(folder: str, bundle: str, name: str, check: bool, options: StageOpti
     """Put the model where jetson-inference's detectNet finds it, or look whether it is there as it should be.
 
     Args:
-        folder: a clone of jetson-inference on this machine, or its folder of networks.
+        folder: a clone of jetson-inference on this machine, or on the host, or its folder of networks.
         bundle: to install; empty: the project's, made first if need be.
         name: of the network there; empty: `bundle.name`.
 
     Raises:
-        BadInput: on a host or in containers, which do not see the folder; or it is no jetson-inference.
-        EnvironmentNotReady: this machine is no Jetson.
+        BadInput: in containers of this machine, which do not see the folder; or it is no jetson-inference.
+        EnvironmentNotReady: this machine is no Jetson, and no host is named.
         StageFailed: it cannot be written, or is not as it was installed.
     """
-    if options.host:
-        raise BadInput(
-            f"install writes into a folder of the board, which is not sent to {options.host}: copy the bundle's"
-            " detector.pyz there and run `python3 detector.pyz install FOLDER` on it."
-        )
-    if options.runner not in ("", LOCAL):
-        raise BadInput("install writes into a folder that containers do not see: leave out --runner.")
-    here = StageOptions(runner=LOCAL).placement()
-    if not bundle and not user_path(folder).is_dir():  # said before the model is made, which takes hours
-        raise BadInput(f"There is no folder {user_path(folder)}: name a clone of jetson-inference, or its networks.")
-    try:
-        here.check_machine(INSTALL.name, INSTALL.environment)
-    except EnvironmentNotReady:
-        raise EnvironmentNotReady(
-            "install writes into a folder of the board, and this is none: copy the bundle's detector.pyz there and run"
-            " `python3 detector.pyz install FOLDER` on it."
-        ) from None
+    there, placement = _on_a_host(folder, options) if options.host else _on_this_board(folder, options)
     network, model = (name or Config().bundle.name, user_path(bundle).absolute()) if bundle else _of(name, options)
-    parameters = InstallParameters(str(user_path(folder).absolute()), network, check)
+    parameters = InstallParameters(there, network, check)
     with scratch_folder(Path(tempfile.gettempdir()), INSTALL.name) as scratch:
         out = scratch / "install"
-        run_adhoc(AdhocRun(INSTALL, {"model": model}, parameters._asdict()), Console(), out, here)
+        work = AdhocRun(INSTALL, {"model": model}, parameters._asdict(), changes=there)
+        run_adhoc(work, Console(), out, placement)
         _tell(json.loads((out / "install.json").read_text(encoding="utf-8")))
+
+
+def _on_a_host(folder: str, options: StageOptions) -> Tuple[str, Placement]:
+    if not folder.startswith("/"):
+        raise BadInput(f"{folder} is to be a folder of {options.host}: name its whole path, such as /home/me/{folder}.")
+    return folder, options.placement(INSTALL.name)
+
+
+def _on_this_board(folder: str, options: StageOptions) -> Tuple[str, Placement]:
+    if options.runner not in ("", LOCAL):
+        raise BadInput("install writes into a folder that containers do not see: leave out --runner.")
+    placement, path = StageOptions(runner=LOCAL).placement(), user_path(folder).absolute()
+    if not path.is_dir():  # said before the model is made, which takes hours
+        raise BadInput(f"There is no folder {path}: name a clone of jetson-inference, or its networks.")
+    try:
+        placement.check_machine(INSTALL.name, INSTALL.environment)
+    except EnvironmentNotReady:
+        raise EnvironmentNotReady(
+            "install writes into a folder of the board, and this is none: name the board with --host (docs/remote.md),"
+            " or copy the bundle's detector.pyz there and run `python3 detector.pyz install FOLDER` on it."
+        ) from None
+    return str(path), placement
 
 
 def _of(name: str, options: StageOptions) -> Tuple[str, Path]:

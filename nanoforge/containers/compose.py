@@ -98,6 +98,7 @@ class Service(Struct, frozen=True, forbid_unknown_fields=True):
     facts: EnvironmentFacts = msgspec.field(name="x-nanoforge", default=EnvironmentFacts())
     build: Build = Build(context="", dockerfile="")
     command: List[str] = []
+    environment: Dict[str, str] = {}
     user: User = "1000:1000"
     working_dir: str = ""
     init: bool = False

@@ -36,8 +36,8 @@ MEANINGS: Tuple[Tuple[str, str], ...] = (
     (r"port is already allocated|address already in use", "the port is in use: name another with --port"),
     (
         r"invalid mount config.*does not exist",
-        "it does not see that folder of this machine: put it where the daemon sees it (Docker Desktop: Settings,"
-        " Resources, File sharing), or use --runner local",
+        "it sees no such folder: name one of the machine that it runs on; or put it where the daemon sees it (Docker"
+        " Desktop: Settings, Resources, File sharing), or use --runner local",
     ),
 )
 

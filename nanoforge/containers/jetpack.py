@@ -79,21 +79,23 @@ def base_variables(environment: str, l4t: str) -> Dict[str, str]:
         l4t: of the device; empty: that of this machine.
 
     Returns:
-        Empty for other environments, and where the user named a base.
+        Empty for other environments; no base where the user named one.
 
     Raises:
         BadInput: the device's L4T is not known, or no container runs on it.
     """
-    if not compose.facts(environment).device_base or compose.variables().get("JETSON_BASE"):
+    if not compose.facts(environment).device_base:
         return {}
     release = l4t or device_l4t()
+    if compose.variables().get("JETSON_BASE"):
+        return {"JETSON_L4T": release} if release else {}
     if not release:
         raise BadInput(
             "The L4T of the Jetson is not known: set hosts.NAME.l4t in detector.toml to what `head -1"
             " /etc/nv_tegra_release` says there, such as 32.7.1."
         )
     found = release_of(release)
-    return {"JETSON_BASE": found.base, "JETSON_BASE_DIGEST": found.base_digest}
+    return {"JETSON_BASE": found.base, "JETSON_BASE_DIGEST": found.base_digest, "JETSON_L4T": found.l4t}
 
 
 def is_jetson(containers: bool) -> bool:

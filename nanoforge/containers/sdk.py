@@ -131,7 +131,7 @@ class SdkDaemon:
                 command=list(container.command),
                 user=service.user or None,
                 working_dir=service.working_dir or None,
-                environment=dict(container.environment),
+                environment={**service.environment, **container.environment},
                 labels=all_labels(container.labels),
                 ports=[_container_port(port) for port in service.ports] or None,
                 # An open input that closes with its one reader: a stage ends when its runner is gone (stages/job.py).

@@ -25,13 +25,14 @@ LEAST_ROOM = 1 << 20
 class AdhocRun(NamedTuple):
     """What to run, and on what.
 
-    ``kept_if_failed``: what it made tells why it failed, and is wanted then too.
+    ``kept_if_failed``: what it made tells why it failed, and is wanted then too; ``changes``: as `StageRun` has it.
     """
 
     program: Program
     inputs: Mapping[str, Path]
     parameters: Mapping[str, Any]
     kept_if_failed: bool = False
+    changes: Optional[str] = None
 
 
 def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement) -> Outcome:
@@ -64,6 +65,7 @@ def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement)
             limits=placement.limits,
             work_id=str(scratch),
             owner=owner_of(out),
+            changes=work.changes,
         )
         try:
             outcome = _run(runner, run, console)

@@ -84,6 +84,7 @@ class StageRun:
     Attributes:
         work_id: tells this work apart from any other, and is the same when it is tried again.
         owner: the project, so that what a crash left of it can be found.
+        changes: a folder of the machine that it runs on, which it may change; in a container it has the same path.
     """
 
     stage: str
@@ -96,6 +97,7 @@ class StageRun:
     limits: Limits
     work_id: str
     owner: str
+    changes: Optional[str] = None
 
     def job(self, inputs: Mapping[str, str], output: str, scratch: str, cpus: int) -> str:
         """The text of the job file; paths as the stage sees them."""

@@ -13,7 +13,7 @@ from nanoforge.console import Console
 from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
 from nanoforge.containers.container import labels_of, run_to_end, sweep
-from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, Image, on_host, speaking
+from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, Folder, Image, on_host, speaking
 from nanoforge.errors import EnvironmentNotReady
 from nanoforge.runners.bind_mounts import BindMounts, known_paths
 from nanoforge.runners.contract import (
@@ -137,10 +137,11 @@ class DockerRunner:
         if folders.done_before:
             return ExitStatus(0)
         cpus = self.processors(run.limits.cpus)
+        changes = [Folder(run.changes, run.changes, read_only=False)] if run.changes else []
         container = replace(
             self._container(run),
             command=stage_command(run.module, folders.job_path),
-            folders=folders.mounts,
+            folders=[*folders.mounts, *changes],
             environment={**SPEAKING_UTF8, **thread_variables(cpus), PIPE: "1"},
             memory=run.limits.memory_mb << 20,
             cpus=cpus if cpus < self.facts.cpus else 0,

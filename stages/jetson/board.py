@@ -11,6 +11,7 @@ import re
 from typing import Any, Dict, List, NamedTuple, Optional
 
 RELEASE = re.compile(r"# R(\d+) \(release\), REVISION: ([\d.]+)")
+TOLD_L4T = "NANOFORGE_L4T"  # the variable that compose.yml sets
 NANO_MODES = {0: "MAXN (10 W)", 1: "5W"}
 
 
@@ -45,9 +46,13 @@ class Board:
         return self._text("proc/device-tree/model").strip("\0\n")
 
     def l4t(self) -> str:
-        """Such as 32.7.1; empty where the file is not there."""
+        """Such as 32.7.1; in a container, which does not see the file, what it was told; empty if nothing."""
         found = RELEASE.match(self._text("etc/nv_tegra_release"))
-        return ".".join(found.groups()) if found else ""
+        return ".".join(found.groups()) if found else os.environ.get(TOLD_L4T, "")
+
+    def in_container(self) -> bool:
+        """Whether this is Docker's, which hides the device tree."""
+        return os.path.exists(os.path.join(self._root, ".dockerenv"))
 
     def memory(self) -> Optional[Memory]:
         """None where the kernel does not say."""

@@ -59,7 +59,8 @@ def engine(board, bundle):
 
 
 def test_an_engine_is_built_on_the_board_and_proven_there(engine, spare):
-    assert json.loads((engine / "engine.json").read_text())["precision"] == "fp16"
+    sidecar = json.loads((engine / "engine.json").read_text())
+    assert (sidecar["precision"], sidecar["l4t"]) == ("fp16", "32.7.1")
     assert json.loads((engine / "parity.json").read_text())["failures"] == []
     assert (engine / "model.engine").stat().st_uid == os.getuid()
     assert spare.docker("ps", "-aq").split() == []
@@ -78,6 +79,18 @@ def test_the_engine_detects_on_the_board_what_the_reference_does_there(board, en
         found[backend] = [one["detections"][0] for one in pictures]
     for one, other in zip(found["reference"], found["tensorrt"]):
         assert one["class"] == other["class"] and one["box"] == pytest.approx(other["box"], abs=2)
+
+
+def test_a_detector_is_installed_on_the_board_from_here(board, bundle, tmp_path):
+    clone = jetson_inference(tmp_path / "jetson-inference")
+    subprocess.run(["chmod", "-R", "a+rwX", tmp_path], check=True)
+    words = ["install", clone, "--bundle", bundle / "detector.pyz", "--host", "nano"]
+    assert "detectnet" in run(CLONE / "run", *words, cwd=board).stdout and list(clone.rglob("*.uff"))
+    run(CLONE / "run", *words, "--check", cwd=board)
+    next(clone.rglob("*.uff")).write_bytes(b"another")
+    assert "not as it was installed" in run(CLONE / "run", *words, "--check", cwd=board, code=1).stderr
+    gone = run(CLONE / "run", "install", tmp_path / "nothing", *words[2:], cwd=board, code=3)
+    assert "it sees no such folder" in gone.stderr
 
 
 def test_the_bundles_one_file_installs_itself_on_the_board(bundle, tmp_path):

@@ -60,7 +60,7 @@ def test_no_model_is_made_for_what_cannot_run_here(home, photos, monkeypatch):
     monkeypatch.chdir(photos.folder)
     with pytest.raises(EnvironmentNotReady, match="selftest needs a Jetson"):
         board.selftest("", "", StageOptions())
-    with pytest.raises(EnvironmentNotReady, match="and this is none: copy the bundle.s detector.pyz"):
+    with pytest.raises(EnvironmentNotReady, match="and this is none: name the board with --host"):
         board.install(str(photos.folder), "", "", False, StageOptions())
     assert home.ran() == []
 
@@ -228,7 +228,9 @@ def installer(home, bundled):
 
 
 @pytest.mark.usefixtures("installer")
-def test_install_says_what_it_did_and_how_it_is_used(bundled, capsys):
+def test_install_says_what_it_did_and_how_it_is_used(bundled, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "jetson-inference").mkdir()
     board.install("~/jetson-inference", "model", "", False, StageOptions())
     done, commands = capsys.readouterr().out.splitlines()
     assert done == f"copied {bundled / 'model'}" and "'name': 'detector'" in commands
@@ -251,13 +253,13 @@ def test_install_takes_the_projects_model_and_name(home, photos, capsys):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"host": "nano"}, "run `python3 detector.pyz install FOLDER` on it"),
+        ({"host": "nano"}, "is to be a folder of nano: name its whole path"),
         ({"runner": "docker"}, "leave out --runner"),
     ],
 )
-def test_install_is_for_this_machine(options, words):
+def test_install_is_for_this_machine_or_a_folder_of_a_host(options, words):
     with pytest.raises(BadInput, match=words):
-        board.install("/opt/jetson-inference", "model", "", False, StageOptions(**options))
+        board.install("jetson-inference", "model", "", False, StageOptions(**options))
 
 
 SELFTEST = """

@@ -178,6 +178,15 @@ def test_only_a_board_gets_its_base_from_its_l4t(daemon):
     assert base_variables("jetson", "32.7.1")["JETSON_BASE"].endswith(":r32.7.1")
 
 
+def test_a_container_is_told_the_l4t_that_it_cannot_see(daemon, monkeypatch):
+    found = base_variables("jetson", "32.7.4")
+    assert (found["JETSON_BASE"].rpartition(":")[2], found["JETSON_L4T"]) == ("r32.7.1", "32.7.4")
+    assert compose.service("jetson", found).environment == {"NANOFORGE_L4T": "32.7.4"}
+    monkeypatch.setenv("JETSON_BASE", "mine:1")
+    assert base_variables("jetson", "32.7.4") == {"JETSON_L4T": "32.7.4"}
+    assert compose.service("jetson").environment == {"NANOFORGE_L4T": ""}
+
+
 def placed(monkeypatch, daemon, *, where=NO_OVERRIDE, gpu=False, **host):
     monkeypatch.setattr(placement, "connect", lambda *_: daemon)
     monkeypatch.setattr(placement, "answers", lambda: daemon)

@@ -20,6 +20,14 @@ def test_a_nano_with_swap_at_full_speed(nano):
     assert board.slower_than_it_could() == []
 
 
+def test_a_container_knows_the_l4t_that_it_was_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("NANOFORGE_L4T", "32.7.4")
+    board = Board(str(tmp_path))
+    assert board.l4t() == "32.7.4" and not board.in_container()
+    (tmp_path / ".dockerenv").touch()
+    assert board.in_container()
+
+
 def test_a_board_that_saves_power_is_told_how_not_to(nano):
     changes = {"var/lib/nvpmodel/status": "pmode:0001", "sys/class/devfreq/57000000.gpu/cur_freq": "76800000"}
     mode, clocks = Board(nano(changes)).slower_than_it_could()
