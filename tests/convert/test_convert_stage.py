@@ -117,7 +117,7 @@ def test_a_failed_proof_fails_the_stage(exported, tmp_path, monkeypatch):
     from stages.convert import convert
     from stages.convert.parity import verdict
 
-    monkeypatch.setattr(verdict, "MOST_HEAD_DIFFERENCE", -1.0)
+    monkeypatch.setitem(verdict.Comparison.limits, "box", -1.0)
     job = helpers.job("convert", tmp_path, {"graph": exported.graph})
     with pytest.raises(StageFailed, match="box encodings differ by"):
         convert.main(job)

@@ -100,7 +100,7 @@ class DaemonContract:
             self.run(daemon, asked)
 
     def test_a_folder_that_is_not_there_is_a_sentence(self, daemon, tmp_path):
-        with pytest.raises(EnvironmentNotReady, match="does not see that folder of this machine"):
+        with pytest.raises(EnvironmentNotReady, match="it sees no such folder"):
             self.run(daemon, container("true", folders=[Folder(str(tmp_path / "none"), "/in")]))
 
     def test_what_a_crash_left_is_swept_away_by_its_labels(self, daemon):
