@@ -28,7 +28,7 @@ STANDARD = set(
 SOFTMAX = {"converter": "SOFTMAX"}
 ARCHITECTURES = [
     pytest.param("v1", True, SOFTMAX, marks=pytest.mark.slow),
-    ("v1", True, {"early_sigmoid": "true", "converter": "IDENTITY"}),
+    pytest.param("v1", True, {"early_sigmoid": "true", "converter": "IDENTITY"}, marks=pytest.mark.slow),
     pytest.param("v2", False, {}, marks=pytest.mark.slow),
     pytest.param("lite", True, SOFTMAX, marks=pytest.mark.slow),
     pytest.param("inception", False, {}, marks=pytest.mark.slow),
