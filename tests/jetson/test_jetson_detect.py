@@ -56,6 +56,7 @@ def exported(board, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_three_backends_give_the_same_json(exported, stages_of, photos):
     converted = stages_of.run("stages.convert.convert", {"graph": exported}, ConvertParameters("uff", 1)._asdict())
     assert converted.code == 0, converted.log
