@@ -12,6 +12,11 @@ SIDES = st.integers(40, 400)
 EDGES = st.floats(-600, 1000, allow_nan=False)
 
 
+def tab_of(canvas, detection, taken):
+    """The label's place, written in its class's color."""
+    return drawing._tab(canvas, detection, taken, drawing.color_of(detection["class_id"]))
+
+
 def blank(height=200, width=300):
     return np.full((height, width, 3), GREY, np.uint8)
 
@@ -56,15 +61,15 @@ def test_the_whole_label_is_inside_the_picture(edges):
         color, black = np.array(drawing.color_of(1)), drawing.BLACK
         return (drawn == color).all(axis=2).sum(), (drawn == black).all(axis=2).sum()
 
-    whole = drawing._tab(blank(), box(100, 100, 200, 150), [])
-    tab = drawing._tab(blank(), box(*edges), [])
+    whole = tab_of(blank(), box(100, 100, 200, 150), [])
+    tab = tab_of(blank(), box(*edges), [])
     assert (tab[2] - tab[0], tab[3] - tab[1]) == (whole[2] - whole[0], whole[3] - whole[1])
     assert tab[0] >= 0 and tab[1] >= 0 and tab[2] <= 300 and tab[3] <= 200
     assert min(tab_pixels(edges)) > 0
 
 
 def test_a_long_label_shrinks_to_the_picture():
-    tab = drawing._tab(blank(60, 60), box(10, 10, 50, 50, **{"class": "a very long name of a class"}), [])
+    tab = tab_of(blank(60, 60), box(10, 10, 50, 50, **{"class": "a very long name of a class"}), [])
     assert 0 <= tab[0] < tab[2] <= 60
 
 
@@ -85,8 +90,8 @@ def test_detections_below_the_threshold_are_left_out():
 
 def test_labels_of_boxes_on_top_of_each_other_stay_apart():
     one, other = box(50, 80, 200, 150), box(50, 80, 200, 150, class_id=2, score=0.8)
-    first = drawing._tab(blank(), one, [])
-    second = drawing._tab(blank(), other, [first])
+    first = tab_of(blank(), one, [])
+    second = tab_of(blank(), other, [first])
     assert second[1] >= first[3] or second[3] <= first[1]
 
 

@@ -76,8 +76,10 @@ def program(tmp_path):
 
 
 def test_parameters_come_as_the_declared_type(tmp_path):
-    job = Job(description(tmp_path))
-    assert job.read(DetectParameters) == DetectParameters(100, score_threshold=0.5, pictures=3, draw=True)
+    held = description(tmp_path)
+    job = Job(dict(held, parameters=dict(held["parameters"], backend="reference")))
+    wanted = DetectParameters(100, score_threshold=0.5, pictures=3, draw=True, backend="reference")
+    assert job.read(DetectParameters) == wanted
     assert Job(description(tmp_path, parameters={})).read(NoParameters) == NoParameters()
 
 
