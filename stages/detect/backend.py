@@ -1,11 +1,12 @@
 """What a detector needs of that which computes its network; ``backends/`` has a class for each."""
 
+from abc import ABC, abstractmethod
 from typing import List
 
 import numpy as np
 
 
-class Backend:
+class Backend(ABC):
     """Computes a network. Slots are places for one picture each: while one computes, the next can be filled.
 
     Attributes:
@@ -15,10 +16,11 @@ class Backend:
 
     slots: List[np.ndarray]
 
+    @abstractmethod
     def start(self, slot: int) -> None:
         """Begin to compute what is in a slot; it may return before that is done, and the slot must stay as it is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, slot: int) -> np.ndarray:
         """Wait for a slot that was started.
 
@@ -26,8 +28,7 @@ class Backend:
             The rows of NMS_TRT, float32 [n, 7], best first: image, class, score, xmin, ymin, xmax, ymax (0 to 1). They
             hold until the slot is started again.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Give back what was taken of the device."""
-        raise NotImplementedError

@@ -7,22 +7,12 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 from typing import Iterator, List
 
 import pytest
+from chromium import FLAGS, FOREIGN, ROOT
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
-# A name of another site that points to this machine, as in DNS rebinding.
-FOREIGN = "evil.example"
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--host-resolver-rules=MAP %s 127.0.0.1" % FOREIGN,
-]
 # The brightness of the middle of what the page shows.
 BRIGHTNESS = """() => {
     const canvas = document.createElement("canvas");
@@ -72,7 +62,7 @@ def served() -> Iterator[Served]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         yield browser
         browser.close()
 

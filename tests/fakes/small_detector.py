@@ -13,13 +13,7 @@ sys.path[:0] = [str(TESTS.parent), *(str(TESTS / name) for name in ("reference",
 import ssd_graph  # noqa: E402
 from detect_data import write_records  # noqa: E402
 
-DESCRIPTION = {
-    "format": 1,
-    "input": {"name": "Input", "shape": [3, 64, 64], "channels": "RGB", "scale": 2 / 255, "offset": -1.0},
-    "outputs": {"detections": "NMS", "count": "NMS_1"},
-    "classes": ["background", "cone", "ball", "mug"],
-    "tensorflow": "1.12.0",
-}
+from tests.fakes.description import DESCRIPTION  # noqa: E402
 
 
 def main(folder):

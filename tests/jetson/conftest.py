@@ -20,6 +20,7 @@ import ssd_graph  # noqa: E402
 from stages import pixels  # noqa: E402
 from stages.detect import detectors  # noqa: E402
 from stages.job import EVENT_MARK  # noqa: E402
+from tests.fakes import description  # noqa: E402
 
 ON_THE_NANO = ("5.0.6", "5.1.6", "6.0.1", "7.1.3", "8.0.1", "8.2.1")
 
@@ -51,13 +52,7 @@ def board():
     return run
 
 
-DESCRIPTION = {
-    "format": 1,
-    "input": {"name": "Input", "shape": [3, 64, 64], "channels": "RGB", "scale": 2 / 255, "offset": -1.0},
-    "outputs": {"detections": "NMS", "count": "NMS_1"},
-    "classes": ["background", "cone", "ball", "mug"],
-    "plugin": {"NMS_TRT": {"nmsThreshold": 0.6, "keepTopK": 100}},
-}
+DESCRIPTION = dict(description.DESCRIPTION, plugin={"NMS_TRT": {"nmsThreshold": 0.6, "keepTopK": 100}})
 THRESHOLD = 0.5
 
 

@@ -11,14 +11,7 @@ from detect_data import photo, write_records  # noqa: E402, F401
 
 from stages.bundle import bundle  # noqa: E402
 from stages.job import Job  # noqa: E402
-
-DESCRIPTION = {
-    "format": 1,
-    "input": {"name": "Input", "shape": [3, 64, 64], "channels": "RGB", "scale": 2 / 255, "offset": -1.0},
-    "outputs": {"detections": "NMS", "count": "NMS_1"},
-    "classes": ["background", "cone", "ball", "mug"],
-    "tensorflow": "1.12.0",
-}
+from tests.fakes.description import DESCRIPTION  # noqa: E402
 
 
 def make_bundle(detector, folder):

@@ -18,6 +18,7 @@ from stages.jetson.jetson_inference import DetectNetModel, labels_file
 from stages.jetson.jetson_inference_release import InferenceRelease
 from stages.jetson.swap_channels import swapped
 from stages.job import BadInput, Job, StageFailed
+from tests.fakes import description
 
 MODEL = DetectNetModel(
     b"uff" * 100, labels_file(["background", "cone", "고양이"]), "Input", [3, 300, 300], "NMS", "NMS_1"
@@ -365,12 +366,7 @@ def test_a_name_that_is_no_line_is_one_or_is_refused():
         labels_file(["background", "가" * 200])
 
 
-DESCRIPTION = {
-    "format": 1,
-    "input": {"name": "Input", "shape": [3, 64, 64], "channels": "RGB", "scale": 2 / 255, "offset": -1.0},
-    "outputs": {"detections": "NMS", "count": "NMS_1"},
-    "classes": ["background", "cone", "ball", "고양이"],
-}
+DESCRIPTION = dict(description.DESCRIPTION, classes=["background", "cone", "ball", "고양이"])
 
 
 @pytest.fixture

@@ -18,13 +18,8 @@ from rtsp_server import RtspServer
 from stages.detect.detect import main as detect
 from stages.job import EVENT_MARK, Job
 from stages.parameters import DetectParameters, LiveParameters
+from tests.fakes.description import DESCRIPTION
 
-DESCRIPTION = {
-    "format": 1,
-    "input": {"name": "Input", "shape": [3, 64, 64], "channels": "RGB", "scale": 2 / 255, "offset": -1.0},
-    "outputs": {"detections": "NMS", "count": "NMS_1"},
-    "classes": ["background", "cone", "ball", "mug"],
-}
 THRESHOLD = 0.3
 
 

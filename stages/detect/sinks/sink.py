@@ -1,6 +1,7 @@
 """What every sink of frames is, and what it gets."""
 
 import threading
+from abc import ABC, abstractmethod
 from typing import Any, Dict, List, Optional
 
 import numpy as np
@@ -29,7 +30,7 @@ class SinkClosed(Exception):
     """Whoever looked at the sink is gone, and meant to."""
 
 
-class FrameSink:
+class FrameSink(ABC):
     """Takes findings, in order; all calls but the constructor's come from one thread of its own.
 
     Attributes:
@@ -38,6 +39,7 @@ class FrameSink:
 
     title: str
 
+    @abstractmethod
     def write(self, finding: Finding) -> None:
         """Take the next finding.
 
@@ -45,12 +47,11 @@ class FrameSink:
             SinkClosed: nobody looks any more.
             StageFailed: it cannot be written.
         """
-        raise NotImplementedError
 
-    def idle(self) -> None:
+    def idle(self) -> None:  # noqa: B027 (a sink may have nothing to do then)
         """Called now and then while nothing comes; raises as :meth:`write` does."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 (likewise)
         """Finish; called once, also after an error.
 
         Raises:

@@ -7,6 +7,7 @@ up. So it is called in a thread of its own; one that is silent for too long is l
 import itertools
 import threading
 import time
+from abc import abstractmethod
 from typing import Any, Iterator, Optional, Tuple
 
 import cv2
@@ -48,13 +49,13 @@ class Camera(FrameSource):
         self.title, self.fps, self._tell = title, fps, tell
         self.numbers = itertools.count()
 
+    @abstractmethod
     def open(self) -> Any:
         """An opened cv2.VideoCapture; called in a thread of its own.
 
         Raises:
             BadInput: it cannot be opened.
         """
-        raise NotImplementedError
 
     def frames(self, stopping: Stopping) -> Iterator[LiveFrame]:
         begun: Optional[float] = None

@@ -1,5 +1,6 @@
 """What every source of frames is."""
 
+from abc import ABC, abstractmethod
 from typing import Callable, Iterator, NamedTuple, Optional
 
 import numpy as np
@@ -28,7 +29,7 @@ class LiveFrame(NamedTuple):
     name: Optional[str] = None
 
 
-class FrameSource:
+class FrameSource(ABC):
     """Gives frames.
 
     Attributes:
@@ -43,10 +44,10 @@ class FrameSource:
     total: int
     title: str
 
+    @abstractmethod
     def frames(self, stopping: Stopping) -> Iterator[LiveFrame]:
         """The frames in order, until their end, or an end is asked for.
 
         Raises:
             BadInput: not one frame can be had.
         """
-        raise NotImplementedError
