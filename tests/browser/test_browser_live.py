@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from typing import Iterator, List
 
 import pytest
@@ -21,7 +22,8 @@ BRIGHTNESS = """() => {
     return pen.getImageData(0, 0, 1, 1).data[0];
 }"""
 
-expect.set_options(timeout=20000)
+PATIENCE_S = 20
+expect.set_options(timeout=1000 * PATIENCE_S)
 pytestmark = pytest.mark.browser
 
 
@@ -74,13 +76,14 @@ def page(browser: Browser) -> Iterator[Page]:
     opened.close()
 
 
-def brightnesses(page: Page) -> List[int]:
-    """Of ten looks at the picture."""
-    seen = []
-    for _ in range(10):
-        seen.append(page.evaluate(BRIGHTNESS))
-        page.wait_for_timeout(100)
-    return seen
+def moves(page: Page) -> bool:
+    """Whether the picture becomes another and another; however slow the machine is, in time it does."""
+    seen = set()
+    ends = time.monotonic() + PATIENCE_S
+    while len(seen) < 4 and time.monotonic() < ends:
+        seen.add(page.evaluate(BRIGHTNESS))
+        page.wait_for_timeout(50)
+    return len(seen) == 4
 
 
 def test_the_picture_moves_and_what_was_found_stands_beside_it(page: Page, served: Served) -> None:
@@ -89,14 +92,15 @@ def test_the_picture_moves_and_what_was_found_stands_beside_it(page: Page, serve
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.goto(served.address)
     expect(page.locator("#status")).to_have_text("live")
-    assert len(set(brightnesses(page))) > 3
-    assert page.evaluate("document.images[0].naturalWidth") == 320
+    assert moves(page)
+    expect(page.locator("#picture")).to_have_js_property("naturalWidth", 320)
     expect(page.locator("#fps")).to_have_text(re.compile(r"^\d+\.\d$"))
-    assert 10 <= int(page.locator("#latency").inner_text()) < 1000
-    assert page.locator("#detections li").all_inner_texts() == ["cone\n0.90"]
+    expect(page.locator("#latency")).to_have_text(re.compile(r"^\d\d+$"))  # the network takes 10 ms
+    expect(page.locator("#detections li")).to_have_text(["cone0.90"])
     assert page.locator("#detections rect").get_attribute("fill") == "#e69f00"
     assert page.locator("#source").inner_text() == "rtsp://***@cellar/<b>door</b>"
-    assert not page.locator("#cover").is_visible() and not page.locator("#nothing").is_visible()
+    for hidden in ("#cover", "#nothing"):
+        expect(page.locator(hidden)).to_be_hidden()
     assert troubles == []
 
 
@@ -106,7 +110,7 @@ def test_three_browsers_see_it_at_once(browser: Browser, served: Served) -> None
     for one in pages:
         one.goto(served.address)
         expect(one.locator("#status")).to_have_text("live")
-    assert all(len(set(brightnesses(one))) > 3 for one in pages)
+    assert all(moves(one) for one in pages)
     for context in contexts:
         context.close()
 
@@ -117,10 +121,11 @@ def test_a_camera_that_stalls_is_told_and_its_return_too(page: Page, served: Ser
     served.say("stall")
     expect(page.locator("#cover")).to_have_text("The camera gives no pictures at the moment")
     page.reload()
-    page.wait_for_function("document.images[0].naturalWidth == 320")  # the last picture, for who comes later
+    expect(page.locator("#picture")).to_have_js_property("naturalWidth", 320)  # the last one, for who comes later
     served.say("go")
     expect(page.locator("#status")).to_have_text("live")
-    assert not page.locator("#cover").is_visible() and len(set(brightnesses(page))) > 3
+    expect(page.locator("#cover")).to_be_hidden()
+    assert moves(page)
 
 
 def test_an_end_is_told_and_the_next_run_shown(page: Page, served: Served) -> None:
@@ -131,7 +136,7 @@ def test_an_end_is_told_and_the_next_run_shown(page: Page, served: Served) -> No
     again = Served(int(served.address.rstrip("/").rpartition(":")[2]))
     assert again.address == served.address
     expect(page.locator("#status")).to_have_text("live")
-    assert len(set(brightnesses(page))) > 3
+    assert moves(page)
     assert again.end() == 0
 
 
