@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from contextlib import contextmanager
 from typing import Iterator
 
@@ -27,6 +28,27 @@ def writing(path: str) -> Iterator[None]:
         elsewhere = " Records can be kept on another disk (records.folder)." if error.errno in FULL else ""
         cause = told.text if told else "%s." % (error.strerror or error)
         raise StageFailed("%s cannot be written: %s%s" % (path, cause, elsewhere)) from error
+
+
+def replace(path: str, data: bytes) -> None:
+    """Put ``data`` in the place of the file at ``path``, whose mode stays; on the disk before it has that name.
+
+    Raises:
+        OSError: it cannot be; then what was there still is.
+    """
+    aside = path + ".part"
+    try:
+        with open(aside, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if os.path.exists(path):
+            shutil.copymode(path, aside)
+        os.replace(aside, path)
+    except BaseException:
+        if os.path.lexists(aside):
+            os.unlink(aside)
+        raise
 
 
 def write(path: str, data: bytes) -> None:

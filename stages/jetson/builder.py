@@ -7,12 +7,11 @@ and a line ``::nanoforge:: {"error": ...}`` otherwise. Another such line, ``{"he
 
 import ctypes
 import json
-import os
 import signal
 import sys
 from typing import Any, Dict
 
-from stages import parent
+from stages import disk, parent
 from stages.detect import description
 from stages.jetson import generations, libraries, plugin_libraries
 from stages.jetson.generations import Settings, Source
@@ -28,7 +27,7 @@ def main(request: Dict[str, Any]) -> None:
     driver, context = libraries.cuda()
     try:
         emit({"here": libraries.here(trt, driver)._asdict()})
-        _write(request["plan"], _plan(trt, driver, request))
+        disk.replace(request["plan"], _plan(trt, driver, request))
     finally:
         libraries.let_go(context)  # PyCUDA would abort the process, whatever its exit code
 
@@ -45,19 +44,6 @@ def _plan(trt: Any, driver: Any, request: Dict[str, Any]) -> bytes:
         described = description.read(request["folder"])
         calibrator = calibrators.of_pictures(trt, driver, request["pictures"], described, request["cache"])
     return generations.build(trt, logger, source, Settings(request["precision"], request["workspace_mb"], calibrator))
-
-
-def _write(path: str, plan: bytes) -> None:
-    aside = path + ".part"
-    try:
-        with open(aside, "wb") as stream:
-            stream.write(plan)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(aside, path)
-    finally:
-        if os.path.lexists(aside):
-            os.unlink(aside)
 
 
 def _end_with_parent() -> None:

@@ -10,7 +10,7 @@ from typing import Any, List, Optional
 
 import numpy as np
 
-from stages import files, pixels
+from stages import disk, files, pixels
 from stages.detect.description import Description
 from stages.detect.preprocess import Preprocess
 from stages.job import BadInput
@@ -78,9 +78,7 @@ def of_pictures(trt: Any, cuda: Any, paths: List[str], described: Description, c
                 return stream.read() or None
 
         def write_calibration_cache(self, scales: Any, *_: Any) -> None:
-            with open(cache + ".part", "wb") as stream:
-                stream.write(bytes(scales))
-            os.replace(cache + ".part", cache)
+            disk.replace(cache, bytes(scales))
 
     return Calibrator()
 

@@ -50,7 +50,8 @@ def main(job: Job) -> None:
         done = jetson_inference.install(where, made)
     for words in warnings(where, described):
         job.warn(words)
-    _write(job.out(RESULT), result(where, done, version))
+    with open(job.out(RESULT), "w", encoding="utf-8") as stream:
+        json.dump(result(where, done, version), stream, indent=1, ensure_ascii=False)
     for words in [*done, *jetson_inference.commands(where)]:
         print(words)
     job.metrics(network=where.network, changes=len(done))
@@ -123,16 +124,9 @@ def _tensorrt() -> Optional[str]:
     if not hasattr(trt, "UffParser"):
         raise BadInput(
             "TensorRT %s has no UFF parser, so this board's detectNet loads no SSD of ours; use detect and build-engine"
-            " with source onnx" % trt.__version__
+            " with source boxes" % trt.__version__
         )
     return str(trt.__version__)
-
-
-def _write(path: str, content: Dict[str, Any]) -> None:
-    aside = path + ".part"
-    with open(aside, "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=1, ensure_ascii=False)
-    os.replace(aside, path)
 
 
 if __name__ == "__main__":

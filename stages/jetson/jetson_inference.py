@@ -20,7 +20,7 @@ import re
 import shutil
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set
 
-from stages import files
+from stages import disk, files
 from stages.jetson.jetson_inference_release import MODELS, SLOT, SLOT_LABELS, InferenceRelease
 from stages.job import BadInput, StageFailed
 
@@ -150,19 +150,19 @@ def _installed(where: Place, model: DetectNetModel, listed: Dict[str, Any]) -> I
                 shutil.copy2(path, path + KEPT + ".part")  # copied: a model stays in place if the disk is full now
                 os.replace(path + KEPT + ".part", path + KEPT)
                 yield "%s of jetson-inference is kept as %s" % (path, os.path.basename(path) + KEPT)
-        _write(mark, json.dumps({"description": AUTHOR, "kept": KEPT}).encode("utf-8"))
+        disk.replace(mark, json.dumps({"description": AUTHOR, "kept": KEPT}).encode("utf-8"))
     for path in _stale(where, model):  # first: a crash leaves no engine beside a model that it is not of
         os.remove(path)
         yield "%s is removed" % path
     for path, data in ((labels, model.labels), (where.model_path, model.uff)):
         if _held(path) != data:
-            _write(path, data)
+            disk.replace(path, data)
             yield "%s is written" % path
     if where.release.checked and _held(where.model_path + ".sha256sum") != _digest(model):
-        _write(where.model_path + ".sha256sum", _digest(model))
+        disk.replace(where.model_path + ".sha256sum", _digest(model))
     if where.release.listed and listed["detection"].get(where.network) != _entry(where, model):
         listed["detection"][where.network] = _entry(where, model)
-        _write(where.models, json.dumps(listed, indent=4, ensure_ascii=False).encode("utf-8"))
+        disk.replace(where.models, json.dumps(listed, indent=4, ensure_ascii=False).encode("utf-8"))
         yield "%s has the entry %s" % (where.models, where.network)
 
 
@@ -268,17 +268,6 @@ def engines(where: Place) -> Set[str]:
 
 def _digest(model: DetectNetModel) -> bytes:
     return hashlib.sha256(model.uff).hexdigest().encode("ascii")
-
-
-def _write(path: str, data: bytes) -> None:
-    aside = path + ".part"
-    with open(aside, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    if os.path.exists(path):
-        shutil.copymode(path, aside)
-    os.replace(aside, path)
 
 
 def _held(path: str) -> Optional[bytes]:

@@ -19,6 +19,7 @@ from stages.detect.detector import Detector
 from stages.jetson import precision
 from stages.jetson.samples import Boxes, ReferenceSample, ReferenceSamples, boxes, scale_of
 from stages.job import StageFailed
+from stages.overlap import iou
 from stages.parameters import BuildEngineParameters
 
 FORMAT = 1
@@ -142,7 +143,7 @@ class EngineComparison:
         if len(lacking.scores) >= self._most and score - lacking.scores.min() <= margin:
             return "end of a full list"
         rivals = lacking.edges[lacking.classes == having.classes[number]]
-        overlaps = precision.iou(having.edges[number : number + 1], rivals)[0]
+        overlaps = iou(having.edges[number : number + 1], rivals)[0]
         if len(overlaps) and np.abs(overlaps - self._suppression).min() <= 1 - self._limits.least_iou:
             return "overlap at the suppression threshold"
         return ""
@@ -163,7 +164,7 @@ class EngineComparison:
 
 def matched(reference: Boxes, engine: Boxes) -> List[DetectionPair]:
     """Pairs of one class, those that overlap most first; each box is in one pair at most."""
-    overlap = precision.iou(reference.edges, engine.edges)
+    overlap = iou(reference.edges, engine.edges)
     apart = np.abs(reference.edges[:, np.newaxis] - engine.edges[np.newaxis]).max(axis=2)
     difference = np.abs(reference.scores[:, np.newaxis] - engine.scores[np.newaxis])
     same_class = reference.classes[:, np.newaxis] == engine.classes[np.newaxis]

@@ -10,19 +10,10 @@ from typing import List, Optional, Tuple
 import numpy as np
 
 from stages.jetson.samples import Boxes
+from stages.overlap import iou
 
 LEAST_IOU, MOST_DETECTIONS = 0.5, 100
 RECALLS = np.linspace(0, 1, 101)
-
-
-def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of every box of ``first`` [n, 4] with every one of ``second`` [m, 4]: float64 [n, m]."""
-    low = np.maximum(first[:, np.newaxis, :2], second[np.newaxis, :, :2])
-    high = np.minimum(first[:, np.newaxis, 2:], second[np.newaxis, :, 2:])
-    common = np.maximum(high - low, 0).prod(axis=2)
-    areas = [np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1) for boxes in (first, second)]
-    union = areas[0][:, np.newaxis] + areas[1][np.newaxis] - common
-    return np.where(union > 0, common / np.where(union > 0, union, 1), 0.0)
 
 
 def mean_average(found: List[Tuple[Boxes, Boxes]]) -> Optional[float]:

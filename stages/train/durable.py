@@ -4,13 +4,12 @@ import json
 import os
 from typing import Any
 
+from stages import disk
+
 
 def write_json(path: str, document: Any) -> None:
     """Put ``document`` in the place of the file at ``path``."""
-    with open(path + ".new", "w", encoding="utf-8") as stream:
-        json.dump(document, stream, indent=1, sort_keys=True)
-    sync(path + ".new")
-    os.replace(path + ".new", path)
+    disk.replace(path, json.dumps(document, indent=1, sort_keys=True).encode("utf-8"))
     sync(os.path.dirname(path))
 
 

@@ -15,6 +15,7 @@ from stages.convert.parity import pictures, verdict, worst
 from stages.convert.parity.verdict import Seen
 from stages.convert.uff import schema
 from stages.job import BadInput
+from stages.overlap import iou
 from stages.reference.interpreter import UffInterpreter
 
 ARCHITECTURES = [
@@ -221,10 +222,10 @@ boxes = st.tuples(coordinate, coordinate, coordinate, coordinate).map(
 @given(boxes, boxes)
 def test_iou_is_symmetric_and_bounded(first, second):
     one, other = np.array([first]), np.array([second])
-    overlap = verdict.iou(one, other)[0, 0]
-    assert 0 <= overlap <= 1 + 1e-12 and overlap == verdict.iou(other, one)[0, 0]
+    overlap = iou(one, other)[0, 0]
+    assert 0 <= overlap <= 1 + 1e-12 and overlap == iou(other, one)[0, 0]
     area = (first[2] - first[0]) * (first[3] - first[1])
-    assert verdict.iou(one, one)[0, 0] == pytest.approx(1.0 if area > 0 else 0.0)
+    assert iou(one, one)[0, 0] == pytest.approx(1.0 if area > 0 else 0.0)
 
 
 def picture(seed, height=90, width=120):

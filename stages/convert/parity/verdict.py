@@ -30,6 +30,7 @@ from stages.convert.parity import measure
 from stages.convert.parity.pictures import ProofPicture
 from stages.convert.parity.worst import Seen, View
 from stages.convert.uff.plugin_graph import CONFIDENCES, LOCATIONS, NMS, PRIORS
+from stages.overlap import iou
 from stages.train import coco
 
 LEAST_SCORE, LEAST_IOU, MOST_SCORE_DIFFERENCE = 0.3, 0.99, 1e-3
@@ -283,15 +284,6 @@ def match(truth: Seen, seen: Seen, least: float) -> Tuple[List[Tuple[float, floa
         if index not in partner.values()
     ]
     return pairs, [index for index in wanted if index not in partner], extra
-
-
-def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Intersection over union of every box of ``first`` [n, 4] with every one of ``second`` [m, 4]: float64 [n, m]."""
-    first, second = first.astype(np.float64)[:, np.newaxis], second.astype(np.float64)[np.newaxis]
-    sides = np.minimum(first[..., 2:], second[..., 2:]) - np.maximum(first[..., :2], second[..., :2])
-    common = np.maximum(sides, 0).prod(axis=-1)
-    union = (first[..., 2:] - first[..., :2]).prod(axis=-1) + (second[..., 2:] - second[..., :2]).prod(axis=-1) - common
-    return np.where(union > 0, common / np.where(union > 0, union, 1), 0.0)
 
 
 def excuse(having: Seen, lacking: Seen, index: int, iou_threshold: float, most: int) -> Optional[str]:
