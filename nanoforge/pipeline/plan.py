@@ -167,11 +167,9 @@ def input_digests(project: Project, stage: Stage, before: Statuses) -> Dict[str,
     Raises:
         BadInput: a file or folder that the user names is not there, or cannot be read.
     """
-    return {
-        name: _input_digest(project, source, before, name)
-        for name, source in stage.inputs(project.context).items()
-        if not isinstance(source, ArtifactIfMade) or if_made(project, source, before)
-    }
+    inputs = stage.inputs(project.context).items()
+    digests = {name: _input_digest(project, source, before, name) for name, source in inputs}
+    return {name: digest for name, digest in digests.items() if digest}
 
 
 def if_made(project: Project, source: ArtifactIfMade, before: Statuses) -> Optional[ArtifactFolder]:
@@ -198,7 +196,8 @@ def _input_digest(project: Project, source: InputSource, before: Statuses, name:
     if isinstance(source, ArtifactInput):
         return made(before[source.stage]).digest
     if isinstance(source, ArtifactIfMade):
-        return _present(if_made(project, source, before)).digest
+        found = if_made(project, source, before)
+        return found.digest if found else ""
     if source.digest:
         return source.digest
     if not os.path.exists(source.path):
