@@ -141,6 +141,7 @@ def _show_results(project: Project) -> None:
     say("Next, with your own photos (JPEG or PNG, with PASCAL VOC XML beside them or under Annotations):")
     say("  ./run init PHOTOS     writes a commented detector.toml for them")
     say("  ./run build           does for them what you just saw")
+    say("  ./run bundle          puts what came out into one file that runs it on a Jetson (docs/nano.md)")
 
 
 def _metrics(store: Store, stage: str) -> Dict[str, Any]:
