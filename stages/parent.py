@@ -6,8 +6,10 @@ is gone, the kernel closes the pipe, and the child, which reads, ends: with its 
     python -m stages.parent MODULE ARGUMENT ...    runs a module, such as http.server, as such a child
 """
 
+import atexit
 import os
 import runpy
+import select
 import signal
 import sys
 import threading
@@ -26,11 +28,28 @@ def end_with_it() -> None:
         os.dup2(nothing, 0)
         os.close(nothing)
         threading.Thread(target=_wait_for_end, args=(pipe,), daemon=True).start()
+        atexit.register(_end_if_alone, pipe)
 
 
 def _wait_for_end(pipe: int) -> None:
     while os.read(pipe, 4096):
         pass
+    _end()
+
+
+def _end_if_alone(pipe: int) -> None:
+    """A process that wrote to its parent in the moment of that one's end may end before the thread has seen it.
+
+    What it started would go on running. Nobody at the other end of its output is the same as nobody at its input.
+    """
+    looked = select.poll()
+    looked.register(pipe, select.POLLIN)
+    looked.register(1, 0)
+    if any(found & (select.POLLIN | select.POLLHUP | select.POLLERR) for _, found in looked.poll(0)):
+        _end()
+
+
+def _end() -> None:
     if os.getpgid(0) == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -20,6 +20,9 @@ from nanoforge.runners import isolated, local, placement, virtual_environments
 CLONE = Path(__file__).resolve().parents[2]
 # No Docker daemon, also where one answers: these tests are the same on every machine; tests/containers has real ones.
 os.environ["DOCKER_HOST"] = "unix:///no/daemon.sock"
+# Nor what the shell sets of compose.yml's variables, such as the stand-in bases of docker/standin/bases.env.
+for variable in compose.file_variables():
+    os.environ.pop(variable, None)
 
 STAND_IN = """
 import hashlib, json, os, subprocess, sys, time

@@ -200,6 +200,17 @@ def test_with_its_runner_gone_a_stage_ends_and_its_children_too(program):
     assert process.wait() == -signal.SIGKILL
 
 
+def test_a_stage_that_ends_of_its_runners_silence_leaves_no_child_either(program):
+    """It wrote in the moment of the runner's end, and is quicker than what waits for that."""
+    body = ["subprocess.Popen(['sleep', '60'])", "while True: job.progress(0, 1), time.sleep(0.05)"]
+    process = program.start(body, NANOFORGE_PARENT_PIPE="1")
+    process.stdout.readline()
+    process.stdout.close()
+    process.stderr.read()  # its end is reached once the child is gone, too
+    assert process.wait() == -signal.SIGKILL
+    process.stdin.close()
+
+
 def test_by_hand_a_stage_does_not_care_for_its_standard_input(program):
     body = ["sys.stdin.read()", "time.sleep(0.3)", "job.metrics(done=1)"]
     code, said, _, _ = program.run(body)  # communicate() closes standard input
