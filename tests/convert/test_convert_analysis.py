@@ -64,6 +64,7 @@ def test_names_and_order_of_nodes_do_not_count(definition, examined, tmp_path, s
     assert detector_parameters.plugins(found.parameters) == detector_parameters.plugins(examined.parameters)
 
 
+@pytest.mark.slow
 def test_names_of_loops_do_not_count_either(export, tmp_path):
     original = analyse(export("v1", False).graph)
     found = helpers.analyse_definition(helpers.renamed(original.graph.definition, 7), tmp_path)
@@ -137,7 +138,7 @@ def test_scaled_logits_are_refused(definition, examined, tmp_path):
 @pytest.mark.parametrize(
     "options, expected",
     [
-        ({"early_sigmoid": "true", "converter": "IDENTITY"}, {"confSigmoid": 0}),
+        pytest.param({"early_sigmoid": "true", "converter": "IDENTITY"}, {"confSigmoid": 0}, marks=pytest.mark.slow),
         ({"classes": 1, "min_scale": "0.05", "y_scale": "8.0"}, {"numClasses": 2}),
         pytest.param({"explicit_padding": "true"}, {"confSigmoid": 1}, marks=pytest.mark.slow),
     ],
@@ -162,26 +163,32 @@ def test_a_graph_without_batch_size_is_noted(export, exported):
     assert not [finding for finding in analyse(exported.graph).audit.findings if finding["severity"] == "note"]
 
 
+@pytest.mark.slow
 def test_a_limit_per_class_that_the_plugin_lacks_is_noted(export):
     found = analyse(export("v1", True, per_class=10).graph)
     assert found.audit.verdict == "convertible" and found.parameters.per_class == 10
     assert [finding["where"] for finding in found.audit.findings if finding["severity"] == "note"] == ["postprocessor"]
 
 
+OTHER_DIFFERENCES = (
+    ("num_classes: 2", "num_classes: 3", "num_classes is 3"),
+    ("y_scale: 10.0", "y_scale: 5.0", "box coder scales"),
+    ("score_converter: SIGMOID", "score_converter: IDENTITY", "score_converter"),
+    ("aspect_ratios: 3.0", SCALES, "scales: 0.1.* makes"),
+    ("num_layers: 6", "num_layers: 5", "cannot make its anchors"),
+    ("num_layers: 6", "num_layers: 6 reduce_boxes_in_lowest_layer: false", "in_lowest_layer: false.*makes"),
+    ("ssd_anchor_generator {", "multiscale_anchor_generator { #", "config"),
+)
+
+
 @pytest.mark.parametrize(
     "old, new, says",
     [
         ("min_scale: 0.2", "min_scale: 0.3", "min_scale: 0.3.*anchor 1 "),
-        ("num_classes: 2", "num_classes: 3", "num_classes is 3"),
-        ("y_scale: 10.0", "y_scale: 5.0", "box coder scales"),
         ("height: 128", "height: 256", "image_resizer"),
-        ("score_converter: SIGMOID", "score_converter: IDENTITY", "score_converter"),
         ("aspect_ratios: 3.0", "", "makes 307 anchors, the graph has 330"),
-        ("aspect_ratios: 3.0", SCALES, "scales: 0.1.* makes"),
-        ("num_layers: 6", "num_layers: 5", "cannot make its anchors"),
-        ("num_layers: 6", "num_layers: 6 reduce_boxes_in_lowest_layer: false", "in_lowest_layer: false.*makes"),
-        ("ssd_anchor_generator {", "multiscale_anchor_generator { #", "config"),
         ("model {", "model [", "not a pipeline.config"),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in OTHER_DIFFERENCES),
     ],
 )
 def test_a_config_of_another_graph_is_refused(exported, tmp_path, old, new, says):

@@ -85,11 +85,16 @@ def test_a_wheel_will_do_and_a_difference_is_told(exported, run_stage, tmp_path)
     "text, told",
     [
         ("import no_such_module", "NVIDIA's package uff failed: ModuleNotFoundError"),
-        (
+        pytest.param(
             "def from_tensorflow(*_, **__):\n    raise RuntimeError('no')",
             "NVIDIA's package uff failed: RuntimeError: no",
+            marks=pytest.mark.slow,
         ),
-        ("def from_tensorflow(*_, **__):\n    return 'no bytes'", "returned str instead of a file's bytes"),
+        pytest.param(
+            "def from_tensorflow(*_, **__):\n    return 'no bytes'",
+            "returned str instead of a file's bytes",
+            marks=pytest.mark.slow,
+        ),
         ("def from_tensorflow(*_, **__):\n    return b'x'", "is not a UFF file"),
     ],
 )

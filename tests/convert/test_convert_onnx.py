@@ -99,6 +99,7 @@ def test_it_is_what_tensorrt_7_1_reads(model):
     assert [one.name for one in model.graph.output] == list(plugin.output) == ["NMS", "NMS_1"]
 
 
+@pytest.mark.slow
 def test_the_artifact_holds_both_models_and_repeats_its_bytes(exported, start_stage):
     runs = [
         start_stage("convert", hash_seed=seed, name=name, to="onnx", graph=os.path.dirname(exported.graph))

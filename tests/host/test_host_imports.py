@@ -113,7 +113,8 @@ def test_the_handshake_needs_the_standard_library_only():
         for name in imports(path)
     }
     assert used <= set(
-        "contextlib errno faulthandler heapq json os re runpy signal stages stat sys threading traceback typing".split()
+        "atexit contextlib errno faulthandler heapq json os re runpy select signal stages stat sys threading".split()
+        + ["traceback", "typing"]
     )
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -21,6 +22,9 @@ from stages import pixels  # noqa: E402
 from stages.detect import detectors  # noqa: E402
 from stages.job import EVENT_MARK  # noqa: E402
 from tests.fakes import description  # noqa: E402
+
+# Tests that run in the background ignore Ctrl-C, and so would what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ON_THE_NANO = ("5.0.6", "5.1.6", "6.0.1", "7.1.3", "8.0.1", "8.2.1")
 

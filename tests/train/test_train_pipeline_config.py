@@ -30,7 +30,7 @@ def predictions(pipeline):
 
 
 # Building a network takes as long as a short training; tests/convert builds all of them too.
-SLOW_TO_BUILD = ("ssd_inception_v2", "ssdlite_mobilenet_v2")
+SLOW_TO_BUILD = ("ssd_inception_v2", "ssd_mobilenet_v2", "ssdlite_mobilenet_v2")
 
 
 @pytest.mark.parametrize(

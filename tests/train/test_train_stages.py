@@ -90,6 +90,7 @@ def test_preview_draws_truth_and_detections(inputs, stage):
     assert (np.abs(drawn.astype(int) - plain).max(axis=2) > 100).sum() > 50
 
 
+@pytest.mark.slow
 def test_preview_reads_the_scratch_folder_of_a_running_training(trained, records_folder, stage):
     job = stage().run(
         preview.main,

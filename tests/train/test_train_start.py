@@ -46,6 +46,7 @@ def test_training_goes_on_from_the_checkpoints_weights_heads_included(trained, r
     assert not job.warnings()
 
 
+@pytest.mark.slow
 def test_another_class_count_starts_the_class_heads_anew_and_says_so(trained, tmp_path, stage):
     folder = write_records(
         str(tmp_path / "three"), {"train": [draw(1)] * 4, "validation": [draw(2)]}, CLASSES + ("green",)

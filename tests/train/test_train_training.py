@@ -89,6 +89,7 @@ def test_a_training_cut_short_goes_on_from_its_last_checkpoint(records_folder, s
     assert job.document("checkpoints.json")["last"] == 6
 
 
+@pytest.mark.slow
 def test_a_finished_training_killed_before_its_last_evaluation_is_only_evaluated(trained, records_folder, stage):
     job = stage("finished")
     shutil.copytree(trained.scratch, job.scratch)
@@ -107,6 +108,7 @@ def test_a_finished_training_killed_before_its_last_evaluation_is_only_evaluated
     assert job.document("history.json") == trained.document("history.json")
 
 
+@pytest.mark.slow
 def test_a_diverging_training_stops_with_cause_and_pictures(records_folder, stage):
     job = stage("diverging")
     with pytest.raises(StageFailed, match=r"became (nan|inf) in step \d.*a learning rate that is too high.*picture-\d"):
