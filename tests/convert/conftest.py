@@ -1,5 +1,6 @@
 """Frozen graphs to convert: tiny SSDs, made by object_detection's own model builder, with random weights."""
 
+import gc
 import importlib
 import json
 import os
@@ -14,6 +15,9 @@ from ssd_graphs import ARCHITECTURES, build, pipeline
 
 import stages.job
 from stages.convert.graph.analysis import analyse
+
+# A TensorFlow graph is many Python objects that stay; looking through them again and again takes a fifth of the time.
+gc.set_threshold(50000, 20, 100)
 
 
 class Exported(NamedTuple):

@@ -1,5 +1,7 @@
 """One tiny dataset, and one tiny detector trained on it, for the whole session."""
 
+import gc
+
 import pytest
 from hypothesis import settings
 from train_helpers import InProcessStage, draw, parameters, write_records
@@ -9,6 +11,8 @@ from stages.train import train
 # A machine that is busy with other things is not a failing test.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+# A TensorFlow graph is many Python objects that stay; looking through them again and again takes a fifth of the time.
+gc.set_threshold(50000, 20, 100)
 
 
 @pytest.fixture

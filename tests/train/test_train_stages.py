@@ -195,6 +195,7 @@ def test_a_damaged_checkpoint_is_bad_input(train_copy, records_folder, stage, ma
         stage().run(main, {"records": records_folder, "train": train_copy}, wanted)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_model_is_bad_input(train_copy, records_folder, stage):
     path = os.path.join(train_copy, "pipeline.config")
     pipeline = pipeline_config.read(path)
@@ -207,7 +208,7 @@ def test_a_checkpoint_of_another_model_is_bad_input(train_copy, records_folder, 
 @pytest.mark.parametrize(
     "main, wanted",
     [
-        (evaluate.main, EvaluateParameters("6")),
+        pytest.param(evaluate.main, EvaluateParameters("6"), marks=pytest.mark.slow),
         pytest.param(preview.main, PreviewParameters("6", 5, 0.5), marks=pytest.mark.slow),
     ],
 )

@@ -159,6 +159,7 @@ def test_too_little_memory_names_the_keys_that_help(records_folder, stage, monke
         stage().run(train.main, {"records": records_folder}, parameters())
 
 
+@pytest.mark.slow
 def test_evaluating_leaves_the_results_in_the_order_of_the_records(trained, records_folder):
     records = RecordSet(records_folder)
     pipeline = pipeline_config.located(pipeline_config.read(trained.path("pipeline.config")), records)
