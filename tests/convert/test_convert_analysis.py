@@ -56,7 +56,7 @@ def test_parameters_are_those_of_the_pipeline(export, architecture, fixed, maps)
     assert nms["topK"] == len(parameters.anchors) and nms["keepTopK"] == 50 and nms["numClasses"] == 3
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6))
 def test_names_and_order_of_nodes_do_not_count(definition, examined, tmp_path, seed):
     found = helpers.analyse_definition(helpers.renamed(definition, seed), tmp_path)

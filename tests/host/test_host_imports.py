@@ -113,8 +113,10 @@ def test_the_handshake_needs_the_standard_library_only():
         for name in imports(path)
     }
     assert used <= set(
-        "atexit contextlib errno faulthandler heapq json os re runpy select signal stages stat sys threading".split()
-        + ["traceback", "typing"]
+        (
+            "atexit contextlib errno faulthandler heapq json os re runpy select signal stages stat sys threading "
+            "traceback typing"
+        ).split()
     )
 
 

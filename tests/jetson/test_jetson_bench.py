@@ -25,14 +25,17 @@ def test_figures_are_those_of_an_inference_of_30_ms(bench):
         one = found[name]
         assert 30 <= one["least_ms"] <= one["median_ms"] <= one["p90_ms"] <= one["p99_ms"] <= one["most_ms"]
         assert one["per_second"] == pytest.approx(1000 / one["mean_ms"], rel=0.01)
-    assert found["network"]["median_ms"] < 300 and found["network"]["median_ms"] <= found["end_to_end"]["median_ms"]
+    assert found["network"]["least_ms"] < 60 and found["network"]["median_ms"] <= found["end_to_end"]["median_ms"]
     assert found["memory_mb"]["free_before"] == 1500 and found["memory_mb"]["process"]["most"] > 0
     assert found["board"]["power_mode"] == "MAXN (10 W)" and found["board"]["temperatures"] == {"AO-therm": 41.5}
     assert found["engine"]["precision"] == "fp16" and found["slowed"] == [] and ran.all("warning") == []
     text = (ran.folder / "bench.txt").read_text()
     assert "network alone" in text and "1280 x 720 picture to boxes" in text and "Jetson Nano" in text
     figures = ran.all("metrics")[-1]
-    assert figures["network_ms"] == found["network"]["median_ms"] and figures["per_second"] > 1
+    assert (
+        figures["network_ms"] == found["network"]["median_ms"]
+        and figures["per_second"] == found["end_to_end"]["per_second"]
+    )
 
 
 def test_a_board_that_saves_power_is_warned_of(bench):

@@ -133,25 +133,33 @@ def test_a_video_of_a_camera_lasts_as_long_as_what_it_shows(tmp_path):
 def test_an_encoder_that_is_too_slow_does_not_fall_behind_more_and_more(tmp_path, monkeypatch):
     sink = VideoSink(str(tmp_path / "out.mp4"), 100.0, True, lambda _: None)
     sink.write(finding(0, 0.0))
-    writer, count = sink._writer, []
+    clock, writer = Clock(), sink._writer
 
     class Slow:
         def write(self, picture):
-            time.sleep(0.02)
+            clock.seconds += 0.02
             writer.write(picture)
-            count.append(1)
 
         release = writer.release
 
     monkeypatch.setattr(sink, "_writer", Slow())
-    begun = time.monotonic()
+    monkeypatch.setattr(video_file, "time", clock)
     steps = []
-    while time.monotonic() - begun < 1.0:
-        start = time.monotonic()
-        sink.write(finding(1, start - begun))
-        steps.append(time.monotonic() - start)
-    assert max(steps) < 0.8 and len(steps) > 3
+    while clock.seconds < 1.0:
+        begun = clock.seconds
+        sink.write(finding(1, begun))
+        steps.append(clock.seconds - begun)
+    assert max(steps) < 0.05 and len(steps) > 40
     sink.close()
+
+
+class Clock:
+    """Time that passes only where a test lets it."""
+
+    seconds = 0.0
+
+    def monotonic(self):
+        return self.seconds
 
 
 def test_a_picture_of_another_size_is_fitted(tmp_path):
@@ -321,7 +329,8 @@ def test_several_browsers_see_the_newest_picture(page):
             assert is_like(viewer.picture(), one.drawn())
 
 
-def test_a_slow_browser_gets_the_newest_only_and_holds_up_nobody(page):
+def test_a_slow_browser_gets_the_newest_only_and_holds_up_nobody(page, monkeypatch):
+    monkeypatch.setattr(mjpeg.MjpegHandler, "timeout", 120.0)
     noise = np.random.RandomState(0).randint(0, 256, (600, 800, 3)).astype(np.uint8)
     slow, quick, seen = Viewer(page), Viewer(page), []
     begun = time.monotonic()
@@ -401,11 +410,12 @@ def test_so_many_browsers_and_no_more_and_who_goes_makes_room(page, monkeypatch)
     pytest.fail("no place was given back")
 
 
-def test_the_page_ends_with_the_run_whoever_looks(page):
+def test_the_page_ends_with_the_run_whoever_looks(page, monkeypatch):
+    monkeypatch.setattr(mjpeg.MjpegHandler, "timeout", 120.0)
     Viewer(page)
     begun = time.monotonic()
     page.close()
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30
     with pytest.raises(OSError):
         asked(page, "/")
 
@@ -422,10 +432,10 @@ def test_browsers_that_come_and_go_leave_the_run_alone():
 
     visits = threading.Thread(target=come_and_go)
     visits.start()
-    pipeline = Pipeline(Numbered(100, 0.01), SlowNetwork(), [sink, other], figures, 0.5, 0, print, lambda: None)
+    pipeline = Pipeline(Numbered(100, 0.03), SlowNetwork(), [sink, other], figures, 0.5, 0, print, lambda: None)
     pipeline.run(lambda: False)
     visits.join(5)
-    assert len(other.numbers) > 50
+    assert len(other.numbers) > 90
 
 
 # what the user calls them

@@ -124,10 +124,10 @@ def test_a_reader_that_was_left_lets_go_of_its_camera():
 @pytest.mark.parametrize("script", [[1, None], [1]])
 def test_an_end_is_heeded_while_a_camera_hangs_or_is_away(script):
     camera = TestCamera([FakeCapture(script)])
-    camera.longest_wait_s = camera.first_wait_s = camera.silence_s = 30.0
+    camera.longest_wait_s = camera.first_wait_s = camera.silence_s = 120.0
     begun = time.monotonic()
     list(camera.frames(lambda: time.monotonic() - begun > 0.3))
-    assert time.monotonic() - begun < 25
+    assert time.monotonic() - begun < 30
 
 
 def test_an_usb_camera_is_asked_for_size_rate_and_motion_jpeg(monkeypatch):
@@ -227,7 +227,7 @@ def test_rtsp_that_stalls_is_one_sentence_without_its_password(monkeypatch, stal
     begun = time.monotonic()
     with pytest.raises(BadInput) as raised:
         next(source.frames(never))
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 10
     assert str(raised.value).startswith("rtsp://***@127.0.0.1:%d/a?*** " % stalled_server)
     output = "".join(capfd.readouterr()) + str(raised.value) + source.title
     assert "geheim" not in output and "me:" not in output
