@@ -17,23 +17,38 @@ class RenderParameters(NamedTuple):
 
 
 class ResizeParameters(NamedTuple):
+    """``boxes`` and ``sizes`` as in :class:`RecordsParameters`."""
+
     max_megapixels: int
+    boxes: str
+    sizes: str
     long_side: int
     jpeg_quality: int
     limit: int
 
 
 class RecordsParameters(NamedTuple):
+    """``boxes`` is auto, corners, xywh or relative: what the four numbers of a box are; auto: corners, if they fit.
+
+    ``sizes`` is xml or photo: on which picture boxes were drawn. ``aliases`` are name in the XML -> listed class.
+    ``split`` is auto, hash, folders or imagesets. ``accept_losses``: go on without a tenth of the dataset and more.
+    """
+
     classes: List[str]
+    aliases: Dict[str, str]
+    boxes: str
+    sizes: str
     max_megapixels: int
     image_size: List[int]
     encoding: str
     jpeg_quality: int
+    split: str
     validation_fraction: float
     seed: int
     limit: int
     pictures_per_shard: int
     findings: Dict[str, str]
+    accept_losses: bool
 
 
 class TrainParameters(NamedTuple):
@@ -54,9 +69,10 @@ class TrainParameters(NamedTuple):
 
 
 class EvaluateParameters(NamedTuple):
-    """``checkpoint``, here and below, is best, last or a step."""
+    """``checkpoint``, here and below, is best, last or a step; ``split`` validation or test."""
 
     checkpoint: str
+    split: str
 
 
 class PreviewParameters(NamedTuple):

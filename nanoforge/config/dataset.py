@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 from nanoforge.errors import BadInput
 from nanoforge.files.selection import Selection, walk
@@ -45,6 +45,12 @@ def find_annotations(photos: Path) -> Path:
     """The folder of the XML files that belong to the folder ``photos``: its sibling by the usual names, else itself."""
     siblings = (photos.parent / annotations for name, annotations in LAYOUTS if name == photos.name)
     return next((folder for folder in siblings if folder.is_dir()), photos)
+
+
+def find_image_sets(photos: Path) -> Optional[Path]:
+    """The folder of the lists that say what is trained on, PASCAL VOC's ``ImageSets/Main`` beside or in ``photos``."""
+    folders = (base / "ImageSets" / "Main" for base in (photos.parent, photos))
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def _checked(folders: VocFolders) -> VocFolders:

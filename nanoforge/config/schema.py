@@ -32,6 +32,10 @@ EngineSource = Literal["uff", "onnx", "boxes"]
 Precision = Literal["fp32", "fp16", "int8"]
 RunnerChoice = Literal["auto", "docker", "local"]
 Policy = Literal["fail", "drop", "fix"]
+BoxNumbers = Literal["auto", "corners", "xywh", "relative"]
+BoxSizes = Literal["xml", "photo"]
+SplitSource = Literal["auto", "hash", "folders", "imagesets"]
+EvaluatedSplit = Literal["validation", "test"]
 
 ARCHITECTURES: Tuple[str, ...] = get_args(Architecture)
 FORMATS: Tuple[str, ...] = get_args(ModelFormat)
@@ -51,6 +55,33 @@ class DatasetSection(Struct, frozen=True, kw_only=True):
     classes: Annotated[
         List[str], Meta(description="Names of the things to detect, as the XML spells them; others are dropped")
     ] = msgspec.field(default_factory=list)
+    aliases: Annotated[
+        Dict[str, str],
+        Meta(
+            description='Other names in the XML for listed classes, such as { "Cone" = "cone", "trafic cone" = "cone" }'
+        ),
+    ] = msgspec.field(default_factory=dict)
+    boxes: Annotated[
+        BoxNumbers,
+        Meta(
+            description="What the four numbers of a `<bndbox>` are: corners (xmin, ymin, xmax, ymax), xywh (x, y,"
+            " width, height), relative (corners from 0 to 1); auto: corners, refused where the dataset looks otherwise"
+        ),
+    ] = "auto"
+    sizes: Annotated[
+        BoxSizes,
+        Meta(
+            description="On which picture the boxes were drawn: xml (one of the size that the XML says) or photo (the"
+            " photo as it is, whatever the XML says)"
+        ),
+    ] = "xml"
+    image_sets: Annotated[
+        str,
+        Meta(
+            description="Folder of the dataset's own lists train.txt, val.txt, trainval.txt and test.txt; empty:"
+            " ImageSets/Main beside or in `photos`, if there is one"
+        ),
+    ] = ""
     max_megapixels: Annotated[
         int,
         Meta(
@@ -78,7 +109,16 @@ class RecordsSection(Struct, frozen=True, kw_only=True):
     ] = 0
     encoding: Annotated[Encoding, Meta(description="How records hold pixels: png (exact) or jpeg (small)")] = "png"
     jpeg_quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality where `encoding` is jpeg")] = 95
-    validation_fraction: Annotated[Fraction, Meta(description="Share of the photos kept for validation")] = 0.2
+    split: Annotated[
+        SplitSource,
+        Meta(
+            description="Who says what is trained on: imagesets (`dataset.image_sets`), folders (train, valid, test in"
+            " the photos' paths), hash (chance, by `seed`); auto: the first of these that the dataset has"
+        ),
+    ] = "auto"
+    validation_fraction: Annotated[
+        Fraction, Meta(description="Share of the photos kept for validation, where chance decides")
+    ] = 0.2
     seed: Annotated[int, Meta(ge=0, description="Another seed gives another split")] = 0
     limit: Annotated[int, Meta(ge=0, description="Use only this many photos, for a trial; 0: all")] = 0
     pictures_per_shard: Annotated[int, Meta(ge=1, description="Pictures in one TFRecord file")] = 1000
@@ -91,10 +131,11 @@ class RecordsSection(Struct, frozen=True, kw_only=True):
     ] = ""
     findings: Annotated[
         Dict[str, Policy],
-        Meta(
-            description="What to do about each kind of finding in the data: fail, drop or fix (docs/stages/records.md)"
-        ),
+        Meta(description="What to do about each kind of finding in the data: fail, drop or fix (docs/findings.md)"),
     ] = msgspec.field(default_factory=dict)
+    accept_losses: Annotated[
+        bool, Meta(description="Go on even if findings leave out more than a tenth of the pictures or boxes")
+    ] = False
 
 
 class ModelSection(Struct, frozen=True, kw_only=True):
@@ -144,6 +185,9 @@ class TrainSection(Struct, frozen=True, kw_only=True):
 
 class EvaluateSection(Struct, frozen=True, kw_only=True):
     checkpoint: Annotated[str, Meta(description="`evaluate`: best, last or a step")] = "best"
+    split: Annotated[
+        EvaluatedSplit, Meta(description="`evaluate`: on which pictures; test, if the dataset's own split has such")
+    ] = "validation"
 
 
 class PreviewSection(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from nanoforge.config.template import configuration_table
 from nanoforge.files.atomic import write_text
 from nanoforge.files.paths import HOME
 from nanoforge.pipeline.stages import TABLE
+from stages.finding_kinds import FIX, KINDS
 
 
 def stage_table() -> str:
@@ -21,10 +22,26 @@ def stage_table() -> str:
     return "\n".join(rows) + "\n"
 
 
+def finding_table() -> str:
+    """The table of docs/findings.md."""
+    rows = ["| kind | what | example | fix | default | remedy |", "|---|---|---|---|---|---|"]
+    for name, kind in KINDS.items():
+        default = f"{kind.default} {'it' if kind.default == FIX else 'the ' + kind.about}"
+        cells = (f"`{name}`", kind.meaning, kind.example, kind.fix or "-", default, kind.remedy)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
+
+
 GENERATED = {
     "configuration.md": (
         "# The keys of detector.toml\n\nMade by `./run docs` from `nanoforge/config/schema.py`.\n\n",
         configuration_table,
+    ),
+    "findings.md": (
+        "# What can be wrong in a dataset\n\nMade by `./run docs` from `stages/finding_kinds.py`. `records.findings` in"
+        " detector.toml sets what is done:\n`fail` stops, `drop` leaves out the picture or the object, `fix` mends it as"
+        " the table says.\n\n",
+        finding_table,
     ),
     "stages.md": ("# Stages\n\nMade by `./run docs` from `nanoforge/pipeline/stages.py`.\n\n", stage_table),
 }

@@ -34,7 +34,7 @@ def recipe(
         "stage": stage.name,
         "code": {str(path.relative_to(HOME)): sha256_file(path) for path in code_files(stage.module)},
         "locks": {str(path.relative_to(HOME)): sha256_file(path) for path in lock_files(build_of(stage.environment))},
-        "parameters": dict(parameters),
+        "parameters": {name: value for name, value in parameters.items() if name not in stage.consents},
         "inputs": dict(inputs),
     }
 

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tup
 
 from nanoforge.config import checkpoints
 from nanoforge.config.checkpoints import StartCheckpoint
-from nanoforge.config.dataset import find_annotations
+from nanoforge.config.dataset import find_annotations, find_image_sets
 from nanoforge.config.schema import Config, Size
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
@@ -119,6 +119,7 @@ class Stage(Program):
         parameters: what the job file holds, and what makes it stale.
         applies: whether a project has this stage at all.
         folder: where its artifacts are kept, if the user wants them elsewhere than in the build folder.
+        consents: parameters that decide whether the stage goes on, never what comes out: they make nothing stale.
         varies: what is otherwise in this row with some configs, such as the environment; see `row_in`.
     """
 
@@ -128,6 +129,7 @@ class Stage(Program):
     parameters: Callable[[StageContext], Parameters] = lambda _context: {}
     applies: Callable[[StageContext], bool] = _always
     folder: Callable[[StageContext], Optional[Path]] = _in_the_build_folder
+    consents: Tuple[str, ...] = ()
     varies: Callable[[StageContext], Mapping[str, Any]] = _as_it_stands
 
 
@@ -147,6 +149,16 @@ def _photo_inputs(context: StageContext) -> Inputs:
         "photos": UserFiles(photos, "dataset.photos", Selection(PICTURE_SUFFIXES)),
         "annotations": UserFiles(annotations, "dataset.annotations", Selection((".xml",))),
     }
+
+
+def _records_inputs(context: StageContext) -> Inputs:
+    """Lists of a split count only where they may decide it, so that a new one makes no other records stale."""
+    inputs, dataset = _photo_inputs(context), context.config.dataset
+    if dataset.rendered_pictures or context.config.records.split not in ("auto", "imagesets"):
+        return inputs
+    photos = context.path(dataset.photos)
+    lists = context.path(dataset.image_sets) if dataset.image_sets else find_image_sets(photos)
+    return {**inputs, "image_sets": UserFiles(lists, "dataset.image_sets", Selection((".txt",)))} if lists else inputs
 
 
 def _train_inputs(context: StageContext) -> Inputs:
@@ -298,9 +310,10 @@ TABLE: Tuple[Stage, ...] = (
         "stages.data.records",
         summary="Check photos and boxes, shrink them together, write TFRecords",
         makes="*.tfrecord, label_map.pbtxt, dataset.json, index.jsonl",
-        inputs=_photo_inputs,
+        inputs=_records_inputs,
         parameters=_filled(RecordsParameters, "dataset", "records", image_size=_records_size),
         folder=_records_folder,
+        consents=("accept_losses",),
     ),
     Stage(
         "train",

@@ -1,81 +1,11 @@
-"""What can be wrong in a dataset, and what is done about it: fail, drop or fix.
-
-``fail`` stops with the finding as the error. ``drop`` leaves out what the finding is about: a picture with its XML, or
-one object. ``fix`` mends it the one way that is not ambiguous; a finding that cannot be mended so is dropped.
-"""
+"""What was found wrong in a dataset, and what was done about it; stages/finding_kinds.py has the kinds."""
 
 import difflib
 from typing import Counter as CounterOf
 from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
+from stages.finding_kinds import DROP, FAIL, FIX, KINDS
 from stages.job import BadInput
-
-FAIL, DROP, FIX = "fail", "drop", "fix"
-
-
-class Kind(NamedTuple):
-    """A kind of finding: ``about`` a picture or an object; what ``fix`` does, None where nothing is unambiguous."""
-
-    about: str
-    meaning: str
-    fix: Optional[str]
-    default: str
-
-
-KINDS = {
-    "no_image": Kind("picture", "an XML file without its photo", None, DROP),
-    "no_xml": Kind(
-        "picture",
-        "a photo without XML: unlabelled, or without objects? Nobody can tell",
-        "use it as a background picture without objects",
-        DROP,
-    ),
-    "same_name": Kind(
-        "picture",
-        "several photos that one XML file could mean, such as a.jpg and a.png",
-        "take the one that the XML's <filename> names",
-        FIX,
-    ),
-    "damaged_xml": Kind("picture", "XML that cannot be read, or is not a VOC annotation", None, DROP),
-    "unreadable_image": Kind("picture", "a photo that is empty, cut off or not a JPEG, PNG, BMP or WebP", None, DROP),
-    "large_image": Kind(
-        "picture", "a photo of more than dataset.max_megapixels: what it unpacks to would fill the memory", None, DROP
-    ),
-    "wrong_suffix": Kind(
-        "picture",
-        "a photo in another format than its name says, such as a PNG named .jpg",
-        "read it as what it is",
-        FIX,
-    ),
-    "size_mismatch": Kind(
-        "picture",
-        "a size in the XML unlike the photo's, upright or as stored",
-        "scale the boxes if the shape is the same, as when photos were shrunk after labelling; "
-        "take the photo's size if the XML gives none",
-        FIX,
-    ),
-    "orientation_unclear": Kind(
-        "picture",
-        "an EXIF orientation that leaves the size as it is (upside down or "
-        "mirrored), so that the XML does not tell which way its boxes were drawn",
-        "take them as drawn on the upright photo, as labelling tools show it",
-        FIX,
-    ),
-    "unknown_class": Kind(
-        "object", "an object of a class that is not listed", "rename it if only capitals or blanks differ", DROP
-    ),
-    "bad_box": Kind("object", "a box without its four numbers", None, DROP),
-    "flipped_box": Kind("object", "a box whose minimum is greater than its maximum", "swap the two", FIX),
-    "empty_box": Kind("object", "a box without area", None, DROP),
-    "outside_box": Kind("object", "a box that reaches outside the photo", "cut it at the edge", FIX),
-    "small_box": Kind(
-        "object",
-        "a box under 3 pixels wide or high at training size: nothing to learn, and a cause of NaN losses",
-        None,
-        DROP,
-    ),
-    "duplicate_object": Kind("object", "an object that an earlier one repeats, class and box", None, DROP),
-}
 
 
 class DataFinding(NamedTuple):
@@ -89,8 +19,10 @@ class DataFinding(NamedTuple):
     action: str
 
     def sentence(self) -> str:
+        """Where, what, and how to mend it."""
         place = self.file + (", line %d" % self.line if self.line else "")
-        return "%s%s: %s" % (place, " (object %d)" % self.object if self.object else "", self.message)
+        object_words = " (object %d)" % self.object if self.object else ""
+        return "%s%s: %s. %s." % (place, object_words, self.message, KINDS[self.kind].remedy)
 
 
 def policies(chosen: Dict[str, str]) -> Dict[str, str]:
@@ -145,7 +77,7 @@ class Findings:
         action = FIX if self.policy[kind] == FIX and fixable else DROP
         finding = DataFinding(kind, file, place[0], place[1], message, action)
         if self.policy[kind] == FAIL:
-            raise BadInput('%s (records.findings.%s = "fail")' % (finding.sentence(), kind))
+            raise BadInput('records.findings.%s = "fail": %s' % (kind, finding.sentence()))
         self.found.append(finding)
         return action == FIX
 

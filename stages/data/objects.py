@@ -4,7 +4,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from stages.data import boxes
 from stages.data.findings import Findings, did_you_mean
-from stages.data.sample import BoxFrame
+from stages.data.frame import BoxFrame
 from stages.data.voc import VocObject
 
 SMALLEST = 3.0  # pixels at training size
@@ -29,8 +29,11 @@ class ObjectFilter:
         self.height, self.width = image_size
         self.frame, self.file, self.findings = frame, file, findings
 
-    def kept(self, objects: List[VocObject]) -> List[LabelledBox]:
-        """The usable ones of ``objects``, mended where the policies say so, in their order."""
+    def kept(self, objects: List[VocObject]) -> Optional[List[LabelledBox]]:
+        """The usable ones of ``objects``, mended where the policies say so, in their order.
+
+        None: the place of one is not known, so that the picture cannot be used.
+        """
         kept: Dict[Tuple[int, boxes.Box], LabelledBox] = {}
         for source in objects:
             class_id = self._class_id(source)
@@ -54,7 +57,7 @@ class ObjectFilter:
     def _box(self, source: VocObject) -> Optional[boxes.Box]:
         box = source.box
         if box is None:
-            self._fixes("bad_box", source, "its <bndbox> has not got four numbers")
+            self._fixes("no_box", source, "its <bndbox> has not got four numbers")
             return None
         if box[0] > box[2] or box[1] > box[3]:
             if not self._fixes("flipped_box", source, "its box %s has a minimum above its maximum" % _told(box)):

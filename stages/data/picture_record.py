@@ -9,6 +9,7 @@ import numpy as np
 from stages import pixels, workers
 from stages.data import sample, tfrecord, voc
 from stages.data.findings import DataFinding, Findings
+from stages.data.frame import Reading
 from stages.data.objects import LabelledBox, ObjectFilter
 from stages.data.pairing import Folders, Pair
 
@@ -17,6 +18,7 @@ class RecordSettings(NamedTuple):
     """What is the same for all pictures; ``image_size`` is (height, width), ``policy`` has every finding kind."""
 
     folders: Folders
+    reading: Reading
     max_megapixels: int
     classes: List[str]
     image_size: Tuple[int, int]
@@ -51,12 +53,14 @@ def make(settings: RecordSettings, pair: Pair) -> PictureRecord:
 
 def _make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     findings = Findings(settings.policy)
-    source = sample.load(settings.folders, pair, settings.max_megapixels, findings)
+    source = sample.load(settings.folders, pair, settings.max_megapixels, settings.reading, findings)
     if source is None:
         return PictureRecord(None, b"", {}, findings.found, 0)
     objects = voc.objects_of(source.root) if source.root is not None else []
     object_filter = ObjectFilter(settings.classes, settings.image_size, source.frame, str(pair.xml), findings)
     labelled = object_filter.kept(objects)
+    if labelled is None:
+        return PictureRecord(None, hashlib.sha256(source.data).digest(), {}, findings.found, len(objects))
     small = pixels.resize(source.picture, *settings.image_size)
     content = _example(settings, pair.photo, small, labelled)
     return PictureRecord(

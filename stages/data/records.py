@@ -12,13 +12,15 @@ from typing import Dict, Iterable, List, NamedTuple
 
 from stages import disk, workers
 from stages.data.dataset_summary import SPLITS, DatasetSummary
-from stages.data.findings import FIX, DataFinding, Findings, did_you_mean, policies, summary
+from stages.data.findings import DataFinding, Findings, did_you_mean, policies, summary
+from stages.data.frame import Reading
 from stages.data.labels import label_map
 from stages.data.objects import folded
 from stages.data.pairing import Folders, Pair, pairs, shuffled
 from stages.data.picture_record import PictureRecord, RecordSettings, make
 from stages.data.shards import SplitWriter
 from stages.data.survey import survey
+from stages.finding_kinds import FIX
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
 
@@ -67,6 +69,7 @@ def _settings(job: Job, parameters: RecordsParameters) -> RecordSettings:
     height, width = parameters.image_size
     return RecordSettings(
         Folders(job.inputs["photos"], job.inputs["annotations"]),
+        Reading(parameters.boxes, parameters.sizes),
         parameters.max_megapixels,
         parameters.classes,
         (height, width),

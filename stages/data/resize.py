@@ -16,6 +16,7 @@ from lxml import etree
 from stages import disk, drawing, pixels, workers
 from stages.data import boxes, exif, sample, voc
 from stages.data.findings import DataFinding, Findings, policies, summary
+from stages.data.frame import BoxFrame, Reading, WholeSize
 from stages.data.pairing import Folders, Pair, pairs, shuffled
 from stages.job import BadInput, Job, run
 from stages.parameters import ResizeParameters
@@ -31,6 +32,7 @@ class ResizeSettings(NamedTuple):
     output: str
     long_side: int
     jpeg_quality: int
+    reading: Reading
 
 
 class NamedPair(NamedTuple):
@@ -55,7 +57,7 @@ def make(settings: ResizeSettings, item: NamedPair) -> Tuple[bool, List[DataFind
 
 def _make(settings: ResizeSettings, item: NamedPair) -> Tuple[bool, List[DataFinding]]:
     findings, pair = Findings(policies({})), item.pair
-    source = sample.load(settings.folders, pair, settings.max_megapixels, findings)
+    source = sample.load(settings.folders, pair, settings.max_megapixels, settings.reading, findings)
     if source is None or source.root is None:
         return False, findings.found
     target = target_size(source.frame.upright, settings.long_side)
@@ -67,7 +69,7 @@ def _make(settings: ResizeSettings, item: NamedPair) -> Tuple[bool, List[DataFin
     return True, findings.found
 
 
-def target_size(size: sample.WholeSize, long_side: int) -> sample.WholeSize:
+def target_size(size: WholeSize, long_side: int) -> WholeSize:
     """(width, height) scaled so that the longer is ``long_side``; never larger than they are, never under 1."""
     longer = max(size)
     if longer <= long_side:
@@ -75,7 +77,7 @@ def target_size(size: sample.WholeSize, long_side: int) -> sample.WholeSize:
     return max(1, (size[0] * long_side + longer // 2) // longer), max(1, (size[1] * long_side + longer // 2) // longer)
 
 
-def rewrite(root: etree._Element, frame: sample.BoxFrame, photo: str, target: sample.WholeSize) -> None:
+def rewrite(root: etree._Element, frame: BoxFrame, photo: str, target: WholeSize) -> None:
     """Make the annotation that of the picture ``photo`` of size ``target``: its name, size, and every ``<bndbox>``."""
     name = NOT_IN_XML.sub("_", photo)
     for path, text in (("filename", name), ("size/width", str(target[0])), ("size/height", str(target[1]))):
@@ -96,7 +98,7 @@ def _made(root: etree._Element, path: str) -> etree._Element:
     return root
 
 
-def _photo(settings: ResizeSettings, source: sample.Sample, target: sample.WholeSize) -> bytes:
+def _photo(settings: ResizeSettings, source: sample.Sample, target: WholeSize) -> bytes:
     unchanged = target == source.frame.upright and source.orientation == exif.UPRIGHT
     if unchanged and source.format in ("jpeg", "png"):
         return source.data
@@ -123,7 +125,12 @@ def main(job: Job) -> None:
     findings = Findings(policies({}))
     items = named(shuffled(pairs(folders, findings), 0, parameters.limit))
     settings = ResizeSettings(
-        folders, parameters.max_megapixels, job.output, parameters.long_side, parameters.jpeg_quality
+        folders,
+        parameters.max_megapixels,
+        job.output,
+        parameters.long_side,
+        parameters.jpeg_quality,
+        Reading(parameters.boxes, parameters.sizes),
     )
     images, found = 0, findings.found
     for done, (made, more) in enumerate(workers.in_order(partial(make, settings), items, job.cpus), 1):

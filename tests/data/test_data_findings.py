@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.data.findings import DROP, FAIL, FIX, KINDS, DataFinding, Findings, did_you_mean, policies, summary
+from stages.data.findings import DataFinding, Findings, did_you_mean, policies, summary
+from stages.finding_kinds import DROP, FAIL, FIX, KINDS
 from stages.job import BadInput
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "stages" / "records.md"

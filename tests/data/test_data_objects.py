@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.data import boxes
-from stages.data.findings import DROP, FIX, KINDS, Findings, policies
+from stages.data.findings import Findings, policies
+from stages.data.frame import BoxFrame, _guessed_frame
 from stages.data.objects import SMALLEST, ObjectFilter, folded
-from stages.data.sample import BoxFrame, _guessed_frame
 from stages.data.voc import VocObject
+from stages.finding_kinds import DROP, FIX, KINDS
 
 CLASSES = ["cone", "traffic light"]
 HEIGHT, WIDTH = 60, 90

@@ -7,8 +7,8 @@ from lxml import etree
 
 from stages import pixels
 from stages.data import resize, voc
+from stages.data.frame import BoxFrame
 from stages.data.pairing import Pair
-from stages.data.sample import BoxFrame
 from stages.job import BadInput
 from stages.parameters import ResizeParameters
 

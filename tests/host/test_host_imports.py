@@ -30,7 +30,7 @@ AMONG_STAGES = {
     "detect": ("stages.convert", "stages.jetson", "stages.reference"),
     "jetson": ("stages.detect", "stages.reference"),
 }
-HANDSHAKE = ("files", "job", "parameters", "parent", "system_errors")
+HANDSHAKE = ("files", "finding_kinds", "job", "parameters", "parent", "system_errors")
 CONTRACT = tuple(f"stages.{name}" for name in HANDSHAKE)
 
 HOST_FILES = python_files("nanoforge", "tasks.py")

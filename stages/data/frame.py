@@ -1,0 +1,87 @@
+"""Which picture an XML's boxes are measured on: the photo upright, as stored, or another version of it."""
+
+from typing import NamedTuple, Optional, Tuple
+
+from lxml import etree
+
+from stages.data import boxes, exif, voc
+from stages.data.findings import Findings
+from stages.data.pairing import Pair
+
+WholeSize = Tuple[int, int]
+
+
+class Reading(NamedTuple):
+    """How the user says that boxes are to be read: ``dataset.boxes`` and ``dataset.sizes`` (stages/parameters.py)."""
+
+    boxes: str
+    sizes: str
+
+
+class Turned(NamedTuple):
+    """A photo's EXIF orientation, and its (width, height) once it is upright."""
+
+    orientation: int
+    upright: WholeSize
+
+
+class BoxFrame(NamedTuple):
+    """What the XML's boxes are measured on: a picture of ``size``, turned by ``orientation``, scaled to ``upright``."""
+
+    size: WholeSize
+    orientation: int
+    upright: WholeSize
+
+    def place(self, box: boxes.Box) -> boxes.Box:
+        """A box of the XML on the upright picture, in pixels."""
+        turned = boxes.upright(box, self.size, self.orientation)
+        return boxes.scaled(turned, boxes.upright_size(self.size, self.orientation), self.upright)
+
+
+def frame_of(
+    root: Optional[etree._Element], pair: Pair, photo: Turned, reading: Reading, findings: Findings
+) -> Optional[BoxFrame]:
+    """Which picture the XML's size tells of: the upright one, the stored one, or another version of them."""
+    orientation, upright = photo
+    if root is None:
+        return BoxFrame(upright, exif.UPRIGHT, upright)
+    said = voc.size_of(root)
+    stored = _whole(boxes.upright_size(upright, orientation))
+    size_line = getattr(root.find("size"), "sourceline", None)
+    if said == upright:
+        unclear = stored == upright and orientation != exif.UPRIGHT
+        message = "its EXIF orientation is %d, and the XML does not tell whether its boxes follow it" % orientation
+        if unclear and not findings.fixes("orientation_unclear", pair.photo, message):
+            return None
+        return BoxFrame(upright, exif.UPRIGHT, upright)
+    if said == stored:
+        return BoxFrame(stored, orientation, upright)
+    frame = _guessed_frame(said, orientation, upright, stored)
+    says = "the XML says %dx%d" % said if said else "the XML gives no size"
+    message = "%s, but the photo %s is %dx%d" % ((says, pair.photo) + upright)
+    mended = findings.fixes("size_mismatch", str(pair.xml), message, (None, size_line), fixable=frame is not None)
+    return frame if mended else None
+
+
+def _guessed_frame(
+    said: Optional[WholeSize], orientation: int, upright: WholeSize, stored: WholeSize
+) -> Optional[BoxFrame]:
+    """The frame that the XML must have meant, if only one is possible."""
+    if said is None:
+        return BoxFrame(upright, exif.UPRIGHT, upright) if orientation == exif.UPRIGHT else None
+    as_upright, as_stored = _same_shape(said, upright), _same_shape(said, stored)
+    if as_upright and (orientation == exif.UPRIGHT or not as_stored):
+        return BoxFrame(said, exif.UPRIGHT, upright)
+    return BoxFrame(said, orientation, upright) if as_stored and not as_upright else None
+
+
+def _same_shape(a: WholeSize, b: WholeSize) -> bool:
+    """Whether one size is the other scaled and rounded to whole pixels."""
+    (small_width, small_height), (width, height) = sorted((a, b))
+    off = min(abs(small_height - small_width * height / width), abs(small_width - small_height * width / height))
+    # Under some fifty pixels, rounding alone would make very different shapes the same.
+    return off <= 1 and abs(small_width * height / (small_height * width) - 1) <= 0.02
+
+
+def _whole(size: boxes.Size) -> WholeSize:
+    return int(size[0]), int(size[1])
