@@ -38,9 +38,8 @@ GENERATED = {
         configuration_table,
     ),
     "findings.md": (
-        "# What can be wrong in a dataset\n\nMade by `./run docs` from `stages/finding_kinds.py`. `records.findings` in"
-        " detector.toml sets what is done:\n`fail` stops, `drop` leaves out the picture or the object, `fix` mends it as"
-        " the table says.\n\n",
+        "# What can be wrong in a dataset\n\nMade by `./run docs` from `stages/finding_kinds.py`. `records.findings`"
+        " sets what is done: `fail` stops,\n`drop` leaves out the picture or the object, `fix` mends it as told.\n\n",
         finding_table,
     ),
     "stages.md": ("# Stages\n\nMade by `./run docs` from `nanoforge/pipeline/stages.py`.\n\n", stage_table),

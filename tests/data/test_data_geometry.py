@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from stages import pixels
 from stages.data import boxes, exif
-from stages.data.sample import _same_shape
+from stages.data.frame import _same_shape
 
 edges = st.floats(-50, 350, allow_nan=False)
 any_box = st.tuples(edges, edges, edges, edges)

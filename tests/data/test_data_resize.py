@@ -17,7 +17,9 @@ from stages.parameters import ResizeParameters
 def make_smaller(dataset, run):
     def start(cpus=1, long_side=100, jpeg_quality=90, limit=0):
         inputs = {"photos": str(dataset.photos), "annotations": str(dataset.annotations)}
-        return run(resize.main, inputs, ResizeParameters(100, long_side, jpeg_quality, limit)._asdict(), cpus)
+        return run(
+            resize.main, inputs, ResizeParameters(100, "auto", "xml", long_side, jpeg_quality, limit)._asdict(), cpus
+        )
 
     return start
 

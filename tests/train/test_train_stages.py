@@ -25,7 +25,7 @@ def inputs(trained, records_folder):
 def evaluated(inputs, tmp_path_factory):
     """The last checkpoint, evaluated once for the tests that only look at what came of it."""
     stage = InProcessStage(str(tmp_path_factory.mktemp("evaluated")))
-    return stage.run(evaluate.main, inputs, EvaluateParameters("last"))
+    return stage.run(evaluate.main, inputs, EvaluateParameters("last", "validation"))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def run_graph(path, picture):
 
 
 def test_the_metrics_are_those_of_the_training(inputs, trained, stage):
-    job = stage().run(evaluate.main, inputs, EvaluateParameters("best"))
+    job = stage().run(evaluate.main, inputs, EvaluateParameters("best", "validation"))
     document = job.document("evaluation.json")
     listed = trained.document("checkpoints.json")
     best = next(entry for entry in listed["checkpoints"] if entry["step"] == listed["best"])
@@ -162,12 +162,16 @@ def test_a_checkpoint_without_its_meta_file_cannot_be_vouched_for(train_copy, re
 def test_records_of_another_class_count_are_refused(trained, tmp_path, stage):
     folder = write_records(str(tmp_path / "one"), {"train": [draw(1)], "validation": [draw(2)]}, ("red",))
     with pytest.raises(BadInput, match="trained for 2 classes and the records have 1"):
-        stage().run(evaluate.main, {"records": folder, "train": trained.output}, EvaluateParameters("best"))
+        stage().run(
+            evaluate.main, {"records": folder, "train": trained.output}, EvaluateParameters("best", "validation")
+        )
 
 
 def test_a_folder_that_no_training_made_is_bad_input(records_folder, tmp_path, stage):
     with pytest.raises(BadInput, match="pipeline.config is not a pipeline config: .*No such file"):
-        stage().run(evaluate.main, {"records": records_folder, "train": str(tmp_path)}, EvaluateParameters("best"))
+        stage().run(
+            evaluate.main, {"records": records_folder, "train": str(tmp_path)}, EvaluateParameters("best", "validation")
+        )
 
 
 def cut_off(path):
@@ -183,8 +187,8 @@ def overwritten(path):
 @pytest.mark.parametrize(
     "main, wanted, damage",
     [
-        (evaluate.main, EvaluateParameters("6"), cut_off),
-        pytest.param(evaluate.main, EvaluateParameters("6"), overwritten, marks=pytest.mark.slow),
+        (evaluate.main, EvaluateParameters("6", "validation"), cut_off),
+        pytest.param(evaluate.main, EvaluateParameters("6", "validation"), overwritten, marks=pytest.mark.slow),
         pytest.param(export.main, EXPORT, cut_off, marks=pytest.mark.slow),
         pytest.param(export.main, EXPORT, overwritten, marks=pytest.mark.slow),
     ],
@@ -208,7 +212,7 @@ def test_a_checkpoint_of_another_model_is_bad_input(train_copy, records_folder, 
 @pytest.mark.parametrize(
     "main, wanted",
     [
-        pytest.param(evaluate.main, EvaluateParameters("6"), marks=pytest.mark.slow),
+        pytest.param(evaluate.main, EvaluateParameters("6", "validation"), marks=pytest.mark.slow),
         pytest.param(preview.main, PreviewParameters("6", 5, 0.5), marks=pytest.mark.slow),
     ],
 )
