@@ -72,7 +72,8 @@ def make(seed: int, folder: Path, boxes: str = "corners", flawed: bool = True) -
         split,
         ", ".join("%s: %s" % (draft.photo, draft.flaw) for draft in drafts if draft.flaw),
     )
-    parameters = dict(PARAMETERS, classes=CLASSES, aliases=ALIASES, image_size=[32, 48], boxes=boxes, split=split)
+    stated = "auto" if boxes == "corners" else boxes
+    parameters = dict(PARAMETERS, classes=CLASSES, aliases=ALIASES, image_size=[32, 48], boxes=stated, split=split)
     return RandomDataset(folder, layout, drafts, parameters, story)
 
 

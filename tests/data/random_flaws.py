@@ -57,8 +57,10 @@ def wrong_suffix(rng: Random, draft: Draft) -> None:
 
 
 def deep(rng: Random, draft: Draft) -> None:
-    draft.data, draft.suffix = pictures.deep_png(draft.pixels, rng.choice((10, 12, 14, 16))), ".png"
-    draft.kinds.add("deep_picture")
+    bits = rng.choice((10, 12, 14, 16))
+    draft.data, draft.suffix = pictures.deep_png(draft.pixels, bits), ".png"
+    if bits < 16:
+        draft.kinds.add("deep_picture")
 
 
 def unread_format(rng: Random, draft: Draft) -> None:
@@ -120,7 +122,8 @@ def rotated(rng: Random, draft: Draft) -> None:
         + "<attributes><attribute><name>rotation</name><value>%r</value></attribute></attributes>" % degrees
     )
     thing.becomes(centred(x, y, turned_extent(w, h, math.radians(degrees))))
-    draft.kinds.add("rotated_box")
+    if degrees % 180:
+        draft.kinds.add("rotated_box")
 
 
 def _other_geometry(draft: Draft, box: Box, form: str) -> None:
@@ -224,9 +227,14 @@ def repeated(rng: Random, draft: Draft) -> None:
 
 
 def unknown(rng: Random, draft: Draft) -> None:
-    draft.things[-1].name = rng.choice(("tree", "", "con", "신호등"))
+    draft.things[-1].name = rng.choice(("tree", "con", "신호등"))
     draft.things[-1].becomes()
     draft.kinds.add("unknown_class")
+
+
+def nameless(rng: Random, draft: Draft) -> None:
+    draft.things[-1].name = rng.choice(("", " "))
+    draft.goes("no_class")
 
 
 def nearly_known(rng: Random, draft: Draft) -> None:
@@ -242,7 +250,7 @@ FLAWS: Dict[str, Flaw] = {
     for flaw in (
         no_xml, no_photo, empty_xml, no_objects, cut_xml, cut_photo, grey_photo, wrong_suffix, deep, unread_format,
         other_size, no_box, three_numbers, unreadable, thousands, decimal_comma, rotated, robndbox, corners, polygon,
-        many_boxes, relative_box, flipped, outside, far_outside, without_area, small, repeated, unknown, nearly_known,
+        many_boxes, relative_box, flipped, outside, far_outside, without_area, small, repeated, unknown, nameless, nearly_known,
     )
 }  # fmt: skip
 
