@@ -60,6 +60,11 @@ class TrainedModel:
             )
         except tf.errors.DataLossError as error:
             raise BadInput(diagnosis.damage(self.records, (VALIDATION,), error)) from error
+        except tf.errors.InvalidArgumentError as error:
+            what = diagnosis.undecodable(self.records, (VALIDATION,))
+            if not what:
+                raise
+            raise BadInput(what) from error
 
 
 def _check_classes(pipeline: TrainEvalPipelineConfig, records: RecordSet) -> None:

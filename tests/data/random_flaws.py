@@ -250,7 +250,8 @@ FLAWS: Dict[str, Flaw] = {
     for flaw in (
         no_xml, no_photo, empty_xml, no_objects, cut_xml, cut_photo, grey_photo, wrong_suffix, deep, unread_format,
         other_size, no_box, three_numbers, unreadable, thousands, decimal_comma, rotated, robndbox, corners, polygon,
-        many_boxes, relative_box, flipped, outside, far_outside, without_area, small, repeated, unknown, nameless, nearly_known,
+        many_boxes, relative_box, flipped, outside, far_outside, without_area, small, repeated, unknown, nameless,
+        nearly_known,
     )
 }  # fmt: skip
 

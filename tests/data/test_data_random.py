@@ -96,7 +96,7 @@ def differences(dataset: RandomDataset, policy: str, outcome: Outcome) -> List[s
         if draft.state(policy) == DROPPED and not any(finding["action"] == "drop" for finding in found):
             wrong.append(about + "it is dropped without a word")
     wrong += ["%s is in the records, but not in the dataset" % name for name in lines]
-    return wrong + _groups(dataset, outcome) + _sentences(outcome)
+    return wrong + _groups(dataset, outcome) + _sentences(outcome) + _figures(dataset, policy, outcome)
 
 
 def _picture(draft: Draft, policy: str, line: Dict[str, Any], outcome: Outcome) -> List[str]:
@@ -176,7 +176,7 @@ def _sentences(outcome: Outcome) -> List[str]:
 
 
 def _figures(dataset: RandomDataset, policy: str, outcome: Outcome) -> List[str]:
-    figures = {about: outcome.dataset[about] for about in ("pictures", "objects")}
+    figures = outcome.dataset["figures"]
     wrong = [
         "%s: read %d is not kept + dropped + background: %s" % (about, one["read"], json.dumps(one))
         for about, one in figures.items()
@@ -187,6 +187,6 @@ def _figures(dataset: RandomDataset, policy: str, outcome: Outcome) -> List[str]
         if figures["pictures"][state] != states[state]:
             wrong.append("%d pictures are %s, not %d" % (figures["pictures"][state], state, states[state]))
     boxes = sum(len(draft.boxes(policy)) for draft in dataset.drafts)
-    if figures["objects"]["kept"] != boxes:
-        wrong.append("%d boxes are kept, not %d" % (figures["objects"]["kept"], boxes))
+    if figures["boxes"]["kept"] != boxes:
+        wrong.append("%d boxes are kept, not %d" % (figures["boxes"]["kept"], boxes))
     return wrong
