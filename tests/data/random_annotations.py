@@ -12,6 +12,15 @@ DEFAULT, FIXED = POLICIES = ("default", "fixed")
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 
 
+BESIDE = (
+    "<attributes><attribute><name>rotation</name><value>0.0</value></attribute></attributes>",
+    "<attributes><attribute><name>colour</name><value>45</value></attribute></attributes>",
+    "<occluded>0</occluded><score>0.5</score>",
+    "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox></part>",
+)
+"""What stands in an object beside its box and changes nothing."""
+
+
 def upright_place(x: float, y: float) -> Tuple[float, float]:
     """Where a point of the upright picture lies on the picture that the XML tells of: here, the same."""
     return x, y
@@ -32,7 +41,9 @@ class Thing:
         self.name = self.meaning = meaning
         self.box = box
         self.written = 1
-        self.form: Callable[["Writing"], str] = lambda writing: bndbox(writing.corners(self.box), writing)
+        self.form: Callable[["Writing"], str] = lambda writing: (
+            bndbox(writing.corners(self.box), writing) + writing.beside
+        )
         self.becomes(box)
 
     def again(self) -> "Thing":
@@ -62,10 +73,14 @@ class Writing:
         self.size: Optional[Size] = size
         self.measure = size
         self.boxes = "corners"
-        self.number = rng.choice((_plain,) * 4 + (_float, _blanks, _no_break, _mark))
+        self.number = rng.choice((_plain,) * 4 + NUMBERS)
         self.order = rng.choice((EDGES, ("xmin", "xmax", "ymin", "ymax"), ("ymax", "xmax", "ymin", "xmin")))
-        self.encode = rng.choice((_utf8,) * 4 + (_with_mark, _utf16, _korean, _undeclared))
-        self.ends = rng.choice(("\n", "\n", "\r\n", ""))
+        self.encode = rng.choice((_utf8,) * 4 + ENCODINGS)
+        self.ends = rng.choice(("\n", "\n", "\r\n", "", "\n<!-- <object><name>cone</name></object> -->\n"))
+        self.beside = rng.choice(("",) * 4 + BESIDE)
+        self.root = rng.choice(("<annotation>", "<annotation>", '<annotation verified="yes">'))
+        # What an encoding has not got stands as &#…;, which means nothing in CDATA.
+        self.name = rng.choice((escape, escape, _lined, _cdata if self.encode in UNICODE else escape))
         self.extra = rng.choice(("", "<pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult>"))
 
     def corners(self, box: Box) -> Box:
@@ -104,6 +119,25 @@ def _mark(number: float) -> str:
     return "&#xFEFF;%s" % _plain(number)
 
 
+def _thin(number: float) -> str:
+    return "&#8239;%s&#8203;" % _plain(number)
+
+
+def _signed(number: float) -> str:
+    return "%+.3f" % number if number == round(number, 3) else _plain(number)
+
+
+def _exponent(number: float) -> str:
+    return "%.17e" % number
+
+
+def _comment(number: float) -> str:
+    return "%s<!-- pixels -->" % _plain(number)
+
+
+NUMBERS = (_float, _blanks, _no_break, _mark, _thin, _signed, _exponent, _comment)
+
+
 def comma(number: float) -> str:
     """With a decimal comma, as a German or French spreadsheet writes it."""
     return ("%.2f" % number).replace(".", ",")
@@ -127,6 +161,40 @@ def _utf16(text: str) -> bytes:
 
 def _korean(text: str) -> bytes:
     return ('<?xml version="1.0" encoding="EUC-KR"?>' + text).encode("euc-kr", "xmlcharrefreplace")
+
+
+def _utf16_big(text: str) -> bytes:
+    return b"\xfe\xff" + ('<?xml version="1.0" encoding="UTF-16"?>' + text).encode("utf-16-be")
+
+
+def _windows(text: str) -> bytes:
+    return ('<?xml version="1.0" encoding="windows-1252"?>' + text).encode("cp1252", "xmlcharrefreplace")
+
+
+def _latin(text: str) -> bytes:
+    return ("<?xml version='1.0' encoding='ISO-8859-1' standalone='yes'?>\n" + text).encode(
+        "latin-1", "xmlcharrefreplace"
+    )
+
+
+def _chinese(text: str) -> bytes:
+    return ('<?xml version="1.0" encoding="GB2312"?>' + text).encode("gb2312", "xmlcharrefreplace")
+
+
+def _typed(text: str) -> bytes:
+    return ('<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE annotation>\n<?tool x?>' + text).encode("utf-8")
+
+
+UNICODE = (_utf8, _with_mark, _utf16, _utf16_big, _undeclared, _typed)
+ENCODINGS = (_with_mark, _utf16, _utf16_big, _korean, _windows, _latin, _chinese, _undeclared, _typed)
+
+
+def _cdata(text: str) -> str:
+    return "<![CDATA[%s]]>" % text
+
+
+def _lined(text: str) -> str:
+    return "\n    %s\n  " % escape(text)
 
 
 def bndbox(box: Sequence[float], writing: Writing, number: Optional[Callable[[float], str]] = None) -> str:
@@ -157,9 +225,9 @@ def annotation(filename: str, things: Sequence[Thing], writing: Writing) -> byte
     """The XML file."""
     size = "<size><width>%d</width><height>%d</height><depth>3</depth></size>" % writing.size if writing.size else ""
     objects = [
-        "<object><name>%s</name>%s%s</object>" % (escape(thing.name), writing.extra, thing.form(writing))
+        "<object><name>%s</name>%s%s</object>" % (writing.name(thing.name), writing.extra, thing.form(writing))
         for thing in things
     ]
     told = "<filename>%s</filename>" % escape(filename) if filename else ""
-    text = writing.ends.join(["<annotation>", "<folder>photos</folder>", told, size, *objects, "</annotation>", ""])
+    text = writing.ends.join([writing.root, "<folder>photos</folder>", told, size, *objects, "</annotation>", ""])
     return writing.encode(text)

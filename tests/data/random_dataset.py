@@ -11,7 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 
 from data_voc import PARAMETERS
 from random_draft import ASTRAY, Draft
-from random_flaws import FLAWS, framed
+from random_flaws import FLAWS, FRAMED, framed
 from random_layouts import LAYOUTS, Layout, roboflow, vocdevkit
 
 CLASSES = ["cone", "ball", "traffic light", "라쿤"]
@@ -61,6 +61,8 @@ def make(seed: int, folder: Path, boxes: str = "corners", flawed: bool = True) -
             draft.side = ""
     files = dict(layout.others)
     for draft in drafts:
+        if rng.random() < 0.1:
+            draft.xml = draft.xml.replace(".xml", ".XML")
         files.update(draft.files())
     for name, data in files.items():
         path = folder / name
@@ -88,6 +90,8 @@ def _drafts(rng: Random, boxes: str, flawed: bool) -> List[Draft]:
     drafts += [Draft(rng, n, rng.choices(CLASSES, k=rng.randint(1, 3))) for n in range(1, rng.randint(6, 12))]
     names = [*FLAWS, *ASTRAY, *ASTRAY] if flawed else []
     flaws = rng.sample(names, min(len(names), rng.randint(1, len(drafts) - 3)))
+    if "no_xml" in flaws and "no_photo" in flaws:
+        flaws.remove("no_photo")  # of one name in two folders, they would seem to be a pair
     for draft in drafts:
         draft.writing.boxes = boxes
         for thing in draft.things:
@@ -97,6 +101,6 @@ def _drafts(rng: Random, boxes: str, flawed: bool) -> List[Draft]:
             draft.flaw = flaws.pop()
             if draft.flaw in FLAWS:
                 FLAWS[draft.flaw](rng, draft)
-        elif draft.number:
+        if draft.number and (not draft.flaw or draft.flaw in FRAMED):
             framed(rng, draft)
     return drafts

@@ -5,7 +5,7 @@ from random import Random
 from typing import Callable, Dict, List
 
 import random_pictures as pictures
-from random_annotations import DEFAULT, FIXED, Box, bndbox, centred, comma, tags, turned_extent
+from random_annotations import DEFAULT, FIXED, Box, Writing, bndbox, centred, comma, tags, turned_extent
 from random_draft import Draft
 from random_pictures import Kept
 
@@ -103,7 +103,7 @@ def thousands(rng: Random, draft: Draft) -> None:
 
 def decimal_comma(rng: Random, draft: Draft) -> None:
     thing = draft.things[-1]
-    thing.form = lambda writing: bndbox(thing.box, writing, comma)
+    thing.form = lambda writing: bndbox(writing.corners(thing.box), writing, comma)
     draft.kinds.add("decimal_comma")
 
 
@@ -118,7 +118,7 @@ def rotated(rng: Random, draft: Draft) -> None:
     degrees = rng.choice((90.0, 45.0, 270.0, -30.0, 12.5, 180.0, 359.5))
     plain = centred(x, y, (w / 2, h / 2))
     thing.form = lambda writing: (
-        bndbox(plain, writing)
+        bndbox(writing.corners(plain), writing)
         + "<attributes><attribute><name>rotation</name><value>%r</value></attribute></attributes>" % degrees
     )
     thing.becomes(centred(x, y, turned_extent(w, h, math.radians(degrees))))
@@ -126,9 +126,9 @@ def rotated(rng: Random, draft: Draft) -> None:
         draft.kinds.add("rotated_box")
 
 
-def _other_geometry(draft: Draft, box: Box, form: str) -> None:
+def _other_geometry(draft: Draft, box: Box, form: Callable[[Writing], str]) -> None:
     thing = draft.things[-1]
-    thing.form = lambda writing: form
+    thing.form = form
     thing.becomes(box)
     draft.goes("other_geometry", DEFAULT)
 
@@ -136,7 +136,13 @@ def _other_geometry(draft: Draft, box: Box, form: str) -> None:
 def robndbox(rng: Random, draft: Draft) -> None:
     x, y, w, h = _whole_numbers(draft)
     angle = rng.choice((0.0, 0.3, math.pi / 2, 3.0, -1.2))
-    form = "<type>robndbox</type><robndbox>%s</robndbox>" % tags(cx=x, cy=y, w=w, h=h, angle=angle)
+    plain = centred(x, y, (w / 2, h / 2))
+
+    def form(writing: Writing) -> str:
+        xmin, ymin, xmax, ymax = writing.corners(plain)
+        told = tags(cx=(xmin + xmax) / 2, cy=(ymin + ymax) / 2, w=xmax - xmin, h=ymax - ymin, angle=angle)
+        return "<type>robndbox</type><robndbox>%s</robndbox>" % told
+
     _other_geometry(draft, centred(x, y, turned_extent(w, h, angle)), form)
 
 
@@ -149,17 +155,28 @@ def _points(rng: Random, draft: Draft, count: int) -> List[List[int]]:
 
 def corners(rng: Random, draft: Draft) -> None:
     points, first = _points(rng, draft, 4), rng.choice((0, 1))
-    numbers = {"%s%d" % (axis, first + at): spot[n] for at, spot in enumerate(points) for n, axis in enumerate("xy")}
-    form = rng.choice(("<bndbox>%s</bndbox>", "%s")) % tags(**numbers)
+    around = rng.choice(("<bndbox>%s</bndbox>", "%s"))
+
+    def form(writing: Writing) -> str:
+        spots = [writing.place(*point) for point in points]
+        return around % tags(
+            **{"%s%d" % (axis, at): spot[n] for at, spot in enumerate(spots, first) for n, axis in enumerate("xy")}
+        )
+
     _other_geometry(draft, _extent(points), form)
 
 
 def polygon(rng: Random, draft: Draft) -> None:
     points = _points(rng, draft, rng.randint(3, 8))
-    numbered = "".join("<x%d>%d</x%d><y%d>%d</y%d>" % (n, x, n, n, y, n) for n, (x, y) in enumerate(points, 1))
-    pts = "".join("<pt><x>%d</x><y>%d</y></pt>" % tuple(point) for point in points)
-    dots = "".join("<point><x>%d</x><y>%d</y></point>" % tuple(point) for point in points)
-    _other_geometry(draft, _extent(points), "<polygon>%s</polygon>" % rng.choice((numbered, pts, dots)))
+    each = rng.choice(
+        ("<x{n}>{x!r}</x{n}><y{n}>{y!r}</y{n}>", "<pt><x>{x}</x><y>{y}</y></pt>", "<point><x>{x}</x><y>{y}</y></point>")
+    )
+
+    def form(writing: Writing) -> str:
+        spots = [writing.place(*point) for point in points]
+        return "<polygon>%s</polygon>" % "".join(each.format(n=n, x=x, y=y) for n, (x, y) in enumerate(spots, 1))
+
+    _other_geometry(draft, _extent(points), form)
 
 
 def _extent(points: List[List[int]]) -> Box:
@@ -256,11 +273,34 @@ FLAWS: Dict[str, Flaw] = {
 }  # fmt: skip
 
 
+# Flaws of objects, whose pictures may be framed as any.
+FRAMED = (
+    "decimal_comma",
+    "rotated",
+    "robndbox",
+    "corners",
+    "polygon",
+    "many_boxes",
+    "repeated",
+    "unknown",
+    "nameless",
+    "nearly_known",
+    "no_box",
+)
+
+
 def framed(rng: Random, draft: Draft) -> None:
-    """The camera held otherwise, or photos shrunk after labelling: the XML tells of another picture than the file."""
-    choice = rng.choice(("as it is",) * 3 + ("turned, sized upright", "turned, sized as stored", "shrunk", "unsized"))
+    """A picture of a rare kind, or XML that tells of another picture than the file: turned, or before it was shrunk."""
+    choice = rng.choice(
+        ("as it is",) * 3 + ("special", "turned, sized upright", "turned, sized as stored", "shrunk", "unsized")
+    )
     width, height = draft.size
-    if choice.startswith("turned"):
+    if choice == "special":
+        kind = rng.choice(pictures.SPECIAL)
+        draft.data, draft.suffix, draft.pixels = pictures.special(draft.pixels, kind)
+        if kind in pictures.SEVERAL:
+            draft.kinds.add("several_pictures")
+    elif choice.startswith("turned"):
         orientation = rng.randint(2, 8)
         draft.kept = Kept(rng.choice((pictures.JPEG, pictures.JPEG, pictures.PNG, pictures.TIFF)), orientation)
         draft.suffix = rng.choice(pictures.SUFFIXES[draft.kept.format])

@@ -3,6 +3,7 @@
 import unicodedata
 from random import Random
 from typing import Dict, List, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 import random_pictures as pictures
@@ -33,8 +34,13 @@ def named(rng: Random, draft: Draft) -> None:
         "percent": ("my photo %d" % number, "my%%20photo%%20%d" % number),
         "capitals": ("IMG_%03d" % number, "img_%03d" % number),
         "suffix": ("photo-%03d" % number, "photo-%03d_%s" % (number, draft.suffix[1:].lower())),
+        "percent-encoded": ("사진 %d" % number, quote("사진 %d" % number)),
+        "both suffixes": ("photo-%03d" % number, "photo-%03d%s" % (number, draft.suffix)),
+        "hard blank": ("my\u00a0photo %d" % number, "my photo %d" % number),
         "inside": ("DSC%04d" % number, "label-%d" % number),
     }
+    if draft.xml_data is not None:
+        del variants["inside"]  # which cannot be read there
     draft.photo_stem, draft.xml_stem = variants[rng.choice(["plain", "plain", *variants])]
     if draft.xml_stem.startswith("label"):
         machine = rng.choice(("", "C:\\Users\\me\\", "/home/me/"))
@@ -82,6 +88,16 @@ def scattered(rng: Random, drafts: List[Draft]) -> Layout:
     return Layout("data", "data", "hash", {})
 
 
+def tasks_apart(rng: Random, drafts: List[Draft]) -> Layout:
+    """All photos below one folder and all XML below another, by task: the same names in each, at other depths."""
+    photos, xmls = rng.choice((("data/", "xml/"), ("images/train/", ""), ("", "Annotations/default/")))
+    for draft in drafts:
+        task, name = "task %d/" % (draft.number % 3 + 1), "frame_%06d" % (draft.number // 3)
+        draft.photo = "photos/%s%s%s%s" % (task, photos, name, draft.suffix)
+        draft.xml = "labels/%s%s%s.xml" % (task, xmls, name)
+    return Layout("photos", "labels", "hash", {})
+
+
 def tasks(rng: Random, drafts: List[Draft]) -> Layout:
     """Exports of several CVAT tasks side by side: the same names in each."""
     deep = rng.choice(("", "job/"))
@@ -104,19 +120,22 @@ def vocdevkit(rng: Random, drafts: List[Draft]) -> Layout:
         if draft.flaw == "not_in_split":
             draft.goes("not_in_split", DEFAULT)
             continue
-        side = "train" if draft.number < 2 else rng.choice(sides)
+        side = ("train", "val")[draft.number] if draft.number < 2 else rng.choice(sides)
         draft.side = {"val": "validation"}.get(side, side)
         lists[side].append(unicodedata.normalize("NFD", stem) if rng.random() < 0.2 else stem)
-    if not lists["val"]:
-        lists["val"].append(lists["train"].pop(1))
-        drafts[1].side = "validation"
     lists["trainval"] = lists["train"] + lists["val"]
     others = {root + "SegmentationClass/2012_000000.png": pictures.encoded(drafts[0].pixels, Kept(pictures.PNG, 1))}
     for side, stems in lists.items():
-        end = rng.choice(("\n", "\r\n"))
-        others[root + "ImageSets/Main/%s.txt" % side] = end.join([*stems, ""]).encode()
+        others[root + "ImageSets/Main/%s.txt" % side] = _list(rng, stems)
         others[root + "ImageSets/Main/cone_%s.txt" % side] = "".join("%s -1\n" % stem for stem in stems).encode()
     return Layout(root + "JPEGImages", root + "Annotations", "imagesets", others)
+
+
+def _list(rng: Random, stems: List[str]) -> bytes:
+    """A list of pictures as the challenge, a script or Windows' editor writes it."""
+    line = rng.choice(("%s", "%s", "%s.jpg", "%s ", "JPEGImages/%s.jpg"))
+    text = rng.choice(("\n", "\r\n", "\n\n")).join([line % stem for stem in stems] + [""])
+    return text.encode(rng.choice(("utf-8", "utf-8-sig")))
 
 
 def roboflow(rng: Random, drafts: List[Draft]) -> Layout:
@@ -124,6 +143,9 @@ def roboflow(rng: Random, drafts: List[Draft]) -> Layout:
     folders = {"train": "train", rng.choice(("valid", "valid", "val", "validation")): "validation", "test": "test"}
     if rng.random() < 0.3:
         del folders["test"]
+    photos, xmls = rng.choice(
+        (("%s/%s",) * 2, ("%s/%s",) * 2, ("%s/images/%s", "%s/labels/%s"), ("images/%s/%s", "annotations/%s/%s"))
+    )
     for draft in drafts:
         folder = ("train", *list(folders)[1:])[draft.number] if draft.number < len(folders) else rng.choice([*folders])
         draft.side = folders[folder]
@@ -138,7 +160,8 @@ def roboflow(rng: Random, drafts: List[Draft]) -> Layout:
         elif draft.flaw == "leak" and draft.side != "train":
             leak(rng, draft, copies)
         name = "img%d_jpg.rf.%032x" % (draft.group, rng.randrange(16**32))
-        draft.photo, draft.xml = "%s/%s%s" % (folder, name, draft.suffix), "%s/%s.xml" % (folder, name)
+        draft.photo = photos % (folder, name + draft.suffix)
+        draft.xml = xmls % (folder, name + ".xml")
     return Layout("", "", "folders", {"README.roboflow.txt": b"Exported\n"})
 
 
@@ -195,4 +218,4 @@ def strangers(rng: Random, drafts: List[Draft]) -> List[Draft]:
     return found
 
 
-LAYOUTS = (flat, apart, mirrored, scattered, tasks, vocdevkit, roboflow)
+LAYOUTS = (flat, apart, mirrored, scattered, tasks, tasks_apart, vocdevkit, roboflow)

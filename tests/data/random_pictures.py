@@ -85,6 +85,39 @@ def encoded(upright: np.ndarray, kept: Kept, quality: int = 95) -> bytes:
     return stream.getvalue()
 
 
+def special(upright: np.ndarray, kind: str) -> Tuple[bytes, str, np.ndarray]:
+    """A picture as few programs write it (``SPECIAL``): its file, a suffix, and the pixels that must be seen."""
+    picture = Image.fromarray(upright)
+    stream, other = io.BytesIO(), Image.fromarray(255 - upright)
+    if kind in ("grey jpg", "grey png", "grey tif"):
+        picture = picture.convert("L")
+    elif kind == "alpha png":
+        picture.putalpha(255)
+    elif kind == "palette png":
+        picture = picture.quantize(64)
+    elif kind == "bits png":
+        picture = picture.convert("1", dither=Image.Dither.NONE)
+    more: Dict[str, object] = {
+        "progressive jpg": {"progressive": True, "quality": 95, "subsampling": 0},
+        "lossless webp": {"lossless": True},
+        "lzw tif": {"compression": "tiff_lzw"},
+        "deflate tif": {"compression": "tiff_adobe_deflate"},
+        "pages tif": {"save_all": True, "append_images": [other]},
+        "film png": {"save_all": True, "append_images": [other]},
+    }.get(kind, {})
+    suffix = "." + kind.split()[1]
+    name = {".jpg": "JPEG", ".png": "PNG", ".tif": "TIFF", ".webp": "WEBP"}[suffix]
+    picture.save(stream, name, **({"quality": 95} if kind == "grey jpg" else more))
+    return stream.getvalue(), suffix, np.asarray(picture.convert("RGB"))
+
+
+SPECIAL = (
+    "grey jpg", "progressive jpg", "grey png", "alpha png", "palette png", "bits png", "film png", "lossless webp",
+    "grey tif", "lzw tif", "deflate tif", "pages tif",
+)  # fmt: skip
+SEVERAL = ("film png", "pages tif")
+
+
 def deep_png(upright: np.ndarray, bits: int) -> bytes:
     """A PNG of 16 bits a channel, of which an industrial camera fills ``bits``."""
     deep = (upright.astype(np.float64) * (2**bits - 1) / 255).round().astype(np.uint16)
