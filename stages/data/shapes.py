@@ -44,8 +44,6 @@ LAYOUTS: Sequence[Tuple[Form, Tuple[str, ...]]] = [
         (geometry.EDGES, "left top right bottom"),
         (geometry.EDGES, "xtl ytl xbr ybr"),
         (geometry.POINTS, "xlefttop ylefttop xrighttop yrighttop xrightbottom yrightbottom xleftbottom yleftbottom"),
-        (geometry.OPPOSITE, "x1 y1 x2 y2"),
-        (geometry.OPPOSITE, "x0 y0 x1 y1"),
         (geometry.SIDES, "xmin ymin width height"),
         (geometry.SIDES, "xmin ymin w h"),
         (geometry.SIDES, "left top width height"),
@@ -241,8 +239,8 @@ def _layout(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape
     """A form that is told by the names of its numbers."""
     once = {name: own[0] for name, own in slots.items() if len(own) == 1}
     numbered = _numbered(once)
-    corners = [(geometry.POINTS, numbered)] if len(numbered) >= 2 * FEWEST_POINTS else []
-    for form, names in corners + list(LAYOUTS):
+    corners = geometry.OPPOSITE if len(numbered) == len(EDGES) else geometry.POINTS
+    for form, names in [(corners, numbered)] if numbered else LAYOUTS:
         if not all(name in once for name in names):
             continue
         angle = tuple(name for name in ANGLES if name in once)[:1] if form in WHOLE_BOXES else ()
@@ -257,12 +255,13 @@ def _layout(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape
 
 
 def _numbered(once: Dict[str, Slot]) -> Tuple[str, ...]:
-    """x0, y0, x1, y1, … or x1, y1, …, as far as they go without a gap; empty if some stand behind a gap."""
+    """x0, y0, x1, y1, … or x1, y1, …, at least two points and none left out, else nothing."""
     named = {(match.group(1), int(match.group(2))): name for name, match in _matched(once)}
     first = 0 if ("x", 0) in named else 1
     numbers = range(first, first + (len(named) + 1) // 2)
     wanted = [(axis, number) for number in numbers for axis in "xy"]
-    return tuple(named[one] for one in wanted) if set(wanted) == set(named) else ()
+    gapless = len(wanted) >= len(EDGES) and set(wanted) == set(named)
+    return tuple(named[one] for one in wanted) if gapless else ()
 
 
 def _matched(once: Dict[str, Slot]) -> List[Tuple[str, "re.Match[str]"]]:
