@@ -141,7 +141,7 @@ def found_in(element: etree._Element, sided: bool) -> Found:
     for child in _places(element):
         shapes, edges = _shapes_in(child), set(EDGES) & set(_slots(child))
         if child.tag == "bndbox" and len(edges) == len(EDGES) and shapes:
-            found.boxes.extend(_turned(shape, child, element, sided) for shape in shapes)
+            found.boxes.extend(_turned(shapes, child, element, sided))
         elif shapes:
             found.others.extend(shapes)
         elif child.tag == "bndbox" and (edges or not _tells_a_place(child)):
@@ -175,19 +175,19 @@ def _tells_a_place(element: etree._Element) -> bool:
     return len(list(itertools.islice(_DIGITS.finditer(text), len(EDGES)))) == len(EDGES)
 
 
-def _turned(shape: Shape, bndbox: etree._Element, element: etree._Element, sided: bool) -> Shape:
-    """The shape of a <bndbox> with what says that it is turned: CVAT's rotation, or an angle of unknown unit."""
+def _turned(shapes: List[Shape], bndbox: etree._Element, element: etree._Element, sided: bool) -> List[Shape]:
+    """The shapes of a <bndbox> with what says that they are turned: CVAT's rotation, or an angle of unknown unit."""
     form = geometry.SIDES if sided else geometry.EDGES
     slots, outside = _slots(bndbox), _slots(element)
     named = [name for name in ANGLES if name in slots or name in outside]
     rotation = _rotation_attribute(element)
     if rotation is None and not named:
-        return shape._replace(form=form)
+        return [shape._replace(form=form) for shape in shapes]
     if rotation is None:
         rotation = (slots.get(named[0]) or outside[named[0]])[0]
     known = not named or named[0] == ROTATION
     form = (geometry.TURNED_SIDES if sided else geometry.TURNED_EDGES) if known else geometry.unless_turned(form)
-    return shape._replace(form=form, places=[*shape.places, rotation])
+    return [shape._replace(form=form, places=[*shape.places, rotation]) for shape in shapes]
 
 
 def _rotation_attribute(element: etree._Element) -> Optional[Slot]:
