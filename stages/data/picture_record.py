@@ -12,6 +12,7 @@ from stages.data.findings import DataFinding, Findings
 from stages.data.frame import Reading
 from stages.data.objects import LabelledBox, ObjectFilter
 from stages.data.pairing import Folders, Pair
+from stages.data.vocabulary import Vocabulary
 
 
 class RecordSettings(NamedTuple):
@@ -20,7 +21,7 @@ class RecordSettings(NamedTuple):
     folders: Folders
     reading: Reading
     max_megapixels: int
-    classes: List[str]
+    vocabulary: Vocabulary
     image_size: Tuple[int, int]
     encoding: str
     jpeg_quality: int
@@ -56,9 +57,12 @@ def _make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     source = sample.load(settings.folders, pair, settings.max_megapixels, settings.reading, findings)
     if source is None:
         return PictureRecord(None, b"", {}, findings.found, 0)
-    objects = voc.objects_of(source.root) if source.root is not None else []
-    object_filter = ObjectFilter(settings.classes, settings.image_size, source.frame, str(pair.xml), findings)
-    labelled = object_filter.kept(objects)
+    objects: List[voc.VocObject] = []
+    labelled: Optional[List[LabelledBox]] = []
+    if source.root is not None:
+        objects = voc.objects_of(source.root, settings.reading.boxes)
+        object_filter = ObjectFilter(settings.vocabulary, settings.image_size, source.frame, str(pair.xml), findings)
+        labelled = object_filter.kept(objects)
     if labelled is None:
         return PictureRecord(None, hashlib.sha256(source.data).digest(), {}, findings.found, len(objects))
     small = pixels.resize(source.picture, *settings.image_size)
@@ -101,7 +105,7 @@ def _example(settings: RecordSettings, photo: str, picture: np.ndarray, labelled
         "image/key/sha256": [hashlib.sha256(encoded).hexdigest().encode()],
         "image/encoded": [encoded],
         "image/format": [settings.encoding.encode()],
-        "image/object/class/text": [settings.classes[one.class_id - 1].encode() for one in labelled],
+        "image/object/class/text": [settings.vocabulary.classes[one.class_id - 1].encode() for one in labelled],
         "image/object/view": [one.source.view.encode() for one in labelled],
     }
     return tfrecord.example(integers, floats, texts)

@@ -15,11 +15,11 @@ from stages.data.dataset_summary import SPLITS, DatasetSummary
 from stages.data.findings import DataFinding, Findings, did_you_mean, policies, summary
 from stages.data.frame import Reading
 from stages.data.labels import label_map
-from stages.data.objects import folded
 from stages.data.pairing import Folders, Pair, pairs, shuffled
 from stages.data.picture_record import PictureRecord, RecordSettings, make
 from stages.data.shards import SplitWriter
 from stages.data.survey import survey
+from stages.data.vocabulary import Vocabulary, folded
 from stages.finding_kinds import FIX
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
@@ -71,7 +71,7 @@ def _settings(job: Job, parameters: RecordsParameters) -> RecordSettings:
         Folders(job.inputs["photos"], job.inputs["annotations"]),
         Reading(parameters.boxes, parameters.sizes),
         parameters.max_megapixels,
-        parameters.classes,
+        Vocabulary(parameters.classes, parameters.aliases),
         (height, width),
         parameters.encoding,
         parameters.jpeg_quality,
@@ -83,7 +83,7 @@ def _check_classes(settings: RecordSettings, items: Iterable[Pair]) -> None:
     """Refuse a listed class that no XML names, before the long work."""
     counts = survey(settings.folders, items)["classes"]
     names = {folded(name) for name in counts} if settings.policy["unknown_class"] == FIX else set()
-    for name in settings.classes:
+    for name in settings.vocabulary.classes:
         if name not in counts and folded(name) not in names:
             known = summary(counts) or "nothing"
             raise BadInput(
@@ -94,7 +94,7 @@ def _check_classes(settings: RecordSettings, items: Iterable[Pair]) -> None:
 
 def _write(job: Job, parameters: RecordsParameters, settings: RecordSettings, work: Work, threshold: int) -> Written:
     """Make all records; a picture whose share is below ``threshold`` is for validation."""
-    dataset = DatasetSummary(settings.classes, settings.image_size)
+    dataset = DatasetSummary(settings.vocabulary.classes, settings.image_size)
     splits = {name: SplitWriter(name, job.output, job.scratch, parameters.pictures_per_shard) for name in SPLITS}
     with open(job.out("findings.jsonl"), "w", encoding="utf-8") as log:
         dataset.note(work.unpaired, log)

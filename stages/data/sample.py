@@ -32,6 +32,9 @@ def load(folders: Folders, pair: Pair, max_megapixels: int, reading: Reading, fi
     root = None
     try:
         root = voc.tree(folders.xml(pair.xml)) if pair.xml else None
+    except voc.Empty as error:
+        if not findings.fixes("empty_xml", str(pair.xml), str(error)):
+            return None
     except voc.Damaged as error:
         findings.fixes("damaged_xml", str(pair.xml), str(error), (None, error.line))
         return None
