@@ -21,7 +21,7 @@ class Kind(NamedTuple):
         about: ``picture`` or ``object``: what ``drop`` leaves out.
         meaning: what was found.
         example: how it looks in a dataset.
-        fix: what ``fix`` does, None where nothing is unambiguous.
+        fix: what ``fix`` does, None where nothing is unambiguous; behind a semicolon, when it does not.
         default: the policy where ``records.findings`` names none.
         remedy: what to do about it; the last sentence of every finding of the kind.
     """
@@ -162,7 +162,7 @@ KINDS: Dict[str, Kind] = {
         "picture",
         "a size in the XML unlike the photo's, upright or as stored",
         "photos shrunk after labelling",
-        "scale the boxes if the shape is the same; take the photo's size if the XML gives none",
+        "scale the boxes to the photo if its shape is the same or the XML gives no size",
         FIX,
         'Correct the XML\'s <size>, or set dataset.sizes = "photo" if the boxes are right on the photo as it is',
     ),
@@ -196,9 +196,9 @@ KINDS: Dict[str, Kind] = {
         "picture",
         "an object placed by something else than a `<bndbox>` with xmin, ymin, xmax, ymax",
         "`<robndbox>` with cx, cy, w, h, angle; `<polygon>`; corners x0, y0 to x3, y3",
-        "take the box that encloses it, where there is no doubt about it",
+        "take the box that encloses it; not where there is doubt about it",
         DROP,
-        'Export boxes (<bndbox>), or take those that enclose, where there are some, by records.findings ='
+        "Export boxes (<bndbox>), or take those that enclose, where there are some, by records.findings ="
         ' { other_geometry = "fix" }',
     ),
     "unreadable_number": Kind(
@@ -213,7 +213,7 @@ KINDS: Dict[str, Kind] = {
         "picture",
         "a coordinate with a decimal comma",
         "`<xmin>12,5</xmin>`",
-        "read it as 12.5; not 1,234, which may be a thousand",
+        "read the comma as a decimal point; 1,234 may be a thousand and is an `unreadable_number`",
         FIX,
         "Write numbers with a point, as other programs expect them",
     ),
@@ -229,7 +229,7 @@ KINDS: Dict[str, Kind] = {
         "picture",
         "a box with a rotation, as CVAT writes it",
         "`<attribute><name>rotation</name><value>45.0</value></attribute>`",
-        "take the box that encloses the rotated one, where its angle is known to be in degrees",
+        "take the box that encloses the rotated one; not where its angle may be in another unit than degrees",
         FIX,
         "Nothing needs to be done if the enclosing box is good enough; else draw a box without rotation",
     ),

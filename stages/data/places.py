@@ -51,7 +51,7 @@ def places_of(element: etree._Element, reading: str) -> List[Place]:
     if not places:
         return [Place(None, None, [Note("no_box", "it has no <bndbox>", False)])]
     if len(places) > 1:
-        message = "it has %d boxes, and each is taken as an object of its own" % len(places)
+        message = "it has %d boxes" % len(places)
         places[0].notes.insert(0, Note("many_boxes", message, True))
     return places
 
