@@ -15,6 +15,7 @@ import stat
 from typing import BinaryIO, Dict, List, NamedTuple, Optional, Tuple
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+UNREAD_SUFFIXES = (".gif", ".heic", ".heif", ".avif")
 # What macOS adds to a .zip (no pixels under the pictures' own names), and what file systems keep for repairs.
 NOT_OURS = ("__MACOSX", "lost+found")
 KINDS = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
