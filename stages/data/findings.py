@@ -23,7 +23,9 @@ class DataFinding(NamedTuple):
         kind = KINDS[self.kind]
         place = self.file + (", line %d" % self.line if self.line else "")
         object_words = " (object %d)" % self.object if self.object else ""
-        done = {DROP: " The %s is left out." % kind.about, FIX: " Done: %s." % (kind.fix or "").split(";")[0]}.get(self.action, "")
+        done = {DROP: " The %s is left out." % kind.about, FIX: " Done: %s." % (kind.fix or "").split(";")[0]}.get(
+            self.action, ""
+        )
         return "%s%s: %s.%s %s." % (place, object_words, self.message, done, kind.remedy)
 
 
