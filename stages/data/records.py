@@ -8,9 +8,11 @@ leaves a side empty does the nearest picture change over.
 import hashlib
 import json
 from functools import partial
-from typing import Dict, Iterable, List, NamedTuple
+from typing import Counter as CounterOf
+from typing import Dict, List, NamedTuple
 
 from stages import disk, workers
+from stages.data import patterns
 from stages.data.dataset_summary import SPLITS, DatasetSummary
 from stages.data.findings import DataFinding, Findings, did_you_mean, policies, summary
 from stages.data.frame import Reading
@@ -18,7 +20,7 @@ from stages.data.labels import label_map
 from stages.data.pairing import Folders, Pair, pairs, shuffled
 from stages.data.picture_record import PictureRecord, RecordSettings, make
 from stages.data.shards import SplitWriter
-from stages.data.survey import survey
+from stages.data.survey import SurveySettings, survey
 from stages.data.vocabulary import Vocabulary, folded
 from stages.finding_kinds import FIX
 from stages.job import BadInput, Job, run
@@ -54,7 +56,7 @@ def main(job: Job) -> None:
     items = shuffled(pairs(settings.folders, unpaired), parameters.seed, parameters.limit)
     if not parameters.limit:
         job.progress(0, len(items), "reading XML")
-        _check_classes(settings, items)
+        _check_dataset(job, settings, items)
     work = Work(items, unpaired.found)
     threshold = int(parameters.validation_fraction * SHARES)
     written = _write(job, parameters, settings, work, threshold)
@@ -79,12 +81,20 @@ def _settings(job: Job, parameters: RecordsParameters) -> RecordSettings:
     )
 
 
-def _check_classes(settings: RecordSettings, items: Iterable[Pair]) -> None:
-    """Refuse a listed class that no XML names, before the long work."""
-    counts = survey(settings.folders, items)["classes"]
+def _check_dataset(job: Job, settings: RecordSettings, items: List[Pair]) -> None:
+    """Refuse what the dataset as a whole shows to be wrong, before the long work."""
+    look = SurveySettings(settings.folders, settings.reading, settings.image_size, settings.policy)
+    found = survey(look, items, job.cpus, lambda done: job.progress(done, len(items), "reading XML"))
+    patterns.check(found.observed, settings.reading)
+    _check_classes(settings, found.objects)
+
+
+def _check_classes(settings: RecordSettings, counts: CounterOf[str]) -> None:
+    """Refuse a listed class that no XML names."""
     names = {folded(name) for name in counts} if settings.policy["unknown_class"] == FIX else set()
-    for name in settings.vocabulary.classes:
-        if name not in counts and folded(name) not in names:
+    ids = set(map(settings.vocabulary.id_of, counts))
+    for number, name in enumerate(settings.vocabulary.classes, 1):
+        if number not in ids and folded(name) not in names:
             known = summary(counts) or "nothing"
             raise BadInput(
                 "No XML file in %s names an object of class %r%s They name: %s."
