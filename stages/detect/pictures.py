@@ -27,8 +27,11 @@ class Picture(NamedTuple):
     truth: Optional[List[Dict[str, Any]]]
 
 
-def from_files(path: str, max_megapixels: int) -> List[Picture]:
+def from_files(path: str, max_megapixels: int, tell: Callable[[str], None]) -> List[Picture]:
     """The picture at ``path``, or all in that folder and the folders in it, by name.
+
+    Args:
+        tell: takes a sentence on pictures that are passed over, because their formats are not read.
 
     Raises:
         BadInput: there is no picture.
@@ -36,22 +39,21 @@ def from_files(path: str, max_megapixels: int) -> List[Picture]:
     if os.path.isfile(path):
         return [_file(path, os.path.basename(path), max_megapixels)]
     try:
-        names = files.names_below(path, files.PICTURE_SUFFIXES)
+        found = files.names_below(path, files.PICTURE_SUFFIXES + files.UNREAD_SUFFIXES)
     except OSError as error:
         raise BadInput(
             "%s cannot be read: %s; name a picture, a folder of pictures or a video" % (path, error.strerror)
         ) from error
+    names = [name for name in found if name.lower().endswith(files.PICTURE_SUFFIXES)]
+    unread = [name for name in found if not name.lower().endswith(files.PICTURE_SUFFIXES)]
     if not names:
         raise BadInput(
-            "%s holds no picture (%s); name a picture, a folder of pictures or a video"
-            % (path, ", ".join(files.PICTURE_SUFFIXES))
+            "%s holds no picture that is read (%s)%s; name a picture, a folder of pictures or a video"
+            % (path, ", ".join(files.PICTURE_SUFFIXES), ", but " + files.unread_words(unread) if unread else "")
         )
+    if unread:
+        tell("In %s, pictures are passed over: %s" % (path, files.unread_words(unread)))
     return [_file(os.path.join(path, *name.split("/")), name, max_megapixels) for name in names]
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file of this name should be a picture."""
-    return os.path.splitext(name)[1].lower() in files.PICTURE_SUFFIXES
 
 
 def _file(path: str, name: str, max_megapixels: int) -> Picture:
