@@ -15,6 +15,7 @@ from stages.picture_header import format_of
 
 MAX_MEGAPIXELS = 100  # the default of dataset.max_megapixels: more than cameras have, and under a gigabyte to decode
 UNREADABLE = "the file is not a readable JPEG, PNG, BMP, WebP or TIFF picture"
+EMPTY = "the file is empty"
 ANY_SIZE = 1000  # megapixels, the most that dataset.max_megapixels can be
 DEEP, RANGES = 16, (10, 12, 14, 16)  # bits a channel
 OPENCV = tuple(int(part) for part in cv2.__version__.split(".")[:2])
@@ -82,7 +83,7 @@ def _checked_size(stream: BinaryIO, max_megapixels: int) -> Tuple[int, int]:
     size = picture_header.size(stream)
     if size is None:
         stranger = unread_formats.stranger(head)
-        raise ValueError("the file is %s" % stranger if stranger else UNREADABLE)
+        raise ValueError("%s, but %s" % (UNREADABLE, stranger) if head and stranger else UNREADABLE if head else EMPTY)
     if size[0] * size[1] > max_megapixels * 1000000:
         raise TooLarge(
             "it has %d x %d pixels, more than the %d megapixels that it may have (dataset.max_megapixels)"
@@ -142,7 +143,7 @@ def _check_tiff(data: bytes) -> None:
         raise ValueError(UNREADABLE)
     if header.unread:
         raise UnreadFormat("it is %s" % header.unread)
-    if header.end > len(data):
+    if any(end > len(data) for _, end in header.strips):
         raise ValueError("the TIFF is cut off before its end")
     if OPENCV < OLDEST_FOR_TIFF:
         raise UnreadFormat("it is a TIFF, which OpenCV %s does not read as later ones do" % cv2.__version__)

@@ -37,7 +37,8 @@ class TiffHeader(NamedTuple):
         orientation: 1 to 8, as EXIF has them.
         pages: how many there are, without smaller versions of others.
         unread: why its pixels are not read, empty where they are.
-        end: of its pixels, in bytes from the start of the file.
+        compression: by what method, as the field of that name has it.
+        strips: where in the file the strips or tiles of its pixels start and end.
     """
 
     size: Tuple[int, int]
@@ -45,7 +46,8 @@ class TiffHeader(NamedTuple):
     orientation: int
     pages: int
     unread: str
-    end: int
+    compression: int
+    strips: List[Tuple[int, int]]
 
 
 def header(stream: BinaryIO) -> Optional[TiffHeader]:
@@ -67,7 +69,8 @@ def header(stream: BinaryIO) -> Optional[TiffHeader]:
         orientation if orientation in range(1, 9) else UPRIGHT,
         1 + _more_pages(stream, {place}, following, order),
         _unread(first, bits),
-        max(_ends(first) or [0]),
+        (first.get(COMPRESSION) or [1])[0],
+        _strips(first),
     )
 
 
@@ -119,11 +122,10 @@ def _is_reduced(fields: Fields) -> bool:
     return bool((fields.get(NEW_SUBFILE) or [0])[0] & REDUCED)
 
 
-def _ends(fields: Fields) -> List[int]:
-    starts, sizes = (
-        fields.get(one) or fields.get(other) or [] for one, other in ((STRIPS, TILES), (STRIP_BYTES, TILE_BYTES))
-    )
-    return [start + size for start, size in zip(starts, sizes)]
+def _strips(fields: Fields) -> List[Tuple[int, int]]:
+    starts = fields.get(STRIPS) or fields.get(TILES) or []
+    sizes = fields.get(STRIP_BYTES) or fields.get(TILE_BYTES) or []
+    return [(start, start + size) for start, size in zip(starts, sizes)]
 
 
 def _unread(fields: Fields, bits: int) -> str:

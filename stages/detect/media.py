@@ -50,8 +50,6 @@ def kind_of(path: str) -> str:
     suffix = os.path.splitext(path)[1].lower()
     if suffix in files.PICTURE_SUFFIXES:
         return PICTURE
-    if suffix in VIDEO_SUFFIXES:
-        return VIDEO
     try:
         with files.opened(path) as stream:
             head = stream.read(HEAD)
@@ -60,11 +58,13 @@ def kind_of(path: str) -> str:
     unread = unread_formats.unread_format(head)
     if suffix in files.UNREAD_SUFFIXES or unread not in (None, unread_formats.FILM):
         raise BadInput("%s is %s, which is not read; %s" % (path, unread or "a %s file" % suffix, files.UNREAD_REMEDY))
-    if picture_header.format_of(head):
-        return PICTURE
     if any(head[place:].startswith(start) for place, start in SIGNATURES):
         return VIDEO
     what = unread_formats.stranger(head)
+    if suffix in VIDEO_SUFFIXES and not what:
+        return VIDEO
+    if picture_header.format_of(head):
+        return PICTURE
     raise BadInput(
         "%s is neither a picture nor a video that can be read%s; name a picture, a folder of pictures or a video"
         % (path, " but %s" % what if what else "")
