@@ -327,7 +327,7 @@ def test_an_unlisted_class_names_the_nearest_spelling(dataset, make_records):
 BAD_PICTURES = [
     (b"", "unreadable_image", "empty"),
     (b"version https://git-lfs.github.com/spec/v1\n", "unreadable_image", "not a readable"),
-    (photo(kind="GIF"), "unreadable_image", "not a readable"),
+    (photo(kind="GIF"), "unread_format", "it is a GIF"),
     (photo()[:-900], "unreadable_image", "cut off"),
 ]
 
