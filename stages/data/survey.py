@@ -2,29 +2,53 @@
 
 import json
 from collections import Counter
-from typing import Any, Dict, Iterable
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 from typing import Counter as CounterOf
 
 from stages import disk
 from stages.data import voc
 from stages.data.findings import Findings, policies
+from stages.data.frame import Reading
 from stages.data.pairing import Folders, Pair, files_below, pairs
+from stages.data.vocabulary import composed
 from stages.files import PICTURE_SUFFIXES
 from stages.job import Job, run
 
 
-def survey(folders: Folders, items: Iterable[Pair]) -> Dict[str, CounterOf[str]]:
-    """``classes``: objects per class name; ``sizes``: pictures per ``WIDTHxHEIGHT``; ``problems``: unreadable XML."""
-    counts: Dict[str, CounterOf[str]] = {"classes": Counter(), "sizes": Counter(), "problems": Counter()}
-    for pair in items:
+class SurveySettings(NamedTuple):
+    """How the dataset is to be read."""
+
+    folders: Folders
+    reading: Reading
+    image_size: Tuple[int, int]
+    policy: Dict[str, str]
+
+
+class Survey(NamedTuple):
+    """``objects`` per class name; ``sizes``: pictures per ``WIDTHxHEIGHT``; ``problems``: unreadable XML."""
+
+    objects: CounterOf[str]
+    sizes: CounterOf[str]
+    problems: CounterOf[str]
+    observed: Any
+
+
+def survey(
+    settings: SurveySettings, items: List[Pair], cpus: int = 1, progress: Callable[[int], None] = lambda done: None
+) -> Survey:
+    """Each pair's XML, read once; ``progress`` is told how many are done."""
+    counts = Survey(Counter(), Counter(), Counter(), None)
+    for done, pair in enumerate(items, 1):
         try:
-            annotation = voc.parse(folders.xml(pair.xml)) if pair.xml else None
+            annotation = voc.parse(settings.folders.xml(pair.xml)) if pair.xml else None
         except voc.Damaged:
-            counts["problems"]["damaged_xml"] += 1
+            counts.problems["damaged_xml"] += 1
             continue
         if annotation:
-            counts["classes"].update(one.name for one in annotation.objects if one.name)
-            counts["sizes"]["%dx%d" % annotation.size if annotation.size else "unknown"] += 1
+            counts.objects.update(composed(one.name) for one in annotation.objects if one.name)
+            counts.sizes["%dx%d" % annotation.size if annotation.size else "unknown"] += 1
+        if done % 100 == 0:
+            progress(done)
     return counts
 
 
@@ -33,8 +57,9 @@ def main(job: Job) -> None:
     folders = Folders(job.inputs["photos"], job.inputs["annotations"])
     findings = Findings(policies({}))
     items = pairs(folders, findings)
-    result = survey(folders, items)
-    result["problems"].update(finding.kind for finding in findings.found)
+    found = survey(SurveySettings(folders, Reading("auto", "xml"), (300, 300), policies({})), items)
+    result = {"classes": found.objects, "sizes": found.sizes, "problems": found.problems}
+    found.problems.update(finding.kind for finding in findings.found)
     summary: Dict[str, Any] = {
         "pictures": len(files_below(folders.photos, PICTURE_SUFFIXES)),
         "annotations": len(files_below(folders.annotations, (".xml",))),
