@@ -80,7 +80,8 @@ def grouped(gallery: Gallery) -> Grouping:
         if not same.all() and len(resized) < len(labels):
             resized += [(int(one), int(other)) for one, other in zip(pairs.first[~same], pairs.second[~same])]
     labels, all_alike = _without_all_alike(gallery, copies, labels)
-    return Grouping(labels, all_alike, [pair for pair in resized if labels[pair[0]] != labels[pair[1]]])
+    apart = {(min(pair), max(pair)) for pair in resized if labels[pair[0]] != labels[pair[1]]}
+    return Grouping(labels, all_alike, sorted(apart))
 
 
 def _photo_of(place: int, photo: str) -> Hashable:

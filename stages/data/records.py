@@ -127,6 +127,7 @@ def _deal(
 ) -> Dict[str, List[str]]:
     """Write the records into the shards of their sides; the names of these, and ``index.jsonl``."""
     dataset = accounts.dataset
+    job.progress(len(split.items), len(split.items), "looking for pictures that belong together")
     grouping = grouped(gallery)
     chance = sides.Chance(parameters.seed, parameters.validation_fraction)
     with accounts.log.noting() as findings:
@@ -161,7 +162,7 @@ def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides
         job.warn("Chance left one side of the split empty: what is nearest to the limit changes over.")
     apart = [
         (gallery.photos[one], gallery.photos[other])
-        for one, other in sorted({tuple(sorted(pair)) for pair in grouping.resized})
+        for one, other in grouping.resized
         if placed.of[one] and placed.of[other] and placed.of[one] != placed.of[other]
     ]
     if apart:
