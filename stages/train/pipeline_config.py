@@ -14,6 +14,7 @@ from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 from stages.job import BadInput
 from stages.parameters import TrainParameters
 from stages.protos import pipeline as protos
+from stages.train import buildable
 from stages.train.records import LABEL_MAP, TRAINING, VALIDATION, RecordSet
 
 FILE = "pipeline.config"  # its name in an artifact
@@ -183,6 +184,7 @@ def adopt(
     """
     pipeline = protos.read(path, warn)
     _check_model(path, pipeline, records)
+    buildable.check_extractor(os.path.basename(path), pipeline)
     pipeline.train_config.num_steps = pipeline.train_config.num_steps or parameters.steps
     return _with_bare_inputs(pipeline, records)
 
