@@ -52,7 +52,7 @@ def convert(job: Job, examined: Examined) -> Dict[str, Any]:
     to_onnx = job.read(ConvertParameters).to == "onnx"
     label_map = job.inputs.get("label_map") or beside(job.inputs["graph"], "label_map.pbtxt")
     names = class_names(label_map, examined.parameters.classes)
-    _write_models(job, examined, to_onnx)
+    write_models(job, examined, to_onnx)
     _write_json(job.out("model.json"), model(examined.parameters, names, to_onnx))
     with open(job.out("labels.txt"), "w", encoding="utf-8") as stream:
         stream.write("\n".join(["BACKGROUND"] + names[1:]) + "\n")
@@ -63,7 +63,12 @@ def convert(job: Job, examined: Examined) -> Dict[str, Any]:
     return report
 
 
-def _write_models(job: Job, examined: Examined, to_onnx: bool) -> None:
+def write_models(job: Job, examined: Examined, to_onnx: bool) -> None:
+    """Write the models that can be made of an examined graph, unproven yet, as the output of ``job``.
+
+    Raises:
+        StageFailed: a parser of TensorRT would refuse one.
+    """
     if examined.uff is not None:
         write_uff(examined, job.out("model.uff"))
     if to_onnx:
