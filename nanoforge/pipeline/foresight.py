@@ -45,7 +45,7 @@ def _on_the_way_to_a_model(context: StageContext) -> Parameters:
 
 
 def _has_a_config_of_its_own(context: StageContext) -> bool:
-    """A config that `train` makes itself is known to convert; tests/convert/test_convert_foresee.py holds to that."""
+    """A config that `train` makes itself is known to convert; tests/train/test_train_foresee.py holds to that."""
     return bool(context.config.model.pipeline_config) and not context.config.train.anyway
 
 

@@ -46,6 +46,9 @@ def main(work):
     if "eat_mb" in behaviour:
         hoard = bytearray(os.urandom(1 << 20)) * behaviour["eat_mb"]
         time.sleep(60)
+    if "findings" in behaviour:
+        with open(os.path.join(work.scratch, "findings.jsonl"), "w") as stream:
+            stream.write(behaviour["findings"])
     if "bad_input" in behaviour:
         raise job.BadInput(behaviour["bad_input"])
     if "fail" in behaviour:
