@@ -14,7 +14,7 @@ from stages.convert import convert
 from stages.convert.graph.analysis import Refused, analyse
 from stages.job import BadInput, Job, StageFailed, run
 from stages.parameters import ConvertParameters, ExportParameters, ForeseeParameters, TrainParameters
-from stages.train import export, pipeline_config
+from stages.train import buildable, export, pipeline_config
 from stages.train.records import RecordSet
 
 ONNX = "onnx"
@@ -43,9 +43,15 @@ def main(job: Job) -> None:
 
 
 def _write_export(job: Job, pipeline: TrainEvalPipelineConfig) -> None:
-    """Write what `export` would make of the training, but for its weights, into the scratch folder."""
+    """Write what `export` would make of the training, but for its weights, into the scratch folder.
+
+    Raises:
+        BadInput: object_detection cannot build it.
+    """
+    with buildable.building():
+        graph = export.frozen_graph(pipeline, _randomise)
     with open(os.path.join(job.scratch, export.GRAPH), "wb") as stream:
-        stream.write(export.frozen_graph(pipeline, _randomise).SerializeToString())
+        stream.write(graph.SerializeToString())
     pipeline_config.write(pipeline, os.path.join(job.scratch, pipeline_config.FILE))
 
 

@@ -125,6 +125,9 @@ def test_the_verdict_is_that_on_what_was_trained(asked, stage, tmp_path, records
         (pipeline(resizer="keep_aspect_ratio_resizer { }"), "must use a fixed_shape_resizer"),
         ("model { faster_rcnn { } }", "only SSD models"),
         ("model {", "is not a pipeline config"),
+        (pipeline(type="ssd_mobilenet_v1_ppn"), "none that object_detection can build here; did you mean ssd_mobil"),
+        (pipeline(type="ssd_mobilenet_v2_keras"), "none that object_detection can build here"),
+        (pipeline(type="embedded_ssd_mobilenet_v1", size=256), "cannot build what the pipeline config says in model.s"),
     ],
 )
 def test_what_train_refuses_is_said_as_train_says_it(asked, text, words):
