@@ -30,7 +30,8 @@ def main(job: Job) -> None:
     parameters = job.read(ForeseeParameters)
     path = job.inputs["pipeline_config"]
     job.progress(0, STEPS, "building the graph")
-    pipeline = pipeline_config.adopt(path, TrainParameters(**parameters.train), RecordSet(job.inputs["records"]))
+    records = RecordSet(job.inputs["records"])
+    pipeline = pipeline_config.adopt(path, TrainParameters(**parameters.train), records, job.warn)
     export.patch(pipeline, ExportParameters(**parameters.export))
     _write_export(job, pipeline)
     job.progress(1, STEPS, "asking convert")
