@@ -62,7 +62,7 @@ def convert(job: Job, examined: Examined) -> Dict[str, Any]:
             "%s names no class of the ids %s: what the model finds of these is never shown"
             % (os.path.basename(label_map), ", ".join(map(str, unused)))
         )
-    _write_models(job, examined, to_onnx)
+    write_models(job, examined, to_onnx)
     _write_json(job.out("model.json"), model(examined.parameters, names, unused, to_onnx))
     with open(job.out("labels.txt"), "w", encoding="utf-8") as stream:
         stream.write("\n".join(["BACKGROUND"] + names[1:]) + "\n")
@@ -73,7 +73,12 @@ def convert(job: Job, examined: Examined) -> Dict[str, Any]:
     return report
 
 
-def _write_models(job: Job, examined: Examined, to_onnx: bool) -> None:
+def write_models(job: Job, examined: Examined, to_onnx: bool) -> None:
+    """Write the models that can be made of an examined graph, unproven yet, as the output of ``job``.
+
+    Raises:
+        StageFailed: a parser of TensorRT would refuse one.
+    """
     if examined.uff is not None:
         write_uff(examined, job.out("model.uff"))
     if to_onnx:

@@ -28,6 +28,7 @@ AMONG_STAGES = {
     "bundle": ("stages.detect", "stages.jetson"),
     "convert": ("stages.detect.nms", "stages.protos", "stages.reference", "stages.train.coco"),
     "detect": ("stages.convert", "stages.jetson", "stages.reference"),
+    "foresee": ("stages.convert", "stages.train"),
     "jetson": ("stages.detect", "stages.reference"),
     "train": ("stages.protos",),
 }
