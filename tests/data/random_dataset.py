@@ -46,10 +46,19 @@ def _below(path: str, folder: str) -> str:
     return path[len(folder) + 1 :] if folder else path
 
 
-def make(seed: int, folder: Path, boxes: str = "corners", flawed: bool = True) -> RandomDataset:
-    """The dataset of a seed, written below ``folder``; ``boxes`` is what all its boxes are, as in detector.toml."""
+# What may be odd about a whole dataset, and the parameters that read it nevertheless.
+ODDITIES = {
+    "": {},
+    "xywh": {"boxes": "xywh"},
+    "relative": {"boxes": "relative"},
+    "exchanged": {"sizes": "photo"},
+}
+
+
+def make(seed: int, folder: Path, odd: str = "") -> RandomDataset:
+    """The dataset of a seed, written below ``folder``; one with an oddity has no other flaw."""
     rng = Random(seed)
-    drafts = _drafts(rng, boxes, flawed and boxes == "corners")
+    drafts = _drafts(rng, odd)
     lay_out = rng.choice(LAYOUTS)
     split = rng.choice(("auto", "auto", "hash"))
     if split == "hash" or lay_out not in (roboflow, vocdevkit):
@@ -74,9 +83,8 @@ def make(seed: int, folder: Path, boxes: str = "corners", flawed: bool = True) -
         split,
         ", ".join("%s: %s" % (draft.photo, draft.flaw) for draft in drafts if draft.flaw),
     )
-    stated = "auto" if boxes == "corners" else boxes
-    parameters = dict(PARAMETERS, classes=CLASSES, aliases=ALIASES, image_size=[32, 48], boxes=stated, split=split)
-    return RandomDataset(folder, layout, drafts, parameters, story)
+    parameters = dict(PARAMETERS, classes=CLASSES, aliases=ALIASES, image_size=[32, 48], split=split)
+    return RandomDataset(folder, layout, drafts, dict(parameters, **ODDITIES[odd]), story)
 
 
 def _forget(drafts: List[Draft], flaws: Tuple[str, ...]) -> None:
@@ -84,16 +92,19 @@ def _forget(drafts: List[Draft], flaws: Tuple[str, ...]) -> None:
         draft.flaw = "" if draft.flaw in flaws else draft.flaw
 
 
-def _drafts(rng: Random, boxes: str, flawed: bool) -> List[Draft]:
+def _drafts(rng: Random, odd: str) -> List[Draft]:
     """The first one has an object of every class, so that each is left to learn from; the first two have no flaw."""
     drafts = [Draft(rng, 0, CLASSES)]
     drafts += [Draft(rng, n, rng.choices(CLASSES, k=rng.randint(1, 3))) for n in range(1, rng.randint(6, 12))]
-    names = [*FLAWS, *ASTRAY, *ASTRAY] if flawed else []
+    names = [] if odd else [*FLAWS, *ASTRAY, *ASTRAY]
     flaws = rng.sample(names, min(len(names), rng.randint(1, len(drafts) - 3)))
     if "no_xml" in flaws and "no_photo" in flaws:
         flaws.remove("no_photo")  # of one name in two folders, they would seem to be a pair
     for draft in drafts:
-        draft.writing.boxes = boxes
+        if odd == "exchanged":
+            draft.writing.size = draft.size[::-1]
+        elif odd:
+            draft.writing.boxes = odd
         for thing in draft.things:
             if rng.random() < 0.2:
                 thing.name = OTHER_WORDS.get(thing.meaning, thing.name)
@@ -101,6 +112,6 @@ def _drafts(rng: Random, boxes: str, flawed: bool) -> List[Draft]:
             draft.flaw = flaws.pop()
             if draft.flaw in FLAWS:
                 FLAWS[draft.flaw](rng, draft)
-        if draft.number and (not draft.flaw or draft.flaw in FRAMED):
+        if draft.number and odd != "exchanged" and (not draft.flaw or draft.flaw in FRAMED):
             framed(rng, draft)
     return drafts

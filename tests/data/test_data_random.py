@@ -8,9 +8,9 @@ from typing import Any, Callable, Dict, List, Set
 import cv2
 import numpy as np
 import pytest
-from data_voc import Outcome
+from data_voc import PARAMETERS, Outcome
 from random_annotations import DEFAULT, FIXED, POLICIES
-from random_dataset import RandomDataset, make
+from random_dataset import CLASSES, ODDITIES, RandomDataset, make
 from random_draft import BACKGROUND, DROPPED, KEPT, Draft
 
 from stages import files
@@ -43,16 +43,18 @@ def test_what_comes_out_is_the_truth(seed: int, tmp_path: Path, made: Records) -
         assert not wrong, "%s, %s\n%s" % (dataset.story, policy, "\n".join(wrong))
 
 
-@pytest.mark.parametrize("boxes", ["xywh", "relative"])
-@pytest.mark.parametrize("seed", [*FEW[:4], *(pytest.param(seed, marks=pytest.mark.slow) for seed in MANY[:60])])
-def test_a_dataset_in_other_numbers_is_refused_with_the_key_that_reads_it(
-    seed: int, boxes: str, tmp_path: Path, made: Records
+@pytest.mark.parametrize("odd", ["xywh", "relative", "exchanged"])
+@pytest.mark.parametrize("seed", [*FEW[:3], *(pytest.param(seed, marks=pytest.mark.slow) for seed in MANY[:60])])
+def test_an_odd_dataset_is_refused_with_the_key_that_reads_it(
+    seed: int, odd: str, tmp_path: Path, made: Records
 ) -> None:
-    dataset = make(seed, tmp_path / "data", boxes)
-    with pytest.raises(BadInput, match=r"dataset\.boxes") as refused:
-        made(dataset._replace(parameters=dict(dataset.parameters, boxes="auto")), DEFAULT)
-    assert boxes in str(refused.value), dataset.story
-    assert str(refused.value).lower().count(".xml") >= 3, dataset.story
+    dataset = make(seed, tmp_path / "data", odd)
+    ((key, value),) = ODDITIES[odd].items()
+    with pytest.raises(BadInput) as refused:
+        made(dataset._replace(parameters=dict(dataset.parameters, **{key: PARAMETERS[key]})), DEFAULT)
+    sentence = str(refused.value)
+    assert 'dataset.%s = "%s"' % (key, value) in sentence, "%s\n%s" % (dataset.story, sentence)
+    assert sentence.lower().count(".xml") >= 3, "%s\n%s" % (dataset.story, sentence)
     wrong = differences(dataset, DEFAULT, made(dataset, DEFAULT))
     assert not wrong, "%s\n%s" % (dataset.story, "\n".join(wrong))
 
@@ -130,8 +132,6 @@ def _per(box: Any, size: Any) -> List[float]:
 
 
 def _indexed(line: Dict[str, Any]) -> List[Any]:
-    from random_dataset import CLASSES
-
     return [(CLASSES[id - 1], box[1], box[0], box[3], box[2]) for id, box in zip(line["classes"], line["boxes"])]
 
 
