@@ -44,7 +44,10 @@ class SurveySettings(NamedTuple):
 
 
 class PictureSurvey(NamedTuple):
-    """What one pair shows: ``names`` of its objects as written, those ``kept`` (None: the picture goes), findings."""
+    """What one pair shows: ``names`` of its objects as written, those ``kept`` (None: the picture goes), findings.
+
+    ``written`` is None where there is no XML, or none that can be read.
+    """
 
     written: Optional[WrittenPicture]
     names: List[str]
@@ -76,7 +79,7 @@ class Survey:
         forms: class name -> Unicode forms in which it is written.
         sizes: pictures per ``WIDTHxHEIGHT`` in the XML.
         problems: kind of finding -> how often, and the first.
-        pictures: XML with a photo, and ``kept`` those of them that can be used.
+        pictures: photos with an XML that is not empty, and ``kept`` those of them that can be used.
     """
 
     def __init__(self) -> None:
@@ -96,10 +99,12 @@ class Survey:
     def add(self, one: PictureSurvey) -> None:
         """Count a pair."""
         self.note(one.findings)
-        if one.written is None:
+        if one.written is None and one.kept is not None:
             return
         self.pictures += 1
         self.kept += one.kept is not None
+        if one.written is None:
+            return
         self.observed.add(one.written)
         self.sizes["%dx%d" % one.written.said if one.written.said else "unknown"] += 1
         for name in filter(None, one.names):

@@ -37,7 +37,7 @@ def test_a_survey_counts_without_decoding_pixels(dataset, make_survey):
     dataset.add("lone.jpg")
     (dataset.annotations / "lone.xml").unlink()
     found = make_survey()
-    assert (found["pictures"], found["annotations"], found["labelled"]) == (5, 4, {"pictures": 3, "kept": 3})
+    assert (found["pictures"], found["annotations"], found["labelled"]) == (5, 4, {"pictures": 4, "kept": 3})
     assert found["classes"] == found["objects"] == {"ball": 2, "cone": 2, "mug": 1}
     assert found["sizes"] == {"1920x1080": 1, "200x100": 2}
     assert counts(found) == {"damaged_xml": (1, 1), "no_xml": (1, 1)}
