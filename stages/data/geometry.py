@@ -41,7 +41,9 @@ class Turned(NamedTuple):
     sin: float
 
     def box(self) -> Box:
-        """The box that encloses it: each side of the rectangle casts its shadow on each axis."""
+        """The box that encloses it: each side casts its shadow on each axis. Without sides, a point."""
+        if not self.wide or not self.high:
+            return self.x, self.y, self.x, self.y
         across = (abs(self.wide * self.cos) + abs(self.high * self.sin)) / 2
         down = (abs(self.wide * self.sin) + abs(self.high * self.cos)) / 2
         return self.x - across, self.y - down, self.x + across, self.y + down
@@ -93,11 +95,12 @@ def _sides(box: Box) -> Values:
 
 
 def _centred(values: Values) -> Box:
-    return Turned(values[0], values[1], values[2], values[3], 1.0, 0.0).box()
+    x, y, across, down = values[0], values[1], values[2] / 2, values[3] / 2
+    return x - across, y - down, x + across, y + down
 
 
 def _centre(box: Box) -> Values:
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, abs(box[2] - box[0]), abs(box[3] - box[1])
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, box[2] - box[0], box[3] - box[1]
 
 
 def _points_moved(values: Values, move: Move) -> Values:
@@ -109,11 +112,16 @@ def _radians(values: Values) -> Turned:
 
 
 def _radians_box(values: Values) -> Optional[Box]:
-    return _radians(values).box() if abs(values[4]) <= 2 * math.pi + ROUND else None
+    return _radians(values).box() if _sound(values) else None
+
+
+def _sound(values: Values) -> bool:
+    """Whether these can be a rectangle and an angle in radians: roLabelImg writes none beyond a full turn."""
+    return min(values[2:4]) >= 0 and abs(values[4]) <= 2 * math.pi + ROUND
 
 
 def _radians_moved(values: Values, move: Move) -> Optional[Values]:
-    there = _radians(values).moved(move) if abs(values[4]) <= 2 * math.pi + ROUND else None
+    there = _radians(values).moved(move) if _sound(values) else None
     return there and (there.x, there.y, there.wide, there.high, math.atan2(there.sin, there.cos) % math.pi)
 
 
@@ -123,11 +131,24 @@ def _turned_edges(values: Values) -> Turned:
 
 
 def _turned_edges_box(values: Values) -> Box:
-    return _turned_edges(values).box() if values[4] % 180 else _four(values)
+    """The enclosing box, with a minimum above its maximum where the box has that."""
+    if _stays(values):
+        return _four(values)
+    xmin, ymin, xmax, ymax = _turned_edges(values).box()
+    (xmin, xmax), (ymin, ymax) = (
+        (high, low) if values[at] > values[at + 2] else (low, high)
+        for at, low, high in ((0, xmin, xmax), (1, ymin, ymax))
+    )
+    return xmin, ymin, xmax, ymax
+
+
+def _stays(values: Values) -> bool:
+    """Whether the turn changes nothing: none, half a turn, or one of nothing."""
+    return not values[4] % 180 or values[0] == values[2] or values[1] == values[3]
 
 
 def _turned_edges_moved(values: Values, move: Move) -> Optional[Values]:
-    if not values[4] % 180:
+    if _stays(values):
         return (*move(_four(values)), values[4])
     there = _turned_edges(values).moved(move)
     if there is None:

@@ -44,8 +44,6 @@ LAYOUTS: Sequence[Tuple[Form, Tuple[str, ...]]] = [
         (geometry.EDGES, "left top right bottom"),
         (geometry.EDGES, "xtl ytl xbr ybr"),
         (geometry.POINTS, "xlefttop ylefttop xrighttop yrighttop xrightbottom yrightbottom xleftbottom yleftbottom"),
-        (geometry.OPPOSITE, "x1 y1 x2 y2"),
-        (geometry.OPPOSITE, "x0 y0 x1 y1"),
         (geometry.SIDES, "xmin ymin width height"),
         (geometry.SIDES, "xmin ymin w h"),
         (geometry.SIDES, "left top width height"),
@@ -143,7 +141,7 @@ def found_in(element: etree._Element, sided: bool) -> Found:
     for child in _places(element):
         shapes, edges = _shapes_in(child), set(EDGES) & set(_slots(child))
         if child.tag == "bndbox" and len(edges) == len(EDGES) and shapes:
-            found.boxes.extend(_turned(shape, child, element, sided) for shape in shapes)
+            found.boxes.extend(_turned(shapes, child, element, sided))
         elif shapes:
             found.others.extend(shapes)
         elif child.tag == "bndbox" and (edges or not _tells_a_place(child)):
@@ -177,19 +175,19 @@ def _tells_a_place(element: etree._Element) -> bool:
     return len(list(itertools.islice(_DIGITS.finditer(text), len(EDGES)))) == len(EDGES)
 
 
-def _turned(shape: Shape, bndbox: etree._Element, element: etree._Element, sided: bool) -> Shape:
-    """The shape of a <bndbox> with what says that it is turned: CVAT's rotation, or an angle of unknown unit."""
+def _turned(shapes: List[Shape], bndbox: etree._Element, element: etree._Element, sided: bool) -> List[Shape]:
+    """The shapes of a <bndbox> with what says that they are turned: CVAT's rotation, or an angle of unknown unit."""
     form = geometry.SIDES if sided else geometry.EDGES
     slots, outside = _slots(bndbox), _slots(element)
     named = [name for name in ANGLES if name in slots or name in outside]
     rotation = _rotation_attribute(element)
     if rotation is None and not named:
-        return shape._replace(form=form)
+        return [shape._replace(form=form) for shape in shapes]
     if rotation is None:
         rotation = (slots.get(named[0]) or outside[named[0]])[0]
     known = not named or named[0] == ROTATION
     form = (geometry.TURNED_SIDES if sided else geometry.TURNED_EDGES) if known else geometry.unless_turned(form)
-    return shape._replace(form=form, places=[*shape.places, rotation])
+    return [shape._replace(form=form, places=[*shape.places, rotation]) for shape in shapes]
 
 
 def _rotation_attribute(element: etree._Element) -> Optional[Slot]:
@@ -241,8 +239,8 @@ def _layout(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape
     """A form that is told by the names of its numbers."""
     once = {name: own[0] for name, own in slots.items() if len(own) == 1}
     numbered = _numbered(once)
-    corners = [(geometry.POINTS, numbered)] if len(numbered) >= 2 * FEWEST_POINTS else []
-    for form, names in corners + list(LAYOUTS):
+    corners = geometry.OPPOSITE if len(numbered) == len(EDGES) else geometry.POINTS
+    for form, names in [(corners, numbered)] if numbered else LAYOUTS:
         if not all(name in once for name in names):
             continue
         angle = tuple(name for name in ANGLES if name in once)[:1] if form in WHOLE_BOXES else ()
@@ -257,12 +255,13 @@ def _layout(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape
 
 
 def _numbered(once: Dict[str, Slot]) -> Tuple[str, ...]:
-    """x0, y0, x1, y1, … or x1, y1, …, as far as they go without a gap; empty if some stand behind a gap."""
+    """x0, y0, x1, y1, … or x1, y1, …, at least two points and none left out, else nothing."""
     named = {(match.group(1), int(match.group(2))): name for name, match in _matched(once)}
     first = 0 if ("x", 0) in named else 1
     numbers = range(first, first + (len(named) + 1) // 2)
     wanted = [(axis, number) for number in numbers for axis in "xy"]
-    return tuple(named[one] for one in wanted) if set(wanted) == set(named) else ()
+    gapless = len(wanted) >= len(EDGES) and set(wanted) == set(named)
+    return tuple(named[one] for one in wanted) if gapless else ()
 
 
 def _matched(once: Dict[str, Slot]) -> List[Tuple[str, "re.Match[str]"]]:

@@ -12,7 +12,8 @@ from stages.data.shapes import EDGES, plain_name, text_of
 __all__ = ["EDGES", "Annotation", "Damaged", "Empty", "Note", "VocObject", "objects_of", "parse", "size_of", "tree"]
 
 BLANKS = b"\xef\xbb\xbf\xff\xfe \t\r\n"  # with the byte order marks of UTF-8 and UTF-16
-MOST_BYTES = 16 << 20  # tens of thousands of objects
+MOST_BYTES = 16 << 20
+MOST_MARKS = 400000  # opening and closing marks: more than ten thousand objects
 # The elements of VOC by their plain name: read in any capitals, in any namespace, with or without underscores.
 VOC_NAMES = {
     plain_name(name): name
@@ -74,6 +75,8 @@ def tree(data: bytes) -> etree._Element:
     """
     if not data.strip(BLANKS):
         raise Empty("the file is empty")
+    if data.count(b"<") > MOST_MARKS:
+        raise Damaged("the XML has over %d marks, more than an annotation of one photo may have" % MOST_MARKS)
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         root = etree.fromstring(data, parser)
