@@ -80,7 +80,7 @@ def pairs(folders: Folders, findings: Findings) -> List[Pair]:
     """
     (photos, unread), xmls = _pictures_below(folders.photos), files_below(folders.annotations, (".xml",))
     if not photos:
-        more = ", but pictures in formats that are not read, such as %s: convert them" % unread[0] if unread else ""
+        more = ", but " + files.unread_words(unread) if unread else ""
         raise BadInput("There is no photo (%s) in %s%s." % (", ".join(PICTURE_SUFFIXES), folders.photos, more))
     if not xmls:
         raise BadInput("There is no VOC XML file in %s: label the photos first." % folders.annotations)

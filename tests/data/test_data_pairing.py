@@ -214,7 +214,7 @@ def test_a_photo_converted_into_another_folder_is_taken(paired):
 
 
 def test_a_folder_of_nothing_but_unread_formats_says_so(paired):
-    with pytest.raises(BadInput, match=r"no photo .*not read, such as a\.heic"):
+    with pytest.raises(BadInput, match=r"no photo .* 1 \.heic, the first a\.heic: these formats are not read"):
         paired(["a.heic"], {"a.xml": ""})
 
 

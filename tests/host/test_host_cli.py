@@ -14,7 +14,6 @@ from nanoforge.cli import command
 from nanoforge.command_line import CARE, GROUPS, CommandLine
 from nanoforge.commands import start, status
 from nanoforge.commands.options import StageOptions
-from nanoforge.config.dataset import find_voc_folders
 from nanoforge.config.reader import load
 from nanoforge.errors import BadInput
 from nanoforge.pipeline.build import build
@@ -366,20 +365,3 @@ def test_init_overwrites_only_when_told(survey, photos):
     with pytest.raises(BadInput, match="--force"):
         start.init(str(photos.folder / "photos"), str(photos.folder), force=False, options=StageOptions())
     assert (photos.folder / "detector.toml").read_text() == before
-
-
-@pytest.mark.parametrize("layout", [("JPEGImages", "Annotations"), ("images", "annotations"), ("", "")])
-def test_the_usual_layouts_are_found(tmp_path, layout):
-    for folder, name in zip(layout, ("a.jpg", "a.xml")):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        (tmp_path / folder / name).write_text("x")
-    found = find_voc_folders(tmp_path)
-    assert (found.photos, found.annotations) == (tmp_path / layout[0], tmp_path / layout[1])
-    assert find_voc_folders(tmp_path / layout[0]) == found
-
-
-@pytest.mark.parametrize(("name", "words"), [("a.xml", "no photo"), ("a.jpg", "no VOC XML")])
-def test_half_a_dataset_is_bad_input(tmp_path, name, words):
-    (tmp_path / name).write_text("x")
-    with pytest.raises(BadInput, match=words):
-        find_voc_folders(tmp_path)
