@@ -8,7 +8,7 @@ Standard library only, Python 3.6: this file is in every environment, and one of
 ``files``, that the host imports.
 """
 
-from typing import Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 
 class RenderParameters(NamedTuple):
@@ -109,6 +109,14 @@ class DetectParameters(NamedTuple):
     pictures: int
     draw: bool
     backend: str
+
+
+class ForeseeParameters(NamedTuple):
+    """What the foresight of a training needs: the parameters of the stages that its model is to go through."""
+
+    train: Dict[str, Any]
+    export: Dict[str, Any]
+    convert: Dict[str, Any]
 
 
 class BundleParameters(NamedTuple):

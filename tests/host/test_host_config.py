@@ -13,6 +13,7 @@ from nanoforge.config import checks, entries, reader, schema
 from nanoforge.config.entries import MOST_FAULTS
 from nanoforge.config.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
 from nanoforge.errors import BadInput
+from stages.finding_kinds import KINDS
 
 BASE = '[dataset]\nclasses = ["cat"]\n'
 
@@ -61,8 +62,20 @@ ARCHITECTURES = "ssd_mobilenet_v1, ssd_mobilenet_v2, ssdlite_mobilenet_v2, ssd_i
         ("[model]\ninput_size = 0\n", "line 4: model.input_size = 0: expected at least 32"),
         ("[records]\nimage_size = [300, 4097]\n", "[300, 4097]: expected one number, or two as [height, width]"),
         (
-            "[records]\nfindings = { box_tiny = 'dorp' }\n",
-            "line 4: records.findings.box_tiny = 'dorp': expected one of fail, drop, fix; did you mean drop?",
+            "[records]\nfindings = { small_box = 'dorp' }\n",
+            "line 4: records.findings.small_box = 'dorp': expected one of fail, drop, fix; did you mean drop?",
+        ),
+        (
+            "[records]\nfindings = { no_xmll = 'fix' }\n",
+            "line 4: records.findings.no_xmll: unknown kind of finding; did you mean no_xml?",
+        ),
+        (
+            "[records.findings]\nno_xml = 'fix'\ncats = 'drop'\n",
+            "line 3: records.findings.cats: unknown kind of finding; docs/findings.md has them all",
+        ),
+        (
+            "[records]\nfindings.no_image = 'fix'\n",
+            "line 4: records.findings.no_image = 'fix': expected one of fail, drop, for nothing mends no_image",
         ),
         ("[records]\nfindings = 'drop'\n", "line 4: records.findings = 'drop': expected table, got str (What to do"),
         ("[runner]\nstages = { train = 5 }\n", "runner.stages = {'train': 5}: expected str, got int (Where single"),
@@ -88,7 +101,8 @@ def test_a_key_outside_of_a_section_is_a_fault(tmp_path):
 
 
 def test_all_faults_come_at_once_each_once(tmp_path):
-    text = BASE + "[train]\nstpes = 5\nsteps = 'x'\n[records]\nfindings = { a = 'x', b = 'fix', c = 'y' }\n[nope]\n"
+    findings = "findings = { no_xml = 'x', no_objects = 'fix', no_box = 'y' }"
+    text = BASE + f"[train]\nstpes = 5\nsteps = 'x'\n[records]\n{findings}\n[nope]\n"
     found = faults(tmp_path, text, "train.bacth_size=3", "nonsense")
     places = [line.partition(": ")[0] for line in found]
     assert sorted(places) == [
@@ -103,11 +117,21 @@ def test_all_faults_come_at_once_each_once(tmp_path):
 
 
 def test_a_key_with_several_findings_names_each_of_the_wrong_ones(tmp_path):
-    found = faults(tmp_path, BASE + "[records]\nfindings = { a = 'x', b = 'fix', c = 'y' }\n")
+    found = faults(tmp_path, BASE + "[records]\nfindings = { no_xml = 'x', no_objects = 'fix', no_box = 'y' }\n")
     assert [line.partition(":")[2].partition(":")[0] for line in found] == [
-        " records.findings.a = 'x'",
-        " records.findings.c = 'y'",
+        " records.findings.no_xml = 'x'",
+        " records.findings.no_box = 'y'",
     ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("policy", ["fail", "drop", "fix"])
+def test_a_policy_is_right_exactly_where_the_kind_has_it(tmp_path, kind, policy):
+    text = BASE + f"[records]\nfindings = {{ {kind} = '{policy}' }}\n"
+    if policy == "fix" and not KINDS[kind].fix:
+        assert len(faults(tmp_path, text)) == 1
+    else:
+        assert load(tmp_path, text).records.findings == {kind: policy}
 
 
 @pytest.mark.parametrize("classes", ['["cat", "cat"]', "[]", '["cat", " "]', "5", '"cat"'])
