@@ -41,6 +41,7 @@ class SurveySettings(NamedTuple):
     reading: Reading
     image_size: Tuple[int, int]
     policy: Dict[str, str]
+    max_megapixels: int = pixels.MAX_MEGAPIXELS
 
 
 class PictureSurvey(NamedTuple):
@@ -153,11 +154,10 @@ def look(settings: SurveySettings, pair: Pair) -> PictureSurvey:
         return PictureSurvey(None, [], None, findings.found)
     objects = voc.objects_of(root, settings.reading.boxes)
     names = [one.name for one in objects]
-    stored, orientation = _header(settings.folders.photo(pair.photo))
+    stored, orientation = _header(settings, pair.photo, findings)
     numbers = [WrittenBox(one.number, one.line, one.numbers) for one in objects if one.numbers]
     written = WrittenPicture(pair.xml, voc.size_of(root), stored, orientation, numbers)
     if stored is None:
-        findings.fixes("unreadable_image", pair.photo, pixels.UNREADABLE)
         return PictureSurvey(written, names, None, findings.found)
     width, height = boxes.upright_size(stored, orientation)
     frame = frame_of(root, pair, Turned(orientation, (int(width), int(height))), settings.reading, findings)
@@ -168,18 +168,27 @@ def look(settings: SurveySettings, pair: Pair) -> PictureSurvey:
     return PictureSurvey(written, names, None if kept is None else [one.source.name for one in kept], findings.found)
 
 
-def _header(photo: str) -> Tuple[Optional[WholeSize], int]:
-    """(width, height) of a photo as it is stored, None if it does not tell, and its EXIF orientation."""
+def _header(settings: SurveySettings, photo: str, findings: Findings) -> Tuple[Optional[WholeSize], int]:
+    """(width, height) of a photo as it is stored, None if it cannot be used, and its EXIF orientation."""
+    kind, why = "unreadable_image", ""
     try:
-        with files.opened(photo) as stream:
+        with files.opened(settings.folders.photo(photo)) as stream:
+            size = pixels.checked_size(stream, settings.max_megapixels)
+            stream.seek(0)
             head = stream.read(HEAD_BYTES)
-            size = picture_header.size(BytesIO(head))
-            if size is None and len(head) == HEAD_BYTES:  # behind large profiles
+            if picture_header.size(BytesIO(head)) is None:  # behind large profiles, or at the end, as in TIFF
                 head += stream.read(pixels.SPARE_BYTES)
-                size = picture_header.size(BytesIO(head))
-    except OSError:
-        return None, exif.UPRIGHT
-    return (size if size and min(size) > 0 else None), exif.orientation(head)
+            return size, exif.orientation(head)
+    except OSError as error:
+        why = "it cannot be read: %s" % error.strerror
+    except pixels.TooLarge as error:
+        kind, why = "large_image", str(error)
+    except pixels.UnreadFormat as error:
+        kind, why = "unread_format", str(error)
+    except ValueError as error:
+        why = str(error)
+    findings.fixes(kind, photo, why)
+    return None, exif.UPRIGHT
 
 
 def main(job: Job) -> None:
