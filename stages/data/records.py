@@ -91,7 +91,9 @@ def _taken(job: Job, parameters: RecordsParameters, settings: RecordSettings, ac
 def _survey(job: Job, settings: RecordSettings, items: List[Pair], trial: bool) -> None:
     """Refuse a dataset of boxes that mean something else, or a listed class that no XML names, before the long work."""
     job.progress(0, len(items), "reading XML")
-    reading = SurveySettings(settings.folders, settings.reading, settings.image_size, settings.policy)
+    reading = SurveySettings(
+        settings.folders, settings.reading, settings.image_size, settings.policy, settings.max_megapixels
+    )
     seen = survey(reading, items, job.cpus, lambda done: job.progress(done, len(items), "reading XML"))
     patterns.check(seen.observed, settings.reading)
     for name in [] if trial else settings.vocabulary.classes:
