@@ -62,7 +62,7 @@ def _make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     if source.root is not None:
         objects = voc.objects_of(source.root, settings.reading.boxes)
         object_filter = ObjectFilter(settings.vocabulary, settings.image_size, source.frame, str(pair.xml), findings)
-        labelled = object_filter.kept(objects)
+        labelled = object_filter.kept(objects, voc.stray(source.root))
     if labelled is None:
         return PictureRecord(None, hashlib.sha256(source.data).digest(), {}, findings.found, len(objects))
     small = pixels.resize(source.picture, *settings.image_size)
