@@ -158,6 +158,14 @@ KINDS: Dict[str, Kind] = {
         FIX,
         "If it looks too dark or too bright, save the photos with 8 bits a channel, as they are to look",
     ),
+    "several_pictures": Kind(
+        "picture",
+        "a file that holds several pictures, of which only the first is read",
+        "a TIFF of several pages, an animated PNG",
+        "use the first, which labelling tools show",
+        FIX,
+        "If another one was labelled, save that as a file of its own under the name that the XML has",
+    ),
     "size_mismatch": Kind(
         "picture",
         "a size in the XML unlike the photo's, upright or as stored",

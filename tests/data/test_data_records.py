@@ -95,7 +95,7 @@ def test_dataset_json_sums_it_up(dataset, make_records):
     assert sum(summary["box_sizes"]["counts"]) == 17
     sizes = dict(zip(summary["box_sizes"]["edges"], summary["box_sizes"]["counts"]))
     assert {edge: count for edge, count in sizes.items() if count} == {24: 8, 32: 8, 48: 1}  # e.g. sqrt(28.8 x 32) = 30
-    assert done.metrics == {"images": 9, "boxes": 17, "dropped": 2, "findings": 2}
+    assert done.metrics == {"images": 9, "boxes": 17, "dropped_pictures": 0, "dropped": 2, "findings": 2}
     assert 'name: "cone"' in (done.folder / "label_map.pbtxt").read_text()
 
 
@@ -327,7 +327,7 @@ def test_an_unlisted_class_names_the_nearest_spelling(dataset, make_records):
 BAD_PICTURES = [
     (b"", "unreadable_image", "empty"),
     (b"version https://git-lfs.github.com/spec/v1\n", "unreadable_image", "not a readable"),
-    (photo(kind="GIF"), "unreadable_image", "not a readable"),
+    (photo(kind="GIF"), "unread_format", "it is a GIF"),
     (photo()[:-900], "unreadable_image", "cut off"),
 ]
 
