@@ -65,7 +65,7 @@ def _make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     if source.root is not None:
         objects = voc.objects_of(source.root, settings.reading.boxes)
         object_filter = ObjectFilter(settings.vocabulary, settings.image_size, source.frame, str(pair.xml), findings)
-        labelled = object_filter.kept(objects)
+        labelled = object_filter.kept(objects, voc.stray(source.root))
     listed = _listed(settings, objects)
     if labelled is None:
         return PictureRecord(None, b"", b"", {}, findings.found, len(objects), listed)

@@ -5,6 +5,7 @@ Names count in any capitals, with or without - and _: <XMin> and <x_min> are <xm
 
 import itertools
 import re
+from functools import lru_cache
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from lxml import etree
@@ -35,6 +36,7 @@ WITHOUT_BOX = frozenset(
         "circle",
     )
 )
+SHAPE_NAMES = frozenset(("bndbox", "robndbox", "bbox", "boundingbox", "polygon", "segmentation"))
 POINT_NAMES = frozenset(("pt", "point", "vertex", "coordinate", "corner"))
 ROTATION = "rotation"
 ANGLES = (ROTATION, "angle", "theta")
@@ -55,7 +57,7 @@ LAYOUTS: Sequence[Tuple[Form, Tuple[str, ...]]] = [
     )
 ]
 WHOLE_BOXES = frozenset((geometry.EDGES, geometry.OPPOSITE, geometry.SIDES, geometry.CENTRED))
-FEWEST_POINTS = 3
+FEWEST_POINTS, LONGEST_LIST = 3, 1 << 18  # points; characters: more than any outline has
 _NUMBERED = re.compile(r"([xy])(0|[1-9]\d{0,3})", re.ASCII)
 _LISTED = re.compile(r"[^\s,;\[\](){}]+")
 _INNERMOST = re.compile(r"[\[({]([^\[\](){}]*)")
@@ -153,11 +155,20 @@ def found_in(element: etree._Element, sided: bool) -> Found:
     return found
 
 
+def stray_in(root: etree._Element) -> Optional[etree._Element]:
+    """The first shape that stands outside of every <object> and <part>, if there is one."""
+    for element in root.iter("*"):
+        if plain_name(element.tag) in SHAPE_NAMES and next(element.iterancestors("object", "part"), None) is None:
+            return element
+    return None
+
+
 def text_of(element: etree._Element) -> str:
     """An element's text, whatever comments and elements stand within."""
     return str(element.xpath("string()")) if len(element) else element.text or ""
 
 
+@lru_cache(maxsize=1000)
 def plain_name(name: str) -> str:
     """The name of an element or attribute without what people write differently."""
     return name.lower().replace("_", "").replace("-", "")
@@ -221,10 +232,7 @@ def _shapes_in(element: etree._Element) -> List[Shape]:
 
 def _own_shapes(element: etree._Element) -> List[Shape]:
     slots = _slots(element)
-    for shapes in (_edges(element, slots), _layout(element, slots), _points(element, slots), _listing(element)):
-        if shapes:
-            return shapes
-    return []
+    return _edges(element, slots) or _layout(element, slots) or _points(element, slots) or _listing(element)
 
 
 def _edges(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape]:
@@ -298,7 +306,7 @@ def _listing(element: etree._Element) -> List[Shape]:
     ]
     for slot in slots + ([] if len(element) else [Slot(element)]):
         listing = Listing(slot)
-        texts = listing.texts()
+        texts = listing.texts() if len(slot.texts()[0]) <= LONGEST_LIST else []
         several = [inner for inner in _INNERMOST.findall(slot.texts()[0]) if len(_LISTED.findall(inner)) > 2]
         readable = all(numeral(text).value is not None for text in texts)
         if len(texts) >= 2 * FEWEST_POINTS and not len(texts) % 2 and readable and len(several) < 2:

@@ -310,3 +310,20 @@ def test_every_number_is_read_as_it_was_written(value):
     assert numeral(repr(value)) == (value, False)
     assert numeral(decimal(value, 2)).value == pytest.approx(value, abs=0.005001)
     assert not decimal(value, 2).endswith((".", ".0", "-0"))
+
+
+@pytest.mark.parametrize(
+    "inside, box, kinds",
+    [
+        (WRITERS["bndbox"]((40, 20, 10, 30)) + "<rotation>90</rotation>", (30, 10, 20, 40), ["rotated_box"]),
+        (WRITERS["bndbox"]((10, 20, 10, 30)) + "<rotation>45</rotation>", (10, 20, 10, 30), ["rotated_box"]),
+        ("<robndbox>%s</robndbox>" % named("cx cy w h angle", (5, 6, 0, 9, 1)), (5, 6, 5, 6), ["other_geometry"]),
+        ("<robndbox>%s</robndbox>" % named("cx cy w h angle", (5, 6, -2, 9, 1)), None, ["other_geometry"]),
+        ("<bndbox>%s</bndbox>" % named("x y w h", (5, 6, -2, 9)), (5, 6, 3, 15), ["other_geometry"]),
+    ],
+)
+def test_what_is_wrong_with_a_box_is_not_hidden_by_its_geometry(inside, box, kinds):
+    """A minimum above the maximum stays so, and what has no area gets none: other findings tell of these."""
+    one = read(inside)
+    assert one.box == pytest.approx(box) if box else one.box is None
+    assert [note.kind for note in one.notes] == kinds
