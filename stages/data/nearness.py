@@ -50,6 +50,7 @@ def nearest(folders: List[str], xmls: Dict[str, str]) -> List[Match]:
     return found + [one for one in _mutual(rest, left) if owner(one.folder) == owner(left[one.xml])]
 
 
+@lru_cache(maxsize=1 << 14)
 def nearness(one: str, other: str) -> Nearness:
     """How near two folders are."""
     keys = dict(_keys(other))

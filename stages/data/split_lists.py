@@ -144,8 +144,8 @@ class Said:
             lines = [said[side] for side in (TRAIN, BOTH, VALIDATION, TEST) if side in said]
             places = " and in ".join("%s, line %d" % (one.file, one.number) for one in lines)
             raise BadInput(
-                "%s is in %s%s: what tells how good a detector is must not be trained on. Leave each name on one side."
-                % (first, places, " (and %d more are on two sides)" % (len(clashes) - 1) if clashes[1:] else "")
+                "%s is in %s%s: no picture may be on two sides of a split. Leave its name in one of the lists."
+                % (first, places, " (and %d more pictures are)" % (len(clashes) - 1) if clashes[1:] else "")
             )
         there = {side for said in self.placed.values() for side in said}
         rest = BOTH  # What trainval has and train has not is val, if only one of the two is there.
