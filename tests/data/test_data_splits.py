@@ -177,9 +177,13 @@ def test_folders_place_their_pictures(split):
 
 
 def test_the_outermost_folder_counts():
-    assert [side_of(path) for path in ("val/train/a.jpg", "a/test2017/val.jpg", "contest/a.jpg", "train.jpg")] == [
+    assert [
+        side_of(path)
+        for path in ("val/train/a.jpg", "a/test2017/val.jpg", "Train_Images/a.jpg", "contest/a.jpg", "train.jpg")
+    ] == [
         "validation",
         "test",
+        "train",
         "",
         "",
     ]
