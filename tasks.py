@@ -46,22 +46,23 @@ def resize(_c, config="", set_=None, dry_run=False, runner="", host=""):
 
 
 @command(BUILD, iterable=["set_"], help={"limit": "Use only so many photos, for a trial."})
-def records(_c, config="", limit=0, set_=None, dry_run=False, runner="", host=""):
+def records(_c, config="", limit=0, accept_losses=False, set_=None, dry_run=False, runner="", host=""):
     """Check photos and boxes, shrink them together, write TFRecords.
 
     Example: ./run records --limit 100
     """
-    options = StageOptions(config, set_, dry_run, runner, host)
+    options = commands.stages.with_consents(StageOptions(config, set_, dry_run, runner, host), accept_losses)
     commands.stages.run_stage("records", options.also(f"records.limit={limit}") if limit else options)
 
 
 @command(BUILD, iterable=["set_"])
-def train(_c, config="", set_=None, dry_run=False, runner="", host=""):
+def train(_c, config="", accept_losses=False, train_anyway=False, set_=None, dry_run=False, runner="", host=""):
     """Train the detector; goes on from the last checkpoint after an interruption.
 
     Example: ./run train --set train.steps=4000
     """
-    commands.stages.run_stage("train", StageOptions(config, set_, dry_run, runner, host))
+    options = StageOptions(config, set_, dry_run, runner, host)
+    commands.stages.run_stage("train", commands.stages.with_consents(options, accept_losses, train_anyway))
 
 
 @command(BUILD, iterable=["set_"])
@@ -325,12 +326,13 @@ def report(_c, config="", set_=None, dry_run=False, runner="", host=""):
 
 
 @command(BUILD, iterable=["set_"])
-def build(_c, config="", set_=None, dry_run=False, runner=""):
+def build(_c, config="", accept_losses=False, train_anyway=False, set_=None, dry_run=False, runner=""):
     """Do everything: photos to .uff, proof, pictures with boxes and the report.
 
     Example: ./run build --set train.steps=4000 --dry-run
     """
-    commands.stages.run_stage("report", StageOptions(config, set_, dry_run, runner))
+    options = StageOptions(config, set_, dry_run, runner)
+    commands.stages.run_stage("report", commands.stages.with_consents(options, accept_losses, train_anyway))
 
 
 @command(LOOK, iterable=["set_"])

@@ -20,6 +20,8 @@ OPTIONS: Dict[str, str] = {
     "host": "Run this stage on the machine of that name in detector.toml, such as nano.",
     "json_": "Print JSON on standard output.",
     "checkpoint": "best, last or a step.",
+    "accept_losses": "Go on even if findings leave out more than a tenth of the dataset.",
+    "train_anyway": "Train your own pipeline.config even if convert would refuse it, for TensorFlow alone.",
 }
 
 

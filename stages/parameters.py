@@ -8,7 +8,7 @@ Standard library only, Python 3.6: this file is in every environment, and one of
 ``files``, that the host imports.
 """
 
-from typing import Dict, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 
 class RenderParameters(NamedTuple):
@@ -49,6 +49,12 @@ class RecordsParameters(NamedTuple):
     pictures_per_shard: int
     findings: Dict[str, str]
     accept_losses: bool
+
+
+class SurveyParameters(NamedTuple):
+    """``image_size``: of the pictures to train on, which tells what is too small to learn from."""
+
+    image_size: List[int]
 
 
 class TrainParameters(NamedTuple):
@@ -103,6 +109,14 @@ class DetectParameters(NamedTuple):
     pictures: int
     draw: bool
     backend: str
+
+
+class ForeseeParameters(NamedTuple):
+    """What the foresight of a training needs: the parameters of the stages that its model is to go through."""
+
+    train: Dict[str, Any]
+    export: Dict[str, Any]
+    convert: Dict[str, Any]
 
 
 class BundleParameters(NamedTuple):

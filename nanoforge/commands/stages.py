@@ -46,6 +46,12 @@ def detect(media: str, options: StageOptions) -> None:
     run_stage("detect", options.also(f"detect.media={toml_text(str(path))}") if media else options)
 
 
+def with_consents(options: StageOptions, accept_losses: bool, train_anyway: bool = False) -> StageOptions:
+    """What `--accept-losses` and `--train-anyway` add."""
+    given = {"records.accept_losses=true": accept_losses, "train.anyway=true": train_anyway}
+    return options.also(*(consent for consent, is_given in given.items() if is_given))
+
+
 def with_backend(backend: str, options: StageOptions) -> StageOptions:
     """What `--backend` adds."""
     return options.also(f"detect.backend={toml_text(backend)}") if backend else options

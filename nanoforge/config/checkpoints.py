@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import gzip
 import lzma
 import re
@@ -10,7 +11,7 @@ import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 from urllib.parse import urlsplit
 
 from nanoforge.config.schema import ModelSection
@@ -33,6 +34,9 @@ ZOO = {
 
 # More than ten times the largest checkpoint of the zoo, less than what would fill a disk.
 UNPACKED_LIMIT = 8 << 30
+LARGEST_STATE = 1 << 16  # bytes of it that are read; it lists five checkpoints, the latest first
+STATE = "checkpoint"  # TensorFlow's list of the checkpoints in a folder
+PART = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")  # of a checkpoint's files, behind its prefix
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -78,17 +82,68 @@ def _remote(name: str, stated: str) -> StartCheckpoint:
 
 def _local(path: Path) -> StartCheckpoint:
     if path.is_dir():
-        indexes = sorted(path.glob("*.index"))
-        if len(indexes) != 1:
-            found = ", ".join(index.stem for index in indexes) or "none"
-            raise BadInput(f"model.checkpoint: {path} must hold one checkpoint, or name its prefix; found: {found}.")
-        return StartCheckpoint(path, indexes[0].stem)
-    prefix = path.name[: -len(".index")] if path.name.endswith(".index") else path.name
-    if not (path.parent / f"{prefix}.index").is_file():
+        held = _prefixes(path)
+        if len(held) != 1:
+            latest = _latest(path / STATE)
+            hint = f" ({path / STATE} names the latest, {latest})" if latest in held else ""
+            raise BadInput(
+                f"model.checkpoint: {path} must hold one checkpoint, or name its prefix; found: {_few(held)}{hint}."
+            )
+        return _whole(path, held[0])
+    if path.name == STATE and path.is_file():
+        latest = _latest(path)
+        if not latest:
+            raise BadInput(f"model.checkpoint: {path} names no checkpoint (model_checkpoint_path): name one's prefix.")
+        return _whole(path.parent, latest)
+    return _whole(path.parent, PART.sub("", path.name))
+
+
+def _whole(folder: Path, prefix: str) -> StartCheckpoint:
+    """The checkpoint of that prefix, if all of its files are there."""
+    names = {file.name for file in folder.glob(f"{glob.escape(prefix)}.*")} if folder.is_dir() else set()
+    index = f"{prefix}.index"
+    shards = [re.fullmatch(re.escape(prefix) + r"\.data-\d{5}-of-(\d{5})", name) for name in names]
+    counts = sorted({int(shard.group(1)) for shard in shards if shard})
+    if index not in names and not counts:
+        held = _prefixes(folder)
+        there = f"; that folder holds {_few(held)}" if held else ""
         raise BadInput(
-            f"model.checkpoint: there is no checkpoint {path} (its files would be {prefix}.index, {prefix}.data-…)."
+            f"model.checkpoint: there is no checkpoint {folder / prefix} (its files would be {index}, {prefix}.data-…)"
+            f"{there}."
         )
-    return StartCheckpoint(path.parent, prefix)
+    lacking = [] if index in names else [index]
+    of_counts: List[List[str]] = [
+        [name for name in (f"{prefix}.data-{i:05}-of-{count:05}" for i in range(count)) if name not in names]
+        for count in counts
+    ] or [[f"{prefix}.data-00000-of-00001"]]
+    lacking += min(of_counts, key=len)
+    if lacking:
+        raise BadInput(
+            f"model.checkpoint: the checkpoint {folder / prefix} is not whole, it lacks {_few(lacking)}: copy all files"
+            f" {prefix}.* there."
+        )
+    return StartCheckpoint(folder, prefix)
+
+
+def _prefixes(folder: Path) -> List[str]:
+    """The checkpoints in a folder, those of the most steps last."""
+    found = {file.stem for file in folder.glob("*.index")} if folder.is_dir() else set()
+    return sorted(found, key=lambda name: [int(part) if part.isdigit() else 0 for part in re.split(r"(\d+)", name)])
+
+
+def _latest(state: Path) -> str:
+    """The file name of the checkpoint that TensorFlow's list names as the latest; "" if it names none."""
+    try:
+        text = state.read_bytes()[:LARGEST_STATE].decode("utf-8", "replace") if state.is_file() else ""
+    except OSError as error:
+        raise BadInput(f"model.checkpoint: {state} cannot be read: {error.strerror}.") from None
+    match = re.search(r'^\s*model_checkpoint_path\s*:\s*"(.*)"', text, re.MULTILINE)
+    return re.split(r"[/\\]+", match.group(1))[-1] if match else ""
+
+
+def _few(names: List[str]) -> str:
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return (", ".join(names[-10:]) or "none") + more
 
 
 def fetch(start: Optional[StartCheckpoint], console: Console) -> None:

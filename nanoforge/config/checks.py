@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 import msgspec
 
 from nanoforge.config.entries import MOST_FAULTS, Entries, Fault, general, shown
+from nanoforge.config.policies import SPELLED, problems_of_policies
 from nanoforge.config.schema import Key, Size, keys
 from nanoforge.config.spelling import did_you_mean
 
@@ -48,6 +49,8 @@ def _problems(key: Key, spelled: str, value: Any) -> Iterator[str]:
         for name, word in _words_of(key, spelled, value).items()
         if not isinstance(word, str) or word not in key.words
     ]
+    if spelled == SPELLED:
+        wrong += problems_of_policies(value)
     yield from wrong
     if wrong:
         return

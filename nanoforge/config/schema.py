@@ -181,6 +181,13 @@ class TrainSection(Struct, frozen=True, kw_only=True):
     augmentation: Annotated[
         List[str], Meta(description="Names of object_detection's augmentation steps, such as random_horizontal_flip")
     ] = msgspec.field(default_factory=lambda: ["random_horizontal_flip", "ssd_random_crop"])
+    anyway: Annotated[
+        bool,
+        Meta(
+            description="Train your own `model.pipeline_config` even if `convert` is sure to refuse what comes out, for"
+            " TensorFlow alone"
+        ),
+    ] = False
 
 
 class EvaluateSection(Struct, frozen=True, kw_only=True):

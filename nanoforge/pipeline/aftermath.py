@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Iterator
 
@@ -12,18 +12,22 @@ from rich.filesize import decimal
 from nanoforge.errors import Interrupted, NanoforgeError, StageFailed
 from nanoforge.files.atomic import make_readable
 from nanoforge.files.disks import FULL, disk_of, size_of_folder, tells_of_full_disk
+from nanoforge.pipeline.notes import Notes
+from nanoforge.runners.contract import FINDINGS
 
 BEGUN = ".begun"
 
 
 @contextmanager
-def tidied(stage: str, folder: Path, begun: bool) -> Iterator[None]:
+def tidied(stage: str, folder: Path, begun: bool, notes: Notes) -> Iterator[None]:
     """Inside, what fails has failed for ``stage``, whose work folder is ``folder``; ``begun``: it had been made before.
 
-    Its output is removed: no later run goes on from it, and it may be what filled the disk. Its scratch stays.
+    Its output is removed: no later run goes on from it, and it may be what filled the disk. Its scratch stays, and what
+    it had found in the user's data is kept among the ``notes``.
 
     Raises:
-        StageFailed: the disk is full, or the work folder was removed meanwhile; other errors as they are.
+        StageFailed: the disk is full, or the work folder was removed meanwhile; other errors as they are, with the way
+            to what was found.
     """
     try:
         yield
@@ -36,8 +40,9 @@ def tidied(stage: str, folder: Path, begun: bool) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in FULL:
             place = Path(error.filename) if isinstance(error.filename, str) else folder
             raise StageFailed(f"{stage}: {error.strerror}: {place}. {_room_words(place, folder)}") from None
-        if isinstance(error, NanoforgeError) and tells_of_full_disk(str(error)):
-            raise type(error)(f"{error}\n{_room_words(folder, folder)}", error.metrics) from None
+        more = [*_words_of_full_disk(str(error), folder), *_words_of_findings(stage, folder, notes)] if begun else []
+        if isinstance(error, NanoforgeError) and more:
+            raise type(error)("\n".join([str(error), *more]), error.metrics) from None
         raise
 
 
@@ -46,6 +51,8 @@ def begin(folder: Path) -> None:
     make_readable(folder.parent)
     folder.mkdir(exist_ok=True)
     drop_output(folder)
+    with suppress(OSError):  # what an earlier try found is not this one's
+        _findings_of(folder).unlink()
     (folder / BEGUN).touch()
 
 
@@ -65,6 +72,21 @@ def check_begun(stage: str, folder: Path) -> None:
 def drop_output(folder: Path) -> None:
     """Remove the half-made output of a work folder."""
     shutil.rmtree(folder / "output", ignore_errors=True)
+
+
+def _findings_of(folder: Path) -> Path:
+    return folder / "scratch" / FINDINGS
+
+
+def _words_of_findings(stage: str, folder: Path, notes: Notes) -> Iterator[str]:
+    kept = notes.keep_findings(stage, _findings_of(folder))
+    if kept:
+        yield f"Its findings so far: {kept.file} ({kept.lines} {'line' if kept.lines == 1 else 'lines'})"
+
+
+def _words_of_full_disk(error: str, folder: Path) -> Iterator[str]:
+    if tells_of_full_disk(error):
+        yield _room_words(folder, folder)
 
 
 def _room_words(place: Path, folder: Path) -> str:

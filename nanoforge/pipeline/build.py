@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from nanoforge.errors import StageFailed
 from nanoforge.pipeline.aftermath import begin, check_begun
+from nanoforge.pipeline.foresight import Question
 from nanoforge.pipeline.plan import (
     FRESH,
     Status,
@@ -95,6 +96,15 @@ def prepare_environment(work: StageWork) -> None:
     work.started, work.tools = time.time(), work.runner.tools()
 
 
+def foresee(work: StageWork) -> Optional[Future[Outcome]]:
+    """Ask first whether the stage's work would be in vain, in a thread of its own; see `foresight`."""
+    question = Question.of(work, _stage_run(work))
+    if question is None or question.was_answered:
+        return None
+    work.project.console.say(f"  but first: {question.words}")
+    return work.pool.submit(question.ask)
+
+
 def run_program(work: StageWork) -> Future[Outcome]:
     """Run the stage's program in a thread of its own."""
     return work.pool.submit(_run, work, _stage_run(work))
@@ -130,6 +140,7 @@ STEPS: Tuple[Step, ...] = (
     warn_of_damage,
     fetch_inputs,
     prepare_environment,
+    foresee,
     run_program,
     check_inputs,
     publish,

@@ -32,7 +32,7 @@ def recipe(
         **({"image": image} if image else {}),
         "version": RECIPE_VERSION,
         "stage": stage.name,
-        "code": {str(path.relative_to(HOME)): sha256_file(path) for path in code_files(stage.module)},
+        "code": code_digests(stage.module),
         "locks": {str(path.relative_to(HOME)): sha256_file(path) for path in lock_files(build_of(stage.environment))},
         "parameters": {name: value for name, value in parameters.items() if name not in stage.consents},
         "inputs": dict(inputs),
@@ -42,6 +42,11 @@ def recipe(
 def fingerprint(of: Mapping[str, Any]) -> str:
     """SHA-256 of the recipe's canonical JSON, as 64 hex digits."""
     return json_digest(of)
+
+
+def code_digests(module: str) -> Dict[str, str]:
+    """Path in the clone -> digest, of the files that :func:`code_files` finds."""
+    return {str(path.relative_to(HOME)): sha256_file(path) for path in code_files(module)}
 
 
 def code_files(module: str) -> List[Path]:

@@ -6,6 +6,7 @@ Notes only inform: a damaged one is none, and one that cannot be written stops n
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,13 @@ class Verification(NamedTuple):
     sound: bool
 
 
+class KeptFindings(NamedTuple):
+    """What a stage had found in the user's data when it failed: a file of JSON lines."""
+
+    file: Path
+    lines: int
+
+
 class Notes:
     """The notes in a project's build folder; every one is of one stage and one fingerprint."""
 
@@ -35,8 +43,33 @@ class Notes:
         note(self._failure_file(stage), {"fingerprint": fingerprint, "error": error, "when": time.strftime(TIME_FORM)})
 
     def forget_failure(self, stage: str) -> None:
+        for file in (self._failure_file(stage), self._findings_file(stage)):
+            with suppress(OSError):
+                file.unlink()
+
+    def keep_findings(self, stage: str, found: Path) -> Optional[KeptFindings]:
+        """Keep what the stage had found when it failed until it runs again; None where it had found nothing.
+
+        Where there is no room for a copy, it is kept where it lies.
+        """
+        kept = self._findings_file(stage)
         with suppress(OSError):
-            self._failure_file(stage).unlink()
+            kept.unlink()
+        try:
+            with open(found, "rb") as stream:
+                lines = sum(1 for _ in stream)
+        except OSError:
+            return None
+        if not lines:
+            return None
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(found, kept)
+        except OSError:
+            with suppress(OSError):
+                kept.unlink()
+            return KeptFindings(found, lines)
+        return KeptFindings(kept, lines)
 
     def failure(self, stage: str, fingerprint: str) -> Optional[str]:
         """How the last run of exactly this work failed, or None."""
@@ -63,6 +96,9 @@ class Notes:
 
     def _failure_file(self, stage: str) -> Path:
         return self._build / "failures" / f"{stage}.json"
+
+    def _findings_file(self, stage: str) -> Path:
+        return self._build / "failures" / f"{stage}-findings.jsonl"
 
     def _verification_file(self, stage: str) -> Path:
         return self._build / "cache" / "verified" / f"{stage}.json"

@@ -157,7 +157,7 @@ class Scheduler:
         return self._project.store.work_folder(work.stage.name, work.status.fingerprint)
 
     def _advance(self, work: StageWork, begun: bool = False) -> None:
-        with tidied(work.stage.name, self._work_folder(work), begun):
+        with tidied(work.stage.name, self._work_folder(work), begun, self._project.notes):
             future = work.advance()
         if future:
             self._running[future] = work
@@ -169,7 +169,7 @@ class Scheduler:
         """Take the steps after a stage's program has ended; why it failed is remembered until it runs again."""
         work = self._running.pop(future)
         try:
-            with tidied(work.stage.name, self._work_folder(work), begun=True):
+            with tidied(work.stage.name, self._work_folder(work), begun=True, notes=self._project.notes):
                 work.outcome = future.result()
             self._advance(work, begun=True)
         except Interrupted:

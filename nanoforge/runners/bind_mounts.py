@@ -90,6 +90,9 @@ class BindMounts:
     def bring_back(self, _listener: Listener) -> None:
         """Nothing to do: the output is in its folder already."""
 
+    def bring_findings(self) -> None:
+        """Nothing to do: the scratch folder is here."""
+
     def _hand_to(self, owner: Tuple[int, int]) -> None:
         give([self._run.output, self._run.scratch], owner)
 

@@ -23,6 +23,9 @@ from stages.job import EVENT_MARK, EXIT_BAD_INPUT
 # the locale decides, later ones have a mode of their own. What cannot be printed is printed escaped.
 SPEAKING_UTF8 = {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
 
+FINDINGS = "findings.jsonl"
+"""In the scratch folder: what a stage has found in the user's data so far, for them to read if it fails."""
+
 CRASHES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP)
 # What libraries print when they give up, and not what Python's faulthandler adds of where that was.
 TELLING = re.compile(r"check failed|terminate called|what\(\):|fatal|assert|abort|error|exception", re.IGNORECASE)

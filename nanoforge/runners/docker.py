@@ -14,7 +14,7 @@ from nanoforge.containers import compose, images
 from nanoforge.containers.compose import Service
 from nanoforge.containers.container import labels_of, run_to_end, sweep
 from nanoforge.containers.daemon import Container, Daemon, DaemonFacts, Folder, Image, on_host, speaking
-from nanoforge.errors import EnvironmentNotReady
+from nanoforge.errors import BadInput, EnvironmentNotReady, StageFailed
 from nanoforge.runners.bind_mounts import BindMounts, known_paths
 from nanoforge.runners.contract import (
     SPEAKING_UTF8,
@@ -114,7 +114,11 @@ class DockerRunner:
             listener = Listener(log, sink, known_paths(run))
             with self._folders(run, sink, stop) as folders:
                 status = self._run_in(folders, run, listener, stop)
-                outcome = outcome_or_raise(run, status, listener.outcome, stop)
+                try:
+                    outcome = outcome_or_raise(run, status, listener.outcome, stop)
+                except (BadInput, StageFailed):
+                    folders.bring_findings()
+                    raise
                 folders.bring_back(listener)
         return outcome
 

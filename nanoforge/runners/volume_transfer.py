@@ -7,8 +7,9 @@ sent back once the stage has ended. Every file is compared by digest, taken at b
 from __future__ import annotations
 
 import json
+import tarfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple
@@ -17,11 +18,11 @@ from nanoforge.containers import volumes
 from nanoforge.containers.container import remove
 from nanoforge.containers.daemon import OWNER, Container, Daemon, Folder, speaking
 from nanoforge.containers.volumes import Carrier, Content, FarFile, Sent
-from nanoforge.errors import DaemonLost, Interrupted
+from nanoforge.errors import DaemonLost, Interrupted, NanoforgeError
 from nanoforge.files.atomic import write_json
 from nanoforge.files.digests import listing_digest, sha256_file, sha256_text
 from nanoforge.runners.bind_mounts import CODE, INPUTS, OUTPUT, SCRATCH, declared_folders, job_inputs
-from nanoforge.runners.contract import EventSink, Listener, StageInput, StageRun
+from nanoforge.runners.contract import FINDINGS, EventSink, Listener, StageInput, StageRun
 from nanoforge.stop import Stop
 
 JOB = f"{SCRATCH}/job.json"
@@ -180,6 +181,13 @@ class VolumeTransfer:
             volumes.fetch(self._carrier, OUTPUT, self._run.output, expected, on_got)
         remove(self._daemon, self._carrier.identity)
         self._tidy()
+
+    def bring_findings(self) -> None:
+        """Fetch what a stage had found when it failed, if it can be had: why it failed is told in any case."""
+        with suppress(NanoforgeError, OSError, tarfile.TarError), self._giving_up():
+            found = volumes.read(self._carrier, f"{SCRATCH}/{FINDINGS}")
+            if found:
+                (self._run.scratch / FINDINGS).write_bytes(found)
 
     def _note_outcome(self, listener: Listener) -> None:
         """Keep what the stage said, so that a connection lost while fetching costs another fetch, not another run."""

@@ -41,7 +41,7 @@ def main(job: Job) -> None:
     made = "records" not in job.inputs
     words = notice.text(
         parameters.name,
-        described.classes,
+        described.named,
         described.height,
         described.width,
         _tensorflow(job),

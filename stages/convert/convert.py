@@ -1,6 +1,7 @@
 """Stage: a frozen graph becomes a .uff for TensorRT, and ONNX if asked, with proof that they compute the same."""
 
 import json
+import os
 from typing import Any, Callable, Dict, List, Optional, Union
 
 import tensorflow as tf
@@ -8,6 +9,7 @@ import tensorflow as tf
 from stages import pixels
 from stages.convert.graph.analysis import Examined, Refused, analyse, beside
 from stages.convert.graph.detector_parameters import DetectorParameters, plugins
+from stages.convert.graph.findings import CONFIG
 from stages.convert.graph.frozen_graph import Graph
 from stages.convert.graph.settings import class_names
 from stages.convert.parity import pictures, verdict, worst
@@ -39,6 +41,9 @@ def main(job: Job) -> None:
         if isinstance(found, Refused):
             job.metrics(result=result(found, None))
             raise BadInput(found.reason)
+        for finding in found.audit.findings:
+            if finding["where"] == CONFIG:
+                job.warn(finding["advice"])
         convert(job, found)
 
 
@@ -51,9 +56,14 @@ def convert(job: Job, examined: Examined) -> Dict[str, Any]:
     """
     to_onnx = job.read(ConvertParameters).to == "onnx"
     label_map = job.inputs.get("label_map") or beside(job.inputs["graph"], "label_map.pbtxt")
-    names = class_names(label_map, examined.parameters.classes)
-    _write_models(job, examined, to_onnx)
-    _write_json(job.out("model.json"), model(examined.parameters, names, to_onnx))
+    names, unused = class_names(label_map, examined.parameters.classes)
+    if unused:
+        job.warn(
+            "%s names no class of the ids %s: what the model finds of these is never shown"
+            % (os.path.basename(label_map), ", ".join(map(str, unused)))
+        )
+    write_models(job, examined, to_onnx)
+    _write_json(job.out("model.json"), model(examined.parameters, names, unused, to_onnx))
     with open(job.out("labels.txt"), "w", encoding="utf-8") as stream:
         stream.write("\n".join(["BACKGROUND"] + names[1:]) + "\n")
     report = _proven(job, examined, _drawing(job, names), to_onnx)
@@ -63,7 +73,12 @@ def convert(job: Job, examined: Examined) -> Dict[str, Any]:
     return report
 
 
-def _write_models(job: Job, examined: Examined, to_onnx: bool) -> None:
+def write_models(job: Job, examined: Examined, to_onnx: bool) -> None:
+    """Write the models that can be made of an examined graph, unproven yet, as the output of ``job``.
+
+    Raises:
+        StageFailed: a parser of TensorRT would refuse one.
+    """
     if examined.uff is not None:
         write_uff(examined, job.out("model.uff"))
     if to_onnx:
@@ -212,7 +227,7 @@ def describe(case: Dict[str, Any]) -> str:
     )
 
 
-def model(parameters: DetectorParameters, names: List[str], has_boxes: bool) -> Dict[str, Any]:
+def model(parameters: DetectorParameters, names: List[str], unused: List[int], has_boxes: bool) -> Dict[str, Any]:
     """Everything that a runtime needs, as model.json holds it."""
     size, outputs = parameters.input, {"detections": plugin_graph.NMS, "count": plugin_graph.NMS + "_1"}
     if has_boxes:
@@ -220,6 +235,7 @@ def model(parameters: DetectorParameters, names: List[str], has_boxes: bool) -> 
     return {
         "format": 1,
         "classes": names,
+        **({"unused": unused} if unused else {}),
         "anchors": len(parameters.anchors),
         "plugin": plugins(parameters),
         "input": {

@@ -60,11 +60,12 @@ def _make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     source = sample.load(settings.folders, pair, settings.max_megapixels, settings.reading, findings)
     if source is None:
         return PictureRecord(None, b"", b"", {}, findings.found, *objects_in(settings, pair.xml))
-    objects = voc.objects_of(source.root) if source.root is not None else []
-    object_filter = ObjectFilter(
-        settings.vocabulary.classes, settings.image_size, source.frame, str(pair.xml), findings
-    )
-    labelled = object_filter.kept(objects)
+    objects: List[voc.VocObject] = []
+    labelled: Optional[List[LabelledBox]] = []
+    if source.root is not None:
+        objects = voc.objects_of(source.root, settings.reading.boxes)
+        object_filter = ObjectFilter(settings.vocabulary, settings.image_size, source.frame, str(pair.xml), findings)
+        labelled = object_filter.kept(objects)
     listed = _listed(settings, objects)
     if labelled is None:
         return PictureRecord(None, b"", b"", {}, findings.found, len(objects), listed)

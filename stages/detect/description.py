@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 from stages import files
 from stages.job import BadInput
@@ -22,6 +22,7 @@ class Description(NamedTuple):
         swapped: the network takes blue first.
         outputs: names of NMS_TRT's two, the rows and their number.
         nms: parameters of NMS_TRT, empty where the file holds none.
+        unused: class ids that stand for no class, in order.
     """
 
     path: str
@@ -33,6 +34,12 @@ class Description(NamedTuple):
     swapped: bool
     outputs: List[str]
     nms: Dict[str, Any]
+    unused: Tuple[int, ...] = ()
+
+    @property
+    def named(self) -> List[str]:
+        """The names of the classes that are some, the background's first."""
+        return [name for class_id, name in enumerate(self.classes) if class_id not in self.unused]
 
     @property
     def shape(self) -> List[int]:
@@ -66,6 +73,7 @@ def read(folder: str) -> Description:
             swapped={"RGB": False, "BGR": True}[model["input"]["channels"]],
             outputs=[str(model["outputs"][name]) for name in ("detections", "count")],
             nms=dict(model.get("plugin", {}).get("NMS_TRT", {})),
+            unused=tuple(int(class_id) for class_id in model.get("unused", [])),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadInput("%s does not describe a model (%s); convert again" % (path, error)) from error

@@ -28,6 +28,7 @@ class Detector:
 
     def __init__(self, description: Description, backend: Backend) -> None:
         self.classes, self.height, self.width = description.classes, description.height, description.width
+        self._unused = description.unused
         self._backend, self.slots = backend, len(backend.slots)
         self._preprocess = Preprocess(
             self.height, self.width, description.scale, description.offset, description.swapped
@@ -57,6 +58,8 @@ class Detector:
     def finish(self, slot: int, size: Tuple[int, int], threshold: float = 0.0) -> List[Detection]:
         """What was found in a slot that was started, of those that the model gives with a score from ``threshold`` on.
 
+        Ids that stand for no class are no detections: nothing was ever trained to be one.
+
         Args:
             size: height and width that the boxes are for.
 
@@ -68,6 +71,8 @@ class Detector:
             BadInput: the model gives a class that it has no name for.
         """
         rows, (height, width) = self._backend.finish(slot), size
+        if self._unused:
+            rows = rows[~np.isin(rows[:, 1], self._unused)]
         if threshold:
             rows = rows[rows[:, 2] > threshold - 1 / SCORE_PARTS]
         across, down = width * PIXEL_PARTS, height * PIXEL_PARTS

@@ -81,7 +81,7 @@ def of(given: Model, described: Description) -> DetectNetModel:
 def warnings(where: Place, described: Description) -> List[str]:
     """What works, and yet not as one might think; a sentence each."""
     found = []
-    if "void" in described.classes:
+    if "void" in described.named:
         found.append("detectNet hides what it finds of the class void; name the class otherwise")
     foreign = [name for name in described.classes if not all(" " <= letter <= "~" for letter in name)]
     if foreign:

@@ -71,9 +71,11 @@ def audit_section(audit: Artifact) -> Dict[str, Any]:
 
 def conversion_section(convert: Artifact) -> Dict[str, Any]:
     """What the .uff holds, and how near its detections are to TensorFlow's."""
-    parity = convert.document("parity.json")
+    parity, model = convert.document("parity.json"), convert.document("model.json")
+    unused = model.get("unused", [])
     return {
-        "model": convert.document("model.json"),
+        "model": model,
+        "classes": [name for class_id, name in enumerate(model["classes"]) if class_id not in unused],
         "parity": parity,
         "parity_rows": {key: parity[key] for key in PARITY_KEYS if parity.get(key) is not None},
         "bytes": os.path.getsize(convert.path("model.uff")),

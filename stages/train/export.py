@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+from functools import partial
+from typing import Callable
 
 import tensorflow as tf
 from object_detection import exporter
@@ -23,8 +25,8 @@ def main(job: Job) -> None:
     trained = TrainedModel(job, parameters.checkpoint)
     _check_writer(trained)
     pipeline = trained.pipeline
-    _patch(pipeline, parameters)
-    graph = frozen_graph(pipeline, trained.prefix)
+    patch(pipeline, parameters)
+    graph = frozen_graph(pipeline, partial(_restore, pipeline, trained.prefix))
     with open(job.out(GRAPH), "wb") as stream:
         # Python's protobuf writes maps (a node's attributes) in another order in each process unless told otherwise.
         stream.write(graph.SerializeToString(deterministic=True))
@@ -33,26 +35,36 @@ def main(job: Job) -> None:
     _describe(job, parameters, trained)
 
 
-def frozen_graph(pipeline: TrainEvalPipelineConfig, prefix: str) -> tf.GraphDef:
-    """The inference graph as object_detection's exporter builds it, weights of the checkpoint ``prefix`` as constants.
+def frozen_graph(pipeline: TrainEvalPipelineConfig, fill: Callable[[tf.Session], None]) -> tf.GraphDef:
+    """The inference graph as object_detection's exporter builds it, its weights as constants.
 
     Its input ``image_tensor`` is uint8 [1, h, w, 3]; its outputs are the detection tensors that the exporter names.
 
-    Raises:
-        BadInput: the checkpoint does not fit the pipeline, or is damaged.
+    Args:
+        pipeline: what the graph is built from.
+        fill: gives the variables of the session's graph their values.
     """
     height, width = pipeline_config.input_size(pipeline)
     with tf.Graph().as_default() as graph, tf.Session() as session:
         model = model_builder.build(pipeline.model, is_training=False)
         outputs, _ = exporter.build_detection_graph("image_tensor", model, [1, height, width, 3], "inference_op", None)
-        with checkpoints.restoring(prefix):
-            _saver(pipeline).restore(session, prefix)
+        fill(session)
         definition = tf.graph_util.convert_variables_to_constants(
             session, graph.as_graph_def(), [tensor.op.name for tensor in outputs.values()]
         )
     for node in definition.node:
         node.device = ""
     return definition
+
+
+def _restore(pipeline: TrainEvalPipelineConfig, prefix: str, session: tf.Session) -> None:
+    """Fill a graph with the weights of the checkpoint ``prefix``.
+
+    Raises:
+        BadInput: the checkpoint does not fit the pipeline, or is damaged.
+    """
+    with checkpoints.restoring(prefix):
+        _saver(pipeline).restore(session, prefix)
 
 
 def _saver(pipeline: TrainEvalPipelineConfig) -> tf.train.Saver:
@@ -70,7 +82,8 @@ def _check_writer(trained: TrainedModel) -> None:
         )
 
 
-def _patch(pipeline: TrainEvalPipelineConfig, parameters: ExportParameters) -> None:
+def patch(pipeline: TrainEvalPipelineConfig, parameters: ExportParameters) -> None:
+    """Let the postprocessor do what the parameters say."""
     suppression = pipeline.model.ssd.post_processing.batch_non_max_suppression
     suppression.score_threshold = parameters.score_threshold
     suppression.iou_threshold = parameters.iou_threshold

@@ -7,7 +7,7 @@ import tensorflow as tf
 from object_detection import inputs, model_lib
 from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
-from stages.train import pipeline_config, reader
+from stages.train import buildable, pipeline_config, reader
 
 slim = tf.contrib.slim
 
@@ -40,21 +40,36 @@ def build(pipeline: TrainEvalPipelineConfig, folder: str, seed: int, cpus: int) 
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, "located.config")
     pipeline_config.write(pipeline, path)
-    made = _created(
-        path,
-        tf.estimator.RunConfig(
-            model_dir=folder,
-            tf_random_seed=seed,
-            session_config=session_config(cpus),
-            save_checkpoints_steps=None,
-            save_checkpoints_secs=None,
-            save_summary_steps=None,
-            log_step_count_steps=None,
-        ),
-    )
+    with buildable.building():
+        made = _created(path, _run_config(folder, seed, cpus))
     return TrainingModel(
-        made["estimator"], made["train_input_fn"], made["eval_on_train_input_fn"], made["eval_input_fns"][0]
+        made["estimator"],
+        _built(made["train_input_fn"]),
+        _built(made["eval_on_train_input_fn"]),
+        _built(made["eval_input_fns"][0]),
     )
+
+
+def _run_config(folder: str, seed: int, cpus: int) -> tf.estimator.RunConfig:
+    return tf.estimator.RunConfig(
+        model_dir=folder,
+        tf_random_seed=seed,
+        session_config=session_config(cpus),
+        save_checkpoints_steps=None,
+        save_checkpoints_secs=None,
+        save_summary_steps=None,
+        log_step_count_steps=None,
+    )
+
+
+def _built(pictures: Callable[[], tf.data.Dataset]) -> Callable[[], tf.data.Dataset]:
+    """An input function whose errors are the pipeline config's: its augmentation, its resizer."""
+
+    def build_pictures() -> tf.data.Dataset:
+        with buildable.building():
+            return pictures()
+
+    return build_pictures
 
 
 def _created(path: str, run_config: tf.estimator.RunConfig) -> Dict[str, Any]:
@@ -80,7 +95,7 @@ def _quick_on_cpu(*arguments: Any) -> Callable[..., tf.estimator.EstimatorSpec]:
     def quick_model_fn(features: Any, labels: Any, mode: str) -> tf.estimator.EstimatorSpec:
         fused = mode != tf.estimator.ModeKeys.TRAIN or tf.test.is_built_with_cuda()
         tf.add_to_collection(PICTURES, features[inputs.HASH_KEY])
-        with slim.arg_scope([slim.batch_norm], fused=fused):
+        with buildable.building(), slim.arg_scope([slim.batch_norm], fused=fused):
             return model_fn(features, labels, mode)
 
     return quick_model_fn

@@ -5,15 +5,16 @@ In an artifact its paths are bare file names; ``located`` makes them absolute fo
 
 import difflib
 import os
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from google.protobuf import text_format
 from object_detection.protos import preprocessor_pb2
 from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
-from stages import files
 from stages.job import BadInput
 from stages.parameters import TrainParameters
+from stages.protos import pipeline as protos
+from stages.train import buildable
 from stages.train.records import LABEL_MAP, TRAINING, VALIDATION, RecordSet
 
 FILE = "pipeline.config"  # its name in an artifact
@@ -170,30 +171,31 @@ def generate(parameters: TrainParameters, records: RecordSet) -> TrainEvalPipeli
     return _with_bare_inputs(pipeline, records)
 
 
-def adopt(path: str, parameters: TrainParameters, records: RecordSet) -> TrainEvalPipelineConfig:
+def adopt(
+    path: str, parameters: TrainParameters, records: RecordSet, warn: Callable[[str], None]
+) -> TrainEvalPipelineConfig:
     """A user's own pipeline config, its paths replaced by the records' bare file names.
+
+    Args:
+        warn: is told what of the file is passed over.
 
     Raises:
         BadInput: the file is not a pipeline config, or its model cannot reach the Jetson with these records.
     """
-    pipeline = read(path)
+    pipeline = protos.read(path, warn)
     _check_model(path, pipeline, records)
+    buildable.check_extractor(os.path.basename(path), pipeline)
     pipeline.train_config.num_steps = pipeline.train_config.num_steps or parameters.steps
     return _with_bare_inputs(pipeline, records)
 
 
 def read(path: str) -> TrainEvalPipelineConfig:
-    """The pipeline config in a text file.
+    """The pipeline config in an artifact.
 
     Raises:
         BadInput: there is no such file, or it is not a pipeline config; the message names the line.
     """
-    pipeline = TrainEvalPipelineConfig()
-    try:
-        text_format.Merge(files.read(path).decode("utf-8"), pipeline)
-    except (OSError, UnicodeDecodeError, RecursionError, text_format.ParseError) as error:
-        raise BadInput("%s is not a pipeline config: %.300s" % (path, error)) from error
-    return pipeline
+    return protos.read(path, lambda _: None)
 
 
 def write(pipeline: TrainEvalPipelineConfig, path: str) -> None:
@@ -254,6 +256,8 @@ def _with_bare_inputs(pipeline: TrainEvalPipelineConfig, records: RecordSet) -> 
     evaluation.metrics_set[:] = ["coco_detection_metrics"]
     evaluation.batch_size = 1
     evaluation.num_visualizations = 0
+    evaluation.ClearField("visualization_export_dir")  # a path of the user's, and nothing is written there
+    evaluation.ClearField("export_path")
     evaluation.retain_original_images = False  # IoU is the same at the network's size; preview draws the pictures
     return pipeline
 
@@ -265,10 +269,6 @@ def _add_augmentation(pipeline: TrainEvalPipelineConfig, name: str) -> None:
 
 
 def _check_model(path: str, pipeline: TrainEvalPipelineConfig, records: RecordSet) -> None:
-    kind = pipeline.model.WhichOneof("model")
-    if kind != "ssd":
-        described = "a %s model" % kind if kind else "no model"
-        raise BadInput("%s describes %s: only SSD models can be converted for the Jetson." % (path, described))
     if pipeline.HasField("graph_rewriter"):
         raise BadInput("%s asks for quantised training (graph_rewriter), which UFF cannot express: remove it." % path)
     if pipeline.model.ssd.image_resizer.WhichOneof("image_resizer_oneof") != "fixed_shape_resizer":

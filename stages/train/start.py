@@ -8,7 +8,7 @@ from object_detection.builders import model_builder
 from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
 from stages.job import BadInput, Job
-from stages.train import pipeline_config
+from stages.train import buildable, pipeline_config
 
 Shapes = Dict[str, List[int]]
 EXTRACTOR = "FeatureExtractor/"
@@ -84,7 +84,7 @@ def _shapes(prefix: str) -> Shapes:
 
 def _model_shapes(pipeline: TrainEvalPipelineConfig) -> Shapes:
     height, width = pipeline_config.input_size(pipeline)
-    with tf.Graph().as_default():
+    with tf.Graph().as_default(), buildable.building():
         model = model_builder.build(pipeline.model, is_training=False)
         model.predict(tf.zeros([1, height, width, 3]), tf.constant([[height, width, 3]]))
         return {variable.op.name: variable.shape.as_list() for variable in tf.global_variables()}

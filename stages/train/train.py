@@ -124,7 +124,7 @@ class Training:
 
 def _pipeline(job: Job, parameters: TrainParameters, records: RecordSet) -> TrainEvalPipelineConfig:
     if "pipeline_config" in job.inputs:
-        return pipeline_config.adopt(job.inputs["pipeline_config"], parameters, records)
+        return pipeline_config.adopt(job.inputs["pipeline_config"], parameters, records, job.warn)
     return pipeline_config.generate(parameters, records)
 
 

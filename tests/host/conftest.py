@@ -14,6 +14,7 @@ import pytest
 from nanoforge.console import Console
 from nanoforge.containers import compose
 from nanoforge.pipeline import fingerprint, stages
+from nanoforge.pipeline.foresight import FORESEE
 from nanoforge.pipeline.project import Project
 from nanoforge.runners import isolated, local, placement, virtual_environments
 
@@ -45,6 +46,9 @@ def main(work):
     if "eat_mb" in behaviour:
         hoard = bytearray(os.urandom(1 << 20)) * behaviour["eat_mb"]
         time.sleep(60)
+    if "findings" in behaviour:
+        with open(os.path.join(work.scratch, "findings.jsonl"), "w") as stream:
+            stream.write(behaviour["findings"])
     if "bad_input" in behaviour:
         raise job.BadInput(behaviour["bad_input"])
     if "fail" in behaviour:
@@ -90,7 +94,7 @@ class Home:
             shutil.copy(path, folder / "stages")
         for name in ("compose.yml", ".env"):
             shutil.copy(CLONE / name, folder / name)
-        for stage in stages.TABLE:
+        for stage in (*stages.TABLE, FORESEE.program):
             module = folder.joinpath(*stage.module.split(".")).with_suffix(".py")
             module.parent.mkdir(exist_ok=True)
             module.write_text(STAND_IN)

@@ -131,6 +131,50 @@ def test_a_failed_or_interrupted_stage_keeps_its_scratch_only(home, photos, monk
     assert started.is_set() and (work / "scratch/checkpoint").exists() and not (work / "output").exists()
 
 
+@pytest.mark.parametrize("how", [{"bad_input": "no"}, {"fail": "no"}, {"exit": 137}])
+def test_what_a_stage_had_found_when_it_failed_can_be_read_until_it_runs_again(home, photos, how):
+    kept = photos.folder / "build/failures/records-findings.jsonl"
+    home.behave(records={"findings": "{}\n{}\n", **how})
+    with pytest.raises((BadInput, StageFailed)) as caught:
+        build(photos.project(), "records")
+    assert str(caught.value).endswith(f"\nIts findings so far: {kept} (2 lines)")
+    assert kept.read_text() == "{}\n{}\n"
+    assert str(kept) in plan(photos.project(), "records")[-1].reasons[0]
+    home.behave(records=how)  # another try ends before it finds anything
+    with pytest.raises((BadInput, StageFailed)) as caught:
+        build(photos.project(), "records")
+    assert "findings" not in str(caught.value) and not kept.exists()
+
+
+def test_findings_of_a_failure_are_gone_once_the_stage_is_made_and_none_are_told_of_one_that_ends_well(home, photos):
+    kept = photos.folder / "build/failures/records-findings.jsonl"
+    home.behave(records={"findings": "{}\n", "fail": "no"})
+    with pytest.raises(StageFailed, match=r"\(1 line\)"):
+        build(photos.project(), "records")
+    assert kept.exists()
+    home.behave(records={"findings": "{}\n"})
+    build(photos.project(), "records")
+    assert not kept.exists()
+
+
+def test_findings_that_cannot_be_copied_are_named_where_they_lie(home, photos, monkeypatch):
+    monkeypatch.setattr(shutil, "copyfile", full)
+    home.behave(records={"findings": "{}\n", "bad_input": "no"})
+    with pytest.raises(BadInput) as caught:
+        build(photos.project(), "records")
+    assert f"Its findings so far: {work_folder(photos) / 'scratch/findings.jsonl'} (1 line)" in str(caught.value)
+
+
+def test_a_removed_build_folder_is_not_made_again_for_findings(home, photos, monkeypatch):
+    def remove(_run):
+        shutil.rmtree(photos.folder / "build")
+        raise BadInput("records: no")
+
+    with_runner(monkeypatch, remove)
+    with pytest.raises(StageFailed, match="was removed while it worked there"):
+        build(photos.project(), "records")
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [

@@ -223,7 +223,7 @@ def test_the_classic_zoo_is_known_by_name(tmp_path):
 def test_a_local_checkpoint_is_named_by_prefix_index_or_folder(tmp_path):
     for name in ("model.ckpt-5.index", "model.ckpt-5.data-00000-of-00001"):
         (tmp_path / name).write_text("x")
-    for name in ("model.ckpt-5", "model.ckpt-5.index", "."):
+    for name in ("model.ckpt-5", "model.ckpt-5.index", "model.ckpt-5.data-00000-of-00001", "model.ckpt-5.meta", "."):
         found = checkpoints.resolve(ModelSection(checkpoint=name), tmp_path)
         assert (found.folder, found.prefix, found.archive) == (tmp_path, "model.ckpt-5", None)
 
@@ -234,6 +234,57 @@ def test_a_folder_must_hold_exactly_one_checkpoint(tmp_path, files):
         (tmp_path / name).write_text("x")
     with pytest.raises(BadInput, match="one checkpoint"):
         checkpoints.resolve(ModelSection(checkpoint=str(tmp_path)), tmp_path)
+
+
+def files_of(folder, *prefixes, shards=1):
+    for prefix in prefixes:
+        (folder / f"{prefix}.index").write_text("x")
+        for number in range(shards):
+            (folder / f"{prefix}.data-{number:05}-of-{shards:05}").write_text("x")
+
+
+def refusal(name, folder):
+    with pytest.raises(BadInput) as refused:
+        checkpoints.resolve(ModelSection(checkpoint=name), folder)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["model.ckpt-12", "/home/me/model.ckpt-12", "C:\\\\run\\\\model.ckpt-12"])
+def test_tensorflows_list_of_checkpoints_stands_for_the_latest_if_it_is_named_itself(tmp_path, path):
+    files_of(tmp_path, "model.ckpt-5", "model.ckpt-12")
+    (tmp_path / "checkpoint").write_text(
+        f'model_checkpoint_path: "{path}"\nall_model_checkpoint_paths: "model.ckpt-5"\n'
+    )
+    found = checkpoints.resolve(ModelSection(checkpoint="checkpoint"), tmp_path)
+    assert (found.folder, found.prefix) == (tmp_path, "model.ckpt-12")
+    said = refusal(".", tmp_path)
+    assert "found: model.ckpt-5, model.ckpt-12" in said and "names the latest, model.ckpt-12" in said
+
+
+def test_a_list_that_names_nothing_is_refused(tmp_path):
+    (tmp_path / "checkpoint").write_text("")
+    assert "names no checkpoint" in refusal("checkpoint", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "lacking", ["model.ckpt.index", "model.ckpt.data-00001-of-00003", "model.ckpt.data-00002-of-00003"]
+)
+def test_a_checkpoint_that_lacks_a_file_is_refused_by_its_name(tmp_path, lacking):
+    files_of(tmp_path, "model.ckpt", shards=3)
+    (tmp_path / lacking).unlink()
+    for name in ("model.ckpt", "model.ckpt.meta"):
+        assert f"is not whole, it lacks {lacking}:" in refusal(name, tmp_path)
+
+
+def test_without_any_data_the_sentence_says_which(tmp_path):
+    (tmp_path / "model.ckpt.index").write_text("x")
+    assert "lacks model.ckpt.data-00000-of-00001" in refusal(".", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.ckpt-*", "model.ckpt-7", "model.ckpt-[5]"])
+def test_another_prefix_is_answered_with_those_that_are_there(tmp_path, name):
+    files_of(tmp_path, "model.ckpt-5", "model.ckpt-12")
+    assert "that folder holds model.ckpt-5, model.ckpt-12" in refusal(name, tmp_path)
 
 
 def test_a_command_that_waits_is_told_of_without_its_secrets(home, photos, monkeypatch):

@@ -13,6 +13,7 @@ from nanoforge.config import checks, entries, reader, schema
 from nanoforge.config.entries import MOST_FAULTS
 from nanoforge.config.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
 from nanoforge.errors import BadInput
+from stages.finding_kinds import KINDS
 
 BASE = '[dataset]\nclasses = ["cat"]\n'
 
@@ -61,8 +62,20 @@ ARCHITECTURES = "ssd_mobilenet_v1, ssd_mobilenet_v2, ssdlite_mobilenet_v2, ssd_i
         ("[model]\ninput_size = 0\n", "line 4: model.input_size = 0: expected at least 32"),
         ("[records]\nimage_size = [300, 4097]\n", "[300, 4097]: expected one number, or two as [height, width]"),
         (
-            "[records]\nfindings = { box_tiny = 'dorp' }\n",
-            "line 4: records.findings.box_tiny = 'dorp': expected one of fail, drop, fix; did you mean drop?",
+            "[records]\nfindings = { small_box = 'dorp' }\n",
+            "line 4: records.findings.small_box = 'dorp': expected one of fail, drop, fix; did you mean drop?",
+        ),
+        (
+            "[records]\nfindings = { no_xmll = 'fix' }\n",
+            "line 4: records.findings.no_xmll: unknown kind of finding; did you mean no_xml?",
+        ),
+        (
+            "[records.findings]\nno_xml = 'fix'\ncats = 'drop'\n",
+            "line 3: records.findings.cats: unknown kind of finding; docs/findings.md has them all",
+        ),
+        (
+            "[records]\nfindings.no_image = 'fix'\n",
+            "line 4: records.findings.no_image = 'fix': expected one of fail, drop, for nothing mends no_image",
         ),
         ("[records]\nfindings = 'drop'\n", "line 4: records.findings = 'drop': expected table, got str (What to do"),
         ("[runner]\nstages = { train = 5 }\n", "runner.stages = {'train': 5}: expected str, got int (Where single"),
@@ -88,7 +101,8 @@ def test_a_key_outside_of_a_section_is_a_fault(tmp_path):
 
 
 def test_all_faults_come_at_once_each_once(tmp_path):
-    text = BASE + "[train]\nstpes = 5\nsteps = 'x'\n[records]\nfindings = { a = 'x', b = 'fix', c = 'y' }\n[nope]\n"
+    findings = "findings = { no_xml = 'x', no_objects = 'fix', no_box = 'y' }"
+    text = BASE + f"[train]\nstpes = 5\nsteps = 'x'\n[records]\n{findings}\n[nope]\n"
     found = faults(tmp_path, text, "train.bacth_size=3", "nonsense")
     places = [line.partition(": ")[0] for line in found]
     assert sorted(places) == [
@@ -103,17 +117,62 @@ def test_all_faults_come_at_once_each_once(tmp_path):
 
 
 def test_a_key_with_several_findings_names_each_of_the_wrong_ones(tmp_path):
-    found = faults(tmp_path, BASE + "[records]\nfindings = { a = 'x', b = 'fix', c = 'y' }\n")
+    found = faults(tmp_path, BASE + "[records]\nfindings = { no_xml = 'x', no_objects = 'fix', no_box = 'y' }\n")
     assert [line.partition(":")[2].partition(":")[0] for line in found] == [
-        " records.findings.a = 'x'",
-        " records.findings.c = 'y'",
+        " records.findings.no_xml = 'x'",
+        " records.findings.no_box = 'y'",
     ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("policy", ["fail", "drop", "fix"])
+def test_a_policy_is_right_exactly_where_the_kind_has_it(tmp_path, kind, policy):
+    text = BASE + f"[records]\nfindings = {{ {kind} = '{policy}' }}\n"
+    if policy == "fix" and not KINDS[kind].fix:
+        assert len(faults(tmp_path, text)) == 1
+    else:
+        assert load(tmp_path, text).records.findings == {kind: policy}
 
 
 @pytest.mark.parametrize("classes", ['["cat", "cat"]', "[]", '["cat", " "]', "5", '"cat"'])
 def test_classes_must_make_sense(tmp_path, classes):
     found = faults(tmp_path, f"[dataset]\nclasses = {classes}\n")
     assert len(found) == 1 and found[0].startswith("line 2: dataset.classes")
+
+
+@pytest.mark.parametrize(
+    "classes, words",
+    [
+        ('["caf\\u00e9", "cafe\\u0301"]', "names caf\u00e9 in two Unicode forms, which are the same text: keep one"),
+        ('["cat\\ndog"]', "holds a line break"),
+    ],
+)
+def test_classes_that_cannot_be_told_apart_or_written_in_a_line_are_faults(tmp_path, classes, words):
+    found = faults(tmp_path, f"[dataset]\nclasses = {classes}\n")
+    assert len(found) == 1 and found[0].startswith("line 2: dataset.classes") and words in found[0]
+
+
+@pytest.mark.parametrize(
+    "aliases, words",
+    [
+        ("Cat = 'cta'", "'Cat' = 'cta': there is no class cta in dataset.classes; did you mean cat?"),
+        ("dog = 'cat'", "'dog' = 'cat': dog is itself in dataset.classes: take it out there, or remove the alias"),
+        ("cat = 'cat'", "'cat' = 'cat': a name needs no alias to itself"),
+        ("Cat = ''", "expected two names"),
+        ("' ' = 'cat'", "expected two names"),
+        ("'cafe\u0301' = 'caf\u00e9'", "a name needs no alias to itself, in whatever Unicode form"),
+        ("'cafe\u0301' = 'dog'", "caf\u00e9 is itself in dataset.classes".replace("\u00e9", "e\u0301")),
+        ("'e\u0301' = 'cat', '\u00e9' = 'dog'", "the same name in another Unicode form is an alias for cat"),
+    ],
+)
+def test_an_alias_leads_from_another_name_to_a_class(tmp_path, aliases, words):
+    found = faults(tmp_path, f'[dataset]\nclasses = ["cat", "dog", "caf\u00e9"]\naliases = {{ {aliases} }}\n')
+    assert len(found) == 1 and found[0].startswith("line 3: dataset.aliases: ") and words in found[0]
+
+
+def test_an_alias_may_be_written_in_any_unicode_form(tmp_path):
+    text = '[dataset]\nclasses = ["caf\u00e9"]\naliases = { "the caf\u00e9" = "cafe\u0301" }\n'
+    assert load(tmp_path, text).dataset.aliases == {"the caf\u00e9": "cafe\u0301"}
 
 
 def test_a_file_without_classes_says_how_to_name_them(tmp_path):
@@ -299,6 +358,14 @@ def test_what_init_writes_is_read_back(tmp_path, settings, name):
     assert found.train.steps == settings["train", "steps"]
 
 
+@pytest.mark.parametrize("name", ["Cone", "traffic cone", 'qu"ote', "a.b", "고깔", "del\x7f"])
+def test_aliases_are_written_as_toml_and_advice_as_a_comment(tmp_path, name):
+    values = {("dataset", "classes"): ["cone"], ("dataset", "aliases"): {name: "cone"}}
+    text = detector_toml(values, "", {("dataset", "boxes"): 'First\nboxes = "xywh"'})
+    assert load(tmp_path, text).dataset.aliases == {name: "cone"}
+    assert '# First\n# boxes = "xywh"\n# boxes = "auto"\n' in text
+
+
 def test_what_init_writes_as_comments_are_the_defaults(tmp_path):
     text, _, _hosts = detector_toml({("dataset", "classes"): ["cat"]}, "").partition("# [hosts.nano]")
     live = "\n".join(
@@ -326,6 +393,10 @@ def test_lines_are_found_in_every_way_to_write_toml(tmp_path):
 def test_a_key_tells_the_words_that_it_takes():
     words = {f"{key.section}.{key.name}": key.words for key in schema.keys() if key.words}
     assert words == {
+        "dataset.boxes": ("auto", "corners", "xywh", "relative"),
+        "dataset.sizes": ("xml", "photo"),
+        "records.split": ("auto", "hash", "folders", "imagesets"),
+        "evaluate.split": ("validation", "test"),
         "records.encoding": ("png", "jpeg"),
         "records.findings": ("fail", "drop", "fix"),
         "model.architecture": schema.ARCHITECTURES,

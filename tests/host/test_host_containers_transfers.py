@@ -8,7 +8,7 @@ from stage_on_daemon import Stage, copy
 
 from nanoforge.containers import volumes
 from nanoforge.containers.daemon import ConnectionLost
-from nanoforge.errors import DaemonLost, EnvironmentNotReady, Interrupted, StageFailed
+from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, Interrupted, StageFailed
 from nanoforge.files.selection import Selection
 from nanoforge.runners import volume_transfer
 from nanoforge.stop import Stop
@@ -250,3 +250,33 @@ def test_digests_that_cannot_be_taken_are_a_sentence(far, monkeypatch):
     )
     with pytest.raises(EnvironmentNotReady, match="digests of what was copied could not be taken: no python3"):
         far.run()
+
+
+@pytest.mark.parametrize("code", [1, 2])
+def test_what_a_stage_had_found_when_it_failed_comes_back(far, code):
+    def fail(process):
+        process.write("/nanoforge/scratch/findings.jsonl", b'{"kind": "no_xml"}\n')
+        process.emit(error="nothing is left")
+        return code
+
+    with pytest.raises(BadInput if code == 2 else StageFailed, match="copy: nothing is left"):
+        far.run(fail)
+    assert (far.folder / "scratch" / "findings.jsonl").read_bytes() == b'{"kind": "no_xml"}\n'
+
+
+def test_why_a_stage_failed_is_told_where_its_findings_cannot_be_had(far, monkeypatch):
+    def fail(process):
+        process.emit(error="nothing is left")
+        return 2
+
+    get = far.daemon.get_archive
+
+    def lost(identity, path):
+        if path.endswith("findings.jsonl"):
+            raise ConnectionLost("reset by peer")
+        return get(identity, path)
+
+    monkeypatch.setattr(far.daemon, "get_archive", lost)
+    with pytest.raises(BadInput, match="nothing is left"):
+        far.run(fail)
+    assert not (far.folder / "scratch" / "findings.jsonl").exists()

@@ -26,9 +26,11 @@ LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 # What stage rooms import of each other.
 AMONG_STAGES = {
     "bundle": ("stages.detect", "stages.jetson"),
-    "convert": ("stages.detect.nms", "stages.reference", "stages.train.coco"),
+    "convert": ("stages.detect.nms", "stages.protos", "stages.reference", "stages.train.coco"),
     "detect": ("stages.convert", "stages.jetson", "stages.reference"),
+    "foresee": ("stages.convert", "stages.train"),
     "jetson": ("stages.detect", "stages.reference"),
+    "train": ("stages.protos",),
 }
 HANDSHAKE = ("files", "finding_kinds", "job", "parameters", "parent", "system_errors")
 CONTRACT = tuple(f"stages.{name}" for name in HANDSHAKE)

@@ -135,7 +135,7 @@ def own_config(tmp_path, records, *changes):
 
 def test_a_users_own_config_reads_the_records_and_keeps_the_rest(records, tmp_path):
     path = own_config(tmp_path, records, ("batch_size: 4", "batch_size: 3"), ("num_steps: 6", "num_steps: 17"))
-    pipeline = pipeline_config.adopt(path, parameters(), records)
+    pipeline = pipeline_config.adopt(path, parameters(), records, print)
     assert pipeline.train_config.batch_size == 3
     assert pipeline.train_config.num_steps == 17
     assert list(pipeline.train_input_reader.tf_record_input_reader.input_path) == records.shards("train")
@@ -144,14 +144,14 @@ def test_a_users_own_config_reads_the_records_and_keeps_the_rest(records, tmp_pa
 
 def test_where_a_users_own_config_says_no_steps_those_of_the_parameters_count(records, tmp_path):
     path = own_config(tmp_path, records, ("num_steps: 6", ""))
-    assert pipeline_config.adopt(path, parameters(steps=11), records).train_config.num_steps == 11
+    assert pipeline_config.adopt(path, parameters(steps=11), records, print).train_config.num_steps == 11
 
 
 def test_a_users_own_config_is_evaluated_on_all_validation_pictures_once(records, tmp_path):
     reader = 'eval_input_reader { label_map_path: "x" tf_record_input_reader { input_path: "y" } }'
     path = own_config(tmp_path, records, ("\neval_config", "\n%s\n%s\neval_config" % (reader, reader)))
     assert len(pipeline_config.read(path).eval_input_reader) == 3
-    pipeline = pipeline_config.adopt(path, parameters(), records)
+    pipeline = pipeline_config.adopt(path, parameters(), records, print)
     (validation,) = pipeline.eval_input_reader
     assert list(validation.tf_record_input_reader.input_path) == records.shards("validation")
     assert pipeline.eval_config.num_examples == 5 and pipeline.eval_config.batch_size == 1
@@ -179,18 +179,22 @@ def test_a_users_own_config_is_evaluated_on_all_validation_pictures_once(records
 )
 def test_a_users_own_config_that_cannot_reach_the_jetson_is_refused(records, tmp_path, changes, words):
     with pytest.raises(BadInput, match=words):
-        pipeline_config.adopt(own_config(tmp_path, records, *changes), parameters(), records)
+        pipeline_config.adopt(own_config(tmp_path, records, *changes), parameters(), records, print)
 
 
 @pytest.mark.parametrize(
     "text, told",
-    [("model { faster_rcnn { num_classes: 2 } }", "describes a faster_rcnn model"), ("", "describes no model")],
+    [
+        ("\nmodel { faster_rcnn { num_classes: 2 foo: 1 } }", "line 2, describes a faster_rcnn model"),
+        ("train_config { batch_size: 1 }", "describes no model"),
+        ("# model { ssd { } }", "nothing but comments and describes no model"),
+    ],
 )
 def test_a_config_of_another_kind_of_model_is_refused(records, tmp_path, text, told):
     path = tmp_path / "other.config"
     path.write_text(text)
     with pytest.raises(BadInput, match=told + ": only SSD models"):
-        pipeline_config.adopt(str(path), parameters(), records)
+        pipeline_config.adopt(str(path), parameters(), records, print)
 
 
 def test_a_missing_config_is_bad_input(tmp_path):

@@ -94,6 +94,7 @@ class _Analysis:
         structure = SsdStructure(graph)
         self._findings = findings.of_operations(self._original, graph, structure, repairs)
         settings = PipelineSettings(pipeline_config) if pipeline_config else None
+        self._findings += findings.on_the_config(settings.passed_over if settings else [])
         self._parameters = parameters = detector_parameters.derive(graph, structure, session, settings)
         self._findings += findings.on_the_batch(graph, structure) + findings.on_the_plugins(parameters)
         self._findings += findings.on_the_scores(structure, parameters, self._boxes_only)

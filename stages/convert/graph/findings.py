@@ -15,6 +15,7 @@ from stages.convert.parity.measure import SOFTMAX
 from stages.convert.uff import plugin_graph
 
 CUT, FOLD, NOTE, REPAIR, STOP = "cut", "fold", "note", "repair", "stop"
+CONFIG = "pipeline.config"  # where a finding is that is not in the graph
 
 # TensorFlow operations that NVIDIA's converter has a UFF operation for (its table in tao_tensorflow1_backend).
 UFF_TAKES = {
@@ -159,6 +160,11 @@ def on_the_plugins(parameters: DetectorParameters) -> List[Dict[str, Any]]:
         advice = "written as a constant input of NMS_TRT, which was never tried on a Jetson, because %s"
         notes.append(of_the_graph(NOTE, "anchors", advice % parameters.no_grid))
     return notes
+
+
+def on_the_config(passed_over: List[str]) -> List[Dict[str, Any]]:
+    """What of the pipeline.config was passed over; the sentences are its reader's."""
+    return [of_the_graph(NOTE, CONFIG, sentence) for sentence in passed_over]
 
 
 def _by_place(names: List[str], where: Dict[str, str]) -> List[Tuple[str, List[str]]]:

@@ -1,19 +1,20 @@
 """pipeline.config and label map: what they say of a detector, and whether it is the graph at hand."""
 
 import os
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
 
-from stages import files
 from stages.convert.graph import grid_anchor
 from stages.convert.parity import measure
 from stages.convert.parity.session import first_line, one_thread
 from stages.job import BadInput
 
 MOST_LAYERS = 64
+MOST_IDS = 20  # that a sentence lists
+UNUSED = "void"  # detectNet hides what it finds of a class of this name
 
 
 class PipelineSettings:
@@ -22,13 +23,19 @@ class PipelineSettings:
     Args:
         path: the file.
 
+    Attributes:
+        passed_over: what of the file is not looked at, a sentence each.
+
     Raises:
         BadInput: there is no such file, or it is not a pipeline.config of an SSD.
     """
 
     def __init__(self, path: str) -> None:
+        from stages.protos import pipeline  # object_detection takes its time, and most graphs come without a file
+
         self._name = os.path.basename(path)
-        self._ssd = _read(path).model.ssd
+        self.passed_over: List[str] = []
+        self._ssd = pipeline.read(path, self.passed_over.append, trains=False).model.ssd
         self.score_threshold: float = self._ssd.post_processing.batch_non_max_suppression.score_threshold
 
     def hold_against_anchors(self, anchors: np.ndarray, maps: List[Tuple[int, int]], height: int, width: int) -> None:
@@ -132,54 +139,37 @@ class PipelineSettings:
         }
 
 
-def _read(path: str) -> Any:
-    from object_detection.protos import pipeline_pb2
+class ClassNames(NamedTuple):
+    """Names by class id, ``background`` first, and the ids that only stand for themselves: no class has them."""
 
-    message = pipeline_pb2.TrainEvalPipelineConfig()
-    _parse(path, message, "pipeline.config")
-    if not message.model.HasField("ssd"):
-        raise BadInput(
-            "%s describes no SSD model (model { ssd { … } }); only ssd_* models can be converted"
-            % os.path.basename(path)
-        )
-    return message
+    names: List[str]
+    unused: List[int]
 
 
-def _parse(path: str, message: Any, kind: str) -> None:
-    """Read the text form of ``message``, which people call ``kind``, from the file at ``path``."""
-    try:
-        text_format.Parse(files.read(path).decode("utf-8"), message, allow_unknown_field=True)
-    except OSError as error:
-        raise BadInput("There is no %s at %s: %s" % (kind, path, error.strerror)) from None
-    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput("%s is not a %s: %.300s" % (os.path.basename(path), kind, str(error).split("\n")[0])) from error
-
-
-def class_names(path: str, classes: int) -> List[str]:
-    """The names of a label map by class id, ``background`` first.
+def class_names(path: str, classes: int) -> ClassNames:
+    """The names of a label map by class id.
 
     Args:
         path: the label map, or "" where there is none: then the names are ``class 1``, ``class 2`` …
         classes: how many the graph predicts, background included.
 
     Raises:
-        BadInput: the file is not a label map, or has other ids than 1 to classes - 1.
+        BadInput: the file is not a label map, or its last id is not classes - 1.
     """
     if not path:
-        return ["background"] + ["class %d" % number for number in range(1, classes)]
-    names = {item.id: (item.display_name or item.name) for item in _label_map(path).item}
-    wanted = list(range(1, classes))
-    if sorted(names) != wanted:
+        return ClassNames(["background"] + ["class %d" % number for number in range(1, classes)], [])
+    from stages.protos import label_map
+
+    names = label_map.read(path)
+    last = max(names)
+    if last != classes - 1:
+        listed = str(sorted(names)) if len(names) <= MOST_IDS else "up to %d" % last
         raise BadInput(
-            "%s has the class ids %s, but the graph predicts ids 1 to %d; give the label map it was trained "
-            "with" % (os.path.basename(path), sorted(names), classes - 1)
+            "%s has the class ids %s, but the graph predicts ids 1 to %d; give the label map it was trained with"
+            % (os.path.basename(path), listed, classes - 1)
         )
-    return ["background"] + [names[number] for number in wanted]
-
-
-def _label_map(path: str) -> Any:
-    from object_detection.protos import string_int_label_map_pb2
-
-    message = string_int_label_map_pb2.StringIntLabelMap()
-    _parse(path, message, "label map")
-    return message
+    ids = range(1, classes)
+    return ClassNames(
+        ["background"] + [names.get(number, UNUSED) for number in ids],
+        [number for number in ids if number not in names],
+    )
