@@ -92,7 +92,10 @@ def test_a_loss_is_gone_with_if_it_is_accepted_or_meant(dataset, make_records, d
         make_records(classes=["cone"], accept_losses=False)
     done = make_records(classes=["cone"], **dict({"accept_losses": False}, **doors))
     assert done.dataset["figures"]["boxes"] == {"read": 12, "kept": 6, "dropped": 6, "background": 0}
-    assert any("6 of 6 pictures (6 of 12 boxes) are in the records; 6 boxes dropped" in one for one in done.warnings)
+    assert any(
+        "6 of 6 pictures (6 of 12 boxes) are in the records; 6 boxes dropped: 6 small_box" in one
+        for one in done.warnings
+    )
     assert any(one.startswith("6 small_box (dropped): ") and "tiles" in one for one in done.warnings)
 
 
@@ -225,7 +228,9 @@ def test_whatever_becomes_of_a_dataset_all_is_accounted_for(tmp_path_factory, mo
     (folder / "scratch").mkdir()
     job = {"stage": "records", "output": str(folder / "out"), "scratch": str(folder / "scratch"), "cpus": 1}
     job["inputs"] = {"photos": str(made.photos), "annotations": str(made.annotations)}
-    job["parameters"] = dict(PARAMETERS, classes=["cone"], findings={"no_xml": "fix"} if background else {})
+    job["parameters"] = dict(
+        PARAMETERS, classes=["cone"], boxes="corners", findings={"no_xml": "fix"} if background else {}
+    )
     records.main(Job(job))
     dataset = json.loads((folder / "out" / "dataset.json").read_text())
     for tally, read in (("pictures", len(names)), ("boxes", boxes)):
