@@ -209,11 +209,11 @@ def _conclude(
     if parameters.validation_fraction > 0 and not dataset.pictures["validation"]:
         job.warn("There is no picture for validation: it takes at least two different ones.")
     if log.kinds:
-        job.warn("%s. Found: %s (findings.jsonl)." % (dataset.sentence(), summary(log.kinds)))
+        job.warn("%s (see findings.jsonl)." % dataset.sentence(log))
         for line in log.lines():
             job.warn(line)
     else:
-        print("%s." % dataset.sentence())
+        print("%s." % dataset.sentence(log))
     job.metrics(
         images=dataset.images,
         boxes=dataset.boxes,
