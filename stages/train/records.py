@@ -4,16 +4,13 @@ import json
 import os
 from typing import Any, Dict, List, Sequence
 
-from google.protobuf import text_format
-from object_detection.protos import string_int_label_map_pb2
-
 from stages import files
 from stages.job import BadInput
+from stages.protos import label_map
 
 TRAINING, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAINING, VALIDATION, TEST)
 LABEL_MAP = "label_map.pbtxt"
-LARGEST_LABEL_MAP = 1 << 24  # bytes
 
 
 class RecordSet:
@@ -31,7 +28,7 @@ class RecordSet:
 
         Raises:
             BadInput: the folder is not a records artifact, a split is empty, a shard does not have its size, or the
-                label map is none.
+                label map is none or another's.
         """
         self.folder = folder
         self.classes = [entry["name"] for entry in sorted(_dataset(folder)["classes"], key=lambda entry: entry["id"])]
@@ -43,7 +40,7 @@ class RecordSet:
                     "The records hold no %s picture: add photos or change records.validation_fraction." % split
                 )
         _check_sizes(folder, lines)
-        _check_label_map(os.path.join(folder, LABEL_MAP))
+        _check_label_map(os.path.join(folder, LABEL_MAP), self.classes)
 
     def shards(self, split: str) -> List[str]:
         """File names of the split's shards, in file order."""
@@ -91,10 +88,11 @@ def _check_sizes(folder: str, lines: List[Dict[str, Any]]) -> None:
             )
 
 
-def _check_label_map(path: str) -> None:
+def _check_label_map(path: str, classes: List[str]) -> None:
     """Here, since object_detection reads it where nobody can say which file is wrong, and waits for a named pipe."""
     try:
-        text = files.read(path, LARGEST_LABEL_MAP).decode("utf-8")
-        text_format.Merge(text, string_int_label_map_pb2.StringIntLabelMap())
-    except (OSError, ValueError, text_format.ParseError) as error:
+        names = label_map.read(path)
+    except BadInput as error:
         raise BadInput("The label map %s cannot be read (%s): run records again." % (path, error)) from error
+    if names != dict(enumerate(classes, 1)):
+        raise BadInput("The label map %s names other classes than dataset.json beside it: run records again." % path)
