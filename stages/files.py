@@ -14,7 +14,19 @@ import re
 import stat
 from typing import BinaryIO, Dict, List, NamedTuple, Optional, Tuple
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff")
+# Pictures that are not read. They count as files of a dataset all the same, so that they can be named wherever it runs;
+# but a camera's raw files are large, lie beside its JPEGs, and are not sent anywhere for the sake of their names.
+SENT_UNREAD_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".svg") + (
+    ".ppm",
+    ".pgm",
+    ".tga",
+    ".exr",
+    ".hdr",
+)
+RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2")
+UNREAD_SUFFIXES = SENT_UNREAD_SUFFIXES + RAW_SUFFIXES
+UNREAD_REMEDY = "convert them to JPEG or PNG, for instance with ImageMagick's `mogrify -format jpg`"
 # What macOS adds to a .zip (no pixels under the pictures' own names), and what file systems keep for repairs.
 NOT_OURS = ("__MACOSX", "lost+found")
 KINDS = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
@@ -62,6 +74,13 @@ def walk(root: str) -> Found:
 def names_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
     """The relative paths of the files that count below ``folder`` and end so, in capitals or not."""
     return [one.path for one in walk(folder).files if one.path.lower().endswith(suffixes)]
+
+
+def unread_words(names: List[str]) -> str:
+    """What to say of these pictures in formats that are not read: how many of which, the first, and the remedy."""
+    suffixes = [os.path.splitext(name)[1].lower() for name in names]
+    counted = ", ".join("%d %s" % (suffixes.count(one), one) for one in sorted(set(suffixes)))
+    return "%s, the first %s: these formats are not read; %s" % (counted, names[0], UNREAD_REMEDY)
 
 
 def opened(path: str) -> BinaryIO:

@@ -21,7 +21,7 @@ class Kind(NamedTuple):
         about: ``picture`` or ``object``: what ``drop`` leaves out.
         meaning: what was found.
         example: how it looks in a dataset.
-        fix: what ``fix`` does, None where nothing is unambiguous.
+        fix: what ``fix`` does, None where nothing is unambiguous; behind a semicolon, when it does not.
         default: the policy where ``records.findings`` names none.
         remedy: what to do about it; the last sentence of every finding of the kind.
     """
@@ -87,7 +87,7 @@ KINDS: Dict[str, Kind] = {
     ),
     "empty_xml": Kind(
         "picture",
-        "an XML file of 0 bytes: a mark for a photo without objects, or lost?",
+        "an XML file without contents: a mark for a photo without objects, or lost?",
         "`a.xml` with 0 bytes",
         "use the photo as a background picture",
         DROP,
@@ -158,11 +158,19 @@ KINDS: Dict[str, Kind] = {
         FIX,
         "If it looks too dark or too bright, save the photos with 8 bits a channel, as they are to look",
     ),
+    "several_pictures": Kind(
+        "picture",
+        "a file that holds several pictures, of which only the first is read",
+        "a TIFF of several pages, an animated PNG",
+        "use the first, which labelling tools show",
+        FIX,
+        "If another one was labelled, save that as a file of its own under the name that the XML has",
+    ),
     "size_mismatch": Kind(
         "picture",
         "a size in the XML unlike the photo's, upright or as stored",
         "photos shrunk after labelling",
-        "scale the boxes if the shape is the same; take the photo's size if the XML gives none",
+        "scale the boxes to the photo if its shape is the same or the XML gives no size",
         FIX,
         'Correct the XML\'s <size>, or set dataset.sizes = "photo" if the boxes are right on the photo as it is',
     ),
@@ -175,11 +183,19 @@ KINDS: Dict[str, Kind] = {
         FIX,
         "Look whether the boxes are right; else save the photo upright and without EXIF, and label it anew",
     ),
-    # The place of an object
+    # The class and the place of an object
+    "no_class": Kind(
+        "picture",
+        "an object whose class is not told: no `<name>`, or several that differ",
+        "`<object><name></name>…</object>`",
+        None,
+        DROP,
+        "Write its class into its <name>, or remove the <object>",
+    ),
     "no_box": Kind(
         "picture",
-        "an object without any place",
-        "`<object><name>cone</name></object>`",
+        "an object without a box, or without one of its numbers",
+        "`<object><name>cone</name></object>`, a `<bndbox>` without `<ymax>`",
         None,
         DROP,
         "Draw its box, or remove the <object>",
@@ -188,14 +204,15 @@ KINDS: Dict[str, Kind] = {
         "picture",
         "an object placed by something else than a `<bndbox>` with xmin, ymin, xmax, ymax",
         "`<robndbox>` with cx, cy, w, h, angle; `<polygon>`; corners x0, y0 to x3, y3",
-        "take the box that encloses it, where there is one",
+        "take the box that encloses it; not where there is doubt about it",
         DROP,
-        'To take the enclosing boxes, set records.findings = { other_geometry = "fix" }',
+        "Export boxes (<bndbox>), or take those that enclose, where there are some, by records.findings ="
+        ' { other_geometry = "fix" }',
     ),
     "unreadable_number": Kind(
         "picture",
-        "an object with a coordinate that is no number",
-        "`<xmin>12px</xmin>`, `<xmin>nan</xmin>`",
+        "an object with a coordinate that is no number, or not clearly one",
+        "`<xmin>12px</xmin>`, `<xmin>nan</xmin>`, `<xmin>1,234</xmin>`",
         None,
         DROP,
         "Correct the number in the XML",
@@ -204,7 +221,7 @@ KINDS: Dict[str, Kind] = {
         "picture",
         "a coordinate with a decimal comma",
         "`<xmin>12,5</xmin>`",
-        "read it as 12.5; not 1,234, which may be a thousand",
+        "read the comma as a decimal point; 1,234 may be a thousand and is an `unreadable_number`",
         FIX,
         "Write numbers with a point, as other programs expect them",
     ),
@@ -220,7 +237,7 @@ KINDS: Dict[str, Kind] = {
         "picture",
         "a box with a rotation, as CVAT writes it",
         "`<attribute><name>rotation</name><value>45.0</value></attribute>`",
-        "take the box that encloses the rotated one",
+        "take the box that encloses the rotated one; not where its angle may be in another unit than degrees",
         FIX,
         "Nothing needs to be done if the enclosing box is good enough; else draw a box without rotation",
     ),
@@ -240,15 +257,15 @@ KINDS: Dict[str, Kind] = {
         FIX,
         "Draw the box inside the photo, or check that the XML belongs to it",
     ),
-    # Objects that are left out alone: they are labelled, or nothing is there
     "many_boxes": Kind(
-        "object",
+        "picture",
         "an object with several boxes",
         "two `<bndbox>` in one `<object>`",
         "make one object of each box",
         FIX,
         "Give each box an <object> of its own, as other programs read the first only",
     ),
+    # Objects that are left out alone: they are not asked for, or there is nothing to learn from them
     "unknown_class": Kind(
         "object",
         "an object of a class that is not listed",

@@ -51,6 +51,12 @@ class RecordsParameters(NamedTuple):
     accept_losses: bool
 
 
+class SurveyParameters(NamedTuple):
+    """``image_size``: of the pictures to train on, which tells what is too small to learn from."""
+
+    image_size: List[int]
+
+
 class TrainParameters(NamedTuple):
     """``start_checkpoint`` is the file name of the prefix inside the input ``start``; None: random weights."""
 

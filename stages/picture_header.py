@@ -4,11 +4,20 @@ What a file of a few kilobytes unpacks to stands in its header only: 25000 x 250
 Standard library only, Python 3.6 to current.
 """
 
+import io
 import struct
-from typing import BinaryIO, Optional, Tuple
+from typing import BinaryIO, Iterator, Optional, Tuple
 
-SIGNATURES = (("jpeg", b"\xff\xd8\xff"), ("png", b"\x89PNG\r\n\x1a\n"), ("bmp", b"BM"))
-HEAD = 32  # bytes that tell the format, and all but JPEG's size
+from stages import tiff_header
+
+SIGNATURES = (
+    ("jpeg", b"\xff\xd8\xff"),
+    ("png", b"\x89PNG\r\n\x1a\n"),
+    ("bmp", b"BM"),
+    ("tiff", b"II*\0"),
+    ("tiff", b"MM\0*"),
+)
+HEAD = 32  # bytes that tell the format, and all but JPEG's and TIFF's size
 # ITU-T T.81, table B.1: the frame headers are SOF0 to SOF15 but for DHT, JPG and DAC; what stands alone has no length.
 FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 ALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
@@ -16,7 +25,7 @@ START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 
 
 def format_of(data: bytes) -> Optional[str]:
-    """``jpeg``, ``png``, ``bmp`` or ``webp`` by the first bytes, whatever the file's name says; else None."""
+    """``jpeg``, ``png``, ``bmp``, ``webp`` or ``tiff`` by the first bytes, whatever the file's name says; else None."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
     return next((name for name, start in SIGNATURES if data.startswith(start)), None)
@@ -29,9 +38,46 @@ def size(stream: BinaryIO) -> Optional[Tuple[int, int]]:
     try:
         if kind == "jpeg":
             return _jpeg(stream)
+        if kind == "tiff":
+            found = tiff_header.header(stream)
+            return found and found.size
         return {"png": _png, "bmp": _bmp, "webp": _webp}[kind](head) if kind else None
     except (struct.error, IndexError):  # cut off
         return None
+
+
+def bits(data: bytes) -> int:
+    """How many bits a channel of the picture in ``data`` has as stored: 8 where only PNG and TIFF may have others."""
+    kind = format_of(data)
+    if kind == "png":
+        return data[24] if len(data) > 24 else 8
+    found = tiff_header.header(io.BytesIO(data)) if kind == "tiff" else None
+    return found.bits if found else 8
+
+
+def pictures(data: bytes) -> int:
+    """How many pictures ``data`` holds: pages of a TIFF, frames of an animated PNG; else 1."""
+    kind = format_of(data)
+    if kind == "png":
+        frames = next((content[:4] for name, content in _chunks_before_pixels(data) if name == b"acTL"), b"\0\0\0\1")
+        return max(1, int.from_bytes(frames, "big"))
+    found = tiff_header.header(io.BytesIO(data)) if kind == "tiff" else None
+    return found.pages if found else 1
+
+
+def significant_bits(data: bytes) -> Optional[int]:
+    """The most bits of a channel that the chunk sBIT of the PNG in ``data`` calls significant, None without one."""
+    found = next((content for name, content in _chunks_before_pixels(data) if name == b"sBIT"), b"")
+    return max(found) if found else None
+
+
+def _chunks_before_pixels(data: bytes) -> Iterator[Tuple[bytes, bytes]]:
+    """The names and contents of a PNG's chunks up to the first with pixels (PNG specification, 5.3)."""
+    place = 8
+    while place + 8 <= len(data) and data[place + 4 : place + 8] != b"IDAT":
+        length = int.from_bytes(data[place : place + 4], "big")
+        yield data[place + 4 : place + 8], data[place + 8 : place + 8 + min(length, HEAD)]
+        place += 12 + length
 
 
 def _jpeg(stream: BinaryIO) -> Optional[Tuple[int, int]]:

@@ -10,7 +10,8 @@ from typing import Any, Dict
 
 from nanoforge.commands.options import StageOptions
 from nanoforge.commands.stages import run_stage
-from nanoforge.config.dataset import VocFolders, find_voc_folders
+from nanoforge.commands.survey_words import SurveyWords
+from nanoforge.config.dataset import VocFolders, find_image_sets, find_voc_folders
 from nanoforge.config.schema import FILE_NAME
 from nanoforge.config.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
 from nanoforge.console import Console
@@ -27,6 +28,7 @@ from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import SURVEY
 from nanoforge.store.store import Store
 from stages.files import readable
+from stages.parameters import SurveyParameters
 
 DEMO_FOLDER = "demo"
 DEMO_CONFIG = Path(__file__).with_name("demo.toml")
@@ -45,24 +47,24 @@ def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
         raise BadInput(f"{target} exists already: edit it, or overwrite it with --force.")
     voc = find_voc_folders(user_path(photos).absolute())
     _check_names(voc)
-    for words in {folder: left_out_words(folder) for folder in voc}.values():
-        if words:
-            console.warn(words)
-    survey = _survey(voc, console, options)
-    classes: Dict[str, int] = survey["classes"]
-    if not classes:
+    for left_out in {folder: left_out_words(folder) for folder in voc}.values():
+        if left_out:
+            console.warn(left_out)
+    settings = GPU_SETTINGS if _can_train_on_gpu(console) else CPU_SETTINGS
+    survey = _survey(voc, settings["model", "input_size"], console, options)
+    words = SurveyWords(survey)
+    if not words.objects:
         raise BadInput(f"No XML in {voc.annotations} names an object: label the photos first.")
     console.say(f"{survey['pictures']} photos in {voc.photos}, {survey['annotations']} XML files in {voc.annotations}")
-    for name, boxes in sorted(classes.items(), key=lambda item: -item[1]):
-        console.say(f"  {name}: {boxes} boxes")
-    settings = GPU_SETTINGS if _can_train_on_gpu(console) else CPU_SETTINGS
+    for line in words.lines():
+        (console.warn if line.warning else console.say)(line.text)
     values = {
         ("dataset", "photos"): _relative(voc.photos, target.parent),
         ("dataset", "annotations"): _relative(voc.annotations, target.parent),
-        ("dataset", "classes"): sorted(classes),
+        **words.settings(),
         **settings,
     }
-    write_text(target, detector_toml(values, _notes(settings is GPU_SETTINGS)))
+    write_text(target, detector_toml(values, _notes(settings is GPU_SETTINGS), words.advice()))
     console.good(f"wrote {target}")
     console.say("Next: `./run build` in that folder trains, converts and proves it; `./run build --dry-run` says how.")
     return target
@@ -98,11 +100,15 @@ def _notes(on_gpu: bool) -> str:
     return f"A detector for the Jetson Nano, made by Nanoforge. Keys with a # stand at their defaults.\n{size}"
 
 
-def _survey(voc: VocFolders, console: Console, options: StageOptions) -> Dict[str, Any]:
+def _survey(voc: VocFolders, input_size: int, console: Console, options: StageOptions) -> Dict[str, Any]:
     with scratch_folder(Path(tempfile.gettempdir()), "survey") as folder:
         out = folder / "survey"
         inputs = {"photos": voc.photos, "annotations": voc.annotations}
-        run_adhoc(AdhocRun(SURVEY, inputs, {}), console, out, options.placement())
+        image_sets = find_image_sets(voc.photos)
+        if image_sets:
+            inputs["image_sets"] = image_sets
+        parameters = SurveyParameters([input_size, input_size])._asdict()
+        run_adhoc(AdhocRun(SURVEY, inputs, parameters), console, out, options.placement())
         survey: Dict[str, Any] = json.loads((out / "survey.json").read_text(encoding="utf-8"))
     return survey
 

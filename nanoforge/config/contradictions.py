@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Mapping
+import unicodedata
+from typing import Dict, Iterator, Mapping
 
 from nanoforge.config.entries import Entries, Fault, shown
 from nanoforge.config.schema import HOSTS, RUNNERS, Config, HostSection
@@ -15,6 +16,7 @@ def contradictions(config: Config, stated: Entries, right: Entries) -> Iterator[
     What was stated wrongly has its own fault already and is not complained about a second time.
     """
     yield from _of_classes(config, stated, right)
+    yield from _of_aliases(config, right)
     if config.model.input_size == 0:
         yield Fault(_where(right, "model", "input_size"), "model.input_size = 0: expected at least 32")
     if config.build_engine.source != "uff" and config.convert.to != "onnx":
@@ -44,8 +46,46 @@ def _of_classes(config: Config, stated: Entries, right: Entries) -> Iterator[Fau
         yield Fault(where, "dataset.classes is empty: name at least one class")
     if doubled:
         yield Fault(where, f"dataset.classes names {', '.join(doubled)} more than once")
+    forms = sorted({_composed(name) for name in classes if len({one for one in classes if _same(one, name)}) > 1})
+    if forms:
+        what = f"dataset.classes names {', '.join(forms)} in two Unicode forms, which are the same text: keep one"
+        yield Fault(where, what)
     if not all(name.strip() for name in classes):
         yield Fault(where, "dataset.classes holds an empty name")
+    broken = [name for name in classes if any(unicodedata.category(letter) == "Cc" for letter in name)]
+    if broken:
+        yield Fault(where, f"dataset.classes: {shown(broken[0])} holds a line break or another control character")
+
+
+def _of_aliases(config: Config, right: Entries) -> Iterator[Fault]:
+    """Aliases that name no class, or what is a class itself; whatever Unicode form either is written in."""
+    if ("dataset", "aliases") not in right or ("dataset", "classes") not in right:
+        return
+    where = _where(right, "dataset", "aliases")
+    classes = {_composed(name): name for name in config.dataset.classes}
+    goals: Dict[str, str] = {}
+    for alias, goal in config.dataset.aliases.items():
+        told = f"dataset.aliases: {shown(alias)} = {shown(goal)}"
+        first = goals.setdefault(_composed(alias), goal)
+        if not alias.strip() or not goal.strip():
+            yield Fault(where, f"{told}: expected two names, another one in the XML and a class")
+        elif _same(alias, goal):
+            yield Fault(where, f"{told}: a name needs no alias to itself, in whatever Unicode form: remove it")
+        elif _composed(alias) in classes:
+            yield Fault(where, f"{told}: {alias} is itself in dataset.classes: take it out there, or remove the alias")
+        elif _composed(goal) not in classes:
+            meant = did_you_mean(goal, config.dataset.classes)
+            yield Fault(where, f"{told}: there is no class {goal} in dataset.classes{meant}")
+        elif not _same(first, goal):
+            yield Fault(where, f"{told}: the same name in another Unicode form is an alias for {first}")
+
+
+def _same(name: str, other: str) -> bool:
+    return _composed(name) == _composed(other)
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _of_hosts(hosts: Mapping[str, HostSection], stated: Entries) -> Iterator[Fault]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from types import MappingProxyType
 from typing import Any, Dict, Iterator, Mapping, Tuple
 
 from nanoforge.config.schema import ANY_HOST, Key, keys, sections
@@ -28,18 +30,22 @@ CPU_SETTINGS: Dict[Tuple[str, str], Any] = {
 }
 
 
-def detector_toml(values: Values, notes: str) -> str:
-    """The file's text; ``values`` are set, all other keys stand as comments with their defaults."""
+def detector_toml(values: Values, notes: str, advice: Mapping[Tuple[str, str], str] = MappingProxyType({})) -> str:
+    """The file's text; ``values`` are set, all other keys stand as comments with their defaults.
+
+    ``advice`` says about a key what is for the user to decide; it stands as a comment above the key.
+    """
     lines = [f"# {note}".rstrip() for note in notes.splitlines()]
     for section, meaning in sections().items():
         lines += ["", f"# {meaning}", "# [hosts.nano]" if section == ANY_HOST else f"[{section}]"]
         for key in (key for key in keys() if key.section == section):
-            lines += _key_lines(key, values)
+            lines += _key_lines(key, values, advice.get((section, key.name), ""))
     return "\n".join(lines) + "\n"
 
 
-def _key_lines(key: Key, values: Values) -> Iterator[str]:
+def _key_lines(key: Key, values: Values, advice: str) -> Iterator[str]:
     yield f"# {key.meaning}"
+    yield from (f"# {line}" for line in advice.splitlines())
     if (key.section, key.name) in values:
         yield f"{key.name} = {toml_text(values[key.section, key.name])}"
     else:
@@ -51,10 +57,13 @@ def toml_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
-        return (
-            "{ " + ", ".join(f"{name} = {toml_text(entry)}" for name, entry in value.items()) + " }" if value else "{}"
-        )
-    return json.dumps(value, ensure_ascii=False)
+        entries = ", ".join(f"{_toml_name(name)} = {toml_text(entry)}" for name, entry in value.items())
+        return f"{{ {entries} }}" if value else "{}"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which TOML forbids and JSON does not
+
+
+def _toml_name(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else toml_text(name)
 
 
 def configuration_table() -> str:

@@ -19,7 +19,7 @@ from nanoforge.errors import BadInput
 from nanoforge.files.paths import user_path
 from nanoforge.files.selection import ALL_FILES, Selection
 from nanoforge.runners.contract import Program
-from stages.files import PICTURE_SUFFIXES
+from stages.files import PICTURE_SUFFIXES, SENT_UNREAD_SUFFIXES
 from stages.parameters import (
     BenchEngineParameters,
     BuildEngineParameters,
@@ -73,6 +73,9 @@ class UserFiles:
     digest: str = ""
     fetch: Optional[Callable[[Console], None]] = None
 
+
+PICTURES = Selection(PICTURE_SUFFIXES + SENT_UNREAD_SUFFIXES)
+"""Photos, and what can only be named to the user as in a format that is not read."""
 
 JETSON = "jetson"
 """The environment that has TensorRT: on the board only."""
@@ -146,7 +149,7 @@ def _photo_inputs(context: StageContext) -> Inputs:
     photos = context.path(dataset.photos)
     annotations = context.path(dataset.annotations) if dataset.annotations else find_annotations(photos)
     return {
-        "photos": UserFiles(photos, "dataset.photos", Selection(PICTURE_SUFFIXES)),
+        "photos": UserFiles(photos, "dataset.photos", PICTURES),
         "annotations": UserFiles(annotations, "dataset.annotations", Selection((".xml",))),
     }
 
@@ -191,7 +194,7 @@ def _detect_inputs(context: StageContext) -> Inputs:
     media = context.config.detect.media
     inputs = detector_inputs(context)
     if media:
-        return {**inputs, "media": UserFiles(context.path(media), "detect.media", Selection(PICTURE_SUFFIXES))}
+        return {**inputs, "media": UserFiles(context.path(media), "detect.media", PICTURES)}
     return {**inputs, "records": ArtifactInput("records")}
 
 

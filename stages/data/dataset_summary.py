@@ -1,33 +1,53 @@
-"""Counting what goes into the records: boxes per class and split, box sizes, findings. It does not grow with them."""
+"""Counting what goes into the records and what does not. It does not grow with them."""
 
 import bisect
-import json
 import math
 from collections import Counter
-from typing import Any, Dict, Iterable, List, Optional, TextIO, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 from typing import Counter as CounterOf
 
-from stages.data.findings import DataFinding
-from stages.data.picture_record import PictureRecord
+from stages.data.finding_log import FindingLog
+from stages.data.spool import Spooled
 
-MOST_FINDINGS = 1000  # in dataset.json; findings.jsonl has them all
 SIZE_EDGES = (0, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # pixels; the last class is open
-SPLITS = ("train", "validation")
+SPLITS = ("train", "validation", "test")
+
+
+class Tally:
+    """What became of pictures, or of boxes: ``read`` is always ``kept`` + ``dropped`` + ``background``."""
+
+    def __init__(self) -> None:
+        self.kept = self.dropped = self.background = 0
+
+    @property
+    def read(self) -> int:
+        return self.kept + self.dropped + self.background
+
+    def document(self) -> Dict[str, int]:
+        """All four by name."""
+        return {"read": self.read, "kept": self.kept, "dropped": self.dropped, "background": self.background}
 
 
 class DatasetSummary:
-    """The figures of ``dataset.json``. ``dropped`` counts objects that are in the XML but not in the records."""
+    """The figures of ``dataset.json``.
 
-    def __init__(self, classes: List[str], image_size: Tuple[int, int]) -> None:
+    Attributes:
+        tally_pictures: read are all photos that count, and XML files without a photo that can be read; kept are those
+            in the records with a box, background those without.
+        tally_boxes: read are all objects in XML that can be parsed, an object with several boxes as several, also of
+            pictures that are dropped; kept are those in the records, background those of classes that are not listed in
+            pictures that are in the records: the detector learns that they are background.
+        pictures: how many of each split are in the records.
+        listed: how many of the objects read are of listed classes.
+    """
+
+    def __init__(self, classes: Sequence[str], image_size: Tuple[int, int]) -> None:
         self.image_size = image_size
         self.pictures: CounterOf[str] = Counter()
         self.class_boxes: Dict[str, CounterOf[str]] = {name: Counter() for name in classes}
         self.sizes = [0] * len(SIZE_EDGES)
-        self.kinds: CounterOf[str] = Counter()
-        self.findings: List[DataFinding] = []
-        self.dropped = self.dropped_pictures = 0
-        self._lowest: Optional[int] = None
-        self._highest: Optional[int] = None
+        self.tally_pictures, self.tally_boxes = Tally(), Tally()
+        self.listed = 0
 
     @property
     def images(self) -> int:
@@ -37,47 +57,69 @@ class DatasetSummary:
     def boxes(self) -> int:
         return sum(self.sizes)
 
-    def note(self, findings: Iterable[DataFinding], log: TextIO) -> None:
-        """Count findings, and write each as a line of JSON."""
-        for finding in findings:
-            self.kinds[finding.kind] += 1
-            if len(self.findings) < MOST_FINDINGS:
-                self.findings.append(finding)
-            log.write(json.dumps(finding._asdict(), sort_keys=True) + "\n")
+    @property
+    def missing(self) -> int:
+        """Objects that are in the XML and not in the records, whatever the reason."""
+        return self.tally_boxes.dropped + self.tally_boxes.background
 
-    def add(self, split: str, share: int, made: PictureRecord) -> None:
-        """Count a record of ``split``; ``share`` is the number that decided so."""
+    def add(self, split: str, record: Spooled) -> None:
+        """Count a record of ``split``."""
         self.pictures[split] += 1
-        self._lowest = share if self._lowest is None else min(self._lowest, share)
-        self._highest = share if self._highest is None else max(self._highest, share)
+        self.listed += record.listed
+        kept = record.facts["boxes"]
+        if kept:
+            self.tally_pictures.kept += 1
+        else:
+            self.tally_pictures.background += 1
+        self.tally_boxes.kept += len(kept)
+        self.tally_boxes.dropped += record.listed - len(kept)
+        self.tally_boxes.background += record.written - record.listed
         names = list(self.class_boxes)
         height, width = self.image_size
-        for class_id, (ymin, xmin, ymax, xmax) in zip(made.facts["classes"], made.facts["boxes"]):
+        for class_id, (ymin, xmin, ymax, xmax) in zip(record.facts["classes"], kept):
             self.class_boxes[names[class_id - 1]][split] += 1
             size = math.sqrt((ymax - ymin) * height * (xmax - xmin) * width)
             self.sizes[bisect.bisect_right(SIZE_EDGES, size) - 1] += 1
-        self.dropped += made.written - len(made.facts["classes"])
 
-    def drop_picture(self, made: PictureRecord) -> None:
-        self.dropped_pictures += 1
-        self.dropped += made.written
+    def drop(self, pictures: int, boxes: int, listed: int) -> None:
+        """Count pictures that do not go into the records, and objects with them, so many of them of listed classes."""
+        self.listed += listed
+        self.tally_pictures.dropped += pictures
+        self.tally_boxes.dropped += boxes
 
-    def balanced(self, threshold: int) -> int:
-        """The threshold that leaves no side empty: ``threshold`` itself, or the nearest that moves a picture over."""
-        if threshold == 0 or self._lowest is None or self._highest is None or self._lowest == self._highest:
-            return threshold
-        return min(max(threshold, self._lowest + 1), self._highest)
+    def splits(self) -> List[str]:
+        """Those of ``dataset.json``: test is there only if it has pictures."""
+        return [split for split in SPLITS if split != "test" or self.pictures[split]]
 
-    def document(self, shards: Dict[str, List[str]]) -> Dict[str, Any]:
-        """``dataset.json``, all but the encoding.
+    def sentence(self) -> str:
+        """``9 of 12 pictures (41 of 60 boxes) are in the records; 3 pictures and 15 boxes dropped``: no full stop."""
+        pictures, boxes = self.tally_pictures, self.tally_boxes
+        told = [
+            "%d of %d pictures (%d of %d boxes) are in the records"
+            % (self.images, pictures.read, boxes.kept, boxes.read)
+        ]
+        dropped = [_counted(pictures.dropped, "picture"), _counted(boxes.dropped, "box")]
+        if any(dropped):
+            told.append("%s dropped" % " and ".join(filter(None, dropped)))
+        if boxes.background:
+            told.append("%s of other classes not learned" % _counted(boxes.background, "box"))
+        if pictures.background:
+            told.append("%s without a box for background" % _counted(pictures.background, "picture"))
+        return "; ".join(told)
 
-        ``box_sizes`` counts boxes by the square root of their area in pixels at ``image_size``: ``counts[i]`` from
-        ``edges[i]`` up to the next edge, the last without end.
+    def document(self, shards: Dict[str, List[str]], log: FindingLog) -> Dict[str, Any]:
+        """``dataset.json``, all but the encoding and what decided the split.
+
+        ``figures`` say what became of all pictures and boxes (see the attributes). ``dropped`` counts objects that are
+        in the XML but not in the records, those of classes that are not listed included. ``box_sizes`` counts boxes by
+        the square root of their area in pixels at ``image_size``: ``counts[i]`` from ``edges[i]`` up to the next edge,
+        the last without end.
         """
+        splits = self.splits()
         return {
             "format": 1,
             "classes": [
-                {"id": number, "name": name, "boxes": {split: boxes[split] for split in SPLITS}}
+                {"id": number, "name": name, "boxes": {split: boxes[split] for split in splits}}
                 for number, (name, boxes) in enumerate(self.class_boxes.items(), 1)
             ],
             "image_size": list(self.image_size),
@@ -87,13 +129,19 @@ class DatasetSummary:
                     "shards": shards[split],
                     "boxes": sum(boxes[split] for boxes in self.class_boxes.values()),
                 }
-                for split in SPLITS
+                for split in splits
             },
             "images": self.images,
             "boxes": self.boxes,
             "box_sizes": {"edges": list(SIZE_EDGES), "counts": self.sizes},
-            "dropped": self.dropped,
-            "dropped_pictures": self.dropped_pictures,
-            "findings": [finding._asdict() for finding in self.findings],
-            "finding_counts": dict(sorted(self.kinds.items())),
+            "figures": {"pictures": self.tally_pictures.document(), "boxes": self.tally_boxes.document()},
+            "dropped": self.missing,
+            "dropped_pictures": self.tally_pictures.dropped,
+            "findings": [finding._asdict() for finding in log.first],
+            "finding_counts": dict(sorted(log.kinds.items())),
         }
+
+
+def _counted(count: int, noun: str) -> str:
+    """``1 box``, ``3 boxes``; empty for none."""
+    return "%d %s%s" % (count, noun, "" if count == 1 else "es" if noun.endswith("x") else "s") if count else ""

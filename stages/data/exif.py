@@ -1,8 +1,10 @@
-"""The EXIF orientation of a picture."""
+"""The EXIF orientation of a picture, and TIFF's, which is the same."""
 
 import io
 
 from PIL import Image
+
+from stages import picture_header, tiff_header
 
 ORIENTATION = 0x0112  # EXIF 2.32
 UPRIGHT = 1
@@ -10,6 +12,9 @@ UPRIGHT = 1
 
 def orientation(data: bytes) -> int:
     """1 to 8 as EXIF says it, 1 where it says nothing that ``pixels.decode`` would heed."""
+    if picture_header.format_of(data) == "tiff":
+        found = tiff_header.header(io.BytesIO(data))
+        return found.orientation if found else UPRIGHT
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
             value = picture.getexif().get(ORIENTATION, UPRIGHT)

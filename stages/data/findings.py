@@ -19,10 +19,14 @@ class DataFinding(NamedTuple):
     action: str
 
     def sentence(self) -> str:
-        """Where, what, and how to mend it."""
+        """Where, what, what was done, and how to mend the data: the kind's remedy comes last."""
+        kind = KINDS[self.kind]
         place = self.file + (", line %d" % self.line if self.line else "")
         object_words = " (object %d)" % self.object if self.object else ""
-        return "%s%s: %s. %s." % (place, object_words, self.message, KINDS[self.kind].remedy)
+        done = {DROP: " The %s is left out." % kind.about, FIX: " Done: %s." % (kind.fix or "").split(";")[0]}.get(
+            self.action, ""
+        )
+        return "%s%s: %s.%s %s." % (place, object_words, self.message, done, kind.remedy)
 
 
 def policies(chosen: Dict[str, str]) -> Dict[str, str]:
@@ -74,9 +78,9 @@ class Findings:
         Raises:
             BadInput: the policy of this kind is to fail.
         """
-        action = FIX if self.policy[kind] == FIX and fixable else DROP
+        action = DROP if self.policy[kind] == FIX and not fixable else self.policy[kind]
         finding = DataFinding(kind, file, place[0], place[1], message, action)
-        if self.policy[kind] == FAIL:
+        if action == FAIL:
             raise BadInput('records.findings.%s = "fail": %s' % (kind, finding.sentence()))
         self.found.append(finding)
         return action == FIX

@@ -41,10 +41,21 @@ class BoxFrame(NamedTuple):
 def frame_of(
     root: Optional[etree._Element], pair: Pair, photo: Turned, reading: Reading, findings: Findings
 ) -> Optional[BoxFrame]:
-    """Which picture the XML's size tells of: the upright one, the stored one, or another version of them."""
+    """Which picture the XML's boxes are measured on, or None if nobody can tell and the policy is to leave it out.
+
+    Boxes in shares of the picture are measured on one of size (1, 1). What the XML says about the photo's size is not
+    heeded where the user says so, and the boxes then lie on the upright photo.
+    """
+    if root is None or reading.sizes == "photo":
+        frame: Optional[BoxFrame] = BoxFrame(photo.upright, exif.UPRIGHT, photo.upright)
+    else:
+        frame = _said_frame(root, pair, photo, findings)
+    return frame._replace(size=(1, 1)) if frame and reading.boxes == "relative" else frame
+
+
+def _said_frame(root: etree._Element, pair: Pair, photo: Turned, findings: Findings) -> Optional[BoxFrame]:
+    """The picture that the XML's size tells of: the upright one, the stored one, or another version of them."""
     orientation, upright = photo
-    if root is None:
-        return BoxFrame(upright, exif.UPRIGHT, upright)
     said = voc.size_of(root)
     stored = _whole(boxes.upright_size(upright, orientation))
     size_line = getattr(root.find("size"), "sourceline", None)

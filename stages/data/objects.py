@@ -5,7 +5,10 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from stages.data import boxes
 from stages.data.findings import Findings, did_you_mean
 from stages.data.frame import BoxFrame
+from stages.data.places import told_box
 from stages.data.voc import VocObject
+from stages.data.vocabulary import Vocabulary
+from stages.finding_kinds import KINDS
 
 SMALLEST = 3.0  # pixels at training size
 ROUNDING = 1e-6  # pixels of the photo: what scaling a box by a ratio of sizes may add
@@ -23,17 +26,22 @@ class ObjectFilter:
     """Decides object by object, by the policies of ``findings``; ``file`` is the XML that the findings name."""
 
     def __init__(
-        self, classes: List[str], image_size: Tuple[int, int], frame: BoxFrame, file: str, findings: Findings
+        self, vocabulary: Vocabulary, image_size: Tuple[int, int], frame: BoxFrame, file: str, findings: Findings
     ) -> None:
-        self.ids = {name: number for number, name in enumerate(classes, 1)}
+        self.vocabulary = vocabulary
         self.height, self.width = image_size
         self.frame, self.file, self.findings = frame, file, findings
+        self.usable = True
 
     def kept(self, objects: List[VocObject]) -> Optional[List[LabelledBox]]:
-        """The usable ones of ``objects``, mended where the policies say so, in their order.
+        """The usable ones of an XML's ``objects``, mended where the policies say so, in their order.
 
-        None: the place of one is not known, so that the picture cannot be used.
+        None: the picture cannot be used, because the place of an object of a listed class is not known, or because of
+        another finding that is about the picture. All objects are looked at even so.
         """
+        self.usable = True
+        if not objects:
+            self._fixes("no_objects", None, "it has no <object>")
         kept: Dict[Tuple[int, boxes.Box], LabelledBox] = {}
         for source in objects:
             class_id = self._class_id(source)
@@ -44,37 +52,47 @@ class ObjectFilter:
                 self._fixes("duplicate_object", source, "it repeats object %d" % kept[class_id, box].source.number)
                 continue
             kept[class_id, box] = LabelledBox(class_id, box, source)
-        return list(kept.values())
+        return list(kept.values()) if self.usable else None
 
     def _class_id(self, source: VocObject) -> Optional[int]:
-        if source.name in self.ids:
-            return self.ids[source.name]
-        near = [name for name in self.ids if folded(name) == folded(source.name)]
-        message = "its class %r is not listed%s" % (source.name, did_you_mean(source.name, self.ids))
+        if not source.name:
+            self._fixes("no_class", source, "it has no <name>, or several that differ")
+            return None
+        class_id = self.vocabulary.id_of(source.name)
+        if class_id is not None:
+            return class_id
+        near = self.vocabulary.nearly(source.name)
+        message = "its class %r is not listed%s" % (source.name, did_you_mean(source.name, self.vocabulary.classes))
         mended = self._fixes("unknown_class", source, message.rstrip("."), len(near) == 1)
-        return self.ids[near[0]] if mended else None
+        return self.vocabulary.id_of(near[0]) if mended else None
 
     def _box(self, source: VocObject) -> Optional[boxes.Box]:
+        """The box of an object on the upright picture, divided by its size; None if there is none to learn from."""
         box = source.box
-        if box is None:
-            self._fixes("no_box", source, "its <bndbox> has not got four numbers")
+        if not self._all_fixed(source) or box is None:
             return None
         if box[0] > box[2] or box[1] > box[3]:
-            if not self._fixes("flipped_box", source, "its box %s has a minimum above its maximum" % _told(box)):
+            if not self._fixes("flipped_box", source, "its box %s has a minimum above its maximum" % told_box(box)):
                 return None
             box = boxes.ordered(box)
         if not boxes.area(box):
-            self._fixes("empty_box", source, "its box %s has no area" % _told(box))
+            self._fixes("empty_box", source, "its box %s has no area" % told_box(box))
             return None
         box = self._inside(self.frame.place(box), source)
         return box and self._large_enough(boxes.scaled(box, self.frame.upright, (1, 1)), source)
+
+    def _all_fixed(self, source: VocObject) -> bool:
+        """Whether all that was noted while the object was read is mended."""
+        return all([self._fixes(note.kind, source, note.message, note.fixable) for note in source.notes])
 
     def _inside(self, box: boxes.Box, source: VocObject) -> Optional[boxes.Box]:
         inside = boxes.clipped(box, self.frame.upright)
         if max(abs(edge - cut) for edge, cut in zip(box, inside)) < ROUNDING:
             return inside
-        message = "its box %s reaches outside the photo (%dx%d)" % ((_told(box),) + self.frame.upright)
-        return inside if self._fixes("outside_box", source, message, bool(boxes.area(inside))) else None
+        some = bool(boxes.area(inside))
+        reaches = "reaches outside" if some else "lies outside"
+        message = "its box %s %s the photo (%dx%d)" % ((told_box(box), reaches) + self.frame.upright)
+        return inside if self._fixes("outside_box", source, message, some) else None
 
     def _large_enough(self, box: boxes.Box, source: VocObject) -> Optional[boxes.Box]:
         wide, high = (box[2] - box[0]) * self.width, (box[3] - box[1]) * self.height
@@ -83,14 +101,10 @@ class ObjectFilter:
             return None
         return box
 
-    def _fixes(self, kind: str, source: VocObject, message: str, fixable: bool = True) -> bool:
-        return self.findings.fixes(kind, self.file, message, (source.number, source.line), fixable)
-
-
-def folded(name: str) -> str:
-    """A class name without what people write differently: capitals, blanks at the ends, blanks for underscores."""
-    return " ".join(name.replace("_", " ").casefold().split())
-
-
-def _told(box: boxes.Box) -> str:
-    return "(%s)" % ", ".join("%g" % edge for edge in box)
+    def _fixes(self, kind: str, source: Optional[VocObject], message: str, fixable: bool = True) -> bool:
+        """Whether a finding is mended; where it is not and concerns the picture, the picture cannot be used."""
+        place = (source.number, source.line) if source else (None, None)
+        fixed = self.findings.fixes(kind, self.file, message, place, fixable)
+        if not fixed and KINDS[kind].about == "picture":
+            self.usable = False
+        return fixed

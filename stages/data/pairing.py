@@ -2,15 +2,18 @@
 
 import hashlib
 import os
-import unicodedata
-from collections import Counter
-from typing import Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 from stages import files
 from stages.data import voc
 from stages.data.findings import Findings
-from stages.files import PICTURE_SUFFIXES
+from stages.data.matching import Matching
+from stages.data.unpaired import chosen, tell_unpaired
+from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 from stages.job import BadInput
+
+# PASCAL VOC's pictures of outlines, under the names of the photos: nothing to train on, and none of them is missed.
+MASK_FOLDERS = ("segmentationclass", "segmentationobject")
 
 
 class Pair(NamedTuple):
@@ -56,100 +59,48 @@ def files_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
         raise BadInput("The folder %s cannot be read: %s." % (folder, error.strerror)) from error
 
 
+def photos_below(folder: str) -> List[str]:
+    """The photos of a dataset, sorted: every picture below ``folder`` but VOC's masks.
+
+    Raises:
+        BadInput: there is no such folder, or it cannot be read.
+    """
+    return _pictures_below(folder)[0]
+
+
 def pairs(folders: Folders, findings: Findings) -> List[Pair]:
     """Every photo with its XML, sorted by photo; what has no partner is a finding.
 
-    A photo's XML has the same name: at the same place below its folder, or else anywhere if the name is there only
-    once. What is left is matched by the XML's ``<filename>``, whatever path of another machine it carries.
+    A photo's XML has the same name: at the same place below its folder, or else in the folder nearest to the photo's.
+    What is left is matched by the XML's ``<filename>``, ``<folder>`` and ``<path>``, and then by names that differ only
+    in how they are written. Where nothing tells which of several is meant, none is taken.
 
     Raises:
         BadInput: a folder is missing, or holds no photo or no XML.
     """
-    photos, xmls = files_below(folders.photos, PICTURE_SUFFIXES), files_below(folders.annotations, (".xml",))
+    (photos, unread), xmls = _pictures_below(folders.photos), files_below(folders.annotations, (".xml",))
     if not photos:
-        raise BadInput("There is no photo (%s) in %s." % (", ".join(PICTURE_SUFFIXES), folders.photos))
+        more = ", but " + files.unread_words(unread) if unread else ""
+        raise BadInput("There is no photo (%s) in %s%s." % (", ".join(PICTURE_SUFFIXES), folders.photos, more))
     if not xmls:
         raise BadInput("There is no VOC XML file in %s: label the photos first." % folders.annotations)
-    matching = _Matching(folders, photos, findings)
-    for candidates in (matching.same_place, matching.same_name, matching.named_inside):
-        matching.settle({xml: candidates(xml) for xml in xmls if xml not in matching.settled})
-    for xml in xmls:
-        if xml not in matching.settled:
-            findings.fixes("no_image", xml, "no photo has the name of this XML file")
-    lone = [
-        photo
-        for photo in photos
-        if photo not in matching.settled and findings.fixes("no_xml", photo, "no XML file has the name of this photo")
-    ]
-    return sorted([Pair(*item) for item in matching.xml_of.items()] + [Pair(photo, None) for photo in lone])
+    matching = Matching(folders.xml, photos, unread, xmls).run()
+    found = [Pair(photo, xml) for xml, photo in chosen(matching, findings).items() if _is_read(photo, xml, findings)]
+    return sorted(found + [Pair(photo, None) for photo in tell_unpaired(matching, photos, findings)])
 
 
-class _Matching:
-    """XML files finding their photos: by ever weaker reasons, each only where no two XML files want one photo."""
-
-    def __init__(self, folders: Folders, photos: List[str], findings: Findings) -> None:
-        self.folders, self.findings = folders, findings
-        self.xml_of: Dict[str, str] = {}
-        self.settled: Set[str] = set()
-        self.by_place, self.by_stem, self.by_name = _indexes(photos)
-
-    def same_place(self, xml: str) -> List[str]:
-        return self.by_place.get(_stem(xml), [])
-
-    def same_name(self, xml: str) -> List[str]:
-        return self.by_stem.get(_last(_stem(xml)), [])
-
-    def named_inside(self, xml: str) -> List[str]:
-        """The photos that the XML's ``<filename>`` may mean, its suffix being optional."""
-        name = self._filename(xml)
-        return self.by_name.get(name) or self.by_stem.get(name) or self.by_stem.get(_stem(name), [])
-
-    def settle(self, wishes: Dict[str, List[str]]) -> None:
-        """Give each XML file its photo of those that it wishes for, unless another wishes for it, too."""
-        free = {xml: [photo for photo in photos if photo not in self.settled] for xml, photos in wishes.items()}
-        wanted = Counter(photo for photos in free.values() for photo in photos)
-        for xml, photos in free.items():
-            if photos and all(wanted[photo] == 1 for photo in photos):
-                self._choose(xml, photos)
-
-    def _choose(self, xml: str, photos: List[str]) -> None:
-        chosen = photos if len(photos) == 1 else [one for one in photos if _last(_plain(one)) == self._filename(xml)]
-        if len(photos) > 1 and not self.findings.fixes(
-            "same_name", xml, "it could mean %s" % " or ".join(photos), fixable=len(chosen) == 1
-        ):
-            self.settled.update(photos, [xml])
-            return
-        self.xml_of[chosen[0]] = xml
-        self.settled.update(chosen, [xml])
-
-    def _filename(self, xml: str) -> str:
-        try:
-            said = voc.parse(self.folders.xml(xml)).filename
-        except voc.Damaged:
-            return ""
-        return _last(_plain(said.replace("\\", "/")))
+def _pictures_below(folder: str) -> Tuple[List[str], List[str]]:
+    """The photos, and the pictures in formats that are not read."""
+    seen = files_below(folder, PICTURE_SUFFIXES + UNREAD_SUFFIXES)
+    pictures = [one for one in seen if not any(name in MASK_FOLDERS for name in one.lower().split("/")[:-1])]
+    photos = [one for one in pictures if one.lower().endswith(PICTURE_SUFFIXES)]
+    return photos, [one for one in pictures if not one.lower().endswith(PICTURE_SUFFIXES)]
 
 
-def _indexes(photos: List[str]) -> List[Dict[str, List[str]]]:
-    """The photos by place without suffix, by last name without suffix, and by last name."""
-    indexes: List[Dict[str, List[str]]] = [{}, {}, {}]
-    for photo in photos:
-        for index, key in zip(indexes, (_stem(photo), _last(_stem(photo)), _last(_plain(photo)))):
-            index.setdefault(key, []).append(photo)
-    return indexes
-
-
-def _plain(path: str) -> str:
-    """The path with composed letters: macOS stores accents apart from their letters, other systems do not."""
-    return unicodedata.normalize("NFC", path)
-
-
-def _stem(path: str) -> str:
-    return os.path.splitext(_plain(path))[0]
-
-
-def _last(path: str) -> str:
-    return path.rsplit("/", 1)[-1]
+def _is_read(photo: str, xml: str, findings: Findings) -> bool:
+    return photo.lower().endswith(PICTURE_SUFFIXES) or findings.fixes(
+        "unread_format", photo, "it is in a format that is not read, and %s labels it" % xml, fixable=False
+    )
 
 
 def shuffled(items: List[Pair], seed: int, limit: int) -> List[Pair]:

@@ -7,11 +7,13 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from stages import pixels, workers
-from stages.data import sample, tfrecord, voc
+from stages.data import looks, sample, tfrecord, voc
 from stages.data.findings import DataFinding, Findings
 from stages.data.frame import Reading
 from stages.data.objects import LabelledBox, ObjectFilter
 from stages.data.pairing import Folders, Pair
+from stages.data.vocabulary import Vocabulary
+from stages.finding_kinds import FIX
 
 
 class RecordSettings(NamedTuple):
@@ -20,7 +22,7 @@ class RecordSettings(NamedTuple):
     folders: Folders
     reading: Reading
     max_megapixels: int
-    classes: List[str]
+    vocabulary: Vocabulary
     image_size: Tuple[int, int]
     encoding: str
     jpeg_quality: int
@@ -30,15 +32,17 @@ class RecordSettings(NamedTuple):
 class PictureRecord(NamedTuple):
     """A picture's record as ``tfrecord.framed`` gives it (None: it cannot be used) and its facts.
 
-    ``digest`` is the SHA-256 of the photo's file; ``facts`` are the index's keys that hang on the picture alone;
-    ``written`` counts the objects in the XML.
+    ``digest`` is the SHA-256 of the photo's file and ``look`` what ``looks.look`` gives; ``facts`` are the index's keys
+    that hang on the picture alone; ``written`` counts the objects in the XML, ``listed`` those of listed classes.
     """
 
     framed: Optional[bytes]
     digest: bytes
+    look: bytes
     facts: Dict[str, Any]
     findings: List[DataFinding]
     written: int
+    listed: int
 
 
 def make(settings: RecordSettings, pair: Pair) -> PictureRecord:
@@ -55,21 +59,47 @@ def _make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     findings = Findings(settings.policy)
     source = sample.load(settings.folders, pair, settings.max_megapixels, settings.reading, findings)
     if source is None:
-        return PictureRecord(None, b"", {}, findings.found, 0)
-    objects = voc.objects_of(source.root) if source.root is not None else []
-    object_filter = ObjectFilter(settings.classes, settings.image_size, source.frame, str(pair.xml), findings)
-    labelled = object_filter.kept(objects)
+        return PictureRecord(None, b"", b"", {}, findings.found, *objects_in(settings, pair.xml))
+    objects: List[voc.VocObject] = []
+    labelled: Optional[List[LabelledBox]] = []
+    if source.root is not None:
+        objects = voc.objects_of(source.root, settings.reading.boxes)
+        object_filter = ObjectFilter(settings.vocabulary, settings.image_size, source.frame, str(pair.xml), findings)
+        labelled = object_filter.kept(objects)
+    listed = _listed(settings, objects)
     if labelled is None:
-        return PictureRecord(None, hashlib.sha256(source.data).digest(), {}, findings.found, len(objects))
+        return PictureRecord(None, b"", b"", {}, findings.found, len(objects), listed)
     small = pixels.resize(source.picture, *settings.image_size)
     content = _example(settings, pair.photo, small, labelled)
     return PictureRecord(
         tfrecord.framed(content),
         hashlib.sha256(source.data).digest(),
+        looks.look(small),
         _facts(pair.photo, source.frame.upright, labelled),
         findings.found,
         len(objects),
+        listed,
     )
+
+
+def objects_in(settings: RecordSettings, xml: Optional[str]) -> Tuple[int, int]:
+    """How many objects an XML file has, and how many of them are of listed classes; none if it cannot be parsed."""
+    try:
+        objects = voc.parse(settings.folders.xml(xml)).objects if xml else []
+    except voc.Damaged:
+        return 0, 0
+    return len(objects), _listed(settings, objects)
+
+
+def _listed(settings: RecordSettings, objects: List[voc.VocObject]) -> int:
+    return sum(is_listed(settings, one.name) for one in objects)
+
+
+def is_listed(settings: RecordSettings, name: str) -> bool:
+    """Whether an object of that name in the XML is of a listed class, as ObjectFilter sees it."""
+    vocabulary = settings.vocabulary
+    renamed = settings.policy["unknown_class"] == FIX and len(vocabulary.nearly(name)) == 1
+    return vocabulary.id_of(name) is not None or renamed
 
 
 def _facts(photo: str, size: Tuple[int, int], labelled: List[LabelledBox]) -> Dict[str, Any]:
@@ -101,7 +131,7 @@ def _example(settings: RecordSettings, photo: str, picture: np.ndarray, labelled
         "image/key/sha256": [hashlib.sha256(encoded).hexdigest().encode()],
         "image/encoded": [encoded],
         "image/format": [settings.encoding.encode()],
-        "image/object/class/text": [settings.classes[one.class_id - 1].encode() for one in labelled],
+        "image/object/class/text": [settings.vocabulary.classes[one.class_id - 1].encode() for one in labelled],
         "image/object/view": [one.source.view.encode() for one in labelled],
     }
     return tfrecord.example(integers, floats, texts)

@@ -1,68 +1,54 @@
 """Stage: VOC photos and XML to sharded TFRecords, checked, shrunk, split, the same bytes for the same data.
 
-Whether a picture goes to training or validation hangs on the seed and the SHA-256 of its photo's file alone: a new
-photo moves no other, a renamed one stays, and two copies of a photo never end up on both sides. Only where chance
-leaves a side empty does the nearest picture change over.
+Pictures that belong together are on one side of the split, and which pictures those are can be said only once all are
+known. So the records are made first, into one file, and dealt out to their shards after that.
 """
 
-import hashlib
 import json
 from functools import partial
-from typing import Dict, Iterable, List, NamedTuple
+from typing import Dict, List
 
 from stages import disk, workers
+from stages.data import left_out, patterns, sides
+from stages.data.accounts import Accounts
 from stages.data.dataset_summary import SPLITS, DatasetSummary
-from stages.data.findings import DataFinding, Findings, did_you_mean, policies, summary
+from stages.data.finding_log import FILE, FindingLog
+from stages.data.findings import did_you_mean, policies, summary
 from stages.data.frame import Reading
+from stages.data.groups import Gallery, Grouping, grouped
 from stages.data.labels import label_map
-from stages.data.objects import folded
+from stages.data.losses import Losses, Whole
 from stages.data.pairing import Folders, Pair, pairs, shuffled
-from stages.data.picture_record import PictureRecord, RecordSettings, make
+from stages.data.picture_record import RecordSettings, is_listed, make
 from stages.data.shards import SplitWriter
-from stages.data.survey import survey
-from stages.finding_kinds import FIX
+from stages.data.splits import Split, own_split
+from stages.data.spool import Spool
+from stages.data.survey import SurveySettings, survey
+from stages.data.vocabulary import Vocabulary
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
-
-SHARES = 2**64  # a picture's share is a whole number below this, evenly distributed
-
-
-class Work(NamedTuple):
-    """The pictures in the order of the records, and what was found while looking for their XML."""
-
-    items: List[Pair]
-    unpaired: List[DataFinding]
-
-
-class Written(NamedTuple):
-    """What an attempt at writing gave: the summary, and each split's file names."""
-
-    dataset: DatasetSummary
-    shards: Dict[str, List[str]]
 
 
 def main(job: Job) -> None:
     """Write ``*.tfrecord``, ``label_map.pbtxt``, ``index.jsonl``, ``findings.jsonl`` and ``dataset.json``.
 
+    Until it has done so, ``findings.jsonl`` is in the scratch folder.
+
     Raises:
-        BadInput: nothing to read, a listed class without a box, or a finding whose policy is to fail.
+        BadInput: nothing to read, a listed class without a box, a dataset that looks otherwise than it is read, too
+            much of it lost, or a finding whose policy is to fail.
         StageFailed: the disk does not take the records.
     """
     parameters = job.read(RecordsParameters)
     settings = _settings(job, parameters)
-    unpaired = Findings(settings.policy)
-    items = shuffled(pairs(settings.folders, unpaired), parameters.seed, parameters.limit)
-    if not parameters.limit:
-        job.progress(0, len(items), "reading XML")
-        _check_classes(settings, items)
-    work = Work(items, unpaired.found)
-    threshold = int(parameters.validation_fraction * SHARES)
-    written = _write(job, parameters, settings, work, threshold)
-    better = written.dataset.balanced(threshold)
-    if better != threshold:
-        job.warn("Chance left one side of the split empty: one picture changes over.")
-        written = _write(job, parameters, settings, work, better)
-    _conclude(job, parameters, written)
+    with FindingLog(job.scratch, settings.policy) as log, Spool(job.scratch) as spool:
+        dataset = DatasetSummary(parameters.classes, settings.image_size)
+        accounts = Accounts(dataset, log, Losses(parameters.findings))
+        split = _taken(job, parameters, settings, accounts)
+        gallery = _make(job, settings, split.items, spool, accounts)
+        shards = _deal(job, parameters, gallery, split, spool, accounts)
+        _check(parameters, accounts)
+        _conclude(job, parameters, split, shards, accounts)
 
 
 def _settings(job: Job, parameters: RecordsParameters) -> RecordSettings:
@@ -71,7 +57,7 @@ def _settings(job: Job, parameters: RecordsParameters) -> RecordSettings:
         Folders(job.inputs["photos"], job.inputs["annotations"]),
         Reading(parameters.boxes, parameters.sizes),
         parameters.max_megapixels,
-        parameters.classes,
+        Vocabulary(parameters.classes, parameters.aliases),
         (height, width),
         parameters.encoding,
         parameters.jpeg_quality,
@@ -79,79 +65,160 @@ def _settings(job: Job, parameters: RecordsParameters) -> RecordSettings:
     )
 
 
-def _check_classes(settings: RecordSettings, items: Iterable[Pair]) -> None:
-    """Refuse a listed class that no XML names, before the long work."""
-    counts = survey(settings.folders, items)["classes"]
-    names = {folded(name) for name in counts} if settings.policy["unknown_class"] == FIX else set()
-    for name in settings.classes:
-        if name not in counts and folded(name) not in names:
-            known = summary(counts) or "nothing"
+def _taken(job: Job, parameters: RecordsParameters, settings: RecordSettings, accounts: Accounts) -> Split:
+    """The pictures to make records of, in the order of the records, after all checks that need no pixel.
+
+    A trial (``records.limit``) is about the pictures that it takes: what has no partner is told and judged, but not in
+    the figures.
+    """
+    with accounts.log.noting() as findings:
+        found = pairs(settings.folders, findings)
+        split = own_split(parameters.split, found, settings.folders, job.inputs.get("image_sets"), findings)
+    for note in split.notes:
+        job.warn(note)
+    unpaired = left_out.left_out(settings, split.items, findings.found)
+    losses = Losses(parameters.findings) if parameters.limit else accounts.losses
+    left_out.count_losses(unpaired, losses)
+    if not parameters.accept_losses:
+        losses.judge(Whole(unpaired.pictures, 0), accounts.log)
+    if not parameters.limit:
+        left_out.count_boxes(settings, found, split.items, unpaired, accounts, job.cpus)
+    items = shuffled(split.items, parameters.seed, parameters.limit)
+    _survey(job, settings, items, bool(parameters.limit))
+    return split._replace(items=items)
+
+
+def _survey(job: Job, settings: RecordSettings, items: List[Pair], trial: bool) -> None:
+    """Refuse a dataset of boxes that mean something else, or a listed class that no XML names, before the long work."""
+    job.progress(0, len(items), "reading XML")
+    reading = SurveySettings(settings.folders, settings.reading, settings.image_size, settings.policy)
+    seen = survey(reading, items, job.cpus, lambda done: job.progress(done, len(items), "reading XML"))
+    patterns.check(seen.observed, settings.reading)
+    for name in [] if trial else settings.vocabulary.classes:
+        only = settings._replace(vocabulary=Vocabulary([name], settings.vocabulary.aliases))
+        if not any(is_listed(only, written) for written in seen.objects):
+            known = summary(seen.objects) or "nothing"
             raise BadInput(
                 "No XML file in %s names an object of class %r%s They name: %s."
-                % (settings.folders.annotations, name, did_you_mean(name, counts), known)
+                % (settings.folders.annotations, name, did_you_mean(name, seen.objects), known)
             )
 
 
-def _write(job: Job, parameters: RecordsParameters, settings: RecordSettings, work: Work, threshold: int) -> Written:
-    """Make all records; a picture whose share is below ``threshold`` is for validation."""
-    dataset = DatasetSummary(settings.classes, settings.image_size)
-    splits = {name: SplitWriter(name, job.output, job.scratch, parameters.pictures_per_shard) for name in SPLITS}
-    with open(job.out("findings.jsonl"), "w", encoding="utf-8") as log:
-        dataset.note(work.unpaired, log)
-        for done, made in enumerate(workers.in_order(partial(make, settings), work.items, job.cpus), 1):
-            with disk.writing(log.name):
-                dataset.note(made.findings, log)
-            _place(made, parameters.seed, threshold, splits, dataset)
-            if done % 20 == 0 or done == len(work.items):
-                job.progress(done, len(work.items), "%d boxes" % dataset.boxes)
-    if dataset.balanced(threshold) != threshold:
-        for split in splits.values():
-            split.discard()
-        return Written(dataset, {})
+def _make(job: Job, settings: RecordSettings, items: List[Pair], spool: Spool, accounts: Accounts) -> Gallery:
+    """Make all records; the pictures that can be used, in the order of the spool."""
+    gallery = Gallery()
+    boxes = 0
+    for done, made in enumerate(workers.in_order(partial(make, settings), items, job.cpus), 1):
+        accounts.log.note(made.findings)
+        accounts.losses.record(made)
+        if made.framed is None:
+            accounts.dataset.drop(1, made.written, made.listed)
+        else:
+            spool.add(made)
+            gallery.add(made.facts["source_id"], made.digest, made.look, (made.facts["width"], made.facts["height"]))
+            boxes += len(made.facts["boxes"])
+        if done % 20 == 0 or done == len(items):
+            job.progress(done, len(items), "%d boxes" % boxes)
+    return gallery
+
+
+def _deal(
+    job: Job, parameters: RecordsParameters, gallery: Gallery, split: Split, spool: Spool, accounts: Accounts
+) -> Dict[str, List[str]]:
+    """Write the records into the shards of their sides; the names of these, and ``index.jsonl``."""
+    dataset = accounts.dataset
+    job.progress(len(split.items), len(split.items), "looking for pictures that belong together")
+    grouping = grouped(gallery)
+    chance = sides.Chance(parameters.seed, parameters.validation_fraction)
+    with accounts.log.noting() as findings:
+        placed = sides.placed(gallery, grouping.labels.tolist(), split, chance, findings)
+    writers = {name: SplitWriter(name, job.output, job.scratch, parameters.pictures_per_shard) for name in SPLITS}
+    for side, record in zip(placed.of, spool.records()):
+        if side is None:
+            dataset.drop(1, record.written, record.listed)
+            accounts.losses.picture("leak", record.listed)
+            continue
+        writers[side].add(record.framed, record.facts)
+        dataset.add(side, record)
     with open(job.out("index.jsonl"), "w", encoding="utf-8") as index:
-        return Written(dataset, {name: split.finish(index) for name, split in splits.items()})
+        shards = {name: writer.finish(index) for name, writer in writers.items()}
+    _warn_of_split(job, gallery, grouping, placed)
+    return shards
 
 
-def _place(
-    made: PictureRecord, seed: int, threshold: int, splits: Dict[str, SplitWriter], dataset: DatasetSummary
-) -> None:
-    if made.framed is None:
-        dataset.drop_picture(made)
-        return
-    share = int.from_bytes(hashlib.sha256(b"%d:%s" % (seed, made.digest)).digest()[:8], "big")
-    name = "validation" if share < threshold else "train"
-    splits[name].add(made.framed, made.facts)
-    dataset.add(name, share, made)
+def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides.Sides) -> None:
+    for told in grouping.all_alike:
+        job.warn(
+            "%d of %d pictures look alike (for instance %s and %s), as those of a fixed camera or of one long video do."
+            " They are split by chance, so validation may show a better detector than there is: say which of them are"
+            ' to validate, with records.split = "folders" or "imagesets".'
+            % (told.pictures, len(gallery.photos), told.first, told.second)
+        )
+    if placed.drawn:
+        job.warn(
+            "The dataset's own split has no picture for validation: some of those to train on are taken, by chance."
+        )
+    if placed.moved:
+        job.warn("Chance left one side of the split empty: what is nearest to the limit changes over.")
+    apart = [
+        (gallery.photos[one], gallery.photos[other])
+        for one, other in grouping.resized
+        if placed.of[one] and placed.of[other] and placed.of[one] != placed.of[other]
+    ]
+    if apart:
+        job.warn(
+            "%d pairs of pictures look the same but for their size, and are on different sides of the split, for"
+            " instance %s and %s: remove one of each pair." % ((len(apart),) + apart[0])
+        )
 
 
-def _conclude(job: Job, parameters: RecordsParameters, written: Written) -> None:
-    dataset = written.dataset
+def _check(parameters: RecordsParameters, accounts: Accounts) -> None:
+    """Refuse records that nobody can want."""
+    dataset, log = accounts.dataset, accounts.log
     if not dataset.images:
         raise BadInput(
-            "None of the pictures can be used: %s. For instance %s"
-            % (summary(dataset.kinds), dataset.findings[0].sentence())
+            "None of the pictures can be used: %s. For instance %s" % (summary(log.kinds), log.first[0].sentence())
         )
-    _check_boxes(job, parameters, dataset)
-    document = dict(dataset.document(written.shards), encoding=parameters.encoding)
+    if not parameters.accept_losses:
+        accounts.losses.judge(Whole(dataset.tally_pictures.read, dataset.listed), log)
+    if not dataset.pictures["train"]:
+        raise BadInput(
+            "The dataset's own split leaves no picture to train on: mend it, raise records.limit if it is set, or set"
+            ' records.split = "hash".'
+        )
+    for name, boxes in dataset.class_boxes.items():
+        # Every class needs a box to learn from; a trial of a few pictures may do without some.
+        if sum(boxes.values()) == 0 and not parameters.limit:
+            raise BadInput("No box of class %r is left to train on; findings: %s." % (name, summary(log.kinds)))
+
+
+def _conclude(
+    job: Job, parameters: RecordsParameters, split: Split, shards: Dict[str, List[str]], accounts: Accounts
+) -> None:
+    dataset, log = accounts.dataset, accounts.log
+    log.publish(job.out(FILE))
+    document = dict(dataset.document(shards, log), encoding=parameters.encoding, split=split.source)
     disk.write(job.out("label_map.pbtxt"), label_map(parameters.classes).encode())
     disk.write(job.out("dataset.json"), json.dumps(document, indent=1, sort_keys=True).encode())
-    if dataset.kinds:
-        job.warn("The data has flaws, listed in findings.jsonl: %s." % summary(dataset.kinds))
-    job.metrics(
-        images=dataset.images, boxes=dataset.boxes, dropped=dataset.dropped, findings=sum(dataset.kinds.values())
-    )
-
-
-def _check_boxes(job: Job, parameters: RecordsParameters, dataset: DatasetSummary) -> None:
-    """Every class needs a box to learn from; a trial of a few pictures may do without some."""
     for name, boxes in dataset.class_boxes.items():
-        if sum(boxes.values()) == 0 and not parameters.limit:
-            raise BadInput("No box of class %r is left to train on; findings: %s." % (name, summary(dataset.kinds)))
-        for split in SPLITS:
-            if boxes[split] == 0 and dataset.pictures[split]:
-                job.warn("Class %r has no box in the %s pictures." % (name, split))
+        for side in dataset.splits():
+            if boxes[side] == 0 and dataset.pictures[side]:
+                job.warn("Class %r has no box in the %s pictures." % (name, side))
     if parameters.validation_fraction > 0 and not dataset.pictures["validation"]:
         job.warn("There is no picture for validation: it takes at least two different ones.")
+    if log.kinds:
+        job.warn("%s. Found: %s (findings.jsonl)." % (dataset.sentence(), summary(log.kinds)))
+        for line in log.lines():
+            job.warn(line)
+    else:
+        print("%s." % dataset.sentence())
+    job.metrics(
+        images=dataset.images,
+        boxes=dataset.boxes,
+        dropped_pictures=dataset.tally_pictures.dropped,
+        dropped=dataset.missing,
+        findings=sum(log.kinds.values()),
+    )
 
 
 if __name__ == "__main__":

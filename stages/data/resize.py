@@ -14,14 +14,21 @@ from typing import List, NamedTuple, Sequence, Set, Tuple
 from lxml import etree
 
 from stages import disk, drawing, pixels, workers
-from stages.data import boxes, exif, sample, voc
+from stages.data import boxes, exif, sample
 from stages.data.findings import DataFinding, Findings, policies, summary
 from stages.data.frame import BoxFrame, Reading, WholeSize
+from stages.data.geometry import Move
+from stages.data.numerals import decimal, visible
 from stages.data.pairing import Folders, Pair, pairs, shuffled
+from stages.data.places import Note, lacking, read_shape
+from stages.data.shapes import Shape, found_in, text_of
+from stages.finding_kinds import DROP
 from stages.job import BadInput, Job, run
 from stages.parameters import ResizeParameters
 
 NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+PIXEL_DIGITS, SHARE_DIGITS = 2, 6
+UNMOVED = "its %s cannot be scaled and turned with the picture"
 
 
 class ResizeSettings(NamedTuple):
@@ -33,6 +40,13 @@ class ResizeSettings(NamedTuple):
     long_side: int
     jpeg_quality: int
     reading: Reading
+
+
+class ShapeNote(NamedTuple):
+    """A note about what stands in an XML, and the object's number with its line."""
+
+    note: Note
+    at: Tuple[int, int]
 
 
 class NamedPair(NamedTuple):
@@ -62,8 +76,10 @@ def _make(settings: ResizeSettings, item: NamedPair) -> Tuple[bool, List[DataFin
         return False, findings.found
     target = target_size(source.frame.upright, settings.long_side)
     photo = item.stem + _suffix(pair.photo, source.format)
+    told = rewrite(source.root, source.frame, os.path.basename(photo), target, settings.reading)
+    if not all([findings.fixes(note.kind, str(pair.xml), note.message, at, note.fixable) for note, at in told]):
+        return False, findings.found
     disk.write(os.path.join(settings.output, "JPEGImages", photo), _photo(settings, source, target))
-    rewrite(source.root, source.frame, os.path.basename(photo), target)
     xml = etree.tostring(source.root.getroottree(), encoding="utf-8") + b"\n"
     disk.write(os.path.join(settings.output, "Annotations", item.stem + ".xml"), xml)
     return True, findings.found
@@ -77,17 +93,57 @@ def target_size(size: WholeSize, long_side: int) -> WholeSize:
     return max(1, (size[0] * long_side + longer // 2) // longer), max(1, (size[1] * long_side + longer // 2) // longer)
 
 
-def rewrite(root: etree._Element, frame: BoxFrame, photo: str, target: WholeSize) -> None:
-    """Make the annotation that of the picture ``photo`` of size ``target``: its name, size, and every ``<bndbox>``."""
+def rewrite(root: etree._Element, frame: BoxFrame, photo: str, target: WholeSize, reading: Reading) -> List[ShapeNote]:
+    """Make the annotation that of the picture ``photo`` of size ``target``: its name, its size, and every shape.
+
+    Returns what was noted: what no policy mends could not be moved, and the annotation is wrong.
+    """
+    whole = (1, 1) if reading.boxes == "relative" else target
+    told: List[ShapeNote] = []
+    if (frame.size, frame.orientation) != (whole, exif.UPRIGHT):
+        told = _move_shapes(root, lambda box: boxes.scaled(frame.place(box), frame.upright, whole), reading.boxes)
     name = NOT_IN_XML.sub("_", photo)
     for path, text in (("filename", name), ("size/width", str(target[0])), ("size/height", str(target[1]))):
         _made(root, path).text = text
-    for bndbox in root.iter("bndbox"):
-        box = voc.box_of(bndbox)
-        if box is not None:
-            placed = boxes.scaled(frame.place(box), frame.upright, target)
-            for name, edge in zip(voc.EDGES, placed):
-                _made(bndbox, name).text = ("%.2f" % edge).rstrip("0").rstrip(".")
+    return told
+
+
+def _move_shapes(root: etree._Element, move: Move, reading: str) -> List[ShapeNote]:
+    """Move every shape of every <object> and <part>; only then is any written, as several may share an angle."""
+    number, told = 0, []
+    moved: List[Tuple[Shape, List[str]]] = []
+    for element in root.iter("object", "part"):
+        number += element.tag == "object"
+        found = found_in(element, sided=reading == "xywh")
+        notes = [Note("other_geometry", UNMOVED % name, False) for name in found.unknown]
+        for bndbox in found.unsound:
+            if text_of(bndbox).strip():
+                notes.append(Note("no_box", lacking(bndbox), False))
+        for shape in found.boxes + found.others:
+            texts, more = _moved_texts(shape, move, reading)
+            notes += more
+            moved += [(shape, texts)] if texts else []
+        told += [ShapeNote(note, (number, element.sourceline)) for note in notes]
+    for shape, texts in moved:
+        shape.write(texts)
+    return told
+
+
+def _moved_texts(shape: Shape, move: Move, reading: str) -> Tuple[List[str], List[Note]]:
+    """The numbers of a moved shape, none if it has none or cannot be moved, and what was noted."""
+    if not any(visible(text) for text, _ in shape.texts()):
+        return [], []
+    values, notes = read_shape(shape)
+    if values is None:
+        return [], notes
+    angle = values[-1] if shape.form.angle_digits is not None else 0
+    moved = None if angle and reading == "relative" else shape.form.moved(values, move)
+    if moved is None:
+        return [], [Note("other_geometry", UNMOVED % shape.told, False)]
+    texts = [decimal(value, SHARE_DIGITS if reading == "relative" else PIXEL_DIGITS) for value in moved]
+    if shape.form.angle_digits is not None:
+        texts[-1] = decimal(moved[-1], shape.form.angle_digits)
+    return texts, notes
 
 
 def _made(root: etree._Element, path: str) -> etree._Element:
@@ -138,7 +194,8 @@ def main(job: Job) -> None:
         found += more
         job.progress(done, len(items))
     if not images:
-        raise BadInput("None of the pictures can be used. For instance %s" % found[0].sentence())
+        lost = next(one for one in found if one.action == DROP)
+        raise BadInput("None of the pictures can be used. For instance %s" % lost.sentence())
     lines = "".join(json.dumps(finding._asdict(), sort_keys=True) + "\n" for finding in found)
     disk.write(job.out("findings.jsonl"), lines.encode())
     if found:

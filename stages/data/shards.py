@@ -8,7 +8,7 @@ from stages.disk import writing
 
 
 class SplitWriter:
-    """The files of one split, train or validation. Their names tell how many they are, so they get them at the end."""
+    """The files of train, validation or test. Their names tell how many they are, so they get them at the end."""
 
     def __init__(self, name: str, output: str, scratch: str, pictures_per_shard: int) -> None:
         self.name, self.output, self.pictures_per_shard = name, output, pictures_per_shard
@@ -49,14 +49,8 @@ class SplitWriter:
             with open(self._index_path, encoding="utf-8") as lines:
                 for facts in map(json.loads, lines):
                     index.write(json.dumps(dict(facts, shard=names[facts["shard"]]), sort_keys=True) + "\n")
+            os.remove(self._index_path)
         return names
-
-    def discard(self) -> None:
-        """Remove what was written, as for a split that has to be made anew."""
-        self._end()
-        self._index.close()
-        for number in range(self._shards()):
-            os.remove(self._path(number))
 
     def _shards(self) -> int:
         return -(-self.pictures // self.pictures_per_shard)

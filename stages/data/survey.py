@@ -1,47 +1,252 @@
-"""Stage: what a VOC dataset holds, from names and XML alone, fast: for ``init`` and for early answers."""
+"""Stage: what a VOC dataset holds, from names, XML and the headers of photos: for ``init``, and before long work.
+
+No pixel is decoded, so what only pixels show (damaged photos) is not in it. All else is judged as ``records`` judges
+it, by the same code, but every name is taken as a class: what is counted is what ``records`` would keep.
+"""
 
 import json
+import re
+import unicodedata
 from collections import Counter
-from typing import Any, Dict, Iterable
+from functools import partial
+from io import BytesIO
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 from typing import Counter as CounterOf
 
-from stages import disk
-from stages.data import voc
-from stages.data.findings import Findings, policies
+from stages import disk, files, picture_header, pixels, workers
+from stages.data import boxes, exif, patterns, voc
+from stages.data.findings import DataFinding, Findings, policies
+from stages.data.frame import Reading, Turned, WholeSize, frame_of
+from stages.data.objects import ObjectFilter
 from stages.data.pairing import Folders, Pair, files_below, pairs
+from stages.data.pattern_tallies import Observed, WrittenBox, WrittenPicture
+from stages.data.splits import Split, own_split
+from stages.data.vocabulary import Vocabulary, composed
 from stages.files import PICTURE_SUFFIXES
+from stages.finding_kinds import DROP, FAIL
 from stages.job import Job, run
+from stages.parameters import SurveyParameters
+
+CHUNK = 50  # pictures that a process does at a time: one takes less time than sending it there
+MANY = 2000  # pictures from which more processes are faster than the time to start them
+SIDES = ("train", "validation", "test")
+BY_CHANCE = "by chance"
+HEAD_BYTES = 1 << 18  # of a photo: more than nearly all have before their pixels
 
 
-def survey(folders: Folders, items: Iterable[Pair]) -> Dict[str, CounterOf[str]]:
-    """``classes``: objects per class name; ``sizes``: pictures per ``WIDTHxHEIGHT``; ``problems``: unreadable XML."""
-    counts: Dict[str, CounterOf[str]] = {"classes": Counter(), "sizes": Counter(), "problems": Counter()}
-    for pair in items:
-        try:
-            annotation = voc.parse(folders.xml(pair.xml)) if pair.xml else None
-        except voc.Damaged:
-            counts["problems"]["damaged_xml"] += 1
-            continue
-        if annotation:
-            counts["classes"].update(one.name for one in annotation.objects if one.name)
-            counts["sizes"]["%dx%d" % annotation.size if annotation.size else "unknown"] += 1
-    return counts
+class SurveySettings(NamedTuple):
+    """How the dataset is to be read; ``image_size`` is (height, width), ``policy`` has every finding kind."""
+
+    folders: Folders
+    reading: Reading
+    image_size: Tuple[int, int]
+    policy: Dict[str, str]
+
+
+class PictureSurvey(NamedTuple):
+    """What one pair shows: ``names`` of its objects as written, those ``kept`` (None: the picture goes), findings."""
+
+    written: Optional[WrittenPicture]
+    names: List[str]
+    kept: Optional[List[str]]
+    findings: List[DataFinding]
+
+
+class Problem:
+    """A kind of finding: how many there are, how many of them leave something out, and the first."""
+
+    def __init__(self, first: DataFinding) -> None:
+        self.count = self.dropped = 0
+        self.first = first
+
+    def add(self, finding: DataFinding) -> None:
+        """Count one."""
+        self.count += 1
+        self.dropped += finding.action == DROP
+        if finding.action == DROP and self.first.action != DROP:
+            self.first = finding
+
+
+class Survey:
+    """What the pairs of a dataset show, in memory that grows with the number of classes only.
+
+    Attributes:
+        objects: objects per class name, in composed letters.
+        classes: those of them that ``records`` would keep.
+        forms: class name -> Unicode forms in which it is written.
+        sizes: pictures per ``WIDTHxHEIGHT`` in the XML.
+        problems: kind of finding -> how often, and the first.
+        pictures: XML with a photo, and ``kept`` those of them that can be used.
+    """
+
+    def __init__(self) -> None:
+        self.objects: CounterOf[str] = Counter()
+        self.classes: CounterOf[str] = Counter()
+        self.forms: Dict[str, CounterOf[str]] = {}
+        self.sizes: CounterOf[str] = Counter()
+        self.problems: Dict[str, Problem] = {}
+        self.observed = Observed()
+        self.pictures = self.kept = 0
+
+    def note(self, findings: Iterable[DataFinding]) -> None:
+        """Count findings."""
+        for finding in findings:
+            self.problems.setdefault(finding.kind, Problem(finding)).add(finding)
+
+    def add(self, one: PictureSurvey) -> None:
+        """Count a pair."""
+        self.note(one.findings)
+        if one.written is None:
+            return
+        self.pictures += 1
+        self.kept += one.kept is not None
+        self.observed.add(one.written)
+        self.sizes["%dx%d" % one.written.said if one.written.said else "unknown"] += 1
+        for name in filter(None, one.names):
+            self.objects[composed(name)] += 1
+            self.forms.setdefault(composed(name), Counter())[name] += 1
+        self.classes.update(map(composed, one.kept or []))
+
+    def variants(self) -> List[List[str]]:
+        """Class names that differ only in capitals, blanks, underscores or hyphens; the most frequent first."""
+        alike: Dict[str, List[str]] = {}
+        for name in sorted(self.objects, key=lambda name: (-self.objects[name], name)):
+            alike.setdefault(_loosely(name), []).append(name)
+        return [names for names in alike.values() if len(names) > 1]
+
+
+def survey(
+    settings: SurveySettings, items: List[Pair], cpus: int = 1, progress: Callable[[int], None] = lambda done: None
+) -> Survey:
+    """Each pair's XML and the header of its photo, read once; ``progress`` is told how many are done."""
+    result = Survey()
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    work = partial(_looked_at, settings)
+    for done, chunk in enumerate(workers.in_order(work, chunks, cpus if len(items) > MANY else 1), 1):
+        for one in chunk:
+            result.add(one)
+        progress(min(done * CHUNK, len(items)))
+    return result
+
+
+def _looked_at(settings: SurveySettings, items: List[Pair]) -> List[PictureSurvey]:
+    return [look(settings, pair) for pair in items]
+
+
+def look(settings: SurveySettings, pair: Pair) -> PictureSurvey:
+    """What a pair shows. Policies that fail leave out: it is for ``records`` to fail."""
+    findings = Findings({kind: DROP if policy == FAIL else policy for kind, policy in settings.policy.items()})
+    if pair.xml is None:
+        return PictureSurvey(None, [], [], findings.found)
+    try:
+        root = voc.tree(settings.folders.xml(pair.xml))
+    except voc.Empty as error:
+        findings.fixes("empty_xml", pair.xml, str(error))
+        return PictureSurvey(None, [], [], findings.found)
+    except voc.Damaged as error:
+        findings.fixes("damaged_xml", pair.xml, str(error), (None, error.line))
+        return PictureSurvey(None, [], None, findings.found)
+    objects = voc.objects_of(root, settings.reading.boxes)
+    names = [one.name for one in objects]
+    stored, orientation = _header(settings.folders.photo(pair.photo))
+    numbers = [WrittenBox(one.number, one.line, one.numbers) for one in objects if one.numbers]
+    written = WrittenPicture(pair.xml, voc.size_of(root), stored, orientation, numbers)
+    if stored is None:
+        findings.fixes("unreadable_image", pair.photo, pixels.UNREADABLE)
+        return PictureSurvey(written, names, None, findings.found)
+    width, height = boxes.upright_size(stored, orientation)
+    frame = frame_of(root, pair, Turned(orientation, (int(width), int(height))), settings.reading, findings)
+    if frame is None:
+        return PictureSurvey(written, names, None, findings.found)
+    vocabulary = Vocabulary(sorted(set(map(composed, filter(None, names)))), {})
+    kept = ObjectFilter(vocabulary, settings.image_size, frame, pair.xml, findings).kept(objects)
+    return PictureSurvey(written, names, None if kept is None else [one.source.name for one in kept], findings.found)
+
+
+def _header(photo: str) -> Tuple[Optional[WholeSize], int]:
+    """(width, height) of a photo as it is stored, None if it does not tell, and its EXIF orientation."""
+    try:
+        with files.opened(photo) as stream:
+            head = stream.read(HEAD_BYTES)
+            size = picture_header.size(BytesIO(head))
+            if size is None and len(head) == HEAD_BYTES:  # behind large profiles
+                head += stream.read(pixels.SPARE_BYTES)
+                size = picture_header.size(BytesIO(head))
+    except OSError:
+        return None, exif.UPRIGHT
+    return (size if size and min(size) > 0 else None), exif.orientation(head)
 
 
 def main(job: Job) -> None:
-    """Write ``survey.json``: pictures, annotations, classes, sizes, and counts of what is wrong."""
+    """Write ``survey.json``: what the dataset holds, what is wrong, and how it can be read."""
+    parameters = job.read(SurveyParameters)
+    height, width = parameters.image_size
     folders = Folders(job.inputs["photos"], job.inputs["annotations"])
-    findings = Findings(policies({}))
-    items = pairs(folders, findings)
-    result = survey(folders, items)
-    result["problems"].update(finding.kind for finding in findings.found)
-    summary: Dict[str, Any] = {
-        "pictures": len(files_below(folders.photos, PICTURE_SUFFIXES)),
-        "annotations": len(files_below(folders.annotations, (".xml",))),
+    settings = SurveySettings(folders, Reading("auto", "xml"), (height, width), policies({}))
+    findings = Findings(settings.policy)
+    split = own_split("auto", pairs(folders, findings), folders, job.inputs.get("image_sets"), findings)
+    for note in split.notes:
+        job.warn(note)
+    items = split.items
+
+    def looked(reading: Reading) -> Survey:
+        job.progress(0, len(items), "reading XML")
+        return survey(settings._replace(reading=reading), items, job.cpus, lambda done: job.progress(done, len(items)))
+
+    found = looked(settings.reading)
+    suspicions = list(patterns.suspicions(found.observed, settings.reading))
+    meant = _meant(settings.reading, suspicions)
+    if meant != settings.reading:
+        found = looked(meant)
+    found.note(findings.found)
+    document = dict(
+        _document(found),
+        pictures=len(files_below(folders.photos, PICTURE_SUFFIXES)),
+        annotations=len(files_below(folders.annotations, (".xml",))),
+        split={"source": split.source, "pictures": _sides(split)},
+        patterns=[dict(one._asdict(), examples=one.examples.words) for one in suspicions],
+    )
+    disk.write(job.out("survey.json"), json.dumps(document, indent=1, sort_keys=True).encode())
+    job.metrics(images=document["pictures"])
+
+
+def _meant(reading: Reading, suspicions: Iterable[patterns.Suspicion]) -> Reading:
+    """The reading with the keys that the suspicions name, so that what is counted is what it will be with them."""
+    for one in suspicions:
+        if one.key == "boxes":
+            reading = reading._replace(boxes=str(one.value))
+        if one.key == "sizes":
+            reading = reading._replace(sizes=str(one.value))
+    return reading
+
+
+def _sides(split: Split) -> Dict[str, int]:
+    """How many pictures the dataset itself puts on each side, and leaves to chance."""
+    counts = Counter(split.sides.get(pair.photo, BY_CHANCE) for pair in split.items)
+    return {side: counts[side] for side in (*SIDES, BY_CHANCE)}
+
+
+def _loosely(name: str) -> str:
+    """A class name without all that people write differently; full-width letters count as plain ones."""
+    return re.sub(r"[\s_\u2010-\u2015-]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def _document(found: Survey) -> Dict[str, Any]:
+    def sorted_counts(counts: CounterOf[str]) -> Dict[str, int]:
+        return dict(sorted(counts.items()))
+
+    return {
+        "objects": sorted_counts(found.objects),
+        "classes": {name: found.classes[name] for name in sorted(found.objects)},
+        "forms": {name: len(forms) for name, forms in sorted(found.forms.items()) if len(forms) > 1},
+        "variants": found.variants(),
+        "sizes": sorted_counts(found.sizes),
+        "labelled": {"pictures": found.pictures, "kept": found.kept},
+        "problems": {
+            kind: {"count": one.count, "dropped": one.dropped, "first": one.first.sentence()}
+            for kind, one in sorted(found.problems.items())
+        },
     }
-    summary.update({name: dict(sorted(counts.items())) for name, counts in result.items()})
-    disk.write(job.out("survey.json"), json.dumps(summary, indent=1, sort_keys=True).encode())
-    job.metrics(images=summary["pictures"])
 
 
 if __name__ == "__main__":

@@ -1,14 +1,26 @@
 """Reading PASCAL VOC XML: what labelImg, CVAT, Label Studio and the VOC challenge itself write."""
 
-import math
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from lxml import etree
 
 from stages.data.boxes import Box
+from stages.data.numerals import numeral
+from stages.data.places import Note, places_of
+from stages.data.shapes import EDGES, plain_name, text_of
 
-MOST_BYTES = 16 << 20  # tens of thousands of objects
-EDGES = ("xmin", "ymin", "xmax", "ymax")
+__all__ = ["EDGES", "Annotation", "Damaged", "Empty", "Note", "VocObject", "objects_of", "parse", "size_of", "tree"]
+
+BLANKS = b"\xef\xbb\xbf\xff\xfe \t\r\n"  # with the byte order marks of UTF-8 and UTF-16
+MOST_BYTES = 16 << 20
+MOST_MARKS = 400000  # opening and closing marks: more than ten thousand objects
+# The elements of VOC by their plain name: read in any capitals, in any namespace, with or without underscores.
+VOC_NAMES = {
+    plain_name(name): name
+    for name in ("annotation", "folder", "filename", "size", "width", "height", "object", "part", "name")
+    + ("pose", "truncated", "difficult", "bndbox", "robndbox")
+    + EDGES
+}
 
 
 class Damaged(ValueError):
@@ -19,9 +31,21 @@ class Damaged(ValueError):
         self.line = line
 
 
+class Empty(Damaged):
+    """A file of 0 bytes, or of nothing but blanks."""
+
+
 class VocObject(NamedTuple):
-    """An object as written. ``number`` counts from 1; ``box`` is in pixels of the picture that the XML's size tells of,
-    None where one of its four numbers is missing, not a number or not finite."""
+    """An object as written; one with several boxes is several, of the same number and line.
+
+    Attributes:
+        number: counts from 1.
+        name: its class, empty if it has none, or several.
+        box: where it is once all ``notes`` are fixed, on the picture that the XML's size tells of, in pixels (or shares
+            of it, if that is how boxes are read); None if nobody can tell.
+        numbers: the four of its <bndbox> as written, whatever they mean; None where it has not got four.
+        notes: what was found while its name and place were read.
+    """
 
     number: int
     line: int
@@ -30,6 +54,8 @@ class VocObject(NamedTuple):
     difficult: bool
     truncated: bool
     view: str
+    numbers: Optional[Box] = None
+    notes: Sequence[Note] = ()
 
 
 class Annotation(NamedTuple):
@@ -41,73 +67,101 @@ class Annotation(NamedTuple):
 
 
 def tree(data: bytes) -> etree._Element:
-    """The root ``<annotation>`` of a VOC file. Nothing outside of ``data`` is ever read.
+    """The root ``<annotation>`` of a VOC file, elements named as VOC does. Nothing outside of ``data`` is ever read.
 
     Raises:
+        Empty: there is nothing in the file.
         Damaged: the bytes are not such XML, or they declare entities.
     """
+    if not data.strip(BLANKS):
+        raise Empty("the file is empty")
+    if data.count(b"<") > MOST_MARKS:
+        raise Damaged("the XML has over %d marks, more than an annotation of one photo may have" % MOST_MARKS)
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         root = etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
-        raise Damaged("the XML is damaged: %s" % (error.msg or "the file is empty"), error.lineno or None) from None
+        raise Damaged("the XML is damaged: %s" % (error.msg or "there is no element"), error.lineno or None) from None
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and any(True for _ in dtd.iterentities()):
         raise Damaged("the XML declares entities, which no VOC annotation needs: remove its <!DOCTYPE ...>")
+    _name_as_voc_does(root)
     if root.tag != "annotation":
-        raise Damaged("the XML is not a VOC annotation: its root is <%s>, not <annotation>" % root.tag, root.sourceline)
+        raise Damaged(_what_else(root), root.sourceline)
     return root
 
 
-def parse(data: bytes) -> Annotation:
-    """The annotation in the bytes of a VOC file.
+def parse(data: bytes, boxes: str = "auto") -> Annotation:
+    """The annotation in the bytes of a VOC file; ``boxes`` as in ``objects_of``.
 
     Raises:
         Damaged: see ``tree``.
     """
     root = tree(data)
-    return Annotation(_text(root, "filename"), size_of(root), objects_of(root))
+    return Annotation(_text(root, "filename"), size_of(root), objects_of(root, boxes))
 
 
-def objects_of(root: etree._Element) -> List[VocObject]:
-    """The objects of an annotation, in the order of the file."""
-    return [_object(number, element) for number, element in enumerate(root.findall("object"), 1)]
+def objects_of(root: etree._Element, boxes: str = "auto") -> List[VocObject]:
+    """The objects of an annotation, in the order of the file, also those within another element such as <objects>.
+
+    Those that LabelMe marks as deleted are none.
+
+    Args:
+        boxes: what the four numbers of a <bndbox> are (``dataset.boxes``): auto, corners, xywh or relative.
+    """
+    return [
+        one
+        for number, element in enumerate(root.iter("object"), 1)
+        if _text(element, "deleted") != "1"
+        for one in _objects(number, element, boxes)
+    ]
 
 
 def size_of(root: etree._Element) -> Optional[Tuple[int, int]]:
     """(width, height) in the XML; None if one is missing, not a number or not positive, as some tools write 0."""
-    width, height = _number(root, "size/width"), _number(root, "size/height")
+    width, height = (numeral(_text(root, path)).value for path in ("size/width", "size/height"))
     return (int(width), int(height)) if width and height and min(width, height) >= 1 else None
 
 
-def box_of(element: etree._Element) -> Optional[Box]:
-    """The four edges below a ``<bndbox>``; None if one is missing or not finite."""
-    xmin, ymin, xmax, ymax = (_number(element, edge) for edge in EDGES)
-    if xmin is None or ymin is None or xmax is None or ymax is None:
-        return None
-    return xmin, ymin, xmax, ymax
+def _objects(number: int, element: etree._Element, boxes: str) -> List[VocObject]:
+    """The objects of an element: one for each of its boxes."""
+    names = [_trimmed(text_of(name)) for name in element.findall("name")]
+    places = places_of(element, boxes)
+    if len(names) != len(places):
+        names = (names if len(set(names)) == 1 else [""]) * len(places)
+    flags: List[Any] = [_text(element, "difficult") == "1", _text(element, "truncated") == "1"]
+    view = _text(element, "pose") or "Unspecified"
+    return [
+        VocObject(number, element.sourceline, name, place.box, flags[0], flags[1], view, place.numbers, place.notes)
+        for name, place in zip(names, places)
+    ]
 
 
-def _object(number: int, element: etree._Element) -> VocObject:
-    bndbox = element.find("bndbox")
-    return VocObject(
-        number,
-        element.sourceline,
-        _text(element, "name"),
-        None if bndbox is None else box_of(bndbox),
-        _text(element, "difficult") == "1",
-        _text(element, "truncated") == "1",
-        _text(element, "pose") or "Unspecified",
-    )
+def _name_as_voc_does(root: etree._Element) -> None:
+    """Take the namespace off every element, and give those of VOC its spelling."""
+    for element in root.iter("*"):
+        plain = etree.QName(element).localname
+        named = VOC_NAMES.get(plain_name(plain), plain)
+        if element.tag != named:
+            element.tag = named
+    etree.cleanup_namespaces(root)
+
+
+def _what_else(root: etree._Element) -> str:
+    """What a file is whose root is no <annotation>."""
+    several = sum(1 for child in root if child.tag == "annotation")
+    if several:
+        return "it holds %d annotations below <%s>: write one XML file for each photo" % (several, root.tag)
+    if root.tag == "annotations" and root.find("image") is not None:
+        return 'it is in the format "CVAT for images": export "Pascal VOC" from CVAT'
+    return "the XML is not a VOC annotation: its root is <%s>, not <annotation>" % root.tag
 
 
 def _text(element: etree._Element, path: str) -> str:
-    return (element.findtext(path) or "").strip()
+    found = element.find(path)
+    return "" if found is None else _trimmed(text_of(found))
 
 
-def _number(element: etree._Element, path: str) -> Optional[float]:
-    try:
-        number = float(_text(element, path))
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+def _trimmed(text: str) -> str:
+    """A text without blanks and byte order marks at its ends; within a name, some scripts need marks nobody sees."""
+    return text.strip().strip("\ufeff\u200b").strip()

@@ -11,6 +11,7 @@ import numpy as np
 
 from stages import drawing, pixels
 from stages.detect import detectors, pictures
+from stages.detect import media as media_files
 from stages.detect.detector import Detection, Detector
 from stages.detect.pictures import Picture
 from stages.detect.video import VideoReader, VideoWriter
@@ -184,11 +185,11 @@ def main(job: Job) -> None:
             "pictures": [],
             "videos": [],
         }
-        if media and os.path.isfile(media) and not pictures.is_picture(media):
+        if media and os.path.isfile(media) and media_files.kind_of(media) == media_files.VIDEO:
             document["videos"].append(detection_run.video(media))
         else:
             sources = (
-                pictures.from_files(media, parameters.max_megapixels)
+                pictures.from_files(media, parameters.max_megapixels, job.warn)
                 if media
                 else pictures.from_records(job.inputs["records"])
             )

@@ -10,6 +10,9 @@ from stages import files, pixels
 from stages.detect import tfrecord
 from stages.job import BadInput
 
+Tell = Callable[[str], None]
+"""Takes a sentence for the user."""
+
 
 class Picture(NamedTuple):
     """A picture to look at.
@@ -27,39 +30,53 @@ class Picture(NamedTuple):
     truth: Optional[List[Dict[str, Any]]]
 
 
-def from_files(path: str, max_megapixels: int) -> List[Picture]:
+def from_files(path: str, max_megapixels: int, tell: Tell, live: bool = False) -> List[Picture]:
     """The picture at ``path``, or all in that folder and the folders in it, by name.
+
+    Args:
+        tell: takes a sentence on pictures that are passed over, because their formats are not read, and on one that is
+            used although data is missing in it.
+        live: other threads decode meanwhile, so that nobody can tell whose data is missing.
 
     Raises:
         BadInput: there is no picture.
     """
     if os.path.isfile(path):
-        return [_file(path, os.path.basename(path), max_megapixels)]
+        return [_file(path, os.path.basename(path), max_megapixels, None if live else tell)]
     try:
-        names = files.names_below(path, files.PICTURE_SUFFIXES)
+        found = files.names_below(path, files.PICTURE_SUFFIXES + files.UNREAD_SUFFIXES)
     except OSError as error:
         raise BadInput(
             "%s cannot be read: %s; name a picture, a folder of pictures or a video" % (path, error.strerror)
         ) from error
+    names = [name for name in found if name.lower().endswith(files.PICTURE_SUFFIXES)]
+    unread = [name for name in found if not name.lower().endswith(files.PICTURE_SUFFIXES)]
     if not names:
         raise BadInput(
-            "%s holds no picture (%s); name a picture, a folder of pictures or a video"
-            % (path, ", ".join(files.PICTURE_SUFFIXES))
+            "%s holds no picture that is read (%s)%s; name a picture, a folder of pictures or a video"
+            % (path, ", ".join(files.PICTURE_SUFFIXES), ", but " + files.unread_words(unread) if unread else "")
         )
-    return [_file(os.path.join(path, *name.split("/")), name, max_megapixels) for name in names]
+    if unread:
+        tell("In %s, pictures are passed over: %s" % (path, files.unread_words(unread)))
+    damage = None if live else tell
+    return [_file(os.path.join(path, *name.split("/")), name, max_megapixels, damage) for name in names]
 
 
-def is_picture(name: str) -> bool:
-    """Whether a file of this name should be a picture."""
-    return os.path.splitext(name)[1].lower() in files.PICTURE_SUFFIXES
+def _file(path: str, name: str, max_megapixels: int, tell: Optional[Tell]) -> Picture:
+    def load() -> np.ndarray:
+        data = pixels.read(path, max_megapixels)
+        if tell is None:
+            return pixels.decode(data, max_megapixels)
+        decoded = pixels.decoded(data, max_megapixels)
+        if decoded.missing:
+            tell("%s is damaged, and looked at as far as it goes: its decoder says %r" % (name, decoded.missing))
+        return decoded.picture
 
-
-def _file(path: str, name: str, max_megapixels: int) -> Picture:
-    return Picture(name, lambda: pixels.decode(pixels.read(path, max_megapixels), max_megapixels), None, None)
+    return Picture(name, load, None, None)
 
 
 def from_records(folder: str, split: str = "validation") -> List[Picture]:
-    """The pictures of one split (train or validation) of a records artifact, with truth, in file order.
+    """The pictures of one split (train, validation or test) of a records artifact, with truth, in file order.
 
     Raises:
         BadInput: the folder is not a records artifact, or it has no such picture.

@@ -181,6 +181,8 @@ def _best_checkpoint(training: Dict[str, Any]) -> Dict[str, Any]:
 
 def _precision_tiles(figures: Dict[str, Any], section: str) -> List[Dict[str, Any]]:
     note = "checkpoint of step %s" % figures.get("step", "–")
+    if figures.get("split") == "test":
+        note += ", test pictures"
     return [
         _tile("mAP@0.5", figures.get("mAP@0.5"), note, section),
         _tile("mAP", figures.get("mAP"), "IoU 0.50 to 0.95", section),

@@ -27,9 +27,9 @@ def entry(line: Dict[str, Any], result: Result, classes: Sequence[str], score_th
     }
 
 
-def write(path: str, model: str, score_threshold: float, pictures: List[Dict[str, Any]]) -> None:
-    """Write the entries as ``detections.json``; ``model`` says which checkpoint made them."""
-    document = {"model": model, "score_threshold": score_threshold, "pictures": pictures}
+def write(path: str, model: str, score_threshold: float, pictures: List[Dict[str, Any]], split: str) -> None:
+    """Write the entries as ``detections.json``; ``model`` says which checkpoint made them, on pictures of ``split``."""
+    document = {"model": model, "score_threshold": score_threshold, "pictures": pictures, "split": split}
     # A name that is not UTF-8 holds lone surrogates, and what Python makes of them here is their escape in JSON, too.
     with open(path, "w", encoding="utf-8", errors="backslashreplace") as stream:
         json.dump(document, stream, indent=1, sort_keys=True, ensure_ascii=False)

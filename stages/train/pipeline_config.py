@@ -217,6 +217,20 @@ def located(
     return copy
 
 
+def evaluated_on(split: str, pipeline: TrainEvalPipelineConfig, records: RecordSet) -> TrainEvalPipelineConfig:
+    """A copy of a located config that evaluates on another split than validation."""
+    copy = TrainEvalPipelineConfig.FromString(pipeline.SerializeToString())
+    if split == VALIDATION:
+        return copy
+    reader = copy.eval_input_reader[0]
+    reader.tf_record_input_reader.input_path[:] = [
+        os.path.join(records.folder, shard) for shard in records.shards(split)
+    ]
+    reader.max_number_of_boxes = records.most_boxes([split])
+    copy.eval_config.num_examples = len(records.index[split])
+    return copy
+
+
 def input_size(pipeline: TrainEvalPipelineConfig) -> Tuple[int, int]:
     """Height and width in pixels of what the network sees."""
     resizer = pipeline.model.ssd.image_resizer.fixed_shape_resizer

@@ -30,7 +30,7 @@ def main(job: Job) -> None:
             stream.write(pixels.encode_jpeg(_drawing(trained.records, line, entry)))
         entries.append(entry)
         job.progress(number, len(results), line["source_id"])
-    detections.write(job.out("detections.json"), trained.name, parameters.score_threshold, entries)
+    detections.write(job.out("detections.json"), trained.name, parameters.score_threshold, entries, VALIDATION)
     job.metrics(step=trained.step, pictures=len(entries))
 
 

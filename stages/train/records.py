@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 from google.protobuf import text_format
 from object_detection.protos import string_int_label_map_pb2
@@ -10,7 +10,8 @@ from object_detection.protos import string_int_label_map_pb2
 from stages import files
 from stages.job import BadInput
 
-TRAINING, VALIDATION = "train", "validation"
+TRAINING, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = (TRAINING, VALIDATION, TEST)
 LABEL_MAP = "label_map.pbtxt"
 LARGEST_LABEL_MAP = 1 << 24  # bytes
 
@@ -21,7 +22,8 @@ class RecordSet:
     Attributes:
         folder: its absolute path.
         classes: class names; the first has id 1.
-        index: split -> the lines of ``index.jsonl`` (see docs/architecture.md), in file order.
+        index: split -> the lines of ``index.jsonl`` (see docs/architecture.md), in file order; of test, which is there
+            only where the dataset's own split has such pictures, none may be.
     """
 
     def __init__(self, folder: str) -> None:
@@ -34,9 +36,9 @@ class RecordSet:
         self.folder = folder
         self.classes = [entry["name"] for entry in sorted(_dataset(folder)["classes"], key=lambda entry: entry["id"])]
         lines = _index(folder)
-        self.index = {split: [line for line in lines if line["split"] == split] for split in (TRAINING, VALIDATION)}
-        for split, pictures in self.index.items():
-            if not pictures:
+        self.index = {split: [line for line in lines if line["split"] == split] for split in SPLITS}
+        for split in (TRAINING, VALIDATION):
+            if not self.index[split]:
                 raise BadInput(
                     "The records hold no %s picture: add photos or change records.validation_fraction." % split
                 )
@@ -47,9 +49,9 @@ class RecordSet:
         """File names of the split's shards, in file order."""
         return list(dict.fromkeys(line["shard"] for line in self.index[split]))
 
-    def most_boxes(self) -> int:
-        """The largest number of boxes in one picture, at least 1."""
-        return max([1] + [len(line["boxes"]) for lines in self.index.values() for line in lines])
+    def most_boxes(self, splits: Sequence[str] = (TRAINING, VALIDATION)) -> int:
+        """The largest number of boxes in one picture of these splits, at least 1."""
+        return max([1] + [len(line["boxes"]) for split in splits for line in self.index[split]])
 
 
 def _dataset(folder: str) -> Dict[str, Any]:

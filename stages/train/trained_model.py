@@ -45,21 +45,28 @@ class TrainedModel:
         """The checkpoint's absolute prefix."""
         return os.path.join(self.folder, self.name)
 
-    def evaluate(self, most: Optional[int] = None) -> Evaluation:
-        """Run the checkpoint on ``most`` validation pictures, or all.
+    def evaluate(self, most: Optional[int] = None, split: str = VALIDATION) -> Evaluation:
+        """Run the checkpoint on ``most`` pictures of a split, or all.
 
         Raises:
-            BadInput: the checkpoint does not fit, or it or the records are damaged.
+            BadInput: there is no such picture, the checkpoint does not fit, or it or the records are damaged.
         """
-        located = pipeline_config.located(self.pipeline, self.records)
+        if not self.records.index[split]:
+            raise BadInput(
+                "The records hold no %s picture to evaluate on: give the dataset a split that has such"
+                ' (records.split = "folders" or "imagesets"), or set evaluate.split = "validation".' % split
+            )
+        located = pipeline_config.evaluated_on(
+            split, pipeline_config.located(self.pipeline, self.records), self.records
+        )
         made = model.build(located, os.path.join(self._job.scratch, "model"), 0, self._job.cpus)
-        total = len(self.records.index[VALIDATION]) if most is None else most
+        total = len(self.records.index[split]) if most is None else most
         try:
             return Evaluator(made.estimator, made.validation_pictures).run(
                 self.prefix, most, lambda done: self._job.progress(done, total, "pictures")
             )
         except tf.errors.DataLossError as error:
-            raise BadInput(diagnosis.damage(self.records, (VALIDATION,), error)) from error
+            raise BadInput(diagnosis.damage(self.records, (split,), error)) from error
 
 
 def _check_classes(pipeline: TrainEvalPipelineConfig, records: RecordSet) -> None:

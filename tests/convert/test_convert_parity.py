@@ -244,7 +244,7 @@ def test_pictures_come_from_a_folder(tmp_path):
 def write_records(folder):
     lines, offset = [], 0
     with tf.python_io.TFRecordWriter(str(folder / "all.tfrecord")) as writer:
-        for seed, split in enumerate(["train", "validation", "validation"]):
+        for seed, split in enumerate(["train", "validation", "validation", "test"]):
             example = tf.train.Example()
             example.features.feature["image/encoded"].bytes_list.value.append(pixels.encode_png(picture(seed)))
             data = example.SerializeToString()
@@ -264,7 +264,7 @@ def write_records(folder):
     (folder / "index.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_validation_pictures_of_records_come_first(tmp_path):
+def test_validation_pictures_of_records_come_first_and_test_pictures_never(tmp_path):
     write_records(tmp_path)
     found = pictures.from_records(str(tmp_path), 20, 90, 120)
     assert [one.name for one in found] == ["1.png", "2.png", "0.png"]

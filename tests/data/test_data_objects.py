@@ -6,9 +6,12 @@ from hypothesis import strategies as st
 
 from stages.data import boxes
 from stages.data.findings import Findings, policies
-from stages.data.frame import BoxFrame, _guessed_frame
-from stages.data.objects import SMALLEST, ObjectFilter, folded
-from stages.data.voc import VocObject
+from stages.data.frame import BoxFrame, Reading, Turned, _guessed_frame, frame_of
+from stages.data.objects import SMALLEST, ObjectFilter
+from stages.data.pairing import Pair
+from stages.data.places import Note
+from stages.data.voc import VocObject, tree
+from stages.data.vocabulary import Vocabulary, folded
 from stages.finding_kinds import DROP, FIX, KINDS
 
 CLASSES = ["cone", "traffic light"]
@@ -24,25 +27,94 @@ some_policy = st.fixed_dictionaries(
 )
 
 
+FRAME, VOCABULARY = BoxFrame((300, 200), 1, (300, 200)), Vocabulary(CLASSES, {})
+GOOD = (10, 20, 100, 120)
+UNKNOWN_PLACE = [Note("no_box", "it has no <bndbox>", False)]
+
+
+def voc_object(name="cone", box=GOOD, notes=(), number=1):
+    return VocObject(number, 10 * number, name, box, False, False, "", None, notes)
+
+
+def kept_of(objects, policy, frame=FRAME, vocabulary=VOCABULARY):
+    """What the filter keeps, and what it found."""
+    findings = Findings(policies(policy))
+    return ObjectFilter(vocabulary, (HEIGHT, WIDTH), frame, "a.xml", findings).kept(objects), findings.found
+
+
 @given(some_objects, sizes, st.integers(1, 8), some_policy)
 def test_every_object_is_kept_or_dropped_with_one_reason(given_objects, size, orientation, policy):
     """What is kept lies inside the picture, is large enough to learn from, and stands in the order of the XML."""
-    objects = [VocObject(n, 10 * n, name, box, False, False, "") for n, (name, box) in enumerate(given_objects, 1)]
+    objects = [
+        voc_object(name, box, () if box else UNKNOWN_PLACE, number)
+        for number, (name, box) in enumerate(given_objects, 1)
+    ]
     upright = tuple(int(side) for side in boxes.upright_size(size, orientation))
-    findings = Findings(policies(policy))
-    frame = BoxFrame(size, orientation, upright)
-    kept = ObjectFilter(CLASSES, (HEIGHT, WIDTH), frame, "a.xml", findings).kept(objects)
+    kept, found = kept_of(objects, policy, BoxFrame(size, orientation, upright))
+    lost = [one for one in found if one.action == DROP and KINDS[one.kind].about == "picture"]
+    assert (kept is None) == bool(lost)
+    if kept is None or not objects:
+        return
     numbers = [one.source.number for one in kept]
-    dropped = [finding.object for finding in findings.found if finding.action == DROP]
+    dropped = [finding.object for finding in found if finding.action == DROP]
     assert sorted(numbers + dropped) == list(range(1, len(objects) + 1))
     assert numbers == sorted(numbers)
-    assert all(finding.line == 10 * finding.object and finding.file == "a.xml" for finding in findings.found)
+    assert all(finding.line == 10 * finding.object and finding.file == "a.xml" for finding in found)
     for one in kept:
         xmin, ymin, xmax, ymax = one.box
         assert 0 <= xmin < xmax <= 1 and 0 <= ymin < ymax <= 1
         assert min((xmax - xmin) * WIDTH, (ymax - ymin) * HEIGHT) >= SMALLEST
         assert folded(one.source.name) == folded(CLASSES[one.class_id - 1])
     assert len({(one.class_id, one.box) for one in kept}) == len(kept)
+
+
+@pytest.mark.parametrize(
+    "odd, kind",
+    [
+        (voc_object(box=None, notes=UNKNOWN_PLACE, number=2), "no_box"),
+        (voc_object(box=(400, 20, 500, 90), number=2), "outside_box"),
+        (voc_object(name="", number=2), "no_class"),
+        (voc_object(box=GOOD, notes=[Note("other_geometry", "odd", True)], number=2), "other_geometry"),
+    ],
+)
+def test_the_picture_goes_where_a_visible_object_would_stay_without_a_label(odd, kind):
+    kept, (found,) = kept_of([voc_object(), odd], {})
+    assert kept is None
+    assert (found.kind, found.object, found.line, found.action) == (kind, 2, 20, DROP)
+
+
+@pytest.mark.parametrize("kind", ["flipped_box", "outside_box"])
+def test_the_picture_goes_where_a_box_is_not_to_be_mended(kind):
+    odd = voc_object(box={"flipped_box": (100, 20, 10, 90), "outside_box": (-5, 20, 90, 90)}[kind])
+    assert len(kept_of([odd], {kind: FIX})[0]) == 1
+    assert kept_of([odd], {kind: DROP})[0] is None
+
+
+def test_where_an_object_of_an_unlisted_class_is_does_not_matter():
+    kept, found = kept_of([voc_object(), voc_object("crate", None, UNKNOWN_PLACE, 2)], {})
+    assert len(kept) == 1
+    assert [one.kind for one in found] == ["unknown_class"]
+
+
+def test_notes_are_findings_and_a_fix_keeps_the_object():
+    notes = [Note("decimal_comma", "a", True), Note("other_geometry", "b", True)]
+    kept, found = kept_of([voc_object(notes=notes)], {"other_geometry": FIX})
+    assert [one.box for one in kept] == [pytest.approx((10 / 300, 0.1, 1 / 3, 0.6))]
+    assert [(one.kind, one.action) for one in found] == [("decimal_comma", FIX), ("other_geometry", FIX)]
+
+
+def test_an_alias_and_another_unicode_form_name_a_listed_class():
+    objects = [voc_object("Kegel"), voc_object("cafe\u0301", (20, 20, 90, 90), number=2)]
+    kept, found = kept_of(objects, {}, vocabulary=Vocabulary(["cone", "caf\u00e9"], {"Kegel": "cone"}))
+    assert [one.class_id for one in kept] == [1, 2]
+    assert found == []
+
+
+@pytest.mark.parametrize("policy, result", [(FIX, []), (DROP, None)])
+def test_an_annotation_without_objects_is_background_or_not(policy, result):
+    kept, (found,) = kept_of([], {"no_objects": policy})
+    assert kept == result
+    assert (found.kind, found.object, found.action) == ("no_objects", None, policy)
 
 
 @pytest.mark.parametrize("name", ["traffic light", "Traffic_Light", " TRAFFIC  LIGHT", "traffic_light "])
@@ -72,3 +144,24 @@ def test_the_whole_frame_lies_on_the_whole_picture(size, orientation, upright):
 def test_a_frame_is_guessed_only_where_one_is_possible(said, orientation, upright, stored, expected):
     frame = _guessed_frame(said, orientation, upright, stored)
     assert frame == (BoxFrame(expected[0], expected[1], upright) if expected else None)
+
+
+@pytest.mark.parametrize(
+    "size, orientation, reading, expected, kinds",
+    [
+        ("640x480", 1, ("auto", "xml"), None, ["size_mismatch"]),
+        ("640x480", 1, ("auto", "photo"), ((200, 100), 1), []),
+        ("200x100", 3, ("corners", "photo"), ((200, 100), 1), []),
+        ("100x200", 6, ("corners", "xml"), ((100, 200), 6), []),
+        ("100x200", 6, ("relative", "xml"), ((1, 1), 6), []),
+        ("200x100", 6, ("relative", "xml"), ((1, 1), 1), []),
+        ("640x480", 1, ("relative", "photo"), ((1, 1), 1), []),
+    ],
+)
+def test_the_user_says_how_sizes_and_boxes_are_to_be_read(size, orientation, reading, expected, kinds):
+    words = "<annotation><size><width>%s</width><height>%s</height></size></annotation>" % tuple(size.split("x"))
+    findings = Findings(policies({}))
+    photo = Turned(orientation, (200, 100))
+    frame = frame_of(tree(words.encode()), Pair("a.jpg", "a.xml"), photo, Reading(*reading), findings)
+    assert frame == (BoxFrame(*expected, (200, 100)) if expected else None)
+    assert [one.kind for one in findings.found] == kinds

@@ -2,6 +2,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from PIL import Image
 
 from stages import pixels
 from stages.data import records, tfrecord
+from stages.finding_kinds import KINDS
 from stages.job import BadInput, StageFailed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,7 +95,7 @@ def test_dataset_json_sums_it_up(dataset, make_records):
     assert sum(summary["box_sizes"]["counts"]) == 17
     sizes = dict(zip(summary["box_sizes"]["edges"], summary["box_sizes"]["counts"]))
     assert {edge: count for edge, count in sizes.items() if count} == {24: 8, 32: 8, 48: 1}  # e.g. sqrt(28.8 x 32) = 30
-    assert done.metrics == {"images": 9, "boxes": 17, "dropped": 2, "findings": 2}
+    assert done.metrics == {"images": 9, "boxes": 17, "dropped_pictures": 0, "dropped": 2, "findings": 2}
     assert 'name: "cone"' in (done.folder / "label_map.pbtxt").read_text()
 
 
@@ -209,42 +211,104 @@ def test_an_orientation_that_the_size_does_not_tell_is_taken_as_upright_and_list
         make_records(classes=["cone"], findings={"orientation_unclear": "drop"})
 
 
-BAD_OBJECTS = [
-    (("crate", (0, 0, 50, 50)), "unknown_class", "drop", None),
-    (("Cone ", (0, 0, 50, 50)), "unknown_class", "drop", None),
-    (("cone", (60, 50, 20, 10)), "flipped_box", "fix", [0.1, 0.1, 0.5, 0.3]),
-    (("cone", (60, 10, 20, 50)), "flipped_box", "fix", [0.1, 0.1, 0.5, 0.3]),
-    (("cone", (20, 10, 20, 50)), "empty_box", "drop", None),
-    (("cone", (-20, -10, 20, 50)), "outside_box", "fix", [0, 0, 0.5, 0.1]),
-    (("cone", (150, 50, 250, 101)), "outside_box", "fix", [0.5, 0.75, 1, 1]),
+CONE = "<object><name>cone</name>%s</object>"
+EDGES = "<xmin>%s</xmin><ymin>%s</ymin><xmax>%s</xmax><ymax>%s</ymax>"
+BNDBOX = "<bndbox>%s</bndbox>" % EDGES
+CORNERS = "".join(
+    "<x%d>%d</x%d><y%d>%d</y%d>" % (n, x, n, n, y, n) for n, (x, y) in enumerate([(20, 10), (99, 50)] * 2)
+)
+ROTATION = "<attributes><attribute><name>rotation</name><value>%s</value></attribute></attributes>"
+# An object, the finding, its action, and the boxes that come of it in a photo of 200 x 100; None: the picture goes.
+FLAWS = [
+    (("crate", (0, 0, 50, 50)), "unknown_class", "drop", []),
+    (("Cone ", (0, 0, 50, 50)), "unknown_class", "drop", []),
+    (("", (0, 0, 50, 50)), "no_class", "drop", None),
+    (("cone", (60, 50, 20, 10)), "flipped_box", "fix", [[0.1, 0.1, 0.5, 0.3]]),
+    (("cone", (60, 10, 20, 50)), "flipped_box", "fix", [[0.1, 0.1, 0.5, 0.3]]),
+    (("cone", (20, 10, 20, 50)), "empty_box", "drop", []),
+    (("cone", (0, 0, 0, 0)), "empty_box", "drop", []),
+    (("cone", (-20, -10, 20, 50)), "outside_box", "fix", [[0, 0, 0.5, 0.1]]),
+    (("cone", (150, 50, 250, 101)), "outside_box", "fix", [[0.5, 0.75, 1, 1]]),
     (("cone", (200, 10, 300, 50)), "outside_box", "drop", None),
-    (("cone", (20, 10, 26, 90)), "small_box", "drop", None),
-    (("cone", ("x", 10, 26, 90)), "bad_box", "drop", None),
-    (("cone", (100, 50, 190, 95)), "duplicate_object", "drop", None),
+    (("cone", (20, 10, 26, 90)), "small_box", "drop", []),
+    (("cone", (100, 50, 190, 95)), "duplicate_object", "drop", []),
+    (("cone", ("x", 10, 26, 90)), "unreadable_number", "drop", None),
+    (("cone", ("20,5", 10, 60, 50)), "decimal_comma", "fix", [[0.1, 0.1025, 0.5, 0.3]]),
+    (("cone", ("1,234", 10, 60, 50)), "unreadable_number", "drop", None),
+    (("cone", (0.1, 0.1, 0.5, 0.3)), "relative_box", "drop", None),
+    (CONE % "", "no_box", "drop", None),
+    (CONE % "<bndbox/>", "no_box", "drop", None),
+    (CONE % BNDBOX % (20, 10, 60, ""), "no_box", "drop", None),
+    (CONE % "<bndbox>%s</bndbox>" % CORNERS, "other_geometry", "drop", None),
+    (CONE % "<circle><cx>50</cx><cy>50</cy><r>20</r></circle>", "other_geometry", "drop", None),
+    (CONE % (BNDBOX % (40, 20, 80, 40) + ROTATION % 90), "rotated_box", "fix", [[0.1, 0.25, 0.5, 0.35]]),
+    (
+        CONE % (BNDBOX % (0, 10, 40, 60) + BNDBOX % (50, 10, 80, 60)),
+        "many_boxes",
+        "fix",
+        [[0.1, 0, 0.6, 0.2], [0.1, 0.25, 0.6, 0.4]],
+    ),
 ]
 
 
-@pytest.mark.parametrize("odd, kind, action, box", BAD_OBJECTS)
-def test_a_flaw_is_listed_with_file_object_and_line(dataset, make_records, odd, kind, action, box):
-    good = ("cone", (100, 50, 190, 95))
-    dataset.add("a.jpg", (good, odd))
+@pytest.fixture
+def flawed(dataset):
+    """A picture with a good object and an odd one, the second, and a picture without flaws."""
+
+    def add(odd):
+        good = ("cone", (100, 50, 190, 95))
+        dataset.add("good.jpg", (good,))
+        dataset.add("a.jpg", (good,) if isinstance(odd, str) else (good, odd))
+        if isinstance(odd, str):
+            path = dataset.annotations / "a.xml"
+            path.write_text(
+                path.read_text().replace("</annotation>", odd.replace("<object>", "<object>\n") + "</annotation>")
+            )
+
+    return add
+
+
+@pytest.mark.parametrize("odd, kind, action, boxes", FLAWS)
+def test_a_flaw_is_listed_with_file_object_and_line(dataset, make_records, flawed, odd, kind, action, boxes):
+    flawed(odd)
     done = make_records(classes=["cone"])
     (finding,) = done.findings
     lines = (dataset.annotations / "a.xml").read_text().splitlines()
     assert (finding["kind"], finding["action"], finding["file"], finding["object"]) == (kind, action, "a.xml", 2)
     assert lines[finding["line"] - 1].strip() == "<object>"
     assert "<object>" in "".join(lines[: finding["line"] - 1])
-    assert done.line("a.jpg")["boxes"] == [[0.5, 0.5, 0.95, 0.95]] + ([pytest.approx(box)] if box else [])
-    assert done.metrics["dropped"] == (box is None)
+    if boxes is None:
+        assert [line["source_id"] for line in done.index] == ["good.jpg"]
+    else:
+        assert done.line("a.jpg")["boxes"] == [[0.5, 0.5, 0.95, 0.95]] + [pytest.approx(box) for box in boxes]
     assert any(kind in warning for warning in done.warnings)
 
 
-@pytest.mark.parametrize("odd, kind, action, box", BAD_OBJECTS)
-def test_fail_stops_with_the_place_and_drop_leaves_out(dataset, make_records, odd, kind, action, box):
-    dataset.add("a.jpg", (("cone", (100, 50, 190, 95)), odd))
-    with pytest.raises(BadInput, match=r"a\.xml, line \d+ \(object 2\).*%s" % kind):
+@pytest.mark.parametrize("odd, kind, action, boxes", FLAWS)
+def test_fail_stops_with_the_place_and_drop_leaves_out(dataset, make_records, flawed, odd, kind, action, boxes):
+    flawed(odd)
+    with pytest.raises(
+        BadInput, match=r"%s.*a\.xml, line \d+ \(object 2\).*%s" % (kind, re.escape(KINDS[kind].remedy))
+    ):
         make_records(classes=["cone"], findings={kind: "fail"})
-    assert len(make_records(classes=["cone"], findings={kind: "drop"}).line("a.jpg")["boxes"]) == 1
+    left = [line["source_id"] for line in make_records(classes=["cone"], findings={kind: "drop"}).index]
+    assert sorted(left) == (["good.jpg"] if KINDS[kind].about == "picture" else ["a.jpg", "good.jpg"])
+
+
+def test_the_enclosing_box_of_another_geometry_is_taken_if_asked(make_records, flawed):
+    flawed(CONE % "<bndbox>%s</bndbox>" % CORNERS)
+    done = make_records(classes=["cone"], findings={"other_geometry": "fix"})
+    assert done.line("a.jpg")["boxes"][1] == pytest.approx([0.1, 0.1, 0.5, 0.495])
+    assert "the box (20, 10, 99, 50) encloses it" in done.findings[0]["message"]
+
+
+@pytest.mark.parametrize("policy, background", [("drop", 0), ("fix", 1)])
+def test_an_xml_without_contents_is_background_only_if_asked(dataset, make_records, policy, background):
+    dataset.fill(2).add("a.jpg")
+    (dataset.annotations / "a.xml").write_bytes(b"")
+    done = make_records(findings={"empty_xml": policy})
+    assert done.kinds == [("empty_xml", policy)]
+    assert [line["boxes"] for line in done.index if line["source_id"] == "a.jpg"] == [[]] * background
 
 
 def test_a_class_that_differs_in_capitals_is_renamed_if_asked(dataset, make_records):
@@ -263,7 +327,7 @@ def test_an_unlisted_class_names_the_nearest_spelling(dataset, make_records):
 BAD_PICTURES = [
     (b"", "unreadable_image", "empty"),
     (b"version https://git-lfs.github.com/spec/v1\n", "unreadable_image", "not a readable"),
-    (photo(kind="GIF"), "unreadable_image", "not a readable"),
+    (photo(kind="GIF"), "unread_format", "it is a GIF"),
     (photo()[:-900], "unreadable_image", "cut off"),
 ]
 
@@ -338,7 +402,7 @@ def test_a_class_without_a_box_is_refused_before_the_work(dataset, make_records)
 
 def test_a_class_whose_boxes_are_all_unusable_is_refused(dataset, make_records):
     dataset.fill(2)
-    dataset.add("a.jpg", (("mug", (0, 0, 1, 1)),))
+    dataset.add("a.jpg", (("mug", (0, 0, 2, 2)),))
     with pytest.raises(BadInput, match="No box of class 'mug' is left.*small_box"):
         make_records(classes=["cone", "mug"])
 

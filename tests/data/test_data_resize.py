@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from data_voc import photo
@@ -7,19 +9,19 @@ from lxml import etree
 
 from stages import pixels
 from stages.data import resize, voc
-from stages.data.frame import BoxFrame
+from stages.data.frame import BoxFrame, Reading
 from stages.data.pairing import Pair
+from stages.data.shapes import EDGES
 from stages.job import BadInput
 from stages.parameters import ResizeParameters
 
 
 @pytest.fixture
 def make_smaller(dataset, run):
-    def start(cpus=1, long_side=100, jpeg_quality=90, limit=0):
+    def start(cpus=1, long_side=100, jpeg_quality=90, limit=0, boxes="auto"):
         inputs = {"photos": str(dataset.photos), "annotations": str(dataset.annotations)}
-        return run(
-            resize.main, inputs, ResizeParameters(100, "auto", "xml", long_side, jpeg_quality, limit)._asdict(), cpus
-        )
+        parameters = ResizeParameters(100, boxes, "xml", long_side, jpeg_quality, limit)
+        return run(resize.main, inputs, parameters._asdict(), cpus)
 
     return start
 
@@ -55,7 +57,7 @@ def test_all_else_in_the_xml_stays(dataset, make_smaller):
     assert root.findtext("verified") == "yes"
     assert root.findtext("object/occluded") == "1"
     assert root.xpath("//comment()")[0].text == " note "
-    assert voc.box_of(root.find("object/part/bndbox")) == (10, 5, 30, 15)
+    assert [root.findtext("object/part/bndbox/" + edge) for edge in EDGES] == ["10", "5", "30", "15"]
 
 
 def test_what_is_small_enough_is_copied(dataset, make_smaller):
@@ -128,10 +130,11 @@ def test_the_longer_side_is_as_asked_and_the_shape_stays(width, height, long_sid
 def test_boxes_keep_their_share_of_the_picture(edges):
     root = etree.fromstring(
         "<annotation><object><bndbox>%s</bndbox></object></annotation>"
-        % "".join("<%s>%r</%s>" % (name, edge, name) for name, edge in zip(voc.EDGES, edges))
+        % "".join("<%s>%r</%s>" % (name, edge, name) for name, edge in zip(EDGES, edges))
     )
-    resize.rewrite(root, BoxFrame((200, 200), 1, (200, 200)), "a.jpg", (64, 32))
-    box = voc.box_of(root.find("object/bndbox"))
+    told = resize.rewrite(root, BoxFrame((200, 200), 1, (200, 200)), "a.jpg", (64, 32), Reading("corners", "xml"))
+    assert told == []
+    box = voc.objects_of(root, "corners")[0].numbers
     shares = [edge / side for edge, side in zip(box, (64, 32, 64, 32))]
     assert np.allclose(shares, [edge / 200 for edge in edges], atol=0.0002)
 
@@ -147,8 +150,8 @@ def test_odd_sizes_keep_pictures_and_xml_in_step(dataset, make_smaller, size):
     assert small.objects[0].box == (0, 0, *small.size)
 
 
-def test_an_xml_without_size_and_name_gets_them_and_an_unreadable_box_stays(dataset, make_smaller):
-    dataset.add("a.jpg", (("cone", ("wide", 1, 2, 3)), ("cone", (0, 0, 100, 50))))
+def test_an_xml_without_size_and_name_gets_them(dataset, make_smaller):
+    dataset.add("a.jpg", (("cone", (0, 0, 100, 50)),))
     path = dataset.annotations / "a.xml"
     root = etree.parse(str(path)).getroot()
     for name in ("filename", "size"):
@@ -157,10 +160,75 @@ def test_an_xml_without_size_and_name_gets_them_and_an_unreadable_box_stays(data
     done = make_smaller()
     small = annotation(done, "a.xml")
     assert (small.filename, small.size) == ("a.jpg", (100, 50))
-    assert [one.box for one in small.objects] == [None, (0, 0, 50, 25)]
-    kept = etree.parse(str(done.folder / "Annotations/a.xml")).find("object/bndbox")
-    assert [kept.findtext(edge) for edge in voc.EDGES] == ["wide", "1", "2", "3"]
+    assert [one.box for one in small.objects] == [(0, 0, 50, 25)]
     assert done.kinds == [("size_mismatch", "fix")]
+
+
+OBJECT = "<object><name>cone</name>%s</object>"
+BNDBOX = "<bndbox><xmin>%s</xmin><ymin>%s</ymin><xmax>%s</xmax><ymax>%s</ymax></bndbox>"
+
+
+def with_object(dataset, name, inside):
+    dataset.add(name, ())
+    path = dataset.annotations / (os.path.splitext(name)[0] + ".xml")
+    path.write_text(path.read_text().replace("</annotation>", OBJECT % inside + "</annotation>"))
+
+
+@pytest.mark.parametrize(
+    "inside, kind, words",
+    [
+        (BNDBOX % ("wide", 1, 2, 3), "unreadable_number", "'wide', which is no number"),
+        (BNDBOX % ("1,234", 1, 2, 3), "unreadable_number", "'1,234', which may be"),
+        (BNDBOX % (" ", 1, 2, 3), "no_box", "its <xmin> is empty"),
+        ("<bndbox><xmin>3</xmin></bndbox>", "no_box", "has no <ymin>, <xmax> and <ymax>"),
+        ("<rle>10 20 30 40</rle>", "other_geometry", "its <rle> cannot be scaled and turned"),
+        (BNDBOX % (1, 2, 30, 40) + "<angle>3</angle>", "other_geometry", "cannot be scaled and turned"),
+    ],
+)
+def test_what_cannot_be_moved_with_the_pixels_is_left_out_and_told(dataset, make_smaller, inside, kind, words):
+    dataset.add("good.jpg")
+    with_object(dataset, "a.jpg", inside)
+    done = make_smaller()
+    assert done.kinds == [(kind, "drop")]
+    assert words in done.findings[0]["message"] and done.findings[0]["object"] == 1
+    assert [path.name for path in (done.folder / "JPEGImages").iterdir()] == ["good.jpg"]
+    assert len(list((done.folder / "Annotations").iterdir())) == 1
+    unchanged = make_smaller(long_side=200)
+    assert unchanged.metrics["images"] == 2
+    assert inside in (unchanged.folder / "Annotations/a.xml").read_text()
+
+
+@pytest.mark.parametrize("inside", ["", "<bndbox/>", BNDBOX % ("", "", "", "")])
+def test_an_object_without_numbers_stays_as_it_is(dataset, make_smaller, inside):
+    with_object(dataset, "a.jpg", inside)
+    done = make_smaller()
+    assert done.findings == []
+    assert annotation(done, "a.xml").objects[0].notes[0].kind == "no_box"
+
+
+def test_a_decimal_comma_becomes_a_point(dataset, make_smaller):
+    with_object(dataset, "a.jpg", BNDBOX % ("20,5", 10, 60, 50))
+    done = make_smaller()
+    assert done.kinds == [("decimal_comma", "fix")]
+    assert annotation(done, "a.xml").objects[0].box == (10.25, 5, 30, 25)
+    assert annotation(done, "a.xml").objects[0].notes == []
+
+
+@pytest.mark.parametrize(
+    "reading, numbers, expected",
+    [
+        ("corners", (20, 10, 60, 50), ("25", "10", "45", "30")),
+        ("xywh", (20, 10, 40, 40), ("25", "10", "20", "20")),
+        ("relative", (0.1, 0.1, 0.3, 0.5), ("0.5", "0.1", "0.9", "0.3")),
+    ],
+)
+def test_boxes_stay_what_the_user_says_that_they_are(dataset, make_smaller, reading, numbers, expected):
+    """A photo whose stored pixels must be turned by 90 degrees clockwise to be seen upright, and are halved."""
+    with_object(dataset, "a.jpg", BNDBOX % numbers)
+    (dataset.photos / "a.jpg").write_bytes(photo(200, 100, orientation=6))
+    done = make_smaller(boxes=reading)
+    root = etree.parse(str(done.folder / "Annotations/a.xml")).getroot()
+    assert tuple(root.findtext("object/bndbox/" + edge) for edge in EDGES) == expected
 
 
 def test_pictures_that_would_come_out_alike_get_names_of_their_own():

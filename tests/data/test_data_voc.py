@@ -23,24 +23,83 @@ def test_an_object_is_read_with_its_number_and_line():
     annotation = voc.parse(xml(one + "\n" + one))
     assert annotation.size == (200, 100)
     assert annotation.objects == [
-        voc.VocObject(1, 2, "cone", (1, 2, 3.5, 4), False, True, "Left"),
-        voc.VocObject(2, 4, "cone", (1, 2, 3.5, 4), False, True, "Left"),
+        voc.VocObject(1, 2, "cone", (1, 2, 3.5, 4), False, True, "Left", (1, 2, 3.5, 4), []),
+        voc.VocObject(2, 4, "cone", (1, 2, 3.5, 4), False, True, "Left", (1, 2, 3.5, 4), []),
     ]
 
 
 @pytest.mark.parametrize(
-    "bndbox",
+    "bndbox, kind, words",
     [
-        "",
-        "<bndbox/>",
-        BOX.replace("3.5", "wide"),
-        BOX.replace("3.5", "nan"),
-        BOX.replace("3.5", "inf"),
-        BOX.replace("<ymax>4</ymax>", ""),
+        ("", "no_box", "it has no <bndbox>"),
+        ("<bndbox/>", "no_box", "its <bndbox> is empty"),
+        (BOX.replace("<ymax>4</ymax>", ""), "no_box", "its <bndbox> has no <ymax>"),
+        ("<bndbox><left>1</left></bndbox>", "no_box", "has no <xmin>, <ymin>, <xmax> and <ymax>"),
+        (BOX.replace("<ymax>4</ymax>", "").replace("<xmin>1</xmin>", ""), "no_box", "has no <xmin> and <ymax>"),
+        (BOX.replace("3.5", "\u200b \n"), "no_box", "its <xmax> is empty"),
+        (BOX.replace("</bndbox>", "<xmin>5</xmin></bndbox>"), "no_box", "not as many of one edge"),
+        (BOX.replace("3.5", "wide"), "unreadable_number", "its <xmax> is 'wide', which is no number"),
+        (BOX.replace("3.5", "nan"), "unreadable_number", "'nan', which is no number"),
+        (BOX.replace("3.5", "inf"), "unreadable_number", "'inf', which is no number"),
+        (BOX.replace("3.5", "1,234"), "unreadable_number", "'1,234', which may be 1.234 or 1234"),
+        (BOX.replace("3.5", "1e99"), "unreadable_number", "'1e99', which is larger than any picture"),
+        (BOX.replace("3.5", "9" * 99), "unreadable_number", "'%s…', which is larger" % ("9" * 40)),
     ],
 )
-def test_a_box_without_four_numbers_is_none(bndbox):
-    assert voc.parse(xml("<object><name>cone</name>%s</object>" % bndbox)).objects[0].box is None
+def test_a_box_that_cannot_be_read_is_none_and_its_cause_is_told(bndbox, kind, words):
+    (one,) = voc.parse(xml("<object><name>cone</name>%s</object>" % bndbox)).objects
+    assert one.box is None
+    (note,) = one.notes
+    assert (note.kind, note.fixable) == (kind, False)
+    assert words in note.message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("annotation>", "Annotation>").replace("object>", "OBJECT>"),
+        lambda text: text.replace("bndbox>", "BndBox>").replace("xmin>", "XMin>").replace("ymax>", "y_max>"),
+        lambda text: text.replace("<annotation>", '<annotation xmlns="http://a.example/voc">'),
+        lambda text: text.replace("<annotation>", '<v:annotation xmlns:v="http://a.example/">').replace(
+            "</annotation>", "</v:annotation>"
+        ),
+        lambda text: text.replace("<object>", "<objects><object>").replace("</object>", "</object></objects>"),
+        lambda text: text.replace("3.5", "<!-- wide -->3<!-- point -->.5"),
+        lambda text: text.replace("3.5", "<![CDATA[3.5]]>").replace("cone", "c&#111;ne"),
+        lambda text: text.replace("cone", "\n\ufeffcone\u00a0"),
+        lambda text: text.replace("3.5", "\ufeff3\u200b.5\u00a0").replace(">2<", ">+2e0<").replace(">1<", "> 1. <"),
+        lambda text: text.replace("</object>", "</object><object><name>b</name><deleted>1</deleted></object>"),
+    ],
+)
+def test_spelling_that_changes_no_meaning_is_read(change):
+    plain = xml("<object><name>cone</name>%s</object>" % BOX).decode()
+    (one,) = voc.parse(change(plain).encode("utf-8")).objects
+    assert (one.name, one.box, one.notes) == ("cone", (1, 2, 3.5, 4), [])
+    assert voc.parse(change(plain).encode("utf-8")).size == (200, 100)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp949", "iso-8859-1", "utf-32"])
+def test_encodings_that_a_file_declares_are_read(encoding):
+    name = "cone" if encoding == "iso-8859-1" else "고양이"
+    mark = {"utf-16-le": "\ufeff", "utf-8-sig": ""}.get(encoding, "")
+    declared = {"utf-8-sig": "utf-8", "utf-16-le": "utf-16"}.get(encoding, encoding)
+    text = '%s<?xml version="1.0" encoding="%s"?>%s' % (
+        mark,
+        declared,
+        xml("<object><name>%s</name></object>").decode(),
+    )
+    assert voc.parse((text % name).encode(encoding)).objects[0].name == name
+
+
+def test_names_of_an_object_and_its_boxes():
+    def names(inside):
+        return [one.name for one in voc.parse(xml("<object>%s</object>" % inside)).objects]
+
+    assert names(BOX) == [""]
+    assert names("<name>a</name>%s%s" % (BOX, BOX)) == ["a", "a"]
+    assert names("<name>a</name>%s<name>b</name>%s" % (BOX, BOX)) == ["a", "b"]
+    assert names("<name>a</name><name>b</name>%s" % BOX) == [""]
+    assert names("<name>a</name><name>a</name>%s" % BOX) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -57,8 +116,28 @@ def test_a_useless_size_is_none(head):
     assert voc.parse(xml(head=head)).size is None
 
 
+@pytest.mark.parametrize("data", [b"", b"\n  \n", b"\xef\xbb\xbf", b"\xff\xfe"])
+def test_a_file_without_contents_is_told_from_a_damaged_one(data):
+    with pytest.raises(voc.Empty, match="the file is empty"):
+        voc.parse(data)
+
+
 @pytest.mark.parametrize(
-    "data", [b"", b"not xml", b"<annotation>", b"<html></html>", b"\xff\xfe\x00", b"<annotation/><x/>"]
+    "text, words",
+    [
+        ("<annotations><annotation/><annotation/></annotations>", "holds 2 annotations below <annotations>"),
+        ('<annotations><image name="a.jpg"/></annotations>', "CVAT for images"),
+        ("<html/>", "its root is <html>"),
+    ],
+)
+def test_another_root_is_told(text, words):
+    with pytest.raises(voc.Damaged, match=words) as caught:
+        voc.parse(text.encode())
+    assert not isinstance(caught.value, voc.Empty)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\0\0\0", b"not xml", b"<annotation>", b"<html></html>", b"\xff\xfe\x00", b"<annotation/><x/>"]
 )
 def test_what_is_not_an_annotation_is_damaged(data):
     with pytest.raises(voc.Damaged):

@@ -110,7 +110,9 @@ def _stand_in(template: Path) -> None:
         run.log.write_text("as the template's\n", encoding="utf-8")
         metrics: Dict[str, Any] = {}
         if run.stage == "survey":
-            survey = {"pictures": 4, "annotations": 4, "classes": {"cone": 4}, "sizes": [], "problems": []}
+            survey: Dict[str, Any] = dict.fromkeys(("forms", "sizes", "problems"), {})
+            survey.update(pictures=4, annotations=4, objects={"cone": 4}, classes={"cone": 4}, variants=[], patterns=[])
+            survey.update(labelled={"pictures": 4, "kept": 4}, split={"source": "hash", "pictures": {}})
             (run.output / "survey.json").write_text(json.dumps(survey), encoding="utf-8")
         else:
             made = template / "build" / run.stage

@@ -54,12 +54,13 @@ RUN_UFF = {"uff": "build/convert/model.uff", "input_0": "x.npy"}
 DETECT = {"model": "build/convert", "records": "build/records"}
 TRAINED = {"train": "build/train", "records": "build/records"}
 UFF, FROZEN = {"file": "build/convert/model.uff"}, {"file": "build/export/frozen_inference_graph.pb"}
+SMALL = {"image_size": [192, 192]}
 ONE_ARRAY = {"names": [""], "tensorrt": "", "fp16_decode": False}
 SHARD = "validation-00000-of-00001.tfrecord"
 CHECKPOINT = "checkpoints/model.ckpt-4"
 INPUTS = (
     Input("XML", DATA, "data.records", PHOTOS, "annotations", "demo-0006.xml", (12, 400)),
-    Input("XML, survey", DATA, "data.survey", PHOTOS, "annotations", "demo-0006.xml", (12, 400)),
+    Input("XML, survey", DATA, "data.survey", PHOTOS, "annotations", "demo-0006.xml", (12, 400), SMALL),
     Input("JPEG", DATA, "data.records", PHOTOS, "photos", "demo-0006.jpg", (12, 400)),
     Input("PNG", DATA, "data.records", PHOTOS, "photos", "demo-0007.png", (12, 400)),
     Input("JPEG, resize", DATA, "data.resize", PHOTOS, "photos", "demo-0006.jpg", (6, 200)),

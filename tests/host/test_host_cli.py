@@ -14,7 +14,6 @@ from nanoforge.cli import command
 from nanoforge.command_line import CARE, GROUPS, CommandLine
 from nanoforge.commands import start, status
 from nanoforge.commands.options import StageOptions
-from nanoforge.config.dataset import find_voc_folders
 from nanoforge.config.reader import load
 from nanoforge.errors import BadInput
 from nanoforge.pipeline.build import build
@@ -229,19 +228,44 @@ def test_a_dry_run_runs_nothing(photos):
     assert not (photos.folder / "build" / "store").exists()
 
 
-SURVEY = {"pictures": 3, "annotations": 3, "classes": {"dog": 4, "cat": 9}, "sizes": {}, "problems": {}}
+SURVEY = {
+    "pictures": 3,
+    "annotations": 3,
+    "objects": {"dog": 5, "cat": 9},
+    "classes": {"dog": 4, "cat": 9},
+    "forms": {},
+    "variants": [],
+    "sizes": {},
+    "labelled": {"pictures": 3, "kept": 3},
+    "problems": {},
+    "patterns": [],
+    "split": {"source": "hash", "pictures": {"train": 0, "validation": 0, "test": 0, "by chance": 3}},
+}
 
 
 @pytest.fixture
 def survey(monkeypatch):
-    """Stands in for the survey stage, which tests/data runs for real."""
+    """Stands in for the survey stage, which tests/data runs for real; what it finds can be changed."""
+    found = dict(SURVEY)
 
     def run_adhoc(_work, _console, out, _places):
         out.mkdir(parents=True)
-        (out / "survey.json").write_text(json.dumps(SURVEY))
+        (out / "survey.json").write_text(json.dumps(found))
         return Outcome()
 
     monkeypatch.setattr(start, "run_adhoc", run_adhoc)
+    return found
+
+
+@pytest.fixture
+def make_init(survey, photos, tmp_path):
+    """Run init with what the survey finds; the file that it wrote."""
+
+    def run_init(**found):
+        survey.update(found)
+        return start.init(str(photos.folder / "photos"), str(tmp_path / "mine"), force=True, options=StageOptions())
+
+    return run_init
 
 
 def test_init_writes_a_config_that_loads(survey, photos, tmp_path):
@@ -250,6 +274,76 @@ def test_init_writes_a_config_that_loads(survey, photos, tmp_path):
     assert found.dataset.classes == ["cat", "dog"]
     assert Path(found.dataset.photos) == photos.folder / "photos" / "JPEGImages"
     assert Path(found.dataset.annotations) == photos.folder / "photos" / "Annotations"
+
+
+def test_init_names_the_classes_that_records_keep(make_init, capsys):
+    objects, kept = {"dog": 5, "cat": 9, "cow": 2}, {"dog": 4, "cat": 9, "cow": 0}
+    assert load(make_init(objects=objects, classes=kept)).dataset.classes == ["cat", "dog"]
+    said = capsys.readouterr().err
+    assert "  cat       9 boxes\n  dog       4 boxes, 1 more left out\n" in said
+    assert "No box of cow can be used: not in dataset.classes." in said
+
+
+def test_init_keeps_the_split_that_the_dataset_brings(make_init, capsys):
+    pictures = {"train": 120, "validation": 30, "test": 20, "by chance": 0}
+    target = make_init(split={"source": "folders", "pictures": pictures})
+    assert load(target).records.split == "folders"
+    assert "by its folders is kept: train 120, validation 30, test 20 pictures." in capsys.readouterr().err
+    assert load(make_init(split=SURVEY["split"])).records.split == "hash"
+
+
+def test_init_shows_each_kind_of_problem_with_its_first_example(make_init, capsys):
+    problems = {
+        "flipped_box": {"count": 3, "dropped": 0, "first": "a.xml, line 2 (object 1): flipped. Exchange the numbers."},
+        "no_xml": {"count": 1, "dropped": 1, "first": "b.jpg: no XML. Label it."},
+    }
+    make_init(problems=problems, labelled={"pictures": 3, "kept": 2})
+    said = capsys.readouterr().err
+    first, second = (
+        said.index("  1 no_xml, for instance\n      b.jpg"),
+        said.index("  3 flipped_box, for instance\n      a.xml"),
+    )
+    assert first < second and "1 of 3 labelled photos would be left out" in said
+
+
+def test_init_does_not_merge_names_that_are_alike_but_says_how(make_init, capsys):
+    counts = {"cone": 40, "Cone": 2, "traffic_cone": 7, "traffic cone": 1}
+    variants = [["cone", "Cone"], ["traffic_cone", "traffic cone"]]
+    target = make_init(objects=counts, classes=counts, variants=variants)
+    assert load(target).dataset.classes == sorted(counts) and load(target).dataset.aliases == {}
+    line = 'aliases = { Cone = "cone", "traffic cone" = "traffic_cone" }'
+    said = capsys.readouterr().err
+    assert "cone (40), Cone (2); traffic_cone (7), traffic cone (1)" in said and line in said
+    text = target.read_text(encoding="utf-8").replace("\n# " + line, "\n" + line)
+    target.write_text(text.replace(json.dumps(sorted(counts)), '["cone", "traffic_cone"]'), encoding="utf-8")
+    assert load(target).dataset.aliases == {"Cone": "cone", "traffic cone": "traffic_cone"}
+
+
+def test_init_proposes_the_key_that_reads_a_pattern_and_does_not_set_it(make_init, capsys):
+    pattern = {
+        "what": "They look like x, y",
+        "examples": ["a.xml: 5"],
+        "remedy": "Set it",
+        "key": "boxes",
+        "value": "xywh",
+    }
+    target = make_init(patterns=[pattern])
+    assert load(target).dataset.boxes == "auto"
+    assert '# They look like x, y. To read them so:\n# boxes = "xywh"\n# boxes = "auto"\n' in target.read_text()
+    assert "warning: They look like x, y:\n    a.xml: 5\n  Set it. What follows is" in capsys.readouterr().err
+    make_init(patterns=[dict(pattern, key=None, value=None)])
+    assert "  Set it. `./run records` refuses them until then.\n" in capsys.readouterr().err
+
+
+def test_init_stays_short_with_a_large_and_bad_dataset(make_init, capsys):
+    counts = {f"class {number}": number + 1 for number in range(300)}
+    kinds = {f"kind_{number}": {"count": 9999, "dropped": 1, "first": "a: b. C."} for number in range(28)}
+    variants = [[f"class {number}", f"class {number + 1}"] for number in range(0, 300, 2)]
+    target = make_init(objects=counts, classes=counts, problems=kinds, variants=variants)
+    said = capsys.readouterr().err
+    assert len(load(target).dataset.classes) == 300
+    assert len(said.splitlines()) < 60 and max(map(len, said.splitlines())) < 1000
+    assert "and 280 more classes with" in said and "and 142 more" in said
 
 
 def test_init_writes_relative_paths_inside_the_project(survey, photos):
@@ -271,20 +365,3 @@ def test_init_overwrites_only_when_told(survey, photos):
     with pytest.raises(BadInput, match="--force"):
         start.init(str(photos.folder / "photos"), str(photos.folder), force=False, options=StageOptions())
     assert (photos.folder / "detector.toml").read_text() == before
-
-
-@pytest.mark.parametrize("layout", [("JPEGImages", "Annotations"), ("images", "annotations"), ("", "")])
-def test_the_usual_layouts_are_found(tmp_path, layout):
-    for folder, name in zip(layout, ("a.jpg", "a.xml")):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        (tmp_path / folder / name).write_text("x")
-    found = find_voc_folders(tmp_path)
-    assert (found.photos, found.annotations) == (tmp_path / layout[0], tmp_path / layout[1])
-    assert find_voc_folders(tmp_path / layout[0]) == found
-
-
-@pytest.mark.parametrize(("name", "words"), [("a.xml", "no photo"), ("a.jpg", "no VOC XML")])
-def test_half_a_dataset_is_bad_input(tmp_path, name, words):
-    (tmp_path / name).write_text("x")
-    with pytest.raises(BadInput, match=words):
-        find_voc_folders(tmp_path)

@@ -140,6 +140,41 @@ def test_classes_must_make_sense(tmp_path, classes):
     assert len(found) == 1 and found[0].startswith("line 2: dataset.classes")
 
 
+@pytest.mark.parametrize(
+    "classes, words",
+    [
+        ('["caf\\u00e9", "cafe\\u0301"]', "names caf\u00e9 in two Unicode forms, which are the same text: keep one"),
+        ('["cat\\ndog"]', "holds a line break"),
+    ],
+)
+def test_classes_that_cannot_be_told_apart_or_written_in_a_line_are_faults(tmp_path, classes, words):
+    found = faults(tmp_path, f"[dataset]\nclasses = {classes}\n")
+    assert len(found) == 1 and found[0].startswith("line 2: dataset.classes") and words in found[0]
+
+
+@pytest.mark.parametrize(
+    "aliases, words",
+    [
+        ("Cat = 'cta'", "'Cat' = 'cta': there is no class cta in dataset.classes; did you mean cat?"),
+        ("dog = 'cat'", "'dog' = 'cat': dog is itself in dataset.classes: take it out there, or remove the alias"),
+        ("cat = 'cat'", "'cat' = 'cat': a name needs no alias to itself"),
+        ("Cat = ''", "expected two names"),
+        ("' ' = 'cat'", "expected two names"),
+        ("'cafe\u0301' = 'caf\u00e9'", "a name needs no alias to itself, in whatever Unicode form"),
+        ("'cafe\u0301' = 'dog'", "caf\u00e9 is itself in dataset.classes".replace("\u00e9", "e\u0301")),
+        ("'e\u0301' = 'cat', '\u00e9' = 'dog'", "the same name in another Unicode form is an alias for cat"),
+    ],
+)
+def test_an_alias_leads_from_another_name_to_a_class(tmp_path, aliases, words):
+    found = faults(tmp_path, f'[dataset]\nclasses = ["cat", "dog", "caf\u00e9"]\naliases = {{ {aliases} }}\n')
+    assert len(found) == 1 and found[0].startswith("line 3: dataset.aliases: ") and words in found[0]
+
+
+def test_an_alias_may_be_written_in_any_unicode_form(tmp_path):
+    text = '[dataset]\nclasses = ["caf\u00e9"]\naliases = { "the caf\u00e9" = "cafe\u0301" }\n'
+    assert load(tmp_path, text).dataset.aliases == {"the caf\u00e9": "cafe\u0301"}
+
+
 def test_a_file_without_classes_says_how_to_name_them(tmp_path):
     found = faults(tmp_path, "[dataset]\nphotos = 'x'\n")
     assert len(found) == 1 and found[0].endswith('classes = ["raccoon"]')
@@ -323,6 +358,14 @@ def test_what_init_writes_is_read_back(tmp_path, settings, name):
     assert found.train.steps == settings["train", "steps"]
 
 
+@pytest.mark.parametrize("name", ["Cone", "traffic cone", 'qu"ote', "a.b", "고깔", "del\x7f"])
+def test_aliases_are_written_as_toml_and_advice_as_a_comment(tmp_path, name):
+    values = {("dataset", "classes"): ["cone"], ("dataset", "aliases"): {name: "cone"}}
+    text = detector_toml(values, "", {("dataset", "boxes"): 'First\nboxes = "xywh"'})
+    assert load(tmp_path, text).dataset.aliases == {name: "cone"}
+    assert '# First\n# boxes = "xywh"\n# boxes = "auto"\n' in text
+
+
 def test_what_init_writes_as_comments_are_the_defaults(tmp_path):
     text, _, _hosts = detector_toml({("dataset", "classes"): ["cat"]}, "").partition("# [hosts.nano]")
     live = "\n".join(
@@ -350,6 +393,10 @@ def test_lines_are_found_in_every_way_to_write_toml(tmp_path):
 def test_a_key_tells_the_words_that_it_takes():
     words = {f"{key.section}.{key.name}": key.words for key in schema.keys() if key.words}
     assert words == {
+        "dataset.boxes": ("auto", "corners", "xywh", "relative"),
+        "dataset.sizes": ("xml", "photo"),
+        "records.split": ("auto", "hash", "folders", "imagesets"),
+        "evaluate.split": ("validation", "test"),
         "records.encoding": ("png", "jpeg"),
         "records.findings": ("fail", "drop", "fix"),
         "model.architecture": schema.ARCHITECTURES,

@@ -62,7 +62,7 @@ def test_the_first_bytes_tell_the_format():
     "data, told",
     [
         (b"", "empty"),
-        (b"GIF89a" + bytes(100), "not a readable"),
+        (b"GIF89a" + bytes(100), "it is a GIF"),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "not a readable"),
         (b"not a picture", "not a readable"),
         (b"BM" + bytes(100), "not a readable"),

@@ -46,6 +46,24 @@ def test_sections_appear_for_what_exists(tmp_path: Path, report: Callable, stage
     assert set(page.sections) - {"warnings", "provenance"} == {SECTION_OF[stage] for stage in stages}
 
 
+def test_a_split_of_the_dataset_s_own_is_told_and_so_are_its_test_pictures(tmp_path: Path, report: Callable) -> None:
+    artifacts = report_artifacts.build(str(tmp_path), ["records", "evaluate"])
+    tally = {"read": 260, "kept": 190, "dropped": 60, "background": 10}
+    splits = {name: {"pictures": number, "boxes": 1, "shards": []} for name, number in (("train", 9), ("test", 2))}
+    change(
+        artifacts["records"],
+        "dataset.json",
+        splits=splits,
+        split="folders",
+        figures={"pictures": tally, "boxes": tally},
+    )
+    change(artifacts["evaluate"], "evaluation.json", split="test")
+    page = report(artifacts)
+    assert "9 train, 2 test" in page.text and "dataset's own (folders)" in page.text
+    assert "Of 260 pictures and 260 boxes that were read, 60 and 60 were dropped" in page.text
+    assert "on the test pictures, which neither training" in page.text and ", test pictures" in page.text
+
+
 def test_the_worst_case_of_parity_is_shown(whole_page: Any) -> None:
     (shown,) = [image["src"] for image in whole_page.all("img") if "TensorFlow" in image["alt"]]
     height, width = pixels.decode(base64.b64decode(shown.split(",")[1])).shape[:2]

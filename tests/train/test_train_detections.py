@@ -34,7 +34,7 @@ def test_nothing_found_and_nothing_there_are_empty_lists():
 
 def test_the_file_is_plain_json_with_names_as_they_are(tmp_path):
     entry = detections.entry(LINE, RESULT, ["cone", "너구리"], 0.0)
-    detections.write(str(tmp_path / "detections.json"), "checkpoints/model.ckpt-6", 0.0, [entry])
+    detections.write(str(tmp_path / "detections.json"), "checkpoints/model.ckpt-6", 0.0, [entry], "test")
     text = (tmp_path / "detections.json").read_text(encoding="utf-8")
     assert "너구리" in text
     assert json.loads(text) == {"model": "checkpoints/model.ckpt-6", "score_threshold": 0.0, "pictures": [entry]}

@@ -13,6 +13,7 @@ from stages.job import BadInput
 from stages.parameters import EvaluateParameters, ExportParameters, PreviewParameters
 from stages.train import evaluate, export, pipeline_config, preview
 
+TESTED = [draw(number) for number in range(20, 25)]  # what conftest.py validates with
 EXPORT = ExportParameters(checkpoint="6", score_threshold=0.001, iou_threshold=0.5, max_detections=20)
 
 
@@ -63,6 +64,19 @@ def test_the_metrics_are_those_of_the_training(inputs, trained, stage):
         assert document[name] == pytest.approx(best[name], abs=1e-6)
     assert set(document["per_class"]) == {"red", "blue"}
     assert job.metrics()["mAP"] == document["mAP"]
+
+
+def test_the_test_pictures_are_evaluated_on_only_if_asked_for(trained, inputs, evaluated, stage, tmp_path):
+    """Their records are the validation's, so that the figures must be, too."""
+    both = write_records(str(tmp_path / "both"), {"train": [draw(1)], "validation": [draw(3)], "test": TESTED})
+    job = stage().run(evaluate.main, {"records": both, "train": trained.output}, EvaluateParameters("last", "test"))
+    document = job.document("detections.json")
+    assert (document["split"], job.document("evaluation.json")["split"]) == ("test", "test")
+    assert [entry["file"] for entry in document["pictures"]] == ["picture-%02d.png" % number for number in range(3, 8)]
+    with pytest.raises(BadInput, match="no test picture to evaluate on.*records.split"):
+        stage().run(evaluate.main, inputs, EvaluateParameters("last", "test"))
+    assert evaluated.document("evaluation.json")["mAP"] == job.document("evaluation.json")["mAP"]
+    assert evaluated.document("detections.json")["split"] == "validation"
 
 
 def test_detections_stand_in_pixels_of_the_original_pictures(evaluated):

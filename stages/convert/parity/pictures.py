@@ -32,12 +32,12 @@ class ProofPicture(NamedTuple):
 
 
 def from_records(folder: str, count: int, height: int, width: int) -> List[ProofPicture]:
-    """The first ``count`` validation pictures of a records artifact, filled up with training pictures.
+    """The first ``count`` validation pictures of a records artifact, filled up with training pictures; none of test.
 
     Raises:
         BadInput: the folder is not a records artifact, or a record is damaged.
     """
-    lines = _index(folder)
+    lines = [line for line in _index(folder) if line["split"] != "test"]
     lines.sort(key=lambda line: line["split"] != "validation")  # stable: file order within each split
     return [
         ProofPicture(line["source_id"], pixels.resize(_record(folder, line), height, width), _truth(folder, line))

@@ -3,7 +3,7 @@
 import os
 import re
 
-from stages.detect import pictures
+from stages.detect import media
 from stages.detect.sources.csi import CsiCamera
 from stages.detect.sources.files import PictureSource, VideoSource
 from stages.detect.sources.rtsp import RtspCamera, without_secrets
@@ -37,6 +37,6 @@ def source_of(parameters: LiveParameters, tell: Tell) -> FrameSource:
         raise BadInput(
             "There is no %s; name a picture, a folder of pictures, a video, usb:0, csi:0 or rtsp://host/path" % name
         )
-    if os.path.isdir(name) or pictures.is_picture(name):
+    if os.path.isdir(name) or (os.path.isfile(name) and media.kind_of(name) == media.PICTURE):
         return PictureSource(name, tell)
     return VideoSource(name, tell)

@@ -24,7 +24,7 @@ class PictureSource(FrameSource):
 
     def __init__(self, path: str, tell: Tell) -> None:
         self.title, self._tell = path, tell
-        self._pictures = pictures.from_files(path, pixels.MAX_MEGAPIXELS)
+        self._pictures = pictures.from_files(path, pixels.MAX_MEGAPIXELS, tell, live=True)
         self.total = len(self._pictures)
 
     def frames(self, stopping: Stopping) -> Iterator[LiveFrame]:

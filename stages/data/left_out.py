@@ -1,0 +1,60 @@
+"""Photos and XML files that are in no pair, or in none that the dataset's split names: what is left out with them."""
+
+from functools import partial
+from typing import Dict, List, NamedTuple, Optional
+
+from stages import workers
+from stages.data.accounts import Accounts
+from stages.data.findings import DataFinding
+from stages.data.losses import Losses
+from stages.data.pairing import Pair, files_below
+from stages.data.picture_record import RecordSettings, objects_in
+from stages.files import PICTURE_SUFFIXES
+from stages.finding_kinds import DROP
+
+WITHOUT_PHOTO = ("no_image", "unread_format")  # kinds that stand for a picture that is not among the photos
+MANY = 500  # XML files from which more processes are faster than the time to start them
+
+
+class LeftOut(NamedTuple):
+    """``photos`` of all photos that count are in no item; ``kinds`` has, for each file left out, why.
+
+    ``pictures`` are all of the dataset: its photos, and what has XML but no photo that can be read.
+    """
+
+    photos: int
+    without_photo: int
+    pictures: int
+    kinds: Dict[str, str]
+
+
+def left_out(settings: RecordSettings, items: List[Pair], findings: List[DataFinding]) -> LeftOut:
+    """What is in no item, by the findings of pairing and of the dataset's split."""
+    dropped = [one for one in findings if one.action == DROP]
+    without_photo = sum(one.kind in WITHOUT_PHOTO for one in dropped)
+    photos = len(files_below(settings.folders.photos, PICTURE_SUFFIXES))
+    kinds = {one.file: one.kind for one in dropped}
+    return LeftOut(photos - len(items), without_photo, photos + without_photo, kinds)
+
+
+def count_losses(found: LeftOut, losses: Losses) -> None:
+    """A picture for each finding; of names that are ambiguous, for each photo."""
+    for file, kind in found.kinds.items():
+        if kind != "ambiguous_name" or not file.lower().endswith(".xml"):
+            losses.picture(kind, 0)
+
+
+def count_boxes(
+    settings: RecordSettings, found: List[Pair], items: List[Pair], left: LeftOut, accounts: Accounts, cpus: int
+) -> None:
+    """Count as dropped what is not in ``items``, and the objects of its XML; ``found`` were paired."""
+    used = {pair.xml for pair in items}
+    photo_of: Dict[Optional[str], str] = {pair.xml: pair.photo for pair in found}
+    xmls = [xml for xml in files_below(settings.folders.annotations, (".xml",)) if xml not in used]
+    accounts.dataset.drop(left.photos + left.without_photo, 0, 0)
+    work = partial(objects_in, settings)
+    for xml, (written, listed) in zip(xmls, workers.in_order(work, xmls, cpus if len(xmls) > MANY else 1)):
+        accounts.dataset.drop(0, written, listed)
+        kind = left.kinds.get(xml) or left.kinds.get(photo_of.get(xml, ""))
+        if kind:
+            accounts.losses.boxes(kind, listed)

@@ -1,0 +1,260 @@
+"""XML files finding their photos: by ever weaker reasons, and never where two of them want one photo."""
+
+import itertools
+import os
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+from stages.data import voc
+from stages.data.names import endings_of, folder_of, grouped, in_words, last, loosened, own_name, plain, stem
+from stages.data.nearness import FAR, Nearness, nearest, nearness
+from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
+
+
+class Hint(NamedTuple):
+    """What an XML file says of its photo: the name, and the folders it gives, nearest to the name last."""
+
+    name: str
+    folders: List[str]
+
+
+class Group(NamedTuple):
+    """Photos and XML files of one name, some of which found no partner."""
+
+    photos: List[str]
+    xmls: List[str]
+
+
+class Want(NamedTuple):
+    """An XML file that wants the photo in a place; there may be several, such as a.jpg and a.png.
+
+    ``alone``: there were no others to choose from.
+    """
+
+    nearness: Nearness
+    xml: str
+    photos: List[str]
+    alone: bool = False
+
+
+class Matching:
+    """Which photos each XML file means.
+
+    Attributes:
+        photos_of: XML file -> its photo; several where they are in one place under one name.
+        xml_of: photo -> its XML file.
+        groups: where names alone left several to choose from, the strongest reason first.
+        doubts: XML file -> why the photo that it seems to mean was not given to it.
+    """
+
+    def __init__(self, read: Callable[[str], bytes], photos: List[str], unread: List[str], xmls: List[str]) -> None:
+        """``unread`` are pictures in formats that are not read, which keep their XML from going to others' photos."""
+        places = {stem(photo) for photo in photos}
+        self._unread = [one for one in unread if stem(one) not in places]
+        self._read, self._photos, self._xmls = read, photos, xmls
+        self.photos_of: Dict[str, List[str]] = {}
+        self.xml_of: Dict[str, str] = {}
+        self.groups: List[Group] = []
+        self.doubts: Dict[str, str] = {}
+        self._hints: Dict[str, Hint] = {}
+        self._kin = _Kin()
+
+    def run(self) -> "Matching":
+        """Match what can be matched."""
+        pictures = self._photos + self._unread
+        self._settle(self._same_place(pictures))
+        if self.left():
+            by_stem = grouped(self._xmls, own_name)
+            self._kin.learn(grouped(pictures, own_name).values(), by_stem.values())
+            self._settle(self._by_name(_Named(pictures).of, by_stem))
+            if self._unread:
+                self._settle(self._by_name(_Named(self._photos).of, by_stem))
+        if self.left():
+            self._by_what_they_say(_Named(pictures))
+        if self.left():
+            loose = grouped(pictures, _loose_name)
+            self._settle(self._by_name(lambda name: loose.get(name, []), grouped(self._xmls, _loose_name)))
+            said = self._said(lambda xml: loosened(self.hint(xml).name))
+            self._settle(self._by_name(lambda name: loose.get(name, []), said))
+        return self
+
+    def left(self) -> List[str]:
+        """The XML files without a photo."""
+        return [xml for xml in self._xmls if xml not in self.photos_of]
+
+    def hint(self, xml: str) -> Hint:
+        """What an XML file says of its photo; nothing where it cannot be read."""
+        if xml not in self._hints:
+            self._hints[xml] = _hint(self._read, xml)
+        return self._hints[xml]
+
+    def _same_place(self, pictures: List[str]) -> List[Want]:
+        """The same path but for the suffix, or with the photo's suffix before the XML's: a.jpg.xml."""
+        places, paths = grouped(pictures, stem), grouped(pictures, plain)
+        found = ((xml, places.get(stem(xml)) or paths.get(stem(xml), [])) for xml in self._xmls)
+        return [Want(FAR, xml, photos) for xml, photos in found if photos]
+
+    def _by_name(self, photos_of: Callable[[str], List[str]], names: Dict[str, List[str]]) -> List[Want]:
+        """For each name the photos and XML files of it whose folders are nearest to each other."""
+        wants: List[Want] = []
+        for name, xmls in names.items():
+            photos = [] if all(xml in self.photos_of for xml in xmls) else photos_of(name)
+            if photos:
+                self.groups.append(Group(photos, xmls))
+                places = grouped(photos, folder_of)
+                matches = nearest(list(places), {xml: folder_of(xml) for xml in xmls})
+                alone = len(places) == len(xmls) == 1
+                wants += [Want(match.nearness, match.xml, places[match.folder], alone) for match in matches]
+        return wants
+
+    def _said(self, key: Callable[[str], str]) -> Dict[str, List[str]]:
+        """The XML files without a photo by the name that they say it has."""
+        return grouped((xml for xml in self.left() if self.hint(xml).name), key)
+
+    def _by_what_they_say(self, named: "_Named") -> None:
+        said = self._said(lambda xml: self.hint(xml).name)
+        self._settle(self._by_folders_inside(named, said), sure=True)
+        self._settle(self._by_name(named.of, said))
+
+    def _by_folders_inside(self, named: "_Named", said: Dict[str, List[str]]) -> List[Want]:
+        """Of the photos with the name that the XML says, the one whose lowest folders are those it says."""
+        wants: List[Want] = []
+        for name, xmls in said.items():
+            places = grouped(named.of(name), folder_of)
+            endings = _endings(places)
+            for xml in xmls:
+                found = (_ending(endings, folder) for folder in self.hint(xml).folders)
+                folder = next((one for one in found if one), None)
+                if folder:
+                    wants.append(Want(FAR, xml, places[folder]))
+        return wants
+
+    def _settle(self, wants: List[Want], sure: bool = False) -> None:
+        """Give each XML file its photo unless another wants it, too; in an order in which they tell which folders
+        belong together. ``sure``: folders need not be asked."""
+        free = [
+            want._replace(photos=photos)
+            for want in wants
+            if want.xml not in self.photos_of
+            for photos in [[photo for photo in want.photos if photo not in self.xml_of]]
+            if photos
+        ]
+        rivals: Dict[str, List[str]] = {}
+        for want in free:
+            for photo in want.photos:
+                rivals.setdefault(photo, []).append(want.xml)
+        for batch in _batches(free):
+            fit = [want for want in batch if self._fits(want, rivals, sure)]
+            for want in fit:
+                self.photos_of[want.xml] = want.photos
+                self.xml_of.update((photo, want.xml) for photo in want.photos)
+            self._kin.note(fit)
+
+    def _fits(self, want: Want, rivals: Dict[str, List[str]], sure: bool) -> bool:
+        most = max((rivals[photo] for photo in want.photos), key=len)
+        if len(most) > 1:
+            doubt = "but so could %s" % in_words([xml for xml in most if xml != want.xml], "and")
+        else:
+            doubt = "" if sure else self._kin.doubt(want)
+        if doubt:
+            self.doubts[want.xml] = doubt
+        return not doubt
+
+
+class _Kin:
+    """Which folders of photos and of XML belong together, as far as is known.
+
+    Where names begin anew in each folder, frame_000001 in every one, a name that happens to be left once is no reason:
+    its photo is missing in one folder, and its XML in another.
+    """
+
+    def __init__(self) -> None:
+        self._xml_folders: Dict[str, Set[str]] = {}
+        self._photo_folders: Dict[str, Set[str]] = {}
+        self._anew: Set[Tuple[str, str]] = set()
+
+    def learn(self, photos: Iterable[List[str]], xmls: Iterable[List[str]]) -> None:
+        """Where names begin anew, from files of one name each."""
+        for side, groups in (("photo", photos), ("xml", xmls)):
+            for group in groups:
+                folders = {folder_of(one) for one in group} if len(group) > 1 else set()
+                if len(folders) > 1:
+                    self._anew.update((side, folder) for folder in folders)
+
+    def note(self, wants: List[Want]) -> None:
+        """Remember what was settled."""
+        for want in wants:
+            photos, xmls = folder_of(want.photos[0]), folder_of(want.xml)
+            self._xml_folders.setdefault(photos, set()).add(xmls)
+            self._photo_folders.setdefault(xmls, set()).add(photos)
+
+    def doubt(self, want: Want) -> str:
+        """Why the two do not belong together; empty if nothing speaks against it."""
+        photos, xmls = folder_of(want.photos[0]), folder_of(want.xml)
+        anew = [("photo", photos) in self._anew, ("xml", xmls) in self._anew]
+        known = self._xml_folders.get(photos, set()), self._photo_folders.get(xmls, set())
+        if not any(anew) or xmls in known[0]:
+            return ""
+        if all(known):
+            theirs = in_words([one or "the top folder" for one in sorted(known[1])])
+            return "but the XML files beside it belong to photos in %s" % theirs
+        apart = all(want.nearness[0] < nearness(one, one)[0] for one in (photos, xmls))
+        return (
+            "but names begin anew in each folder, and theirs are others" if want.alone and all(anew) and apart else ""
+        )
+
+
+class _Named:
+    """Pictures by name: without suffix, or else with it."""
+
+    def __init__(self, pictures: List[str]) -> None:
+        self._by_stem = grouped(pictures, own_name)
+        self._by_name = grouped(pictures, lambda picture: last(plain(picture)))
+
+    def of(self, name: str) -> List[str]:
+        """The pictures that a name can mean, one with a suffix or without."""
+        bare, suffix = os.path.splitext(name)
+        found = self._by_stem.get(name) or self._by_name.get(name)
+        return found or (self._by_stem.get(bare, []) if suffix.lower() in PICTURE_SUFFIXES + UNREAD_SUFFIXES else [])
+
+
+def _loose_name(path: str) -> str:
+    return loosened(own_name(path))
+
+
+def _hint(read: Callable[[str], bytes], xml: str) -> Hint:
+    try:
+        root = voc.tree(read(xml))
+    except voc.Damaged:
+        return Hint("", [])
+    filename, path, folder = (
+        plain((root.findtext(tag) or "").strip().replace("\\", "/")).rstrip("/")
+        for tag in ("filename", "path", "folder")
+    )
+    name = last(filename or path)
+    folders = [folder_of(path)] if last(path) == name else []
+    return Hint(name, [one for one in folders + [folder_of(filename), folder] if one])
+
+
+def _endings(folders: Iterable[str]) -> Dict[str, Optional[str]]:
+    """Every ending of the folders' paths -> the folder, None where several end so."""
+    endings: Dict[str, Optional[str]] = {}
+    for folder in folders:
+        for ending in endings_of(folder):
+            endings[ending] = folder if ending not in endings else None
+    return endings
+
+
+def _ending(endings: Dict[str, Optional[str]], folder: str) -> Optional[str]:
+    """The folder with the longest ending that ``folder`` has as well, None if there is none or several have it."""
+    return next((endings[ending] for ending in endings_of(folder) if ending in endings), None)
+
+
+def _batches(wants: List[Want]) -> Iterator[List[Want]]:
+    """The wants of equal nearness, the nearest first, and those that had no choice after all others."""
+    ordered = sorted(wants, key=_order)
+    for _, batch in itertools.groupby(ordered, key=_order):
+        yield list(batch)
+
+
+def _order(want: Want) -> Tuple[int, ...]:
+    return (want.alone,) + tuple(-number for number in want.nearness)

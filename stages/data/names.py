@@ -1,0 +1,64 @@
+"""Names of files in a dataset: their parts, and when two of them are the same but for how they are written."""
+
+import os
+import re
+import unicodedata
+from typing import Callable, Dict, Iterable, List
+from urllib.parse import unquote
+
+# How a stem may still end in a format: ``a.jpg.xml``, or ``a_jpg.xml`` as Roboflow writes it.
+FORMAT_ENDINGS = re.compile(r"(?:[._ ](?:jpe?g|jpe|jfif|png|bmp|webp|tiff?|gif|hei[cf]|avif))+$")
+BLANKS = re.compile(r"[\s_]+")
+
+
+def plain(path: str) -> str:
+    """The path with composed letters: macOS stores accents apart from their letters, other systems do not."""
+    return unicodedata.normalize("NFC", path)
+
+
+def stem(path: str) -> str:
+    """The path with composed letters, without its suffix."""
+    return os.path.splitext(plain(path))[0]
+
+
+def last(path: str) -> str:
+    """The name at the end of a path."""
+    return path.rsplit("/", 1)[-1]
+
+
+def own_name(path: str) -> str:
+    """The name of a file, without its folders and suffix."""
+    return last(stem(path))
+
+
+def folder_of(path: str) -> str:
+    """The folder of a path, with composed letters; empty at the top."""
+    return plain(path).rpartition("/")[0]
+
+
+def endings_of(folder: str) -> List[str]:
+    """The endings of a folder's path, the longest first: ``a/b``, ``b``."""
+    names = folder.split("/") if folder else []
+    return ["/".join(names[first:]) for first in range(len(names))]
+
+
+def loosened(name: str) -> str:
+    """A stem as if writing did not count: capitals, ``%20``, blanks or underscores, ``_jpg`` at the end."""
+    text = unquote(name, errors="surrogateescape") if "%" in name else name
+    text = FORMAT_ENDINGS.sub("", plain(text).casefold())
+    return BLANKS.sub("_", text).strip("_") or name
+
+
+def grouped(paths: Iterable[str], key: Callable[[str], str]) -> Dict[str, List[str]]:
+    """The paths by what ``key`` makes of them, in their order."""
+    groups: Dict[str, List[str]] = {}
+    for path in paths:
+        groups.setdefault(key(path), []).append(path)
+    return groups
+
+
+def in_words(paths: List[str], joint: str = "or", most: int = 3) -> str:
+    """``a.jpg or b.jpg``; of many, the first few and how many more."""
+    if len(paths) > most:
+        return "%s %s %d more" % (", ".join(paths[:most]), joint, len(paths) - most)
+    return ("%s %s %s" % (", ".join(paths[:-1]), joint, paths[-1])) if len(paths) > 1 else paths[0]

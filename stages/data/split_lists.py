@@ -1,0 +1,252 @@
+"""Lists of a split, as in PASCAL VOC's ImageSets/Main, and the pictures that they mean."""
+
+import os
+import re
+from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
+
+from stages import files
+from stages.data.names import endings_of, folder_of, grouped, last, loosened, own_name, plain
+from stages.data.pairing import Pair
+from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
+from stages.job import BadInput
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+BOTH = "trainval"  # to train on or to validate with
+# The names of a side, as a folder or as a list; COCO adds a year, as in train2017.
+SIDES = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "test": TEST,
+    "testing": TEST,
+}
+YEAR = re.compile(r"[_-]?(?:19|20)\d\d$")
+MARK = re.compile(r"\s+[-+]?[01]$")  # a second column: whether objects of a class are there
+MOST_BYTES = 256 << 20  # of a list
+ENCODINGS = (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")
+SUFFIXES = PICTURE_SUFFIXES + UNREAD_SUFFIXES + (".xml",)
+EXAMPLES = 3
+
+
+def side_named(name: str) -> str:
+    """The side that the name of a folder or list means, empty if none."""
+    return SIDES.get(YEAR.sub("", name.casefold()), "")
+
+
+class ListedName(NamedTuple):
+    """A name in a list: a stem, maybe with folders, a suffix, or a second column.
+
+    ``file`` and ``number`` are the list and the line. ``scope``: the folder, below that of all lists, whose pictures it
+    means where several have the name; empty: any.
+    """
+
+    name: str
+    file: str
+    number: int
+    scope: str
+
+
+class SideList(NamedTuple):
+    """A list of one side."""
+
+    side: str
+    lines: List[ListedName]
+
+
+def read_lists(image_sets: str) -> List[SideList]:
+    """The lists of sides: those in the folder itself, or else in every folder Main below.
+
+    Lists of single classes (cone_train.txt), which VOC puts there as well, are none of these.
+    """
+    try:
+        found = [one for one in files.names_below(image_sets, (".txt",)) if _list_side(one)]
+    except OSError as error:
+        raise BadInput("The folder %s of the lists cannot be read: %s." % (image_sets, error.strerror)) from error
+    direct = [one for one in found if "/" not in one]
+    below = [one for one in found if one.casefold().split("/")[-2:-1] == ["main"]]
+    return [SideList(_list_side(one), _read(image_sets, one)) for one in direct or below]
+
+
+def _list_side(path: str) -> str:
+    name = os.path.splitext(last(path))[0]
+    return BOTH if name.casefold() == BOTH else side_named(name) or ""
+
+
+def _read(image_sets: str, name: str) -> List[ListedName]:
+    path = os.path.join(image_sets, name)
+    try:
+        text = _decoded(files.read(path, MOST_BYTES))
+    except OSError as error:
+        raise BadInput("The list %s cannot be read: %s." % (path, error.strerror)) from error
+    scope = re.sub(r"(?i)(?:^|/)(?:imagesets/)?main$", "", name.rpartition("/")[0])
+    lines = enumerate(re.split("\r\n|\r|\n", text), 1)
+    return [ListedName(plain(line.strip()), path, number, scope) for number, line in lines if line.strip()]
+
+
+def _decoded(data: bytes) -> str:
+    """The text of a list; bytes that are not UTF-8 stay what they are in the names of files."""
+    for mark, encoding in ENCODINGS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    return data.decode("utf-8", "surrogateescape")
+
+
+class Said:
+    """What lists say of pictures.
+
+    Attributes:
+        placed: photo -> side -> where a list says so.
+        unknown: names that mean no picture.
+        names: how many names there are.
+        has_train: whether a list says what to train on, and not only what to keep from it.
+    """
+
+    def __init__(self, lists: List[SideList], items: List[Pair]) -> None:
+        self.placed: Dict[str, Dict[str, ListedName]] = {}
+        self.unknown: List[ListedName] = []
+        self.names = sum(len(one.lines) for one in lists)
+        self.has_train = any(one.side in (TRAIN, BOTH) and one.lines for one in lists)
+        names = _Names(items)
+        doubtful: List[Tuple[str, str, ListedName]] = []
+        for side, lines in lists:
+            for line in lines:
+                photos, sure = names.meant(line)
+                if not photos and not line.name.startswith("#"):
+                    self.unknown.append(line)
+                for photo in photos:
+                    if sure:
+                        self.placed.setdefault(photo, {}).setdefault(side, line)
+                    else:
+                        doubtful.append((photo, side, line))
+        self._add(doubtful)
+
+    def _add(self, doubtful: List[Tuple[str, str, ListedName]]) -> None:
+        """Names written otherwise, or in other folders: of another machine, unless a better one means the picture."""
+        sure = set(self.placed)
+        for photo, side, line in doubtful:
+            if photo in sure:
+                self.unknown.append(line)
+            else:
+                self.placed.setdefault(photo, {}).setdefault(side, line)
+
+    def sides(self) -> Tuple[Dict[str, str], Set[str]]:
+        """photo -> its side, and the photos between training and validation.
+
+        Raises:
+            BadInput: a picture is on two sides.
+        """
+        clashes = [photo for photo, said in sorted(self.placed.items()) if _clash(set(said))]
+        if clashes:
+            first = clashes[0]
+            said = self.placed[first]
+            lines = [said[side] for side in (TRAIN, BOTH, VALIDATION, TEST) if side in said]
+            places = " and in ".join("%s, line %d" % (one.file, one.number) for one in lines)
+            raise BadInput(
+                "%s is in %s%s: what tells how good a detector is must not be trained on. Leave each name on one side."
+                % (first, places, " (and %d more are on two sides)" % (len(clashes) - 1) if clashes[1:] else "")
+            )
+        there = {side for said in self.placed.values() for side in said}
+        rest = BOTH  # What trainval has and train has not is val, if only one of the two is there.
+        if TRAIN in there and VALIDATION not in there:
+            rest = VALIDATION
+        elif VALIDATION in there and TRAIN not in there:
+            rest = TRAIN
+        sides = {
+            photo: next((side for side in (TRAIN, VALIDATION, TEST) if side in said), rest)
+            for photo, said in self.placed.items()
+        }
+        between = {photo for photo, side in sides.items() if side == BOTH}
+        return {photo: side for photo, side in sides.items() if side != BOTH}, between
+
+    def unknown_words(self, joint: str) -> str:
+        """Names that mean no picture, with where the first is; empty if there are none."""
+        if not self.unknown:
+            return ""
+        first = self.unknown[0]
+        examples = ", ".join(one.name for one in self.unknown[:EXAMPLES])
+        return "%s%d of %d names, such as %s (%s, line %d)" % (
+            joint,
+            len(self.unknown),
+            self.names,
+            examples,
+            first.file,
+            first.number,
+        )
+
+
+def _clash(sides: Set[str]) -> bool:
+    return len(sides - {BOTH}) > 1 or {BOTH, TEST} <= sides
+
+
+class _Names:
+    """Pictures by the names that lists may have for them."""
+
+    def __init__(self, items: List[Pair]) -> None:
+        self._items = items
+        self._exact = grouped((pair.photo for pair in items), own_name)
+        self._loose: Dict[str, List[str]] = {}
+        self._groups: Dict[str, _Group] = {}
+
+    def meant(self, line: ListedName) -> Tuple[List[str], bool]:
+        """The pictures of a name, and whether it is sure: written as they are, in no other folders."""
+        columns = [line.name, MARK.sub("", line.name)] + line.name.split(None, 1)[:1]
+        paths = [one.strip("'\"").replace("\\", "/") for one in columns]
+        for path in paths:
+            name = last(path)
+            for exact in (name, _bare(name)):
+                if exact in self._exact:
+                    return self._group("=" + exact, self._exact[exact]).meant(folder_of(path), line.scope)
+        for path in paths:
+            name = loosened(_bare(last(path)))
+            photos = self._loosely(name)
+            if photos:
+                return self._group("~" + name, photos).meant(folder_of(path), line.scope)[0], False
+        return [], False
+
+    def _loosely(self, name: str) -> List[str]:
+        """The pictures of nearly this name, or with an XML of it."""
+        if not self._loose:
+            for pair in self._items:
+                for path in (pair.photo, pair.xml):
+                    found = self._loose.setdefault(loosened(own_name(path)), []) if path else []
+                    if pair.photo not in found[-1:]:
+                        found.append(pair.photo)
+        return self._loose.get(name, [])
+
+    def _group(self, key: str, photos: List[str]) -> "_Group":
+        if key not in self._groups:
+            self._groups[key] = _Group(photos)
+        return self._groups[key]
+
+
+class _Group:
+    """Pictures of one name, by the beginnings and the endings of their folders."""
+
+    def __init__(self, photos: List[str]) -> None:
+        self._photos = photos
+        self._below: Dict[str, List[str]] = {}
+        self._ending: Dict[str, List[str]] = {}
+        for photo in photos:
+            folder = folder_of(photo)
+            for ending in endings_of(folder):
+                self._ending.setdefault(ending, []).append(photo)
+            for beginning in _beginnings(folder) if len(photos) > 1 else []:
+                self._below.setdefault(beginning, []).append(photo)
+
+    def meant(self, folder: str, scope: str) -> Tuple[List[str], bool]:
+        for ending in endings_of(folder):
+            if ending in self._ending:
+                return self._ending[ending], True
+        return self._below.get(scope, self._photos), not folder
+
+
+def _bare(name: str) -> str:
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in SUFFIXES else name
+
+
+def _beginnings(folder: str) -> Iterator[str]:
+    names = folder.split("/") if folder else []
+    return ("/".join(names[:count]) for count in range(1, len(names) + 1))
