@@ -9,7 +9,7 @@ from functools import partial
 from typing import Dict, List
 
 from stages import disk, workers
-from stages.data import left_out, patterns, sides
+from stages.data import left_out, looks, patterns, sides
 from stages.data.accounts import Accounts
 from stages.data.dataset_summary import SPLITS, DatasetSummary
 from stages.data.finding_log import FILE, FindingLog
@@ -130,7 +130,7 @@ def _deal(
     """Write the records into the shards of their sides; the names of these, and ``index.jsonl``."""
     dataset = accounts.dataset
     job.progress(len(split.items), len(split.items), "looking for pictures that belong together")
-    grouping = grouped(gallery)
+    grouping = grouped(gallery, looks.TOGETHER if split.source == "hash" else looks.SAME)
     chance = sides.Chance(parameters.seed, parameters.validation_fraction)
     with accounts.log.noting() as findings:
         placed = sides.placed(gallery, grouping.labels.tolist(), split, chance, findings)
