@@ -236,20 +236,12 @@ TEXTS = [
     "[[1,2,3,4,5,6],[1,2,3,4,5,6]]",
 ]
 TEXTS += [" \ufeff", "<!-- 9 -->", "<?pi 9?>", "<![CDATA[9]]>", "&#57;", "１２", "[,;", "9" * 400]
-attributes = st.dictionaries(
-    st.sampled_from(["name", "points", "xmin", "x1", "value"]), st.sampled_from(["1", "rotation", ""])
-)
+leaves = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(TEXTS)), max_size=6)
+children = st.lists(st.tuples(st.sampled_from(NAMES), leaves), max_size=4)
 
 
-def element(inside):
-    return st.builds(
-        lambda name, own, content: (
-            "<%s%s>%s</%s>" % (name, "".join(' %s="%s"' % one for one in own.items()), "".join(content), name)
-        ),
-        st.sampled_from(NAMES),
-        attributes,
-        st.lists(inside, max_size=8),
-    )
+def filled(name, inside):
+    return "<%s>%s</%s>" % (name, inside, name)
 
 
 # What fuzzing went through: names and numbers everywhere but where they belong.
@@ -283,12 +275,17 @@ def test_what_fuzzing_went_through(inside):
 
 
 @settings(max_examples=50)
-@given(element(st.recursive(st.sampled_from(TEXTS), element, max_leaves=20)))
-def test_whatever_stands_in_an_xml_each_object_has_a_box_or_the_reason_why_not(inside):
-    read_and_move(inside)
+@given(st.lists(children, min_size=1, max_size=2))
+def test_whatever_stands_in_an_xml_each_object_has_a_box_or_the_reason_why_not(objects):
+    for content in objects:
+        read_and_move(
+            filled("object", "".join(filled(name, "".join(filled(*leaf) for leaf in inner)) for name, inner in content))
+        )
 
 
-@pytest.mark.parametrize("unit, words", [("<object/>", "over 20000 objects"), ("<a></a>", "over 400000 marks")])
+@pytest.mark.parametrize(
+    "unit, words", [("<object/>", "over 20000 objects"), ("<<<<<<<<<<<<<<<<<<<<", "over 400000 marks")]
+)
 def test_more_than_a_photo_can_hold_is_not_read(unit, words):
     with pytest.raises(voc.Damaged, match=words):
-        voc.parse(("<annotation>%s</annotation>" % (unit * 200001)).encode())
+        voc.parse(("<annotation>%s</annotation>" % (unit * 20001)).encode())
