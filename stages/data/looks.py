@@ -44,7 +44,7 @@ def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     # Each step adds neighbouring fields, which are then twice as wide.
     for shift, mask in ((1, 0x5555555555555555), (2, 0x3333333333333333), (4, 0x0F0F0F0F0F0F0F0F)):
         bits = (bits & np.uint64(mask)) + ((bits >> np.uint64(shift)) & np.uint64(mask))
-    return bits.view(np.uint8).reshape(len(first), -1).sum(axis=1, dtype=np.int64)
+    return bits.view(np.uint8).reshape(len(first), BITS // 8).sum(axis=1, dtype=np.int64)
 
 
 def near_pairs(looks: np.ndarray) -> Iterator[NearPairs]:

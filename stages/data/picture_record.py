@@ -85,7 +85,7 @@ def _make(settings: RecordSettings, pair: Pair) -> PictureRecord:
 def objects_in(settings: RecordSettings, xml: Optional[str]) -> Tuple[int, int]:
     """How many objects an XML file has, and how many of them are of listed classes; none if it cannot be parsed."""
     try:
-        objects = voc.parse(settings.folders.xml(xml)).objects if xml else []
+        objects = voc.parse(settings.folders.xml(xml), settings.reading.boxes).objects if xml else []
     except voc.Damaged:
         return 0, 0
     return len(objects), _listed(settings, objects)

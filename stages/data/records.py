@@ -91,7 +91,9 @@ def _taken(job: Job, parameters: RecordsParameters, settings: RecordSettings, ac
 def _survey(job: Job, settings: RecordSettings, items: List[Pair], trial: bool) -> None:
     """Refuse a dataset of boxes that mean something else, or a listed class that no XML names, before the long work."""
     job.progress(0, len(items), "reading XML")
-    reading = SurveySettings(settings.folders, settings.reading, settings.image_size, settings.policy)
+    reading = SurveySettings(
+        settings.folders, settings.reading, settings.image_size, settings.policy, settings.max_megapixels
+    )
     seen = survey(reading, items, job.cpus, lambda done: job.progress(done, len(items), "reading XML"))
     patterns.check(seen.observed, settings.reading)
     for name in [] if trial else settings.vocabulary.classes:
@@ -207,11 +209,11 @@ def _conclude(
     if parameters.validation_fraction > 0 and not dataset.pictures["validation"]:
         job.warn("There is no picture for validation: it takes at least two different ones.")
     if log.kinds:
-        job.warn("%s. Found: %s (findings.jsonl)." % (dataset.sentence(), summary(log.kinds)))
+        job.warn("%s (see findings.jsonl)." % dataset.sentence(log))
         for line in log.lines():
             job.warn(line)
     else:
-        print("%s." % dataset.sentence())
+        print("%s." % dataset.sentence(log))
     job.metrics(
         images=dataset.images,
         boxes=dataset.boxes,

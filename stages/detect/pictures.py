@@ -1,12 +1,11 @@
 """Where the pictures come from: files, or the validation records of a dataset."""
 
-import json
 import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 import numpy as np
 
-from stages import files, pixels
+from stages import files, pixels, record_index
 from stages.detect import tfrecord
 from stages.job import BadInput
 
@@ -81,16 +80,14 @@ def from_records(folder: str, split: str = "validation") -> List[Picture]:
     Raises:
         BadInput: the folder is not a records artifact, or it has no such picture.
     """
-    path = os.path.join(folder, "index.jsonl")
+    path = os.path.join(folder, record_index.FILE)
     try:
-        with files.opened(path) as stream:
-            lines = (json.loads(line.decode("utf-8")) for line in stream)
-            found = [_record(folder, line) for line in lines if line["split"] == split]
+        found = [_record(folder, line) for line in record_index.lines(folder) if line["split"] == split]
     except OSError as error:
         raise BadInput(
             "%s cannot be read (%s); is this the folder that records made?" % (path, error.strerror)
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise BadInput("%s is damaged (%s); make the records again" % (path, error)) from error
     if not found:
         change = "raise" if split == "validation" else "lower"
@@ -101,26 +98,21 @@ def from_records(folder: str, split: str = "validation") -> List[Picture]:
 
 
 def _record(folder: str, line: Dict[str, Any]) -> Picture:
-    height, width = int(line["height"]), int(line["width"])
-    if min(height, width) < 1:
-        raise ValueError("%s has %d x %d pixels" % (line["source_id"], width, height))
+    height, width = line["height"], line["width"]
     truth = [
         {"class_id": class_id, "box": [xmin * width, ymin * height, xmax * width, ymax * height]}
         for class_id, (ymin, xmin, ymax, xmax) in zip(line["classes"], line["boxes"])
     ]
-    shard, offset, length = os.path.join(folder, line["shard"]), int(line["offset"]), int(line["length"])
-    return Picture(line["source_id"], lambda: _load_record(shard, offset, length), [height, width], truth)
+    return Picture(line["source_id"], lambda: _load_record(folder, line), [height, width], truth)
 
 
-def _load_record(shard: str, offset: int, length: int) -> np.ndarray:
+def _load_record(folder: str, line: Dict[str, Any]) -> np.ndarray:
     try:
-        with files.opened(shard) as stream:
-            stream.seek(offset)
-            data = stream.read(length)
-        if len(data) < length:
-            raise ValueError("the file is cut off")
-        return pixels.decode(tfrecord.feature(tfrecord.content(data), "image/encoded"))
+        example = tfrecord.content(record_index.frame(folder, line))
+        record_index.check_source(line, tfrecord.feature(example, "image/source_id"))
+        return pixels.decode(tfrecord.feature(example, "image/encoded"))
     except (OSError, ValueError) as error:
         raise BadInput(
-            "The record at byte %d of %s cannot be read (%s); make the records again" % (offset, shard, error)
+            "The record at byte %d of %s cannot be read (%s); make the records again"
+            % (line["offset"], os.path.join(folder, line["shard"]), error)
         ) from error

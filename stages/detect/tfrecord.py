@@ -3,8 +3,9 @@
 Formats: TensorFlow's ``core/lib/io/record_writer.cc``, ``core/example/example.proto`` and ``feature.proto``.
 """
 
+import functools
 import struct
-from typing import List
+from typing import Iterator, List
 
 from stages.reference import wire
 
@@ -33,17 +34,28 @@ def feature(example: bytes, name: str) -> bytes:
     Raises:
         ValueError: the bytes are not an Example.
     """
-    found = b""  # as protobuf: of two entries with one name the last counts
+    found = bytearray()
     for features in _messages(memoryview(example), 1):
         for entry in _messages(features, 1):
-            if b"".join(_messages(entry, 1)) == name.encode("utf-8"):
-                values = [value for kind in _messages(entry, 2) for value in _messages(kind, 1)]
-                found = b"".join(item for value in values for item in _messages(value, 1))
+            # As protobuf: of several the last counts, here and among entries with one name.
+            key = functools.reduce(lambda _, later: later, _messages(entry, 1), memoryview(b""))
+            if key == name.encode("utf-8"):
+                found = _values(entry)
+    return bytes(found)
+
+
+def _values(entry: memoryview) -> bytearray:
+    """All bytes of an entry's ``bytes_list``; no list is made of them, which millions of empty ones would fill."""
+    found = bytearray()
+    for value in _messages(entry, 2):
+        for bytes_list in _messages(value, 1):
+            for item in _messages(bytes_list, 1):
+                found += item
     return found
 
 
-def _messages(data: memoryview, number: int) -> List[memoryview]:
-    return [wire.message(kind, value) for field, kind, value in wire.fields(data) if field == number]
+def _messages(data: memoryview, number: int) -> Iterator[memoryview]:
+    return (wire.message(kind, value) for field, kind, value in wire.fields(data) if field == number)
 
 
 def _table() -> List[int]:

@@ -48,7 +48,7 @@ def _names(text: str) -> Dict[int, str]:
     blanks = text_form.BLANKS.match(text)
     beginning = text[blanks.end() if blanks else 0 :][:100]
     other = next((words for start, words in OTHERS if re.match(start, beginning)), "")
-    if not other and beginning and "{" not in text:
+    if not other and beginning and "{" not in text and "<" not in text:
         other = "a list without braces"
     if other:
         raise _Wrong("it is %s; a label map has %s for each class" % (other, ITEM))

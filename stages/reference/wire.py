@@ -53,7 +53,7 @@ def _extent(data: memoryview, position: int, kind: int) -> Tuple[int, int]:
     elif kind in (FIXED64, FIXED32):
         length = 8 if kind == FIXED64 else 4
     else:
-        raise Malformed("wire type %d is not used by UFF" % kind)
+        raise Malformed("wire type %d is not used here" % kind)
     if length > len(data) - position:
         raise Malformed(
             "a field of %d bytes has only %d left: the file is truncated or damaged" % (length, len(data) - position)

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 import numpy as np
 import tensorflow as tf
 from object_detection import inputs
+from object_detection.data_decoders import tf_example_decoder
 
 from stages.train.hook import Diverged
 from stages.train.records import TRAINING, RecordSet
@@ -72,6 +73,30 @@ def damage(records: RecordSet, splits: Sequence[str], error: tf.errors.DataLossE
     if path:
         return "The shard %s is damaged (%s): run records again." % (path, what)
     return "The records in %s could not be read (%s), and now they can: run it again." % (records.folder, what)
+
+
+def undecodable(records: RecordSet, splits: Sequence[str]) -> Optional[str]:
+    """Which record of the splits is whole but cannot be decoded, as one that another program wrote; None: all can."""
+    lines = {
+        shard: [line for line in records.index[split] if line["shard"] == shard]
+        for split in splits
+        for shard in records.shards(split)
+    }
+    with tf.Graph().as_default(), tf.Session() as session:
+        content = tf.placeholder(tf.string, [])
+        tensors = tf_example_decoder.TfExampleDecoder().decode(content)
+        for shard in lines:
+            path = os.path.join(records.folder, shard)
+            for number, data in enumerate(tf.python_io.tf_record_iterator(path)):
+                try:
+                    session.run(tensors, {content: data})
+                except tf.errors.InvalidArgumentError as error:
+                    return "The record %s in the shard %s cannot be decoded (%s): run records again." % (
+                        lines[shard][number]["source_id"],
+                        path,
+                        error.message.split("\n")[0].split("\t")[0].strip(),
+                    )
+    return None
 
 
 def damaged_shard(paths: Sequence[str]) -> Optional[str]:

@@ -31,6 +31,11 @@ def main(job: Job) -> None:
         raise StageFailed(diagnosis.divergence(event, records, pipeline_config.input_size(pipeline))) from event
     except tf.errors.DataLossError as error:
         raise BadInput(diagnosis.damage(records, (TRAINING, VALIDATION), error)) from error
+    except tf.errors.InvalidArgumentError as error:
+        what = diagnosis.undecodable(records, (TRAINING, VALIDATION))
+        if not what:
+            raise
+        raise BadInput(what) from error
     except tf.errors.ResourceExhaustedError as error:
         raise StageFailed(
             "Out of memory: choose a smaller train.batch_size (%d now) or model.input_size."

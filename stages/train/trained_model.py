@@ -67,6 +67,11 @@ class TrainedModel:
             )
         except tf.errors.DataLossError as error:
             raise BadInput(diagnosis.damage(self.records, (split,), error)) from error
+        except tf.errors.InvalidArgumentError as error:
+            what = diagnosis.undecodable(self.records, (split,))
+            if not what:
+                raise
+            raise BadInput(what) from error
 
 
 def _check_classes(pipeline: TrainEvalPipelineConfig, records: RecordSet) -> None:

@@ -256,6 +256,8 @@ def write_records(folder):
                     "shard": "all.tfrecord",
                     "offset": offset,
                     "length": len(data) + 16,
+                    "width": 120,
+                    "height": 90,
                     "boxes": [[0.1, 0.2, 0.3, 0.4]] * seed,
                     "classes": [2] * seed,
                 }

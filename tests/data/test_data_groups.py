@@ -132,6 +132,11 @@ def test_look_alikes_belong_together_and_neighbours_more_easily(first, second, b
     assert parts(gallery((first, look), (second, changed(look, bits)), *others)) == [{first, second}] * together
 
 
+def test_numbered_pictures_of_sequences_of_their_own_are_compared_with_none():
+    assert parts(gallery(("a1.jpg", random_look(1)), ("b1.jpg", random_look(2)), ("c.jpg", random_look(3)))) == []
+    assert parts(gallery()) == []
+
+
 def test_frames_of_two_videos_under_the_same_numbers_stay_two_groups():
     looks_of = {"a": random_look(1), "b": random_look(2)}
     names = [

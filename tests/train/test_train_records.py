@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import struct
 import subprocess
 
 import cv2
@@ -12,6 +13,7 @@ import tensorflow as tf
 from object_detection.data_decoders import tf_example_decoder
 
 from stages import pixels
+from stages.detect import tfrecord
 from stages.job import BadInput
 from stages.train import diagnosis
 from stages.train.records import RecordSet
@@ -54,6 +56,72 @@ def test_a_damaged_shard_is_found(copy):
     assert diagnosis.damaged_shard([os.path.join(copy, "validation-00000-of-00001.tfrecord"), path]) == path
 
 
+def index_of(folder):
+    return [json.loads(line) for line in open(os.path.join(folder, "index.jsonl"))]
+
+
+def write_index(folder, lines):
+    with open(os.path.join(folder, "index.jsonl"), "w") as stream:
+        stream.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+@pytest.mark.parametrize("length", [1, 1 << 31, 1 << 40, 1 << 63])
+def test_a_record_with_another_length_than_the_index_says_is_refused_before_tensorflow_takes_the_memory(copy, length):
+    with open(os.path.join(copy, SHARD), "r+b") as stream:
+        head = struct.pack("<Q", length)
+        stream.write(head + tfrecord._checksum(head))
+    with pytest.raises(BadInput, match=SHARD + " has no record of .* bytes at byte 0.*run records again"):
+        RecordSet(copy)
+
+
+def test_the_index_of_other_records_is_refused(copy):
+    lines = index_of(copy)
+    lines[0], lines[1] = (
+        dict(lines[1], offset=0, length=lines[0]["length"]),
+        dict(lines[0], offset=lines[1]["offset"], length=lines[1]["length"]),
+    )
+    write_index(copy, lines)
+    with pytest.raises(BadInput, match="first record in .*index.jsonl that of other records"):
+        RecordSet(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 40, tf.train.Example().SerializeToString()])
+def test_what_is_no_example_is_refused_before_tensorflow_ends_without_a_word(copy, content):
+    lines = [line for line in index_of(copy) if line["split"] == "validation"]
+    frame = tf_frame(content)
+    with open(os.path.join(copy, SHARD), "wb") as stream:
+        stream.write(frame)
+    write_index(copy, [dict(lines[0], split="train", shard=SHARD, offset=0, length=len(frame)), *lines])
+    with pytest.raises(BadInput, match="first record in .*cannot be used.*run records again"):
+        RecordSet(copy)
+
+
+def tf_frame(content):
+    head = struct.pack("<Q", len(content))
+    return head + tfrecord._checksum(head) + content + tfrecord._checksum(content)
+
+
+def test_a_whole_record_that_cannot_be_decoded_is_named(copy):
+    lines = index_of(copy)
+    path = os.path.join(copy, SHARD)
+    contents = list(tf.python_io.tf_record_iterator(path))
+    example = tf.train.Example.FromString(contents[3])
+    del example.features.feature["image/object/bbox/xmin"].float_list.value[:]
+    contents[3], offset = example.SerializeToString(), 0
+    for line, content in zip([line for line in lines if line["shard"] == SHARD], contents):
+        line.update(offset=offset, length=len(content) + 16)
+        offset += line["length"]
+    with open(path, "wb") as stream:
+        stream.write(b"".join(map(tf_frame, contents)))
+    write_index(copy, lines)
+    told = diagnosis.undecodable(RecordSet(copy), ("validation", "train"))
+    assert "picture-04.png" in told and SHARD in told and "\n" not in told
+
+
+def test_records_that_can_be_decoded_are_not_blamed(records_folder):
+    assert diagnosis.undecodable(RecordSet(records_folder), ("train", "validation")) is None
+
+
 def test_an_empty_split_is_bad_input(copy):
     lines = [line for line in open(os.path.join(copy, "index.jsonl")) if '"train"' in line]
     with open(os.path.join(copy, "index.jsonl"), "w") as stream:
@@ -75,6 +143,13 @@ def test_a_label_map_that_cannot_be_read_is_named(copy, content):
         RecordSet(copy)
 
 
+def test_a_label_map_of_other_classes_is_refused(copy):
+    with open(os.path.join(copy, "label_map.pbtxt"), "w") as stream:
+        stream.write('item { id: 1 name: "blue" } item { id: 2 name: "red" }')
+    with pytest.raises(BadInput, match="names other classes than dataset.json"):
+        RecordSet(copy)
+
+
 @pytest.mark.parametrize("name", ["label_map.pbtxt", "dataset.json", "index.jsonl"])
 def test_a_named_pipe_is_refused_unopened(copy, name):
     os.remove(os.path.join(copy, name))
@@ -84,7 +159,17 @@ def test_a_named_pipe_is_refused_unopened(copy, name):
 
 
 @pytest.mark.parametrize(
-    "name, content", [("dataset.json", "{"), ("dataset.json", '{"classes": []}'), ("index.jsonl", "x")]
+    "name, content",
+    [
+        ("dataset.json", "{"),
+        ("dataset.json", "[1]"),
+        ("dataset.json", '{"classes": []}'),
+        ("dataset.json", '{"classes": [{"id": 1}]}'),
+        ("dataset.json", '{"classes": 7}'),
+        ("index.jsonl", "x"),
+        ("index.jsonl", '{"split": "train"}'),
+        ("index.jsonl", "[" * 100000),
+    ],
 )
 def test_what_is_no_records_artifact_is_bad_input(copy, name, content):
     with open(os.path.join(copy, name), "w") as stream:

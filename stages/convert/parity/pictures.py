@@ -1,6 +1,5 @@
 """Pictures to compare a graph and its model on: from records, from a folder, or of seeded noise."""
 
-import json
 import os
 from typing import Any, List, NamedTuple, Optional
 
@@ -8,12 +7,9 @@ import numpy as np
 from google.protobuf import message
 from tensorflow.core.example import example_pb2
 
-from stages import files, pixels
+from stages import files, pixels, record_index
 from stages.convert.parity.measure import noise
 from stages.job import BadInput
-
-INDEX = "index.jsonl"
-_FRAME_HEAD, _FRAME_TAIL = 12, 4  # a TFRecord frame: length and its checksum before the data, the data's after it
 
 
 class Truth(NamedTuple):
@@ -40,42 +36,37 @@ def from_records(folder: str, count: int, height: int, width: int) -> List[Proof
     lines = [line for line in _index(folder) if line["split"] != "test"]
     lines.sort(key=lambda line: line["split"] != "validation")  # stable: file order within each split
     return [
-        ProofPicture(line["source_id"], pixels.resize(_record(folder, line), height, width), _truth(folder, line))
+        ProofPicture(line["source_id"], pixels.resize(_record(folder, line), height, width), _truth(line))
         for line in lines[:count]
     ]
 
 
 def _index(folder: str) -> List[Any]:
     try:
-        with open(os.path.join(folder, INDEX), encoding="utf-8") as stream:
-            return [json.loads(line) for line in stream]
+        return record_index.lines(folder)
     except (OSError, ValueError) as error:
         raise BadInput("%s is not a records artifact (%s); run records again" % (folder, error)) from error
 
 
-def _truth(folder: str, line: Any) -> Truth:
-    try:
-        boxes, classes = np.array(line["boxes"], float).reshape(-1, 4), np.array(line["classes"], int)
-        if len(boxes) != len(classes):
-            raise ValueError("%d boxes have %d classes" % (len(boxes), len(classes)))
-        return Truth(boxes, classes)
-    except (LookupError, TypeError, ValueError) as error:
-        raise BadInput("%s in %s is damaged (%s); run records again" % (INDEX, folder, error)) from error
+def _truth(line: Any) -> Truth:
+    return Truth(np.array(line["boxes"], float).reshape(-1, 4), np.array(line["classes"], int))
 
 
 def _record(folder: str, line: Any) -> np.ndarray:
     try:
-        with open(os.path.join(folder, line["shard"]), "rb") as stream:
-            stream.seek(line["offset"])
-            frame = stream.read(line["length"])
-        if len(frame) != line["length"]:
-            raise ValueError("the file ends early")
-        example = example_pb2.Example.FromString(frame[_FRAME_HEAD:-_FRAME_TAIL])
-        return pixels.decode(example.features.feature["image/encoded"].bytes_list.value[0])
-    except (OSError, ValueError, LookupError, TypeError, message.DecodeError) as error:
+        example = example_pb2.Example.FromString(
+            record_index.frame(folder, line)[record_index.HEAD : -record_index.TAIL]
+        )
+        record_index.check_source(line, b"".join(_bytes(example, "image/source_id")))
+        return pixels.decode(b"".join(_bytes(example, "image/encoded")))
+    except (OSError, ValueError, message.DecodeError) as error:
         raise BadInput(
-            "Record %s in %s cannot be read (%s); run records again" % (line.get("source_id"), line.get("shard"), error)
+            "Record %s in %s cannot be read (%s); run records again" % (line["source_id"], line["shard"], error)
         ) from error
+
+
+def _bytes(example: example_pb2.Example, name: str) -> List[bytes]:
+    return list(example.features.feature[name].bytes_list.value)
 
 
 def from_folder(folder: str, count: int, height: int, width: int) -> List[ProofPicture]:
