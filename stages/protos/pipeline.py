@@ -78,7 +78,7 @@ def _refuse_others(name: str, message: TrainEvalPipelineConfig, merged: text_for
 
 def _pass_over(name: str, unknown: text_form.Unknown, warn: Warn, trains: bool) -> None:
     message, field, line = unknown.place
-    said = "line %d: %s" % (line, field + (": " + unknown.value[:60] if unknown.value else ""))
+    said = "line %d: %.60s%s" % (line, field, ": %.60s" % unknown.value if unknown.value else "")
     why = other_versions.passed_over(message, field, unknown.value, trains)
     if why:
         words = "%s, %s, of another version of object_detection, is passed over: %s"
