@@ -164,6 +164,7 @@ def test_a_comment_may_be_in_any_encoding_and_a_value_may_not(read):
         ("model { ssd {\nnum_classes: 3", "line 2"),
         ("model { ssd {\nnum_classes: x } }", "line 2, column 14: Couldn't parse integer: x"),
         ("model { ssd {\npost_processing { score_converter: SIGMOYD } } }", "line 2"),
+        ("foo: 'a'  # comment\n" + PLAIN, "line 1: foo: a is no field"),
         ("https://x\n" + PLAIN, "line 1: https"),
     ],
 )
