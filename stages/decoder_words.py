@@ -29,7 +29,8 @@ HARMLESS = re.compile(
 )
 # Of a picture that is given up.
 GIVEN_UP = re.compile(
-    r"^libpng error: (.*)|^imdecode_\(|^\[ *(WARN|ERROR).*(grfmt|imdecode_)|^OpenCV TIFF|^(TIFF|ZIP|LZW|JPEG|PackBits|Fax)\w*: "
+    r"^libpng error: (.*)|^imdecode_\(|^\[ *(WARN|ERROR).*(grfmt|imdecode_)|^OpenCV TIFF"
+    r"|^(TIFF|ZIP|LZW|JPEG|PackBits|Fax)\w*: "
 )
 
 _turn = threading.Lock()

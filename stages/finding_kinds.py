@@ -97,7 +97,7 @@ KINDS: Dict[str, Kind] = {
         "picture",
         "an XML without any `<object>`",
         "a photo without objects, or an export that lost its polygons",
-        "use the photo as a background picture, as VOC means it",
+        "use the photo as a background picture, as VOC means it; not if a box or polygon stands outside of any object",
         FIX,
         'If there are objects in such photos, label them, or set records.findings = { no_objects = "drop" }',
     ),

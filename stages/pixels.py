@@ -54,7 +54,7 @@ def read(path: str, max_megapixels: int = MAX_MEGAPIXELS) -> bytes:
     """
     try:
         with files.opened(path) as stream:
-            size = _checked_size(stream, max_megapixels)
+            size = checked_size(stream, max_megapixels)
             stream.seek(0)
             data = stream.read(8 * size[0] * size[1] + SPARE_BYTES + 1)  # 16 bits of red, green, blue and alpha
     except OSError as error:
@@ -74,7 +74,12 @@ def megapixels(path: str) -> float:
     return width * height / 1e6
 
 
-def _checked_size(stream: BinaryIO, max_megapixels: int) -> Tuple[int, int]:
+def checked_size(stream: BinaryIO, max_megapixels: int = MAX_MEGAPIXELS) -> Tuple[int, int]:
+    """(width, height) as stored, from the header of the picture that ``stream`` is.
+
+    Raises:
+        TooLarge, UnreadFormat, ValueError: as :func:`read`.
+    """
     head = stream.read(unread_formats.HEAD)
     unread = unread_formats.unread_format(head)
     if unread:
@@ -129,7 +134,7 @@ def decoded(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Decoded:
 
 
 def _check(data: bytes, max_megapixels: int) -> None:
-    _checked_size(io.BytesIO(data), max_megapixels)
+    checked_size(io.BytesIO(data), max_megapixels)
     kind = format_of(data)
     if kind == "jpeg" and jpeg_scans.is_cut_off(data):
         raise ValueError("the JPEG is cut off before its end")

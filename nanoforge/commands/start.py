@@ -54,7 +54,8 @@ def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
     survey = _survey(voc, settings["model", "input_size"], console, options)
     words = SurveyWords(survey)
     if not words.objects:
-        raise BadInput(f"No XML in {voc.annotations} names an object: label the photos first.")
+        why = words.worst_problem() or "label the photos first."
+        raise BadInput(f"No XML in {voc.annotations} names an object: {why}")
     console.say(f"{survey['pictures']} photos in {voc.photos}, {survey['annotations']} XML files in {voc.annotations}")
     for line in words.lines():
         (console.warn if line.warning else console.say)(line.text)

@@ -40,6 +40,11 @@ class SurveyWords:
         yield from self._names()
         yield from self._problems()
 
+    def worst_problem(self) -> str:
+        """The first example of what leaves out most, empty where there is no problem."""
+        worst = self._by_loss()[:1]
+        return str(self.survey["problems"][worst[0]]["first"]) if worst else ""
+
     def settings(self) -> Dict[Tuple[str, str], Any]:
         """What init sets in detector.toml because of the dataset."""
         return {("dataset", "classes"): self.classes(), ("records", "split"): self.survey["split"]["source"]}
@@ -115,7 +120,7 @@ class SurveyWords:
 
     def _problems(self) -> Iterator[Line]:
         problems: Mapping[str, Any] = self.survey["problems"]
-        order = sorted(problems, key=lambda kind: (-problems[kind]["dropped"], -problems[kind]["count"], kind))
+        order = self._by_loss()
         if order:
             labelled = self.survey["labelled"]
             lost = labelled["pictures"] - labelled["kept"]
@@ -126,6 +131,11 @@ class SurveyWords:
             yield Line(f"  {one['count']} {kind}, for instance\n      {one['first']}")
         if len(order) > MOST_PROBLEMS:
             yield Line("  and " + ", ".join(f"{problems[kind]['count']} {kind}" for kind in order[MOST_PROBLEMS:]))
+
+    def _by_loss(self) -> List[str]:
+        """The kinds of problems, what leaves out most first."""
+        problems: Mapping[str, Any] = self.survey["problems"]
+        return sorted(problems, key=lambda kind: (-problems[kind]["dropped"], -problems[kind]["count"], kind))
 
 
 def _listed(words: List[str], between: str = ", ") -> str:

@@ -116,7 +116,8 @@ def _whole(folder: Path, prefix: str) -> StartCheckpoint:
         [name for name in (f"{prefix}.data-{i:05}-of-{count:05}" for i in range(count)) if name not in names]
         for count in counts
     ] or [[f"{prefix}.data-00000-of-00001"]]
-    lacking += min(of_counts, key=len)
+    fewest: List[str] = min(of_counts, key=len)
+    lacking += fewest
     if lacking:
         raise BadInput(
             f"model.checkpoint: the checkpoint {folder / prefix} is not whole, it lacks {_few(lacking)}: copy all files"

@@ -6,8 +6,10 @@ import unicodedata
 from typing import Dict, Iterator, Mapping
 
 from nanoforge.config.entries import Entries, Fault, shown
-from nanoforge.config.schema import HOSTS, RUNNERS, Config, HostSection
+from nanoforge.config.schema import HOSTS, RUNNERS, Config, HostSection, Size
 from nanoforge.config.spelling import did_you_mean
+
+SMALLEST_INPUT = 33  # pixels on a side; object_detection's feature extractors refuse less
 
 
 def contradictions(config: Config, stated: Entries, right: Entries) -> Iterator[Fault]:
@@ -17,8 +19,7 @@ def contradictions(config: Config, stated: Entries, right: Entries) -> Iterator[
     """
     yield from _of_classes(config, stated, right)
     yield from _of_aliases(config, right)
-    if config.model.input_size == 0:
-        yield Fault(_where(right, "model", "input_size"), "model.input_size = 0: expected at least 32")
+    yield from _of_input_size(config.model.input_size, right)
     if config.build_engine.source != "uff" and config.convert.to != "onnx":
         what = (
             f"build_engine.source = {shown(config.build_engine.source)} needs the ONNX model: set"
@@ -86,6 +87,13 @@ def _same(name: str, other: str) -> bool:
 
 def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
+
+
+def _of_input_size(size: Size, right: Entries) -> Iterator[Fault]:
+    """Pictures of the records may be smaller than what any network takes."""
+    if min(size if isinstance(size, list) else [size]) < SMALLEST_INPUT:
+        what = f"model.input_size = {shown(size)}: expected at least {SMALLEST_INPUT}"
+        yield Fault(_where(right, "model", "input_size"), what)
 
 
 def _of_hosts(hosts: Mapping[str, HostSection], stated: Entries) -> Iterator[Fault]:

@@ -7,7 +7,9 @@ from typing import Any, Dict, List, Sequence, Tuple
 from typing import Counter as CounterOf
 
 from stages.data.finding_log import FindingLog
+from stages.data.findings import summary
 from stages.data.spool import Spooled
+from stages.finding_kinds import DROP, FIX
 
 SIZE_EDGES = (0, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # pixels; the last class is open
 SPLITS = ("train", "validation", "test")
@@ -91,21 +93,26 @@ class DatasetSummary:
         """Those of ``dataset.json``: test is there only if it has pictures."""
         return [split for split in SPLITS if split != "test" or self.pictures[split]]
 
-    def sentence(self) -> str:
-        """``9 of 12 pictures (41 of 60 boxes) are in the records; 3 pictures and 15 boxes dropped``: no full stop."""
+    def sentence(self, log: FindingLog) -> str:
+        """What became of all that was read, without a full stop.
+
+        Such as ``9 of 12 pictures (41 of 60 boxes) are in the records; 3 dropped (19 boxes): 3 damaged_xml``.
+        """
         pictures, boxes = self.tally_pictures, self.tally_boxes
-        told = [
-            "%d of %d pictures (%d of %d boxes) are in the records"
-            % (self.images, pictures.read, boxes.kept, boxes.read)
-        ]
-        dropped = [_counted(pictures.dropped, "picture"), _counted(boxes.dropped, "box")]
-        if any(dropped):
-            told.append("%s dropped" % " and ".join(filter(None, dropped)))
-        if boxes.background:
-            told.append("%s of other classes not learned" % _counted(boxes.background, "box"))
+        told = "%d of %d pictures (%d of %d boxes) are in the records"
+        parts = [told % (self.images, pictures.read, boxes.kept, boxes.read)]
         if pictures.background:
-            told.append("%s without a box for background" % _counted(pictures.background, "picture"))
-        return "; ".join(told)
+            parts[0] += ", %d of them as background without a box" % pictures.background
+        dropped = summary(log.of_action(DROP))
+        if pictures.dropped:
+            of_them = " (%s)" % counted(boxes.dropped, "box") if boxes.dropped else ""
+            parts.append("%d dropped%s: %s" % (pictures.dropped, of_them, dropped))
+        elif boxes.dropped:
+            parts.append("%s dropped: %s" % (counted(boxes.dropped, "box"), dropped))
+        if boxes.background:
+            parts.append("%s of classes that are not listed" % counted(boxes.background, "box"))
+        mended = summary(log.of_action(FIX))
+        return "; ".join(parts + ["mended: %s" % mended] * bool(mended))
 
     def document(self, shards: Dict[str, List[str]], log: FindingLog) -> Dict[str, Any]:
         """``dataset.json``, all but the encoding and what decided the split.
@@ -142,6 +149,6 @@ class DatasetSummary:
         }
 
 
-def _counted(count: int, noun: str) -> str:
-    """``1 box``, ``3 boxes``; empty for none."""
-    return "%d %s%s" % (count, noun, "" if count == 1 else "es" if noun.endswith("x") else "s") if count else ""
+def counted(count: int, noun: str) -> str:
+    """``1 box``, ``3 boxes``."""
+    return "%d %s%s" % (count, noun, "" if count == 1 else "es" if noun.endswith("x") else "s")

@@ -83,6 +83,10 @@ class FindingLog:
             self._stream.close()
             shutil.move(self.path, path)
 
+    def of_action(self, action: str) -> CounterOf[str]:
+        """How many findings of each kind ended so."""
+        return Counter({kind: count for (kind, done), count in self.actions.items() if done == action})
+
     def lines(self, kinds: Optional[Iterable[str]] = None) -> List[str]:
         """For each kind and action its count and its first finding, the most frequent first; of ``kinds``, what is
         left out only."""

@@ -77,6 +77,11 @@ def degrees(angle: float) -> Tuple[float, float]:
     return math.cos(math.radians(angle)), math.sin(math.radians(angle))
 
 
+def _around(values: Values) -> Optional[Box]:
+    """The box around an outline x, y, x, y, …; None for a point or a line."""
+    return enclosing(values) if len(values) >= 6 else None
+
+
 def enclosing(values: Values) -> Box:
     """The box around points x, y, x, y, …."""
     return min(values[0::2]), min(values[1::2]), max(values[0::2]), max(values[1::2])
@@ -180,7 +185,7 @@ def unless_turned(form: Form) -> Form:
 EDGES = Form(_four, lambda values, move: move(_four(values)))  # xmin, ymin, xmax, ymax, even with a minimum above
 OPPOSITE = Form(enclosing, lambda values, move: move(_four(values)))  # any two opposite corners
 CENTRED = Form(_centred, lambda values, move: _centre(move(_centred(values))))  # centre, width, height
-POINTS = Form(enclosing, _points_moved)  # x, y, x, y, …
+POINTS = Form(_around, _points_moved)  # x, y, x, y, …
 RADIANS = Form(_radians_box, _radians_moved, 6)  # centre, width, height, angle, as roLabelImg writes it
 TURNED_EDGES = Form(_turned_edges_box, _turned_edges_moved, 4)  # EDGES, then degrees around the centre, as in CVAT
 SIDES, TURNED_SIDES = _with_sides(EDGES), _with_sides(TURNED_EDGES)  # the same with xmin, ymin, width, height

@@ -65,8 +65,8 @@ class Grouping(NamedTuple):
     resized: List[Tuple[int, int]]
 
 
-def grouped(gallery: Gallery) -> Grouping:
-    """The groups of a gallery. They do not hang on the order of the pictures, nor on their sides."""
+def grouped(gallery: Gallery, closeness: looks.Closeness) -> Grouping:
+    """The groups of a gallery, of pictures that look so close. They do not hang on the order of the pictures."""
     copies = np.arange(len(gallery.photos))
     for key in (_photo_of, lambda place, _: gallery.digest(place)):
         first: Dict[Hashable, int] = {}
@@ -74,12 +74,12 @@ def grouped(gallery: Gallery) -> Grouping:
         copies = _joined(copies, np.arange(len(places)), np.array(places, np.int64))
     labels, resized = copies, []  # type: np.ndarray, List[Tuple[int, int]]
     sizes = gallery.sizes()
-    for pairs in _alike(gallery):
+    for pairs in _alike(gallery, closeness):
         same = (sizes[pairs.first] == sizes[pairs.second]).all(axis=1)
         labels = _joined(labels, pairs.first[same], pairs.second[same])
         if not same.all() and len(resized) < len(labels):
             resized += [(int(one), int(other)) for one, other in zip(pairs.first[~same], pairs.second[~same])]
-    labels, all_alike = _without_all_alike(gallery, copies, labels)
+    labels, all_alike = _without_all_alike(gallery, copies, labels, closeness)
     apart = {(min(pair), max(pair)) for pair in resized if labels[pair[0]] != labels[pair[1]]}
     return Grouping(labels, all_alike, sorted(apart))
 
@@ -94,15 +94,15 @@ def _stem(photo: str) -> str:
     return os.path.splitext(photo.rsplit("/", 1)[-1])[0]
 
 
-def _alike(gallery: Gallery) -> Iterator[looks.NearPairs]:
+def _alike(gallery: Gallery, closeness: looks.Closeness) -> Iterator[looks.NearPairs]:
     rows = gallery.looks()
-    yield from looks.near_pairs(rows)
+    yield from looks.near_pairs(rows, closeness.any_two)
     words, seen = rows.view(np.uint64), rows.any(axis=1)
     for order, sequence in _sequences(gallery.photos):
         for step in range(1, min(STEPS + 1, len(order))):
             one = sequence[:-step] == sequence[step:]
             first, second = order[:-step][one], order[step:][one]
-            near = looks.distances(words[first], words[second]) <= looks.NEIGHBOURS_ALIKE
+            near = looks.distances(words[first], words[second]) <= closeness.neighbours
             near &= seen[first] & seen[second]
             yield looks.NearPairs(first[near], second[near])
 
@@ -140,23 +140,25 @@ def _joined(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.nda
             labels = labels[labels]
 
 
-def _without_all_alike(gallery: Gallery, copies: np.ndarray, labels: np.ndarray) -> Tuple[np.ndarray, List[AllAlike]]:
+def _without_all_alike(
+    gallery: Gallery, copies: np.ndarray, labels: np.ndarray, closeness: looks.Closeness
+) -> Tuple[np.ndarray, List[AllAlike]]:
     """Groups of so many look-alikes that keeping them together would do more harm than good: taken apart to copies."""
     labels, told = labels.copy(), []
     counts = np.bincount(labels, minlength=1)
     for label in np.flatnonzero(counts > FIXED_CAMERA * len(labels)):
         members = np.flatnonzero(labels == label)
         different = members[np.unique(copies[members], return_index=True)[1]]
-        if len(different) > 1 and _harmful(gallery.looks()[members], len(labels)):
+        if len(different) > 1 and _harmful(gallery.looks()[members], len(labels), closeness.any_two):
             labels[members] = copies[members]
             told.append(AllAlike(len(members), gallery.photos[different[0]], gallery.photos[different[1]]))
     return labels, told
 
 
-def _harmful(members: np.ndarray, pictures: int) -> bool:
+def _harmful(members: np.ndarray, pictures: int, most: int) -> bool:
     """Whether these are nearly all pictures, or those of a fixed camera: most look like their average."""
     if len(members) > ALL_ALIKE * pictures:
         return True
     average = np.packbits(np.unpackbits(members, axis=1).mean(axis=0) > 0.5).reshape(1, -1)
-    near = looks.distances(members.view(np.uint64), average.view(np.uint64)) <= looks.ALIKE
+    near = looks.distances(members.view(np.uint64), average.view(np.uint64)) <= most
     return len(members) >= LEAST_FIXED_CAMERA and bool(near.mean() >= 0.5)

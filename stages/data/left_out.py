@@ -7,9 +7,8 @@ from stages import workers
 from stages.data.accounts import Accounts
 from stages.data.findings import DataFinding
 from stages.data.losses import Losses
-from stages.data.pairing import Pair, files_below
+from stages.data.pairing import Pair, files_below, photos_below
 from stages.data.picture_record import RecordSettings, objects_in
-from stages.files import PICTURE_SUFFIXES
 from stages.finding_kinds import DROP
 
 WITHOUT_PHOTO = ("no_image", "unread_format")  # kinds that stand for a picture that is not among the photos
@@ -32,7 +31,7 @@ def left_out(settings: RecordSettings, items: List[Pair], findings: List[DataFin
     """What is in no item, by the findings of pairing and of the dataset's split."""
     dropped = [one for one in findings if one.action == DROP]
     without_photo = sum(one.kind in WITHOUT_PHOTO for one in dropped)
-    photos = len(files_below(settings.folders.photos, PICTURE_SUFFIXES))
+    photos = len(photos_below(settings.folders.photos))
     kinds = {one.file: one.kind for one in dropped}
     return LeftOut(photos - len(items), without_photo, photos + without_photo, kinds)
 

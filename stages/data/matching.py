@@ -63,13 +63,12 @@ class Matching:
         pictures = self._photos + self._unread
         self._settle(self._same_place(pictures))
         if self.left():
-            by_stem = grouped(self._xmls, own_name)
-            self._kin.learn(grouped(pictures, own_name).values(), by_stem.values())
-            self._settle(self._by_name(_Named(pictures).of, by_stem))
+            by_stem, named = grouped(self._xmls, own_name), _Named(pictures)
+            self._kin.learn(named.by_stem.values(), by_stem.values())
+            self._settle(self._by_name(named.of, by_stem))
             if self._unread:
                 self._settle(self._by_name(_Named(self._photos).of, by_stem))
-        if self.left():
-            self._by_what_they_say(_Named(pictures))
+            self._by_what_they_say(named)
         if self.left():
             loose = grouped(pictures, _loose_name)
             self._settle(self._by_name(lambda name: loose.get(name, []), grouped(self._xmls, _loose_name)))
@@ -207,14 +206,18 @@ class _Named:
     """Pictures by name: without suffix, or else with it."""
 
     def __init__(self, pictures: List[str]) -> None:
-        self._by_stem = grouped(pictures, own_name)
-        self._by_name = grouped(pictures, lambda picture: last(plain(picture)))
+        self.by_stem = grouped(pictures, own_name)
+        self._pictures = pictures
+        self._by_name: Dict[str, List[str]] = {}
 
     def of(self, name: str) -> List[str]:
         """The pictures that a name can mean, one with a suffix or without."""
         bare, suffix = os.path.splitext(name)
-        found = self._by_stem.get(name) or self._by_name.get(name)
-        return found or (self._by_stem.get(bare, []) if suffix.lower() in PICTURE_SUFFIXES + UNREAD_SUFFIXES else [])
+        if name in self.by_stem or suffix.lower() not in PICTURE_SUFFIXES + UNREAD_SUFFIXES:
+            return self.by_stem.get(name, [])
+        if not self._by_name:
+            self._by_name = grouped(self._pictures, lambda picture: last(plain(picture)))
+        return self._by_name.get(name) or self.by_stem.get(bare, [])
 
 
 def _loose_name(path: str) -> str:

@@ -3,11 +3,19 @@
 import os
 import re
 import unicodedata
-from typing import Callable, Dict, Iterable, List
+from functools import lru_cache
+from typing import Callable, Dict, Iterable, List, Tuple
 from urllib.parse import unquote
 
 # How a stem may still end in a format: ``a.jpg.xml``, or ``a_jpg.xml`` as Roboflow writes it.
 FORMAT_ENDINGS = re.compile(r"(?:[._ ](?:jpe?g|jpe|jfif|png|bmp|webp|tiff?|gif|hei[cf]|avif))+$")
+# Folder names that say what is in them: the same in every part of a dataset.
+ROLES = frozenset(
+    ("annotation", "annotations", "anns", "bbox", "bboxes", "data", "dataset", "default", "image", "images", "img")
+    + ("imgs", "jpegimages", "jpg", "label", "labels", "obj_train_data", "photo", "photos", "picture", "pictures")
+    + ("png", "voc", "xml", "xmls")
+)
+WORDS = re.compile(r"[ _.-]+")
 BLANKS = re.compile(r"[\s_]+")
 
 
@@ -40,6 +48,22 @@ def endings_of(folder: str) -> List[str]:
     """The endings of a folder's path, the longest first: ``a/b``, ``b``."""
     names = folder.split("/") if folder else []
     return ["/".join(names[first:]) for first in range(len(names))]
+
+
+@lru_cache(maxsize=1 << 14)
+def is_role(name: str) -> bool:
+    """Whether the name of a folder tells nothing but what is in it."""
+    return name.casefold() in ROLES or all(word.casefold() in ROLES for word in WORDS.split(name))
+
+
+@lru_cache(maxsize=1 << 14)
+def parted(name: str) -> Tuple[str, str]:
+    """What the name of a folder tells of whose it is, and of what is in it: ``train`` and ``images``."""
+    if is_role(name):
+        return "", name
+    words = WORDS.split(name)
+    roles = [word for word in words if is_role(word)]
+    return ("_".join(word for word in words if not is_role(word)), "_".join(roles)) if roles else (name, "")
 
 
 def loosened(name: str) -> str:

@@ -10,15 +10,11 @@ from functools import lru_cache
 from itertools import combinations
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-# Folder names that say what is in them: the same in every part of a dataset.
-ROLES = frozenset(
-    ("annotation", "annotations", "anns", "bbox", "bboxes", "data", "dataset", "default", "image", "images", "img")
-    + ("imgs", "jpegimages", "jpg", "label", "labels", "obj_train_data", "photo", "photos", "picture", "pictures")
-    + ("png", "voc", "xml", "xmls")
-)
+from stages.data.names import is_role, parted
+
 DEEPEST = 6  # folder names that are compared one by one; of more, those in the middle count as one
 
-Nearness = Tuple[int, int, int]  # common names; common names of ROLES; 1 if it is the same folder
+Nearness = Tuple[int, int, int]  # common names; common names that tell what is in a folder; 1 if it is the same folder
 FAR: Nearness = (0, 0, 0)
 Key = Tuple[str, ...]
 
@@ -46,10 +42,11 @@ def nearest(folders: List[str], xmls: Dict[str, str]) -> List[Match]:
     left = {xml: folder for xml, folder in xmls.items() if xml not in taken}
     if not found or not rest or not left:
         return found
-    # What is left by elimination needs a reason of its own: the same place, but for ROLES.
+    # What is left by elimination needs a reason of its own: the same place, but for what is in it.
     return found + [one for one in _mutual(rest, left) if owner(one.folder) == owner(left[one.xml])]
 
 
+@lru_cache(maxsize=1 << 14)
 def nearness(one: str, other: str) -> Nearness:
     """How near two folders are."""
     keys = dict(_keys(other))
@@ -57,8 +54,13 @@ def nearness(one: str, other: str) -> Nearness:
 
 
 def owner(folder: str) -> Key:
-    """The names on the way to a folder that are not of ROLES."""
-    return tuple(name for name in folder.split("/") if name.casefold() not in ROLES)
+    """The names on the way to a folder that tell whose it is."""
+    return tuple(name for name in _names(folder) if not is_role(name))
+
+
+def _names(folder: str) -> List[str]:
+    """The names on the way to a folder, ``train_images`` being a folder ``images`` in ``train``."""
+    return [part for name in folder.split("/") for part in parted(name) if part]
 
 
 class _Sole:
@@ -110,13 +112,13 @@ def _best(index: Dict[Key, _Sole], folder: str) -> Tuple[Nearness, Optional[str]
 @lru_cache(maxsize=1 << 14)
 def _keys(folder: str) -> Tuple[Tuple[Key, Nearness], ...]:
     """What two folders may have in common, with how near that makes them, the nearest first."""
-    names = folder.split("/") if folder else []
+    names = _names(folder)
     if len(names) > DEEPEST:
         names = names[:3] + ["/".join(names[3 : 4 - DEEPEST])] + names[4 - DEEPEST :]
     keys: Dict[Key, Nearness] = {}
     for count in range(len(names) + 1):
         for key in combinations(names, count):
-            roles = sum(name.casefold() in ROLES for name in key)
+            roles = sum(map(is_role, key))
             keys[key] = (count - roles, roles, 0)
     keys[("", folder)] = keys[tuple(names)][:2] + (1,)
     return tuple(sorted(keys.items(), key=lambda item: item[1], reverse=True))

@@ -33,15 +33,19 @@ class ObjectFilter:
         self.frame, self.file, self.findings = frame, file, findings
         self.usable = True
 
-    def kept(self, objects: List[VocObject]) -> Optional[List[LabelledBox]]:
+    def kept(self, objects: List[VocObject], stray: Optional[str] = None) -> Optional[List[LabelledBox]]:
         """The usable ones of an XML's ``objects``, mended where the policies say so, in their order.
+
+        Args:
+            stray: what else in the XML places something, if there is no object (``voc.stray``).
 
         None: the picture cannot be used, because the place of an object of a listed class is not known, or because of
         another finding that is about the picture. All objects are looked at even so.
         """
         self.usable = True
         if not objects:
-            self._fixes("no_objects", None, "it has no <object>")
+            message = "it has no <object>" + (", but %s outside of any" % stray if stray else "")
+            self._fixes("no_objects", None, message, stray is None)
         kept: Dict[Tuple[int, boxes.Box], LabelledBox] = {}
         for source in objects:
             class_id = self._class_id(source)

@@ -129,7 +129,7 @@ class Percents:
             self.others += len(picture.boxes)
             return
         self.boxes += len(within)
-        self.evidence += math.log10(size[0] * size[1] / 1e4)
+        self.evidence += math.log10(size[0]) + math.log10(size[1]) - 4
         for box in within:
             self.fractions += any(value != int(value) for value in box.values)
             across, down = max(box.values[0], box.values[2]), max(box.values[1], box.values[3])
@@ -209,4 +209,4 @@ def _inside(box: Four, size: WholeSize) -> bool:
 
 
 def _cell(share: float) -> int:
-    return min(max(int(share / 2 * GRID), 0), GRID - 1)
+    return min(int(min(max(share, 0.0), 2.0) / 2 * GRID), GRID - 1)

@@ -24,7 +24,8 @@ costs the user a line in detector.toml, reading wrongly costs all boxes in silen
   and y exchanged, ``SOME`` of all will do, as corners inside their pictures show no such thing.
 * **Sizes**: see :func:`_of_sizes`.
 
-Simulated datasets say how often that is right; docs/stages/records.md has the figures.
+On simulated datasets no corners are refused unless some are flipped, and x, y, width, height are recognised in 99 of
+100 from five pictures on, but for single large objects; docs/stages/records.md has the figures.
 """
 
 from typing import Iterator, NamedTuple, Optional

@@ -65,7 +65,7 @@ def _make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     if source.root is not None:
         objects = voc.objects_of(source.root, settings.reading.boxes)
         object_filter = ObjectFilter(settings.vocabulary, settings.image_size, source.frame, str(pair.xml), findings)
-        labelled = object_filter.kept(objects)
+        labelled = object_filter.kept(objects, voc.stray(source.root))
     listed = _listed(settings, objects)
     if labelled is None:
         return PictureRecord(None, b"", b"", {}, findings.found, len(objects), listed)
@@ -85,7 +85,7 @@ def _make(settings: RecordSettings, pair: Pair) -> PictureRecord:
 def objects_in(settings: RecordSettings, xml: Optional[str]) -> Tuple[int, int]:
     """How many objects an XML file has, and how many of them are of listed classes; none if it cannot be parsed."""
     try:
-        objects = voc.parse(settings.folders.xml(xml)).objects if xml else []
+        objects = voc.parse(settings.folders.xml(xml), settings.reading.boxes).objects if xml else []
     except voc.Damaged:
         return 0, 0
     return len(objects), _listed(settings, objects)

@@ -99,8 +99,9 @@ def _other_place(found: Found, reading: str) -> Place:
     """The box around another geometry, if there is one and no doubt about it."""
     told = " and ".join(sorted({*(shape.told for shape in found.others), *found.unknown}))
     message, box = "it is placed by %s" % told, None
-    if len(found.others) == 1 and not found.unknown:
-        shape = found.others[0]
+    outlines = [shape for shape in found.others if shape.form is not geometry.POINTS or len(shape.texts()) > 4]
+    if len(outlines) == 1 and not found.unknown:
+        shape = outlines[0]
         read = read_shape(shape)
         if read.values is None:
             return Place(None, None, read.notes)

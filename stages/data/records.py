@@ -9,7 +9,7 @@ from functools import partial
 from typing import Dict, List
 
 from stages import disk, workers
-from stages.data import left_out, patterns, sides
+from stages.data import left_out, looks, patterns, sides
 from stages.data.accounts import Accounts
 from stages.data.dataset_summary import SPLITS, DatasetSummary
 from stages.data.finding_log import FILE, FindingLog
@@ -91,7 +91,9 @@ def _taken(job: Job, parameters: RecordsParameters, settings: RecordSettings, ac
 def _survey(job: Job, settings: RecordSettings, items: List[Pair], trial: bool) -> None:
     """Refuse a dataset of boxes that mean something else, or a listed class that no XML names, before the long work."""
     job.progress(0, len(items), "reading XML")
-    reading = SurveySettings(settings.folders, settings.reading, settings.image_size, settings.policy)
+    reading = SurveySettings(
+        settings.folders, settings.reading, settings.image_size, settings.policy, settings.max_megapixels
+    )
     seen = survey(reading, items, job.cpus, lambda done: job.progress(done, len(items), "reading XML"))
     patterns.check(seen.observed, settings.reading)
     for name in [] if trial else settings.vocabulary.classes:
@@ -128,7 +130,7 @@ def _deal(
     """Write the records into the shards of their sides; the names of these, and ``index.jsonl``."""
     dataset = accounts.dataset
     job.progress(len(split.items), len(split.items), "looking for pictures that belong together")
-    grouping = grouped(gallery)
+    grouping = grouped(gallery, looks.TOGETHER if split.source == "hash" else looks.SAME)
     chance = sides.Chance(parameters.seed, parameters.validation_fraction)
     with accounts.log.noting() as findings:
         placed = sides.placed(gallery, grouping.labels.tolist(), split, chance, findings)
@@ -207,11 +209,11 @@ def _conclude(
     if parameters.validation_fraction > 0 and not dataset.pictures["validation"]:
         job.warn("There is no picture for validation: it takes at least two different ones.")
     if log.kinds:
-        job.warn("%s. Found: %s (findings.jsonl)." % (dataset.sentence(), summary(log.kinds)))
+        job.warn("%s (see findings.jsonl)." % dataset.sentence(log))
         for line in log.lines():
             job.warn(line)
     else:
-        print("%s." % dataset.sentence())
+        print("%s." % dataset.sentence(log))
     job.metrics(
         images=dataset.images,
         boxes=dataset.boxes,

@@ -9,7 +9,7 @@ import os
 import re
 from collections import Counter
 from functools import partial
-from typing import List, NamedTuple, Sequence, Set, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from lxml import etree
 
@@ -21,7 +21,7 @@ from stages.data.geometry import Move
 from stages.data.numerals import decimal, visible
 from stages.data.pairing import Folders, Pair, pairs, shuffled
 from stages.data.places import Note, lacking, read_shape
-from stages.data.shapes import Shape, found_in, text_of
+from stages.data.shapes import Shape, found_in, stray_in, text_of
 from stages.finding_kinds import DROP
 from stages.job import BadInput, Job, run
 from stages.parameters import ResizeParameters
@@ -43,10 +43,10 @@ class ResizeSettings(NamedTuple):
 
 
 class ShapeNote(NamedTuple):
-    """A note about what stands in an XML, and the object's number with its line."""
+    """A note about what stands in an XML, and the object's number, if it is one, with its line."""
 
     note: Note
-    at: Tuple[int, int]
+    at: Tuple[Optional[int], int]
 
 
 class NamedPair(NamedTuple):
@@ -124,6 +124,10 @@ def _move_shapes(root: etree._Element, move: Move, reading: str) -> List[ShapeNo
             notes += more
             moved += [(shape, texts)] if texts else []
         told += [ShapeNote(note, (number, element.sourceline)) for note in notes]
+    stray = stray_in(root)
+    if stray is not None:
+        note = Note("other_geometry", UNMOVED % "<%s> outside of any <object>" % stray.tag, False)
+        told.append(ShapeNote(note, (None, stray.sourceline)))
     for shape, texts in moved:
         shape.write(texts)
     return told

@@ -5,6 +5,7 @@ Names count in any capitals, with or without - and _: <XMin> and <x_min> are <xm
 
 import itertools
 import re
+from functools import lru_cache
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from lxml import etree
@@ -17,7 +18,7 @@ EDGES = ("xmin", "ymin", "xmax", "ymax")
 # What is no place of the object itself.
 NOT_PLACES = frozenset(
     ("object", "part", "parts", "name", "pose", "truncated", "difficult", "occluded", "attributes", "attribute")
-    + ("type", "deleted", "verified", "date", "id", "username", "user")
+    + ("actions", "type", "deleted", "verified", "date", "id", "username", "user")
 )
 # Places of something that has no box, or not the object's.
 WITHOUT_BOX = frozenset(
@@ -35,7 +36,9 @@ WITHOUT_BOX = frozenset(
         "circle",
     )
 )
+SHAPE_NAMES = frozenset(("bndbox", "robndbox", "bbox", "boundingbox", "polygon", "segmentation"))
 POINT_NAMES = frozenset(("pt", "point", "vertex", "coordinate", "corner"))
+LIST_NAMES = frozenset(("points", "polygon", "segmentation"))
 ROTATION = "rotation"
 ANGLES = (ROTATION, "angle", "theta")
 LAYOUTS: Sequence[Tuple[Form, Tuple[str, ...]]] = [
@@ -55,7 +58,8 @@ LAYOUTS: Sequence[Tuple[Form, Tuple[str, ...]]] = [
     )
 ]
 WHOLE_BOXES = frozenset((geometry.EDGES, geometry.OPPOSITE, geometry.SIDES, geometry.CENTRED))
-FEWEST_POINTS = 3
+MOST_NAMES = 8  # in a sentence
+FEWEST_POINTS, LONGEST_LIST = 3, 1 << 18  # points; characters: more than any outline has
 _NUMBERED = re.compile(r"([xy])(0|[1-9]\d{0,3})", re.ASCII)
 _LISTED = re.compile(r"[^\s,;\[\](){}]+")
 _INNERMOST = re.compile(r"[\[({]([^\[\](){}]*)")
@@ -138,7 +142,11 @@ def found_in(element: etree._Element, sided: bool) -> Found:
         sided: the third and fourth number of a <bndbox> are its width and height, whatever they are called.
     """
     found = Found([], [], [], [])
+    points = False
     for child in _places(element):
+        if plain_name(child.tag) in POINT_NAMES:
+            points = True
+            continue
         shapes, edges = _shapes_in(child), set(EDGES) & set(_slots(child))
         if child.tag == "bndbox" and len(edges) == len(EDGES) and shapes:
             found.boxes.extend(_turned(shapes, child, element, sided))
@@ -148,9 +156,21 @@ def found_in(element: etree._Element, sided: bool) -> Found:
             found.unsound.append(child)
         elif _tells_a_place(child):
             found.unknown.append("<%s>" % child.tag)
+    if points:
+        found.others.extend(_points(element, _slots(element)))
     if not any(found):
         found.others.extend(_own_shapes(element))
+    if found.boxes:  # numbers that may mean anything, such as VOC's <actions>, are no place if there is one
+        found.unknown[:] = [told for told in found.unknown if plain_name(told.strip("<>")) in WITHOUT_BOX | SHAPE_NAMES]
     return found
+
+
+def stray_in(root: etree._Element) -> Optional[etree._Element]:
+    """The first shape that stands outside of every <object> and <part>, if there is one."""
+    for element in root.iter("*"):
+        if plain_name(element.tag) in SHAPE_NAMES and next(element.iterancestors("object", "part"), None) is None:
+            return element
+    return None
 
 
 def text_of(element: etree._Element) -> str:
@@ -158,6 +178,7 @@ def text_of(element: etree._Element) -> str:
     return str(element.xpath("string()")) if len(element) else element.text or ""
 
 
+@lru_cache(maxsize=1000)
 def plain_name(name: str) -> str:
     """The name of an element or attribute without what people write differently."""
     return name.lower().replace("_", "").replace("-", "")
@@ -221,10 +242,7 @@ def _shapes_in(element: etree._Element) -> List[Shape]:
 
 def _own_shapes(element: etree._Element) -> List[Shape]:
     slots = _slots(element)
-    for shapes in (_edges(element, slots), _layout(element, slots), _points(element, slots), _listing(element)):
-        if shapes:
-            return shapes
-    return []
+    return _edges(element, slots) or _layout(element, slots) or _points(element, slots) or _listing(element)
 
 
 def _edges(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape]:
@@ -273,7 +291,7 @@ def _points(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape
     """x, y, x, y, … one after the other, or points with x and y each, as LabelMe has them, or as a text each."""
     across, down = slots.get("x", []), slots.get("y", [])
     row: List[Union[Slot, Listing]] = []
-    if len(across) == len(down) >= FEWEST_POINTS:
+    if len(across) == len(down) > 0:
         row = [slot for pair in zip(across, down) for slot in pair]
     else:
         points = [child for child in element if isinstance(child.tag, str) and plain_name(child.tag) in POINT_NAMES]
@@ -285,10 +303,7 @@ def _points(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape
                 row.append(Listing(Slot(point)))
             else:
                 return []
-    if len(row) < FEWEST_POINTS:
-        return []
-    shape = Shape("<%s>" % element.tag, geometry.POINTS, row)
-    return [shape] if len(shape.texts()) >= 2 * FEWEST_POINTS else []
+    return [Shape("<%s>" % element.tag, geometry.POINTS, row)] if row else []
 
 
 def _listing(element: etree._Element) -> List[Shape]:
@@ -298,13 +313,15 @@ def _listing(element: etree._Element) -> List[Shape]:
     ]
     for slot in slots + ([] if len(element) else [Slot(element)]):
         listing = Listing(slot)
-        texts = listing.texts()
+        texts = listing.texts() if len(slot.texts()[0]) <= LONGEST_LIST else []
         several = [inner for inner in _INNERMOST.findall(slot.texts()[0]) if len(_LISTED.findall(inner)) > 2]
         readable = all(numeral(text).value is not None for text in texts)
-        if len(texts) >= 2 * FEWEST_POINTS and not len(texts) % 2 and readable and len(several) < 2:
+        fewest = 2 if plain_name(element.tag) in LIST_NAMES else 2 * FEWEST_POINTS
+        if len(texts) >= fewest and not len(texts) % 2 and readable and len(several) < 2:
             return [Shape(slot.told, geometry.POINTS, [listing])]
     return []
 
 
 def _told(element: etree._Element, names: Sequence[str]) -> str:
-    return "<%s> with %s" % (element.tag, ", ".join(names))
+    shown = names if len(names) <= MOST_NAMES else (*names[:4], "…", *names[-2:])
+    return "<%s> with %s" % (element.tag, ", ".join(shown))

@@ -28,6 +28,10 @@ MOST_BYTES = 256 << 20  # of a list
 ENCODINGS = (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")
 SUFFIXES = PICTURE_SUFFIXES + UNREAD_SUFFIXES + (".xml",)
 EXAMPLES = 3
+# How surely a name means a picture: it is written otherwise; it is in another folder, maybe of another machine; it has
+# no folder; it has the picture's. And what of the same picture overrules it.
+LOOSE, ELSEWHERE, BARE, IN_FOLDER = range(4)
+OVERRULED_BY = {LOOSE: ELSEWHERE, ELSEWHERE: IN_FOLDER, BARE: IN_FOLDER + 1, IN_FOLDER: IN_FOLDER + 1}
 
 
 def side_named(name: str) -> str:
@@ -109,27 +113,21 @@ class Said:
         self.names = sum(len(one.lines) for one in lists)
         self.has_train = any(one.side in (TRAIN, BOTH) and one.lines for one in lists)
         names = _Names(items)
-        doubtful: List[Tuple[str, str, ListedName]] = []
+        meant: Dict[str, List[Tuple[int, str, ListedName]]] = {}
         for side, lines in lists:
             for line in lines:
-                photos, sure = names.meant(line)
+                photos, strength = names.meant(line)
                 if not photos and not line.name.startswith("#"):
                     self.unknown.append(line)
                 for photo in photos:
-                    if sure:
-                        self.placed.setdefault(photo, {}).setdefault(side, line)
-                    else:
-                        doubtful.append((photo, side, line))
-        self._add(doubtful)
-
-    def _add(self, doubtful: List[Tuple[str, str, ListedName]]) -> None:
-        """Names written otherwise, or in other folders: of another machine, unless a better one means the picture."""
-        sure = set(self.placed)
-        for photo, side, line in doubtful:
-            if photo in sure:
-                self.unknown.append(line)
-            else:
-                self.placed.setdefault(photo, {}).setdefault(side, line)
+                    meant.setdefault(photo, []).append((strength, side, line))
+        for photo, found in meant.items():
+            best = max(strength for strength, _, _ in found)
+            for strength, side, line in found:
+                if best >= OVERRULED_BY[strength]:
+                    self.unknown.append(line)
+                else:
+                    self.placed.setdefault(photo, {}).setdefault(side, line)
 
     def sides(self) -> Tuple[Dict[str, str], Set[str]]:
         """photo -> its side, and the photos between training and validation.
@@ -144,8 +142,8 @@ class Said:
             lines = [said[side] for side in (TRAIN, BOTH, VALIDATION, TEST) if side in said]
             places = " and in ".join("%s, line %d" % (one.file, one.number) for one in lines)
             raise BadInput(
-                "%s is in %s%s: what tells how good a detector is must not be trained on. Leave each name on one side."
-                % (first, places, " (and %d more are on two sides)" % (len(clashes) - 1) if clashes[1:] else "")
+                "%s is in %s%s: no picture may be on two sides of a split. Leave its name in one of the lists."
+                % (first, places, " (and %d more pictures are)" % (len(clashes) - 1) if clashes[1:] else "")
             )
         there = {side for said in self.placed.values() for side in said}
         rest = BOTH  # What trainval has and train has not is val, if only one of the two is there.
@@ -189,8 +187,8 @@ class _Names:
         self._loose: Dict[str, List[str]] = {}
         self._groups: Dict[str, _Group] = {}
 
-    def meant(self, line: ListedName) -> Tuple[List[str], bool]:
-        """The pictures of a name, and whether it is sure: written as they are, in no other folders."""
+    def meant(self, line: ListedName) -> Tuple[List[str], int]:
+        """The pictures of a name, and how surely it means them."""
         columns = [line.name, MARK.sub("", line.name)] + line.name.split(None, 1)[:1]
         paths = [one.strip("'\"").replace("\\", "/") for one in columns]
         for path in paths:
@@ -202,8 +200,8 @@ class _Names:
             name = loosened(_bare(last(path)))
             photos = self._loosely(name)
             if photos:
-                return self._group("~" + name, photos).meant(folder_of(path), line.scope)[0], False
-        return [], False
+                return self._group("~" + name, photos).meant(folder_of(path), line.scope)[0], LOOSE
+        return [], LOOSE
 
     def _loosely(self, name: str) -> List[str]:
         """The pictures of nearly this name, or with an XML of it."""
@@ -235,11 +233,11 @@ class _Group:
             for beginning in _beginnings(folder) if len(photos) > 1 else []:
                 self._below.setdefault(beginning, []).append(photo)
 
-    def meant(self, folder: str, scope: str) -> Tuple[List[str], bool]:
+    def meant(self, folder: str, scope: str) -> Tuple[List[str], int]:
         for ending in endings_of(folder):
             if ending in self._ending:
-                return self._ending[ending], True
-        return self._below.get(scope, self._photos), not folder
+                return self._ending[ending], IN_FOLDER
+        return self._below.get(scope, self._photos), ELSEWHERE if folder else BARE
 
 
 def _bare(name: str) -> str:

@@ -7,6 +7,7 @@ where it says nothing.
 from typing import Dict, List, NamedTuple, Optional, Set
 
 from stages.data.findings import Findings
+from stages.data.names import parted
 from stages.data.pairing import Folders, Pair
 from stages.data.split_lists import TRAIN, VALIDATION, Said, read_lists, side_named
 from stages.job import BadInput
@@ -69,7 +70,7 @@ def side_of(path: str) -> str:
 
     The outermost counts: a folder of a class, or of a camera, may be named train as well.
     """
-    return next((side for side in map(side_named, path.split("/")[:-1]) if side), "")
+    return next((side for name in path.split("/")[:-1] for side in [side_named(parted(name)[0])] if side), "")
 
 
 def _why_no_lists(said: Said, items: List[Pair], place: str) -> str:

@@ -41,10 +41,14 @@ class SurveySettings(NamedTuple):
     reading: Reading
     image_size: Tuple[int, int]
     policy: Dict[str, str]
+    max_megapixels: int = pixels.MAX_MEGAPIXELS
 
 
 class PictureSurvey(NamedTuple):
-    """What one pair shows: ``names`` of its objects as written, those ``kept`` (None: the picture goes), findings."""
+    """What one pair shows: ``names`` of its objects as written, those ``kept`` (None: the picture goes), findings.
+
+    ``written`` is None where there is no XML, or none that can be read.
+    """
 
     written: Optional[WrittenPicture]
     names: List[str]
@@ -76,7 +80,7 @@ class Survey:
         forms: class name -> Unicode forms in which it is written.
         sizes: pictures per ``WIDTHxHEIGHT`` in the XML.
         problems: kind of finding -> how often, and the first.
-        pictures: XML with a photo, and ``kept`` those of them that can be used.
+        pictures: photos with an XML that is not empty, and ``kept`` those of them that can be used.
     """
 
     def __init__(self) -> None:
@@ -96,10 +100,12 @@ class Survey:
     def add(self, one: PictureSurvey) -> None:
         """Count a pair."""
         self.note(one.findings)
-        if one.written is None:
+        if one.written is None and one.kept is not None:
             return
         self.pictures += 1
         self.kept += one.kept is not None
+        if one.written is None:
+            return
         self.observed.add(one.written)
         self.sizes["%dx%d" % one.written.said if one.written.said else "unknown"] += 1
         for name in filter(None, one.names):
@@ -148,11 +154,10 @@ def look(settings: SurveySettings, pair: Pair) -> PictureSurvey:
         return PictureSurvey(None, [], None, findings.found)
     objects = voc.objects_of(root, settings.reading.boxes)
     names = [one.name for one in objects]
-    stored, orientation = _header(settings.folders.photo(pair.photo))
+    stored, orientation = _header(settings, pair.photo, findings)
     numbers = [WrittenBox(one.number, one.line, one.numbers) for one in objects if one.numbers]
     written = WrittenPicture(pair.xml, voc.size_of(root), stored, orientation, numbers)
     if stored is None:
-        findings.fixes("unreadable_image", pair.photo, pixels.UNREADABLE)
         return PictureSurvey(written, names, None, findings.found)
     width, height = boxes.upright_size(stored, orientation)
     frame = frame_of(root, pair, Turned(orientation, (int(width), int(height))), settings.reading, findings)
@@ -163,18 +168,27 @@ def look(settings: SurveySettings, pair: Pair) -> PictureSurvey:
     return PictureSurvey(written, names, None if kept is None else [one.source.name for one in kept], findings.found)
 
 
-def _header(photo: str) -> Tuple[Optional[WholeSize], int]:
-    """(width, height) of a photo as it is stored, None if it does not tell, and its EXIF orientation."""
+def _header(settings: SurveySettings, photo: str, findings: Findings) -> Tuple[Optional[WholeSize], int]:
+    """(width, height) of a photo as it is stored, None if it cannot be used, and its EXIF orientation."""
+    kind, why = "unreadable_image", ""
     try:
-        with files.opened(photo) as stream:
+        with files.opened(settings.folders.photo(photo)) as stream:
+            size = pixels.checked_size(stream, settings.max_megapixels)
+            stream.seek(0)
             head = stream.read(HEAD_BYTES)
-            size = picture_header.size(BytesIO(head))
-            if size is None and len(head) == HEAD_BYTES:  # behind large profiles
+            if picture_header.size(BytesIO(head)) is None:  # behind large profiles, or at the end, as in TIFF
                 head += stream.read(pixels.SPARE_BYTES)
-                size = picture_header.size(BytesIO(head))
-    except OSError:
-        return None, exif.UPRIGHT
-    return (size if size and min(size) > 0 else None), exif.orientation(head)
+            return size, exif.orientation(head)
+    except OSError as error:
+        why = "it cannot be read: %s" % error.strerror
+    except pixels.TooLarge as error:
+        kind, why = "large_image", str(error)
+    except pixels.UnreadFormat as error:
+        kind, why = "unread_format", str(error)
+    except ValueError as error:
+        why = str(error)
+    findings.fixes(kind, photo, why)
+    return None, exif.UPRIGHT
 
 
 def main(job: Job) -> None:

@@ -81,8 +81,10 @@ class _Sentences:
         left = self._of_xml.get(xml)
         if left:
             doubt = self._matching.doubts.get(xml, "")
-            if len(left.photos) == 1 and len(left.xmls) > 1 and not doubt:
-                doubt = "but so could %s" % in_words([one for one in left.xmls if one != xml], "and")
+            if len(left.photos) == 1 and not doubt:
+                rivals = [one for one in left.xmls if one != xml]
+                others = "but so could %s" % in_words(rivals, "and") if rivals else ""
+                doubt = others or "but there are others of the name, and no folder tells that these two belong together"
             return "ambiguous_name", xml, "it could mean %s%s" % (in_words(left.photos), doubt and ", " + doubt)
         if xml in self._taken:
             photo = self._taken[xml]

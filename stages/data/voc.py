@@ -7,13 +7,25 @@ from lxml import etree
 from stages.data.boxes import Box
 from stages.data.numerals import numeral
 from stages.data.places import Note, places_of
-from stages.data.shapes import EDGES, plain_name, text_of
+from stages.data.shapes import EDGES, plain_name, stray_in, text_of
 
-__all__ = ["EDGES", "Annotation", "Damaged", "Empty", "Note", "VocObject", "objects_of", "parse", "size_of", "tree"]
+__all__ = [
+    "EDGES",
+    "Annotation",
+    "Damaged",
+    "Empty",
+    "Note",
+    "VocObject",
+    "objects_of",
+    "parse",
+    "size_of",
+    "stray",
+    "tree",
+]
 
 BLANKS = b"\xef\xbb\xbf\xff\xfe \t\r\n"  # with the byte order marks of UTF-8 and UTF-16
 MOST_BYTES = 16 << 20
-MOST_MARKS = 400000  # opening and closing marks: more than ten thousand objects
+MOST_MARKS, MOST_OBJECTS = 400000, 20000  # opening and closing marks; objects: no photo has so many
 # The elements of VOC by their plain name: read in any capitals, in any namespace, with or without underscores.
 VOC_NAMES = {
     plain_name(name): name
@@ -86,6 +98,8 @@ def tree(data: bytes) -> etree._Element:
     if dtd is not None and any(True for _ in dtd.iterentities()):
         raise Damaged("the XML declares entities, which no VOC annotation needs: remove its <!DOCTYPE ...>")
     _name_as_voc_does(root)
+    if sum(1 for _ in root.iter("object")) > MOST_OBJECTS:
+        raise Damaged("the XML has over %d objects, more than one photo may have" % MOST_OBJECTS)
     if root.tag != "annotation":
         raise Damaged(_what_else(root), root.sourceline)
     return root
@@ -115,6 +129,12 @@ def objects_of(root: etree._Element, boxes: str = "auto") -> List[VocObject]:
         if _text(element, "deleted") != "1"
         for one in _objects(number, element, boxes)
     ]
+
+
+def stray(root: etree._Element) -> Optional[str]:
+    """What places something outside of every <object>, with its line; None if nothing does."""
+    element = stray_in(root)
+    return None if element is None else "a <%s> in line %d" % (element.tag, element.sourceline)
 
 
 def size_of(root: etree._Element) -> Optional[Tuple[int, int]]:

@@ -6,7 +6,8 @@ from stages import files, picture_header, unread_formats
 from stages.job import BadInput
 
 PICTURE, VIDEO = "picture", "video"
-HEAD = 400  # bytes that are enough to tell; two packets of an MPEG transport stream
+HEAD = 512  # bytes that are enough to tell
+PACKET, SYNC = 188, b"\x47"  # of an MPEG transport stream (ITU-T H.222.0, 2.4.3)
 # Of containers and streams, where in the file which bytes stand.
 SIGNATURES = (
     (4, b"ftyp"),
@@ -16,7 +17,6 @@ SIGNATURES = (
     (8, b"AVI "),
     (0, b"\0\0\1\xba"),  # MPEG
     (0, b"\0\0\1\xb3"),
-    (188, b"\x47"),
     (0, b"FLV\1"),
     (0, b"OggS"),
     (0, b"\x30\x26\xb2\x75"),  # ASF
@@ -58,7 +58,8 @@ def kind_of(path: str) -> str:
     unread = unread_formats.unread_format(head)
     if suffix in files.UNREAD_SUFFIXES or unread not in (None, unread_formats.FILM):
         raise BadInput("%s is %s, which is not read; %s" % (path, unread or "a %s file" % suffix, files.UNREAD_REMEDY))
-    if any(head[place:].startswith(start) for place, start in SIGNATURES):
+    packets = head[:1] == head[PACKET : PACKET + 1] == SYNC
+    if packets or any(head[place:].startswith(start) for place, start in SIGNATURES):
         return VIDEO
     what = unread_formats.stranger(head)
     if suffix in VIDEO_SUFFIXES and not what:

@@ -48,7 +48,7 @@ def _names(text: str) -> Dict[int, str]:
     blanks = text_form.BLANKS.match(text)
     beginning = text[blanks.end() if blanks else 0 :][:100]
     other = next((words for start, words in OTHERS if re.match(start, beginning)), "")
-    if not other and beginning and "{" not in text:
+    if not other and beginning and "{" not in text and "<" not in text:
         other = "a list without braces"
     if other:
         raise _Wrong("it is %s; a label map has %s for each class" % (other, ITEM))
@@ -59,7 +59,7 @@ def _names(text: str) -> Dict[int, str]:
         raise _Wrong(text_form.reason(error)) from error
     for unknown in merged.unknown:
         if unknown.place.message != "StringIntLabelMapItem" or unknown.place.field not in NEWER:
-            _wrong(unknown.place.line, "%s is no key of a label map; %s" % (unknown.place.field, unknown.nearest()))
+            _wrong(unknown.place.line, "%.60s is no key of a label map; %s" % (unknown.place.field, unknown.nearest()))
     for place in merged.twice:
         _wrong(place.line, "%s is said twice in one item; a label map has %s for each class" % (place.field, ITEM))
     if not message.item:
@@ -87,12 +87,12 @@ def _checked(message: Any, lines: List[Dict[str, int]]) -> Dict[int, str]:
         if item.id in ids:
             _wrong(line["id"], "the id %d is that of line %d already" % (item.id, ids[item.id]))
         if name in said:
-            _wrong(line["item"], "the name %r is that of the item in line %d already" % (name, said[name]))
+            _wrong(line["item"], "the name %.200r is that of the item in line %d already" % (name, said[name]))
         ids[item.id], said[name] = line["id"], line["item"]
         if item.id:
             names[item.id] = item.display_name or name
         elif name.strip().lower() not in BACKGROUND:
-            _wrong(line["id"], "the id 0 of %r is the background's; the ids of classes count from 1" % name)
+            _wrong(line["id"], "the id 0 of %.200r is the background's; the ids of classes count from 1" % name)
     if not names:
         raise _Wrong("it names no class but the background")
     return names

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Callable
+from typing import Callable, Dict, Tuple
 
 from google.protobuf import text_format
 from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
@@ -52,11 +52,14 @@ def read(path: str, warn: Warn, trains: bool = True) -> TrainEvalPipelineConfig:
     if not merged.places and not merged.unknown:
         raise BadInput("%s holds nothing but comments and describes no model: %s" % (name, ONLY_SSD))
     _refuse_others(name, message, merged)
-    for unknown in merged.unknown:
+    first: Dict[Tuple[str, str, str], text_form.Unknown] = {}  # what is said again is told once
+    for one in merged.unknown:
+        first.setdefault((one.place.message, one.place.field, one.value), one)
+    for unknown in first.values():
         _pass_over(name, unknown, warn, trains)
     if not message.model.HasField("ssd"):
         raise BadInput("%s describes no model: %s" % (name, ONLY_SSD))
-    for place in merged.twice:
+    for place in {(place.message, place.field): place for place in merged.twice}.values():
         words = "%s, line %d: %s takes the place of what is said before it in the same braces"
         warn(words % (name, place.line, place.field))
     return message
@@ -78,7 +81,7 @@ def _refuse_others(name: str, message: TrainEvalPipelineConfig, merged: text_for
 
 def _pass_over(name: str, unknown: text_form.Unknown, warn: Warn, trains: bool) -> None:
     message, field, line = unknown.place
-    said = "line %d: %s" % (line, field + (": " + unknown.value[:60] if unknown.value else ""))
+    said = "line %d: %.60s%s" % (line, field, ": %.60s" % unknown.value if unknown.value else "")
     why = other_versions.passed_over(message, field, unknown.value, trains)
     if why:
         words = "%s, %s, of another version of object_detection, is passed over: %s"

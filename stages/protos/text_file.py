@@ -51,7 +51,7 @@ def decoded(data: bytes) -> str:
         if data.startswith(mark):
             return _text(data[len(mark) :], encoding)
     for zero, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
-        if len(data) > 1 and not any(data[zero:64:2]) and all(data[1 - zero : 64 : 2]):
+        if len(data) > 3 and not any(data[zero:64:2]) and all(data[1 - zero : 64 : 2]):
             return _text(data, encoding)
     return _text(data, "utf-8")
 

@@ -108,6 +108,7 @@ class _Walk:
     def __init__(self, text: str, paths: FrozenSet[str]) -> None:
         self._text, self._paths = text, paths
         self._at, self._line, self._counted = 0, 1, 0
+        self._ended = 0  # where the last value ended that was gone past; blanks may follow
         self._changes: List[Tuple[int, int, str]] = []
         self.places: List[Place] = []
         self.unknown: List[Unknown] = []
@@ -194,8 +195,8 @@ class _Walk:
         if not self._pass(self._next()):
             return False
         self._changes[changes:] = [(start, self._at, "")]
-        written = self._text[value : self._at]
-        shown = "" if written[:1] in CLOSING else written.strip("\"' \n\t")
+        written = " ".join(self._text[value : self._ended].split())
+        shown = "" if written[:1] in CLOSING else files.readable(written.strip("\"'"))
         self.unknown.append(Unknown(place, shown, descriptor))
         return True
 
@@ -216,6 +217,7 @@ class _Walk:
                     closing.pop()
             else:
                 return False
+            self._ended = self._at
             letter = self._next()
             if not closing and not (match and letter in ("'", '"')):  # strings in a row are one
                 return True

@@ -74,9 +74,9 @@ def check_extractor(name: str, pipeline: TrainEvalPipelineConfig) -> None:
     if extractor.type not in known or extractor.type in BROKEN:
         why = "is none that object_detection can build here" if extractor.type else "is not said"
         raise BadInput(
-            "%s: model.ssd.feature_extractor.type %s %s; %sthese can be trained and converted: %s (ssdlite is"
+            "%s: the type of model.ssd.feature_extractor%s %s; %sthese can be trained and converted: %s (ssdlite is"
             " ssd_mobilenet_v2 with use_depthwise: true)"
-            % (name, extractor.type, why, _meant(extractor.type), ", ".join(CONVERTED))
+            % (name, extractor.type and ", %s," % extractor.type, why, _meant(extractor.type), ", ".join(CONVERTED))
         )
     if extractor.type in OVERRIDDEN and not extractor.override_base_feature_extractor_hyperparams:
         raise BadInput(

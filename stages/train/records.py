@@ -4,17 +4,16 @@ import json
 import os
 from typing import Any, Dict, List, Sequence
 
-from google.protobuf import message, text_format
-from object_detection.protos import string_int_label_map_pb2
+from google.protobuf import message
 from tensorflow.core.example import example_pb2
 
 from stages import files, record_index
 from stages.job import BadInput
+from stages.protos import label_map
 
 TRAINING, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAINING, VALIDATION, TEST)
 LABEL_MAP = "label_map.pbtxt"
-LARGEST_LABEL_MAP = 1 << 24  # bytes
 
 
 class RecordSet:
@@ -32,7 +31,7 @@ class RecordSet:
 
         Raises:
             BadInput: the folder is not a records artifact, a split is empty, a shard has not got the records that the
-                index lists, or the label map is none.
+                index lists, or the label map is none or another's.
         """
         self.folder = folder
         self.classes = _classes(folder)
@@ -44,7 +43,7 @@ class RecordSet:
                     "The records hold no %s picture: add photos or change records.validation_fraction." % split
                 )
         _check_shards(folder, lines)
-        _check_label_map(os.path.join(folder, LABEL_MAP))
+        _check_label_map(os.path.join(folder, LABEL_MAP), self.classes)
 
     def shards(self, split: str) -> List[str]:
         """File names of the split's shards, in file order."""
@@ -129,10 +128,11 @@ def _check_first(folder: str, line: Dict[str, Any]) -> None:
         ) from error
 
 
-def _check_label_map(path: str) -> None:
+def _check_label_map(path: str, classes: List[str]) -> None:
     """Here, since object_detection reads it where nobody can say which file is wrong, and waits for a named pipe."""
     try:
-        text = files.read(path, LARGEST_LABEL_MAP).decode("utf-8")
-        text_format.Merge(text, string_int_label_map_pb2.StringIntLabelMap())
-    except (OSError, ValueError, text_format.ParseError) as error:
+        names = label_map.read(path)
+    except BadInput as error:
         raise BadInput("The label map %s cannot be read (%s): run records again." % (path, error)) from error
+    if names != dict(enumerate(classes, 1)):
+        raise BadInput("The label map %s names other classes than dataset.json beside it: run records again." % path)

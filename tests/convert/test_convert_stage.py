@@ -8,6 +8,7 @@ import convert_helpers as helpers
 import pytest
 
 from stages import pixels
+from stages.detect import description
 from stages.job import StageFailed
 
 PARITY_KEYS = {"detections", "matched", "max_score_diff", "min_iou"}
@@ -106,6 +107,31 @@ def test_another_label_map_is_bad_input(exported, run_stage, tmp_path, text, say
     ran = run_stage("convert", graph=exported.graph, label_map=str(tmp_path / "other.pbtxt"))
     assert ran.code == 2 and says in ran.events[-1]["error"]
     assert files(ran) == {}
+
+
+def test_ids_between_those_of_a_label_map_are_told_and_marked_as_no_class(export, run_stage, tmp_path):
+    gaps = export("v1", classes=4)
+    (tmp_path / "map.pbtxt").write_bytes("\ufeffitem { id: 4 name: 'ball' }\r\nitem { id: 1 name: 'cone' }".encode())
+    ran = run_stage("convert", graph=gaps.graph, label_map=str(tmp_path / "map.pbtxt"))
+    assert ran.code == 0, ran.log
+    made = files(ran)
+    assert made["labels.txt"] == b"BACKGROUND\ncone\nvoid\nvoid\nball\n"
+    model = json.loads(made["model.json"].decode())
+    assert (model["classes"], model["unused"]) == (["background", "cone", "void", "void", "ball"], [2, 3])
+    assert any("map.pbtxt names no class of the ids 2, 3" in event.get("warning", "") for event in ran.events)
+    described = description.read(ran.output)
+    assert described.unused == (2, 3) and described.named == ["background", "cone", "ball"]
+
+
+def test_what_is_passed_over_of_a_config_is_told_and_stands_in_the_audit(exported, run_stage, tmp_path):
+    with open(exported.config) as stream:
+        text = stream.read()
+    (tmp_path / "new.config").write_text(text.replace("min_depth: 8", "batch_norm_trainable: true min_depth: 8"))
+    ran = run_stage("audit", graph=exported.graph, pipeline_config=str(tmp_path / "new.config"))
+    assert ran.code == 0 and "new.config, line 15: batch_norm_trainable: true" in ran.log
+    (tmp_path / "wrong.config").write_text(text.replace("min_depth: 8", "min_deph: 8"))
+    ran = run_stage("audit", name="again", graph=exported.graph, pipeline_config=str(tmp_path / "wrong.config"))
+    assert ran.code == 2 and "did you mean min_depth?" in ran.events[-1]["error"]
 
 
 def test_missing_pictures_are_bad_input(exported, run_stage, tmp_path):

@@ -10,13 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages import pixels
+from stages.data import groups as grouping
 from stages.data import looks, sides
 from stages.data.findings import Findings, policies
-from stages.data.groups import LEAST_FIXED_CAMERA, Gallery, grouped
+from stages.data.groups import LEAST_FIXED_CAMERA, Gallery
 from stages.data.splits import Split
 from stages.job import BadInput
 
 SIZE = (200, 100)
+
+
+def grouped(made):
+    return grouping.grouped(made, looks.TOGETHER)
 
 
 def scene(seed):
@@ -68,8 +73,8 @@ def test_a_changed_copy_looks_alike_and_another_picture_does_not(change):
 
     for seed in range(5):
         look = looks.look(scene(seed))
-        assert bits(look, looks.look(CHANGES[change](scene(seed)))) <= looks.ALIKE
-        assert bits(look, looks.look(scene(seed + 100))) > looks.NEIGHBOURS_ALIKE
+        assert bits(look, looks.look(CHANGES[change](scene(seed)))) <= looks.SAME.any_two
+        assert bits(look, looks.look(scene(seed + 100))) > looks.TOGETHER.neighbours
 
 
 def test_a_picture_with_nothing_on_it_looks_like_no_other():
@@ -95,7 +100,7 @@ def test_near_pairs_are_found_among_many(monkeypatch, few, bits, found):
     many = [random_look(seed) for seed in range(500)]
     found = found and (bits < 16 or few > 0)
     rows = np.frombuffer(b"".join([*many, changed(many[77], bits)]), np.uint8).reshape(-1, 32)
-    pairs = {pair for near in looks.near_pairs(rows) for pair in zip(near.first.tolist(), near.second.tolist())}
+    pairs = {pair for near in looks.near_pairs(rows, 24) for pair in zip(near.first.tolist(), near.second.tolist())}
     assert {tuple(sorted(pair)) for pair in pairs} == ({(77, 500)} if found else set())
 
 
@@ -117,12 +122,12 @@ def test_copies_that_roboflow_made_belong_together(first, second, together):
 @pytest.mark.parametrize(
     "first, second, bits, together",
     [
-        ("a.jpg", "b.jpg", 20, True),
-        ("a.jpg", "b.jpg", 40, False),
-        ("frame_001.jpg", "frame_002.jpg", 40, True),
-        ("video/frame_001.jpg", "video/frame_030.jpg", 40, True),
-        ("train/v_mp4-1_jpg.rf.%032x.jpg" % 1, "valid/v_mp4-2_jpg.rf.%032x.jpg" % 2, 40, True),
-        ("frame_001.jpg", "other_002.jpg", 40, False),
+        ("a.jpg", "b.jpg", 56, True),
+        ("a.jpg", "b.jpg", 60, False),
+        ("frame_001.jpg", "frame_002.jpg", 60, True),
+        ("video/frame_001.jpg", "video/frame_030.jpg", 60, True),
+        ("train/v_mp4-1_jpg.rf.%032x.jpg" % 1, "valid/v_mp4-2_jpg.rf.%032x.jpg" % 2, 60, True),
+        ("frame_001.jpg", "other_002.jpg", 60, False),
         ("frame_001.jpg", "frame_002.jpg", 80, False),
     ],
 )
@@ -130,6 +135,19 @@ def test_look_alikes_belong_together_and_neighbours_more_easily(first, second, b
     look = random_look(1)
     others = [("other-%d.jpg" % number, random_look(number + 10)) for number in range(5)]
     assert parts(gallery((first, look), (second, changed(look, bits)), *others)) == [{first, second}] * together
+
+
+def test_numbered_pictures_of_sequences_of_their_own_are_compared_with_none():
+    assert parts(gallery(("a1.jpg", random_look(1)), ("b1.jpg", random_look(2)), ("c.jpg", random_look(3)))) == []
+    assert parts(gallery()) == []
+
+
+@pytest.mark.parametrize("bits, together", [(32, True), (40, False)])
+def test_to_call_two_pictures_the_same_takes_more_than_to_keep_them_together(bits, together):
+    look = random_look(1)
+    others = [("%c.jpg" % name, random_look(name)) for name in b"cdefgh"]
+    made = gallery(("a.jpg", look), ("b.jpg", changed(look, bits)), *others)
+    assert (len(set(grouping.grouped(made, looks.SAME).labels.tolist())) == len(made.photos) - 1) is together
 
 
 def test_frames_of_two_videos_under_the_same_numbers_stay_two_groups():

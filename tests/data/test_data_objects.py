@@ -10,7 +10,7 @@ from stages.data.frame import BoxFrame, Reading, Turned, _guessed_frame, frame_o
 from stages.data.objects import SMALLEST, ObjectFilter
 from stages.data.pairing import Pair
 from stages.data.places import Note
-from stages.data.voc import VocObject, tree
+from stages.data.voc import VocObject, stray, tree
 from stages.data.vocabulary import Vocabulary, folded
 from stages.finding_kinds import DROP, FIX, KINDS
 
@@ -115,6 +115,14 @@ def test_an_annotation_without_objects_is_background_or_not(policy, result):
     kept, (found,) = kept_of([], {"no_objects": policy})
     assert kept == result
     assert (found.kind, found.object, found.action) == ("no_objects", None, policy)
+
+
+def test_a_shape_outside_of_any_object_is_no_background():
+    root = tree(b"<annotation>\n<item><bndbox><xmin>1</xmin></bndbox></item></annotation>")
+    findings = Findings(policies({}))
+    object_filter = ObjectFilter(VOCABULARY, (HEIGHT, WIDTH), FRAME, "a.xml", findings)
+    assert object_filter.kept([], stray(root)) is None
+    assert "but a <bndbox> in line 2 outside of any" in findings.found[0].message
 
 
 @pytest.mark.parametrize("name", ["traffic light", "Traffic_Light", " TRAFFIC  LIGHT", "traffic_light "])

@@ -102,6 +102,7 @@ frames = ["f1", "f2"]
         ("%s/JPEGImages/%s.jpg", "%s/Annotations/%s.xml"),
         ("images/%s/%s.jpg", "annotations/%s/default/%s.xml"),
         ("%s/obj_train_data/%s.jpg", "Annotations/%s/%s.xml"),
+        ("%s_images/%s.jpg", "annotations-%s/%s.xml"),
         ("deep/er/%s/a/%s.jpg", "x/%s/%s.xml"),
         ("%s/one/two/three/four/five/six/%s.jpg", "%s/%s.xml"),
     ],

@@ -135,6 +135,21 @@ def test_boxes_around_a_centre_are_told_and_have_no_key(seed, pictures):
     assert found.key is None and "centre x, centre y" in found.sentence()
 
 
+numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-3, 2000).map(float))
+sizes = st.one_of(st.none(), st.tuples(st.integers(1, 10**40), st.integers(1, 2000)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.lists(st.tuples(*[numbers] * 4), max_size=3), sizes, sizes, st.integers(1, 8)), max_size=4),
+    st.sampled_from(["auto", "corners", "xywh", "relative"]),
+    st.sampled_from(["xml", "photo"]),
+)
+def test_no_numbers_make_a_traceback(pictures, boxes, size):
+    for found in patterns.suspicions(observed(pictures), Reading(boxes, size)):
+        assert found.sentence().endswith(".")
+
+
 def test_large_objects_are_recognised_without_a_flip():
     """As x, y, width, height of one object that fills most of each picture; as corners it would be a small one."""
     random = np.random.RandomState(1)

@@ -49,6 +49,10 @@ WRITERS = {
     "from 0": lambda box: "<bndbox>%s</bndbox>" % named("x0 y0 x1 y1 x2 y2 x3 y3", flat(box)),
     "from 1": lambda box: "<polygon>%s</polygon>" % named("x1 y1 x2 y2 x3 y3 x4 y4", flat(box)),
     "in the object": lambda box: named("x1 y1 x2 y2 x3 y3 x4 y4", flat(box)),
+    "points in the object": lambda box: "".join("<pt>%s</pt>" % named("x y", corner) for corner in corners(box)),
+    "with a point": lambda box: (
+        "<point><x>1</x><y>2</y></point><robndbox>%s</robndbox>" % named("cx cy w h angle", [*centred(box), "0"])
+    ),
     "edges in the object": lambda box: named("xmin ymin xmax ymax", box),
     "LabelMe": lambda box: (
         "<polygon><username>me</username>%s</polygon>"
@@ -147,6 +151,8 @@ def test_a_turn_that_is_not_clear_is_not_guessed(inside, kind, words):
         "<ellipse>%s</ellipse>" % named("cx cy rx ry", (50, 50, 20, 30)),
         "<keypoints>%s</keypoints>" % named("x1 y1 x2 y2 x3 y3", range(6)),
         "<mask><rle>12 5 7 8</rle></mask>",
+        "<point><x>1</x><y>2</y></point>",
+        "<points>1,2;30,40</points>",
         "<polygon>%s</polygon><polygon>%s</polygon>" % ((named("x1 y1 x2 y2 x3 y3", range(6)),) * 2),
         "<segmentation>[[1,2,3,4,5,6],[11,12,13,14,15,16]]</segmentation>",
         "<polygon>%s</polygon>" % named("x1 y1 x2 y2 x4 y4", range(6)),
@@ -310,3 +316,29 @@ def test_every_number_is_read_as_it_was_written(value):
     assert numeral(repr(value)) == (value, False)
     assert numeral(decimal(value, 2)).value == pytest.approx(value, abs=0.005001)
     assert not decimal(value, 2).endswith((".", ".0", "-0"))
+
+
+@pytest.mark.parametrize(
+    "inside, box, kinds",
+    [
+        (WRITERS["bndbox"]((40, 20, 10, 30)) + "<rotation>90</rotation>", (30, 10, 20, 40), ["rotated_box"]),
+        (WRITERS["bndbox"]((10, 20, 10, 30)) + "<rotation>45</rotation>", (10, 20, 10, 30), ["rotated_box"]),
+        ("<robndbox>%s</robndbox>" % named("cx cy w h angle", (5, 6, 0, 9, 1)), (5, 6, 5, 6), ["other_geometry"]),
+        ("<robndbox>%s</robndbox>" % named("cx cy w h angle", (5, 6, -2, 9, 1)), None, ["other_geometry"]),
+        ("<bndbox>%s</bndbox>" % named("x y w h", (5, 6, -2, 9)), (5, 6, 3, 15), ["other_geometry"]),
+    ],
+)
+def test_what_is_wrong_with_a_box_is_not_hidden_by_its_geometry(inside, box, kinds):
+    """A minimum above the maximum stays so, and what has no area gets none: other findings tell of these."""
+    one = read(inside)
+    assert one.box == pytest.approx(box) if box else one.box is None
+    assert [note.kind for note in one.notes] == kinds
+
+
+def test_what_else_voc_has_in_an_object_moves_or_stays():
+    """VOC 2012 has a point and actions of 0 and 1 beside the box of an object."""
+    actions = "<actions>%s</actions>" % named("a b c d e", (0, 1, 0, 0, 1))
+    root = annotation(WRITERS["bndbox"]((10, 20, 30, 40)) + actions + "<point><x>20</x><y>31</y></point>")
+    assert resize.rewrite(root, BoxFrame((100, 100), 1, (100, 100)), "a.jpg", (50, 50), Reading("auto", "xml")) == []
+    assert [root.findtext("object/point/" + name) for name in "xy"] == ["10", "15.5"]
+    assert [element.text for element in root.find("object/actions")] == ["0", "1", "0", "0", "1"]

@@ -198,6 +198,16 @@ def test_what_cannot_be_moved_with_the_pixels_is_left_out_and_told(dataset, make
     assert inside in (unchanged.folder / "Annotations/a.xml").read_text()
 
 
+def test_a_shape_outside_of_any_object_is_not_left_behind(dataset, make_smaller):
+    dataset.add("good.jpg")
+    dataset.add("a.jpg")
+    path = dataset.annotations / "a.xml"
+    path.write_text(path.read_text().replace("</annotation>", "<item><polygon/></item></annotation>"))
+    done = make_smaller()
+    assert done.kinds == [("other_geometry", "drop")]
+    assert "its <polygon> outside of any <object> cannot be scaled" in done.findings[0]["message"]
+
+
 @pytest.mark.parametrize("inside", ["", "<bndbox/>", BNDBOX % ("", "", "", "")])
 def test_an_object_without_numbers_stays_as_it_is(dataset, make_smaller, inside):
     with_object(dataset, "a.jpg", inside)

@@ -65,7 +65,7 @@ def test_a_box_as_large_as_an_edge_belongs_above_it(place, side):
     assert summary.boxes == 2
 
 
-def test_what_is_read_is_kept_dropped_or_background():
+def test_what_is_read_is_kept_dropped_or_background(tmp_path):
     summary = DatasetSummary(["cone"], (100, 100))
     summary.add("train", spooled([(0, 0, 1, 1)], written=5, listed=3))
     summary.add("train", spooled(written=2, listed=0))
@@ -73,8 +73,13 @@ def test_what_is_read_is_kept_dropped_or_background():
     assert summary.tally_pictures.document() == {"read": 3, "kept": 1, "dropped": 1, "background": 1}
     assert summary.tally_boxes.document() == {"read": 11, "kept": 1, "dropped": 6, "background": 4}
     assert (summary.missing, summary.listed, summary.images) == (10, 5, 2)
-    assert "2 of 3 pictures (1 of 11 boxes) are in the records; 1 picture and 6 boxes dropped" in summary.sentence()
-    assert "4 boxes of other classes" in summary.sentence() and "1 picture without a box" in summary.sentence()
+    with FindingLog(str(tmp_path), policies({})) as log:
+        log.note([DataFinding("no_xml", "a.jpg", None, None, "none", "drop")])
+        log.note([DataFinding("flipped_box", "b.xml", 1, 3, "it is flipped", "fix")] * 2)
+        assert summary.sentence(log) == (
+            "2 of 3 pictures (1 of 11 boxes) are in the records, 1 of them as background without a box;"
+            " 1 dropped (6 boxes): 1 no_xml; 4 boxes of classes that are not listed; mended: 2 flipped_box"
+        )
 
 
 def test_a_split_of_no_picture_is_in_the_document_unless_it_is_test():

@@ -153,6 +153,15 @@ def test_the_pictures_of_one_task_by_its_own_lists(split):
     assert split(photos, with_folders)[0].sides == dict(zip(photos, sides))
 
 
+def test_a_name_in_another_folder_or_spelling_does_not_overrule_a_better_one(split):
+    lists = {"train.txt": "one/f\na b", "val.txt": "two/f\na_b\nc"}
+    found, _ = split(["one/f.jpg", "a b.jpg", "c.jpg"], lists)
+    assert found.sides == {"one/f.jpg": "train", "a b.jpg": "train", "c.jpg": "validation"}
+    assert "2 of 5 names, such as two/f, a_b" in found.notes[0]
+    with pytest.raises(BadInput, match="two sides"):
+        split(["f.jpg", "c.jpg"], {"train.txt": "f\nc", "val.txt": "/home/me/f.jpg"})
+
+
 def test_the_folder_image_sets_has_the_lists_in_main(split):
     lists = {"Main/train.txt": "a", "Main/val.txt": "b", "Layout/train.txt": "b", "Layout/val.txt": "a"}
     assert split(["a.jpg", "b.jpg"], lists)[0].sides == {"a.jpg": "train", "b.jpg": "validation"}
@@ -168,9 +177,13 @@ def test_folders_place_their_pictures(split):
 
 
 def test_the_outermost_folder_counts():
-    assert [side_of(path) for path in ("val/train/a.jpg", "a/test2017/val.jpg", "contest/a.jpg", "train.jpg")] == [
+    assert [
+        side_of(path)
+        for path in ("val/train/a.jpg", "a/test2017/val.jpg", "Train_Images/a.jpg", "contest/a.jpg", "train.jpg")
+    ] == [
         "validation",
         "test",
+        "train",
         "",
         "",
     ]

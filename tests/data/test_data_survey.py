@@ -37,7 +37,7 @@ def test_a_survey_counts_without_decoding_pixels(dataset, make_survey):
     dataset.add("lone.jpg")
     (dataset.annotations / "lone.xml").unlink()
     found = make_survey()
-    assert (found["pictures"], found["annotations"], found["labelled"]) == (5, 4, {"pictures": 3, "kept": 3})
+    assert (found["pictures"], found["annotations"], found["labelled"]) == (5, 4, {"pictures": 4, "kept": 3})
     assert found["classes"] == found["objects"] == {"ball": 2, "cone": 2, "mug": 1}
     assert found["sizes"] == {"1920x1080": 1, "200x100": 2}
     assert counts(found) == {"damaged_xml": (1, 1), "no_xml": (1, 1)}
@@ -68,8 +68,11 @@ def test_what_the_headers_tell_is_a_problem(dataset, make_survey):
     dataset.add("a.jpg", (CONE,), data=b"no picture")
     dataset.add("b.jpg", (CONE,), (200, 100), photo(300, 100))
     dataset.add("c.jpg", (CONE,), (200, 100), photo(100, 200, orientation=6))
+    dataset.add("d.jpg", (CONE,), data=b"GIF89a" + bytes(40))
+    dataset.add("e.jpg", (CONE,), (20000, 6000), data=photo().replace(b"\x00\x64\x00\xc8", b"\x17\x70\x4e\x20"))
     found = make_survey()
-    assert counts(found) == {"unreadable_image": (1, 1), "size_mismatch": (1, 1)}
+    bad = {"unreadable_image": (1, 1), "unread_format": (1, 1), "large_image": (1, 1)}
+    assert counts(found) == {**bad, "size_mismatch": (1, 1)}
     assert found["classes"] == {"cone": 1}
 
 

@@ -1,11 +1,16 @@
 """Reading VOC XML."""
 
+import math
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.data import voc
+from stages.data import resize, voc
+from stages.data.frame import BoxFrame, Reading
+from stages.data.shapes import EDGES
 from stages.demo import voc_writer
+from stages.finding_kinds import KINDS
 
 
 def xml(objects="", head="<size><width>200</width><height>100</height></size>"):
@@ -183,3 +188,104 @@ def test_what_is_written_is_read(name, box):
     annotation = voc.parse(voc_writer.annotation("a.jpg", 10, 20, [(name, tuple(box))]))
     assert (annotation.filename, annotation.size) == ("a.jpg", (10, 20))
     assert (annotation.objects[0].name, annotation.objects[0].box) == (name, tuple(box))
+
+
+NAMES = [
+    "object",
+    "name",
+    "bndbox",
+    *EDGES,
+    "robndbox",
+    "cx",
+    "cy",
+    "w",
+    "h",
+    "angle",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+    "x3",
+    "y3",
+]
+NAMES += [
+    "polygon",
+    "pt",
+    "points",
+    "x",
+    "y",
+    "part",
+    "attribute",
+    "attributes",
+    "value",
+    "deleted",
+    "XMin",
+    "keypoints",
+]
+TEXTS = [
+    "",
+    "12",
+    "-3.5",
+    "1e9",
+    "nan",
+    "12,5",
+    "1,234",
+    "rotation",
+    "45",
+    "1,2;3,4;5,6",
+    "[[1,2,3,4,5,6],[1,2,3,4,5,6]]",
+]
+TEXTS += [" \ufeff", "<!-- 9 -->", "<?pi 9?>", "<![CDATA[9]]>", "&#57;", "１２", "[,;", "9" * 400]
+leaves = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(TEXTS)), max_size=6)
+children = st.lists(st.tuples(st.sampled_from(NAMES), leaves), max_size=4)
+
+
+def filled(name, inside):
+    return "<%s>%s</%s>" % (name, inside, name)
+
+
+# What fuzzing went through: names and numbers everywhere but where they belong.
+CORPUS = [
+    "<object><bndbox><xmin>1</xmin></bndbox><bndbox/><robndbox/><polygon/></object>",
+    "<object xmin='1' ymin='2' xmax='3' ymax='4'><name/><name>b</name></object>",
+    "<object><bndbox>%s</bndbox></object>" % "".join("<x%d>1</x%d><y%d>2</y%d>" % ((n,) * 4) for n in (1, 2, 9999)),
+    "<object><points>%s</points></object>" % ("1,2;" * 70000),
+    "<object>%s<bndbox/>%s</object>" % ("<a>" * 240, "</a>" * 240),
+    "<object><attribute name='rotation'/><attribute><value/></attribute><bndbox><bndbox/></bndbox></object>",
+    "<object><pt><x>1</x></pt><pt>1,2</pt><pt><x>1</x><y>2</y></pt><x>1</x><x>2</x></object>",
+    "<object><robndbox><cx>1</cx><cy>1</cy><w>1e9</w><h>0</h><angle>6.28</angle></robndbox><angle>x</angle></object>",
+    "<part><object><object/></object></part><bndbox/>",
+]
+
+
+def read_and_move(inside):
+    """Every object has a box, or the reason why it has none; what can be moved is."""
+    data = ("<annotation>%s</annotation>" % inside).encode()
+    for reading in ("auto", "xywh", "relative"):
+        for one in voc.parse(data, reading).objects:
+            assert one.box is not None or any(not note.fixable for note in one.notes)
+            assert one.box is None or all(math.isfinite(edge) for edge in one.box)
+            assert all(KINDS[note.kind].fix or not note.fixable for note in one.notes)
+        resize.rewrite(voc.tree(data), BoxFrame((200, 100), 6, (100, 200)), "a.jpg", (50, 100), Reading(reading, "xml"))
+
+
+@pytest.mark.parametrize("inside", CORPUS)
+def test_what_fuzzing_went_through(inside):
+    read_and_move(inside)
+
+
+@settings(max_examples=50)
+@given(st.lists(children, min_size=1, max_size=2))
+def test_whatever_stands_in_an_xml_each_object_has_a_box_or_the_reason_why_not(objects):
+    for content in objects:
+        read_and_move(
+            filled("object", "".join(filled(name, "".join(filled(*leaf) for leaf in inner)) for name, inner in content))
+        )
+
+
+@pytest.mark.parametrize(
+    "unit, words", [("<object/>", "over 20000 objects"), ("<<<<<<<<<<<<<<<<<<<<", "over 400000 marks")]
+)
+def test_more_than_a_photo_can_hold_is_not_read(unit, words):
+    with pytest.raises(voc.Damaged, match=words):
+        voc.parse(("<annotation>%s</annotation>" % (unit * 20001)).encode())

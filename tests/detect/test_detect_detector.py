@@ -160,6 +160,17 @@ def test_a_threshold_counts_for_the_score_that_is_told():
     assert Detector(DESCRIPTION, EmptyBackend(rows)).finish(0, (10, 10), 0.91) == []
 
 
+def test_an_id_that_no_class_has_is_never_shown():
+    rows = [[0, class_id, 0.9, 0, 0, 1, 1] for class_id in (1, 2, 3, 2)]
+    gaps = DESCRIPTION._replace(classes=["background", "cone", "void", "void"], unused=(2,))
+    found = Detector(gaps, EmptyBackend(rows)).finish(0, (10, 10))
+    assert [(one["class_id"], one["class"]) for one in found] == [
+        (1, "cone"),
+        (3, "void"),
+    ]  # a class of that name is one
+    assert gaps.named == ["background", "cone", "void"]
+
+
 def test_a_detector_gives_back_what_it_took():
     backend = EmptyBackend([])
     with Detector(DESCRIPTION, backend) as detector:

@@ -306,6 +306,14 @@ def test_init_shows_each_kind_of_problem_with_its_first_example(make_init, capsy
     assert first < second and "1 of 3 labelled photos would be left out" in said
 
 
+def test_init_says_why_no_xml_names_an_object(make_init):
+    with pytest.raises(BadInput, match="names an object: label the photos first"):
+        make_init(objects={}, classes={})
+    first = {"count": 3, "dropped": 3, "first": "a.xml: it is in the format of another tool. Export VOC."}
+    with pytest.raises(BadInput, match="names an object: a.xml: it is in the format of another tool"):
+        make_init(objects={}, classes={}, problems={"damaged_xml": first})
+
+
 def test_init_does_not_merge_names_that_are_alike_but_says_how(make_init, capsys):
     counts = {"cone": 40, "Cone": 2, "traffic_cone": 7, "traffic cone": 1}
     variants = [["cone", "Cone"], ["traffic_cone", "traffic cone"]]

@@ -59,7 +59,8 @@ ARCHITECTURES = "ssd_mobilenet_v1, ssd_mobilenet_v2, ssdlite_mobilenet_v2, ssd_i
         ("[model]\ninput_size = [300]\n\n[model.x]\na = 1\n", "unknown key model.x"),
         ("[model]\ninput_size = 8\n", "model.input_size = 8: expected one number, or two as [height, width]"),
         ("[model]\ninput_size = [64, 64, 64]\n", "[64, 64, 64]: expected one number, or two as [height, width]"),
-        ("[model]\ninput_size = 0\n", "line 4: model.input_size = 0: expected at least 32"),
+        ("[model]\ninput_size = 0\n", "line 4: model.input_size = 0: expected at least 33"),
+        ("[model]\ninput_size = [64, 32]\n", "line 4: model.input_size = [64, 32]: expected at least 33"),
         ("[records]\nimage_size = [300, 4097]\n", "[300, 4097]: expected one number, or two as [height, width]"),
         (
             "[records]\nfindings = { small_box = 'dorp' }\n",

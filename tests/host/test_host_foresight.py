@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from nanoforge.commands.options import StageOptions
+from nanoforge.commands.stages import with_consents
 from nanoforge.errors import BadInput, StageFailed
 from nanoforge.files.paths import HOME
 from nanoforge.pipeline.build import build
@@ -105,3 +107,12 @@ def test_no_training_hangs_on_the_code_of_its_foresight():
 def test_what_is_read_is_an_input_of_its_stage(own):
     for stage, asked in FORESIGHTS.items():
         assert set(asked.reads) <= set(STAGES[stage].inputs(own.project(OWN).context))
+
+
+@pytest.mark.parametrize("given", [(False, False), (True, False), (False, True), (True, True)])
+def test_what_the_command_line_consents_to_is_heeded_and_makes_nothing_stale(home, own, given):
+    options = with_consents(StageOptions(str(own.folder)), *given)
+    config = options.project("train").config
+    assert (config.records.accept_losses, config.train.anyway) == given
+    before = plan(StageOptions(str(own.folder)).project("train"), "records")[-1].fingerprint
+    assert plan(options.project("train"), "records")[-1].fingerprint == before

@@ -8,6 +8,7 @@ import pytest
 from host_files import write
 
 from nanoforge.files.selection import Selection, left_out_words, walk
+from nanoforge.pipeline.stages import PICTURES
 from stages import files
 
 
@@ -145,3 +146,10 @@ def test_host_and_stages_count_the_same(photos):
     write(photos, ".hidden/c.jpg", "deep/d.txt")
     host = [one.path for one in walk(photos, Selection((".jpg",)))]
     assert files.names_below(str(photos), (".jpg",)) == host == ["a.jpg", "deep/b.jpg", "more.JPG"]
+
+
+def test_photos_that_are_not_read_count_for_their_names_but_raw_files_are_never_sent(tmp_path):
+    """A stage on another machine can name them; a camera's raw files, large and beside its JPEGs, stay here."""
+    for name in ("a.jpg", "b.JFIF", "c.tif", "d.HEIC", "e.gif", "f.cr2", "g.NEF", "h.txt"):
+        (tmp_path / name).touch()
+    assert [one.path for one in walk(tmp_path, PICTURES)] == ["a.jpg", "b.JFIF", "c.tif", "d.HEIC", "e.gif"]

@@ -174,6 +174,15 @@ def test_a_users_own_config_is_evaluated_on_all_validation_pictures_once(records
             "fixed_shape_resizer",
         ),
         ([("num_classes", "number_of_classes")], "number_of_classes"),
+        ([('"ssd_mobilenet_v1"', '"ssd_mobilenet_v3_large"')], "did you mean ssd_mobilenet_v2. these can be trained"),
+        ([('"ssd_mobilenet_v1"', '"ssd_mobilenet_v1_ppn"')], "_ppn, is none that .* did you mean ssd_mobilenet_v1."),
+        ([('"ssd_mobilenet_v1"', '"ssd_mobilenet_v2_keras"')], "did you mean ssd_mobilenet_v2.*ssd_inception_v3"),
+        ([('"ssd_mobilenet_v1"', '"resnet"')], "resnet, is none that .* here; these can be trained and converted"),
+        ([('type: "ssd_mobilenet_v1"', "")], "the type of model.ssd.feature_extractor is not said"),
+        (
+            [('"ssd_mobilenet_v1"', '"ssd_inception_v2"'), ("override_base_feature_extractor_hyperparams: true", "")],
+            "needs override_base_feature_extractor_hyperparams: true",
+        ),
         ([("\ntrain_config", "\ngraph_rewriter { quantization { delay: 1 } }\ntrain_config")], "quantised"),
     ],
 )

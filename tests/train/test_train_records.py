@@ -143,6 +143,13 @@ def test_a_label_map_that_cannot_be_read_is_named(copy, content):
         RecordSet(copy)
 
 
+def test_a_label_map_of_other_classes_is_refused(copy):
+    with open(os.path.join(copy, "label_map.pbtxt"), "w") as stream:
+        stream.write('item { id: 1 name: "blue" } item { id: 2 name: "red" }')
+    with pytest.raises(BadInput, match="names other classes than dataset.json"):
+        RecordSet(copy)
+
+
 @pytest.mark.parametrize("name", ["label_map.pbtxt", "dataset.json", "index.jsonl"])
 def test_a_named_pipe_is_refused_unopened(copy, name):
     os.remove(os.path.join(copy, name))

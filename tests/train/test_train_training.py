@@ -244,6 +244,30 @@ def test_a_training_killed_goes_on(records_folder, tmp_path):
     assert points[-1]["loss"] < points[0]["loss"]
 
 
+@pytest.mark.parametrize(
+    "field, damage",
+    [
+        ("model.ssd.loss", lambda one: one.model.ssd.loss.Clear()),
+        pytest.param(
+            "train_config.optimizer",
+            lambda one: one.train_config.optimizer.adam_optimizer.learning_rate.Clear(),
+            marks=[pytest.mark.slow],
+        ),
+        (
+            "train_config.data_augmentation_options",
+            lambda one: one.train_config.data_augmentation_options.add().random_crop_pad_image.pad_color.append(1.0),
+        ),
+    ],
+)
+def test_what_object_detection_cannot_build_is_bad_input_with_its_field(records_folder, tmp_path, stage, field, damage):
+    own = str(tmp_path / "own.config")
+    pipeline = pipeline_config.generate(parameters(augmentation=[]), RecordSet(records_folder))
+    damage(pipeline)
+    pipeline_config.write(pipeline, own)
+    with pytest.raises(BadInput, match="cannot build what the pipeline config says in %s: " % field):
+        stage().run(train.main, {"records": records_folder, "pipeline_config": own}, parameters())
+
+
 @pytest.mark.slow
 def test_batch_norm_that_lags_behind_is_named(records_folder, tmp_path, stage):
     own = str(tmp_path / "own.config")
