@@ -18,11 +18,10 @@ from stages.data import boxes, exif, patterns, voc
 from stages.data.findings import DataFinding, Findings, policies
 from stages.data.frame import Reading, Turned, WholeSize, frame_of
 from stages.data.objects import ObjectFilter
-from stages.data.pairing import Folders, Pair, files_below, pairs
+from stages.data.pairing import Folders, Pair, files_below, pairs, photos_below
 from stages.data.pattern_tallies import Observed, WrittenBox, WrittenPicture
 from stages.data.splits import Split, own_split
 from stages.data.vocabulary import Vocabulary, composed
-from stages.files import PICTURE_SUFFIXES
 from stages.finding_kinds import DROP, FAIL
 from stages.job import Job, run
 from stages.parameters import SurveyParameters
@@ -215,7 +214,7 @@ def main(job: Job) -> None:
     found.note(findings.found)
     document = dict(
         _document(found),
-        pictures=len(files_below(folders.photos, PICTURE_SUFFIXES)),
+        pictures=len(photos_below(folders.photos)),
         annotations=len(files_below(folders.annotations, (".xml",))),
         split={"source": split.source, "pictures": _sides(split)},
         patterns=[dict(one._asdict(), examples=one.examples.words) for one in suspicions],
