@@ -150,7 +150,8 @@ def _off(upright: np.ndarray, encoded: bytes) -> float:
 def _kinds(draft: Draft, kinds: Set[str]) -> List[str]:
     wrong, left = [], set(kinds)
     for expected in draft.kinds:
-        if not kinds & set(expected.split("|")):
+        # Where a picture goes for one object, nothing more need be said of another.
+        if not kinds & set(expected.split("|")) and not ("+" in draft.flaw and draft.lost and kinds):
             wrong.append("no finding %s" % expected)
         left -= set(expected.split("|"))
     return wrong + ["a finding %s of nothing" % kind for kind in sorted(left)]
