@@ -7,12 +7,15 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from stages import pixels, workers
-from stages.data import looks, sample, tfrecord, voc
+from stages.data import tfrecord
+from stages.data.annotation import voc
+from stages.data.annotation.frame import Reading
+from stages.data.annotation.objects import LabelledBox, ObjectFilter
+from stages.data.annotation.vocabulary import Vocabulary
 from stages.data.findings import DataFinding, Findings
-from stages.data.frame import Reading
-from stages.data.objects import LabelledBox, ObjectFilter
-from stages.data.pairing import Folders, Pair
-from stages.data.vocabulary import Vocabulary
+from stages.data.pairing.pairing import Folders, Pair
+from stages.data.photo import sample
+from stages.data.split import looks
 from stages.finding_kinds import FIX
 
 

@@ -9,22 +9,24 @@ from functools import partial
 from typing import Dict, List
 
 from stages import disk, workers
-from stages.data import left_out, looks, patterns, sides
+from stages.data import left_out
 from stages.data.accounts import Accounts
+from stages.data.annotation.frame import Reading
+from stages.data.annotation.vocabulary import Vocabulary
 from stages.data.dataset_summary import SPLITS, DatasetSummary
 from stages.data.finding_log import FILE, FindingLog
 from stages.data.findings import did_you_mean, policies, summary
-from stages.data.frame import Reading
-from stages.data.groups import Gallery, Grouping, grouped
 from stages.data.labels import label_map
 from stages.data.losses import Losses, Whole
-from stages.data.pairing import Folders, Pair, pairs, shuffled
+from stages.data.pairing.pairing import Folders, Pair, pairs, shuffled
+from stages.data.patterns import patterns
 from stages.data.picture_record import RecordSettings, is_listed, make
 from stages.data.shards import SplitWriter
-from stages.data.splits import Split, own_split
+from stages.data.split import looks, sides
+from stages.data.split.groups import Gallery, Grouping, grouped
+from stages.data.split.splits import Split, own_split
 from stages.data.spool import Spool
 from stages.data.survey import SurveySettings, survey
-from stages.data.vocabulary import Vocabulary
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
 

@@ -14,14 +14,15 @@ from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
 from lxml import etree
 
 from stages import disk, drawing, pixels, workers
-from stages.data import boxes, exif, sample
+from stages.data.annotation import boxes
+from stages.data.annotation.frame import BoxFrame, Reading, WholeSize
+from stages.data.annotation.geometry import Move
+from stages.data.annotation.numerals import decimal, visible
+from stages.data.annotation.places import Note, lacking, read_shape
+from stages.data.annotation.shapes import Shape, found_in, stray_in, text_of
 from stages.data.findings import DataFinding, Findings, policies, summary
-from stages.data.frame import BoxFrame, Reading, WholeSize
-from stages.data.geometry import Move
-from stages.data.numerals import decimal, visible
-from stages.data.pairing import Folders, Pair, pairs, shuffled
-from stages.data.places import Note, lacking, read_shape
-from stages.data.shapes import Shape, found_in, stray_in, text_of
+from stages.data.pairing.pairing import Folders, Pair, pairs, shuffled
+from stages.data.photo import exif, sample
 from stages.finding_kinds import DROP
 from stages.job import BadInput, Job, run
 from stages.parameters import ResizeParameters

@@ -14,15 +14,16 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tu
 from typing import Counter as CounterOf
 
 from stages import disk, files, picture_header, pixels, workers
-from stages.data import boxes, exif, patterns, voc
+from stages.data.annotation import boxes, voc
+from stages.data.annotation.frame import Reading, Turned, WholeSize, frame_of
+from stages.data.annotation.objects import ObjectFilter
+from stages.data.annotation.vocabulary import Vocabulary, composed
 from stages.data.findings import DataFinding, Findings, policies
-from stages.data.frame import Reading, Turned, WholeSize, frame_of
-from stages.data.objects import ObjectFilter
-from stages.data.pairing import Folders, Pair, files_below, pairs
-from stages.data.pattern_tallies import Observed, WrittenBox, WrittenPicture
-from stages.data.splits import Split, own_split
-from stages.data.vocabulary import Vocabulary, composed
-from stages.files import PICTURE_SUFFIXES
+from stages.data.pairing.pairing import Folders, Pair, files_below, pairs, photos_below
+from stages.data.patterns import patterns
+from stages.data.patterns.pattern_tallies import Observed, WrittenBox, WrittenPicture
+from stages.data.photo import exif
+from stages.data.split.splits import Split, own_split
 from stages.finding_kinds import DROP, FAIL
 from stages.job import Job, run
 from stages.parameters import SurveyParameters
@@ -215,7 +216,7 @@ def main(job: Job) -> None:
     found.note(findings.found)
     document = dict(
         _document(found),
-        pictures=len(files_below(folders.photos, PICTURE_SUFFIXES)),
+        pictures=len(photos_below(folders.photos)),
         annotations=len(files_below(folders.annotations, (".xml",))),
         split={"source": split.source, "pictures": _sides(split)},
         patterns=[dict(one._asdict(), examples=one.examples.words) for one in suspicions],

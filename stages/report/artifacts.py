@@ -19,6 +19,8 @@ REQUIRED_KEYS = {
         "dropped",
         "findings",
         "finding_counts",
+        "figures",
+        "split",
     ),
     "checkpoints.json": ("tensorflow", "best", "last", "checkpoints"),
     "history.json": ("training", "evaluation"),

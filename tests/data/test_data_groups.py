@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages import pixels
-from stages.data import groups as grouping
-from stages.data import looks, sides
 from stages.data.findings import Findings, policies
-from stages.data.groups import LEAST_FIXED_CAMERA, Gallery
-from stages.data.splits import Split
+from stages.data.split import groups as grouping
+from stages.data.split import looks, sides
+from stages.data.split.groups import LEAST_FIXED_CAMERA, Gallery
+from stages.data.split.splits import Split
 from stages.job import BadInput
 
 SIZE = (200, 100)

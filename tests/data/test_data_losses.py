@@ -14,7 +14,7 @@ from stages.data.finding_log import FindingLog
 from stages.data.findings import DataFinding, policies
 from stages.data.losses import Losses, Whole
 from stages.data.picture_record import PictureRecord
-from stages.data.splits import Split
+from stages.data.split.splits import Split
 from stages.job import BadInput, Job
 
 TINY = ("cone", (10, 10, 11, 11))

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from stages import pixels
-from stages.data import resize, voc
-from stages.data.frame import BoxFrame, Reading
-from stages.data.pairing import Pair
-from stages.data.shapes import EDGES
+from stages.data import resize
+from stages.data.annotation import voc
+from stages.data.annotation.frame import BoxFrame, Reading
+from stages.data.annotation.shapes import EDGES
+from stages.data.pairing.pairing import Pair
 from stages.job import BadInput
 from stages.parameters import ResizeParameters
 

@@ -6,9 +6,9 @@ import pytest
 from data_voc import PARAMETERS, photo
 
 from stages.data import records, survey
+from stages.data.annotation.frame import Reading
 from stages.data.findings import Findings, policies
-from stages.data.frame import Reading
-from stages.data.pairing import Folders, pairs
+from stages.data.pairing.pairing import Folders, pairs
 from stages.job import BadInput
 
 CONE, BALL = ("cone", (20, 10, 120, 80)), ("ball", (130, 40, 190, 90))

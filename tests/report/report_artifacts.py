@@ -174,6 +174,11 @@ def _records(folder: str, classes: Sequence[str]) -> None:
                 }
                 for split in ("train", "validation")
             },
+            "split": "hash",
+            "figures": {
+                "pictures": {"read": len(index) + 1, "kept": len(index) - 3, "dropped": 1, "background": 3},
+                "boxes": {"read": 482, "kept": 477, "dropped": 2, "background": 3},
+            },
             "images": len(index),
             "boxes": sum(len(line["boxes"]) for line in index),
             "dropped": 2,

@@ -2,12 +2,12 @@
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from stages.data import boxes
+from stages.data.annotation import boxes
+from stages.data.annotation.frame import BoxFrame
+from stages.data.annotation.places import told_box
+from stages.data.annotation.voc import VocObject
+from stages.data.annotation.vocabulary import Vocabulary
 from stages.data.findings import Findings, did_you_mean
-from stages.data.frame import BoxFrame
-from stages.data.places import told_box
-from stages.data.voc import VocObject
-from stages.data.vocabulary import Vocabulary
 from stages.finding_kinds import KINDS
 
 SMALLEST = 3.0  # pixels at training size

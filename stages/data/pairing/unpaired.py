@@ -4,8 +4,8 @@ import difflib
 from typing import Dict, List, NamedTuple, Tuple
 
 from stages.data.findings import Findings
-from stages.data.matching import Group, Matching
-from stages.data.names import grouped, in_words, last, own_name, plain
+from stages.data.pairing.matching import Group, Matching
+from stages.data.pairing.names import grouped, in_words, last, own_name, plain
 
 MOST_HINTS = 100  # names that are looked for among near ones; such a search is slow
 MOST_COMPARED = 50

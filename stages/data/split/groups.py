@@ -10,7 +10,7 @@ from typing import Dict, Hashable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
-from stages.data import looks
+from stages.data.split import looks
 
 # roboflow.com: the photo's own name and suffix, then what tells its copies apart.
 COPY = re.compile(r"(.+)\.rf\.[0-9A-Za-z]{16,64}$")

@@ -8,8 +8,8 @@ import hashlib
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set
 
 from stages.data.findings import Findings
-from stages.data.groups import Gallery
-from stages.data.splits import Split
+from stages.data.split.groups import Gallery
+from stages.data.split.splits import Split
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SIDES = (TRAIN, VALIDATION, TEST)  # a picture of a group on several sides is one too many on all but the last
