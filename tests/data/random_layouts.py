@@ -113,7 +113,6 @@ def vocdevkit(rng: Random, drafts: List[Draft]) -> Layout:
     root = "VOCdevkit/VOC2012/"
     sides = rng.choice((("train", "val"), ("train", "val", "test")))
     lists: Dict[str, List[str]] = {side: [] for side in sides}
-    line = rng.choice(("%s", "%s", "%s.jpg", "%s ", "JPEGImages/%s.jpg"))
     for draft in drafts:
         stem = rng.choice(("2012_%06d", "사진_%d")) % draft.number
         draft.photo = root + "JPEGImages/" + stem + draft.suffix
@@ -127,13 +126,14 @@ def vocdevkit(rng: Random, drafts: List[Draft]) -> Layout:
     lists["trainval"] = lists["train"] + lists["val"]
     others = {root + "SegmentationClass/2012_000000.png": pictures.encoded(drafts[0].pixels, Kept(pictures.PNG, 1))}
     for side, stems in lists.items():
-        others[root + "ImageSets/Main/%s.txt" % side] = _list(rng, line, stems)
+        others[root + "ImageSets/Main/%s.txt" % side] = _list(rng, stems)
         others[root + "ImageSets/Main/cone_%s.txt" % side] = "".join("%s -1\n" % stem for stem in stems).encode()
     return Layout(root + "JPEGImages", root + "Annotations", "imagesets", others)
 
 
-def _list(rng: Random, line: str, stems: List[str]) -> bytes:
+def _list(rng: Random, stems: List[str]) -> bytes:
     """A list of pictures as the challenge, a script or Windows' editor writes it."""
+    line = rng.choice(("%s", "%s", "%s.jpg", "%s ", "JPEGImages/%s.jpg"))
     text = rng.choice(("\n", "\r\n", "\n\n")).join([line % stem for stem in stems] + [""])
     return text.encode(rng.choice(("utf-8", "utf-8-sig")))
 
