@@ -20,13 +20,14 @@ from stages.data.labels import label_map
 from stages.data.losses import Losses, Whole
 from stages.data.pairing.pairing import Folders, Pair, pairs, shuffled
 from stages.data.patterns import patterns
-from stages.data.picture_record import RecordSettings, is_listed, make
+from stages.data.picture_record import RecordSettings, make
 from stages.data.shards import SplitWriter
 from stages.data.split import looks, sides
 from stages.data.split.groups import Gallery, Grouping, grouped
 from stages.data.split.splits import Split, own_split
 from stages.data.spool import Spool
 from stages.data.survey import SurveySettings, survey
+from stages.finding_kinds import FIX
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
 
@@ -98,9 +99,10 @@ def _survey(job: Job, settings: RecordSettings, items: List[Pair], trial: bool) 
     )
     seen = survey(reading, items, job.cpus, lambda done: job.progress(done, len(items), "reading XML"))
     patterns.check(seen.observed, settings.reading)
+    renamed = settings.policy["near_class"] == FIX
     for name in [] if trial else settings.vocabulary.classes:
-        only = settings._replace(vocabulary=Vocabulary([name], settings.vocabulary.aliases))
-        if not any(is_listed(only, written) for written in seen.objects):
+        only = Vocabulary([name], settings.vocabulary.aliases)
+        if not any(only.id_of(written) or (renamed and only.nearly(written)) for written in seen.objects):
             known = summary(seen.objects) or "nothing"
             raise BadInput(
                 "No XML file in %s names an object of class %r%s They name: %s."
