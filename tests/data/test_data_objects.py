@@ -126,7 +126,7 @@ def test_a_shape_outside_of_any_object_is_no_background():
 
 
 @pytest.mark.parametrize(
-    "name", ["Traffic_Light", " TRAFFIC  LIGHT", "traffic_light ", "traffic-light", "ｔraffic light"]
+    "name", ["Traffic_Light", " TRAFFIC  LIGHT", "traffic_light ", "traffic-light", "\uff54raffic light"]
 )
 def test_folded_names_differ_in_what_matters_only(name):
     assert folded(name) == folded("traffic light")
