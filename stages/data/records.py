@@ -27,6 +27,7 @@ from stages.data.split.groups import Gallery, Grouping, grouped
 from stages.data.split.splits import Split, own_split
 from stages.data.spool import Spool
 from stages.data.survey import SurveySettings, survey
+from stages.finding_kinds import DROP
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
 
@@ -181,7 +182,8 @@ def _check(parameters: RecordsParameters, accounts: Accounts) -> None:
     dataset, log = accounts.dataset, accounts.log
     if not dataset.images:
         raise BadInput(
-            "None of the pictures can be used: %s. For instance %s" % (summary(log.kinds), log.first[0].sentence())
+            "None of the pictures can be used: %s. For instance %s"
+            % (summary(log.of_action(DROP)), log.first_of(DROP).sentence())
         )
     if not parameters.accept_losses:
         accounts.losses.judge(Whole(dataset.tally_pictures.read, dataset.listed), log)

@@ -73,7 +73,7 @@ class Problem:
 
 
 class Survey:
-    """What the pairs of a dataset show, in memory that grows with the number of classes only.
+    """What the pairs of a dataset show, in memory that grows with the number of classes and sizes only.
 
     Attributes:
         objects: objects per class name, in composed letters.
@@ -165,7 +165,7 @@ def look(settings: SurveySettings, pair: Pair) -> PictureSurvey:
     if frame is None:
         return PictureSurvey(written, names, None, findings.found)
     vocabulary = Vocabulary(sorted(set(map(composed, filter(None, names)))), {})
-    kept = ObjectFilter(vocabulary, settings.image_size, frame, pair.xml, findings).kept(objects)
+    kept = ObjectFilter(vocabulary, settings.image_size, frame, pair.xml, findings).kept(objects, voc.stray(root))
     return PictureSurvey(written, names, None if kept is None else [one.source.name for one in kept], findings.found)
 
 
