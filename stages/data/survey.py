@@ -23,6 +23,7 @@ from stages.data.pairing.pairing import Folders, Pair, files_below, pairs, photo
 from stages.data.patterns import patterns
 from stages.data.patterns.pattern_tallies import Observed, WrittenBox, WrittenPicture
 from stages.data.photo import exif
+from stages.data.split.sides import SIDES
 from stages.data.split.splits import Split, own_split
 from stages.finding_kinds import DROP, FAIL
 from stages.job import Job, run
@@ -30,7 +31,6 @@ from stages.parameters import SurveyParameters
 
 CHUNK = 50  # pictures that a process does at a time: one takes less time than sending it there
 MANY = 2000  # pictures from which more processes are faster than the time to start them
-SIDES = ("train", "validation", "test")
 BY_CHANCE = "by chance"
 HEAD_BYTES = 1 << 18  # of a photo: more than nearly all have before their pixels
 

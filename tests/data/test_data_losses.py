@@ -220,6 +220,15 @@ def test_the_dataset_s_own_split_is_in_the_records_and_test_pictures_in_files_of
         make_records()
 
 
+def test_a_split_of_the_dataset_without_validation_is_told(dataset, make_records):
+    for number in range(8):
+        dataset.add("%s/%d.jpg" % ("train" if number < 6 else "test", number), (GOOD,))
+    done = make_records(classes=["cone"], validation_fraction=0.5)
+    assert done.dataset["split"] == "folders" and done.dataset["splits"]["validation"]["pictures"]
+    assert {line["source_id"] for line in done.index if line["split"] == "test"} == {"test/6.jpg", "test/7.jpg"}
+    assert any("no picture for validation: some" in warning for warning in done.warnings)
+
+
 PLACES = st.sampled_from([GOOD, TINY, ("crate", (5, 5, 90, 90)), ("cone", (50, 50, 50, 60)), ("cone", (90, 9, 20, 60))])
 FATES = st.sampled_from(["whole", "whole", "no photo", "no xml", "empty photo", "cut xml", "copy"])
 
