@@ -13,7 +13,7 @@ from stages.data import left_out
 from stages.data.accounts import Accounts
 from stages.data.annotation.frame import Reading
 from stages.data.annotation.vocabulary import Vocabulary
-from stages.data.dataset_summary import SPLITS, DatasetSummary
+from stages.data.dataset_summary import DatasetSummary
 from stages.data.finding_log import FILE, FindingLog
 from stages.data.findings import did_you_mean, policies, summary
 from stages.data.labels import label_map
@@ -27,9 +27,12 @@ from stages.data.split.groups import Gallery, Grouping, grouped
 from stages.data.split.splits import Split, own_split
 from stages.data.spool import Spool
 from stages.data.survey import SurveySettings, survey
-from stages.finding_kinds import FIX
+from stages.finding_kinds import DROP, FIX
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
+
+BY_CHANCE = 'chance splits them, so say which of them are to validate, with records.split = "folders" or "imagesets"'
+BY_ITS_OWN = "the dataset's own split holds, so see that it divides them by place or time"
 
 
 def main(job: Job) -> None:
@@ -138,7 +141,7 @@ def _deal(
     chance = sides.Chance(parameters.seed, parameters.validation_fraction)
     with accounts.log.noting() as findings:
         placed = sides.placed(gallery, grouping.labels.tolist(), split, chance, findings)
-    writers = {name: SplitWriter(name, job.output, job.scratch, parameters.pictures_per_shard) for name in SPLITS}
+    writers = {name: SplitWriter(name, job.output, job.scratch, parameters.pictures_per_shard) for name in sides.SIDES}
     for side, record in zip(placed.of, spool.records()):
         if side is None:
             dataset.drop(1, record.written, record.listed)
@@ -148,17 +151,17 @@ def _deal(
         dataset.add(side, record)
     with open(job.out("index.jsonl"), "w", encoding="utf-8") as index:
         shards = {name: writer.finish(index) for name, writer in writers.items()}
-    _warn_of_split(job, gallery, grouping, placed)
+    _warn_of_split(job, gallery, grouping, placed, split.source)
     return shards
 
 
-def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides.Sides) -> None:
+def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides.Sides, source: str) -> None:
     for told in grouping.all_alike:
+        why = BY_CHANCE if source == "hash" else BY_ITS_OWN
         job.warn(
             "%d of %d pictures look alike (for instance %s and %s), as those of a fixed camera or of one long video do."
-            " They are split by chance, so validation may show a better detector than there is: say which of them are"
-            ' to validate, with records.split = "folders" or "imagesets".'
-            % (told.pictures, len(gallery.photos), told.first, told.second)
+            " They are not kept on one side, so validation may show a better detector than there is: %s."
+            % (told.pictures, len(gallery.photos), told.first, told.second, why)
         )
     if placed.drawn:
         job.warn(
@@ -183,7 +186,8 @@ def _check(parameters: RecordsParameters, accounts: Accounts) -> None:
     dataset, log = accounts.dataset, accounts.log
     if not dataset.images:
         raise BadInput(
-            "None of the pictures can be used: %s. For instance %s" % (summary(log.kinds), log.first[0].sentence())
+            "None of the pictures can be used: %s. For instance %s"
+            % (summary(log.of_action(DROP)), log.first_of(DROP).sentence())
         )
     if not parameters.accept_losses:
         accounts.losses.judge(Whole(dataset.tally_pictures.read, dataset.listed), log)

@@ -21,6 +21,7 @@ from stages.data.pairing.pairing import Folders, Pair, files_below, pairs, photo
 from stages.data.patterns import patterns
 from stages.data.patterns.pattern_tallies import Observed, WrittenBox, WrittenPicture
 from stages.data.photo import exif
+from stages.data.split.sides import SIDES
 from stages.data.split.splits import Split, own_split
 from stages.finding_kinds import DROP, FAIL
 from stages.job import Job, run
@@ -28,7 +29,6 @@ from stages.parameters import SurveyParameters
 
 CHUNK = 50  # pictures that a process does at a time: one takes less time than sending it there
 MANY = 2000  # pictures from which more processes are faster than the time to start them
-SIDES = ("train", "validation", "test")
 BY_CHANCE = "by chance"
 HEAD_BYTES = 1 << 18  # of a photo: more than nearly all have before their pixels
 
@@ -71,7 +71,7 @@ class Problem:
 
 
 class Survey:
-    """What the pairs of a dataset show, in memory that grows with the number of classes only.
+    """What the pairs of a dataset show, in memory that grows with the number of classes and sizes only.
 
     Attributes:
         objects: objects per class name, in composed letters.
@@ -163,7 +163,7 @@ def look(settings: SurveySettings, pair: Pair) -> PictureSurvey:
     if frame is None:
         return PictureSurvey(written, names, None, findings.found)
     vocabulary = Vocabulary(sorted(set(map(composed, filter(None, names)))), {})
-    kept = ObjectFilter(vocabulary, settings.image_size, frame, pair.xml, findings).kept(objects)
+    kept = ObjectFilter(vocabulary, settings.image_size, frame, pair.xml, findings).kept(objects, voc.stray(root))
     return PictureSurvey(written, names, None if kept is None else [one.source.name for one in kept], findings.found)
 
 

@@ -400,22 +400,6 @@ def test_a_class_without_a_box_is_refused_before_the_work(dataset, make_records)
         make_records(classes=["cone", "bal"])
 
 
-def test_a_class_whose_boxes_are_all_unusable_is_refused(dataset, make_records):
-    dataset.fill(2)
-    dataset.add("a.jpg", (("mug", (0, 0, 2, 2)),))
-    with pytest.raises(BadInput, match="No box of class 'mug' is left.*small_box"):
-        make_records(classes=["cone", "mug"])
-
-
-def test_nothing_usable_is_refused_with_the_reasons(dataset, make_records):
-    dataset.add("a.jpg", data=b"x")
-    dataset.add("b.jpg", data=b"y")
-    with pytest.raises(
-        BadInput, match=r"None of the pictures.*2 unreadable_image.*[ab]\.jpg: the file is not a readable"
-    ):
-        make_records(classes=["cone"])
-
-
 def test_a_folder_that_is_not_there_is_refused(run, dataset):
     with pytest.raises(BadInput, match="no folder"):
         run(records.main, {"photos": str(dataset.photos / "x"), "annotations": str(dataset.annotations)}, PARAMETERS)

@@ -64,6 +64,16 @@ def test_a_survey_counts_what_records_keep(dataset, make_survey, make_records):
     assert {one["name"]: sum(one["boxes"].values()) for one in made} == found["classes"]
 
 
+def test_a_shape_outside_of_any_object_is_a_problem_as_records_take_it(dataset, make_survey, make_records):
+    dataset.fill(2)
+    dataset.add("a.jpg", ())
+    path = dataset.annotations / "a.xml"
+    path.write_text(path.read_text().replace("</annotation>", "<item><polygon/></item></annotation>"))
+    found = make_survey()
+    assert counts(found) == {"no_objects": (1, 1)} and found["labelled"] == {"pictures": 3, "kept": 2}
+    assert make_records().kinds == [("no_objects", "drop")]
+
+
 def test_what_the_headers_tell_is_a_problem(dataset, make_survey):
     dataset.add("a.jpg", (CONE,), data=b"no picture")
     dataset.add("b.jpg", (CONE,), (200, 100), photo(300, 100))
