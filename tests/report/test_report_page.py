@@ -260,3 +260,11 @@ def test_engine_that_was_not_compared_says_so(tmp_path: Path, report: Callable) 
     report_artifacts.write_json(inputs["build-engine"], "parity.json", unproven)
     page = report(inputs)
     assert "Not held against the reference: the model came without samples" in page.text
+
+
+def test_a_model_without_a_uff_is_shown_by_the_form_that_there_is(artifacts: Dict[str, str], report: Callable) -> None:
+    """A softmax has no .uff."""
+    folder = artifacts["convert"]
+    os.rename(os.path.join(folder, "model.uff"), os.path.join(folder, "model.boxes.onnx"))
+    page = report({"convert": folder})
+    assert "model.boxes.onnx against TensorFlow" in page.text and "onnxruntime" in page.text
