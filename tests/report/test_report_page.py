@@ -236,7 +236,7 @@ def test_without_an_evaluation_the_headline_takes_the_best_checkpoint_or_the_new
 
 def test_worst_case_of_nothing_is_the_first_picture(artifacts: Dict[str, str], report: Callable) -> None:
     change(artifacts["convert"], "parity.json", worst=None)
-    assert "those of the .uff, on the first picture." in report({"convert": artifacts["convert"]}).text
+    assert "those of model.uff, on the first picture." in report({"convert": artifacts["convert"]}).text
 
 
 def test_engine_of_a_board_is_shown_with_its_proof_and_its_slowest_layers(tmp_path: Path, report: Callable) -> None:
