@@ -25,6 +25,7 @@ from stages.data.splits import Split, own_split
 from stages.data.spool import Spool
 from stages.data.survey import SurveySettings, survey
 from stages.data.vocabulary import Vocabulary
+from stages.finding_kinds import DROP, KINDS
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
 
@@ -144,17 +145,30 @@ def _deal(
         dataset.add(side, record)
     with open(job.out("index.jsonl"), "w", encoding="utf-8") as index:
         shards = {name: writer.finish(index) for name, writer in writers.items()}
-    _warn_of_split(job, gallery, grouping, placed)
+    _warn_of_split(job, gallery, grouping, placed, split)
     return shards
 
 
-def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides.Sides) -> None:
+def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides.Sides, split: Split) -> None:
+    by_chance = (
+        "They are split by chance, so validation may show a better detector than there is: say which of them are to"
+        ' validate, with records.split = "folders" or "imagesets".'
+    )
+    own = (
+        "The dataset's own split is kept, but if it deals them to several sides, validation may show a better detector"
+        " than there is: keep each camera, or each stretch of the video, on one side."
+    )
     for told in grouping.all_alike:
         job.warn(
             "%d of %d pictures look alike (for instance %s and %s), as those of a fixed camera or of one long video do."
-            " They are split by chance, so validation may show a better detector than there is: say which of them are"
-            ' to validate, with records.split = "folders" or "imagesets".'
-            % (told.pictures, len(gallery.photos), told.first, told.second)
+            " %s"
+            % (
+                told.pictures,
+                len(gallery.photos),
+                told.first,
+                told.second,
+                by_chance if split.source == "hash" else own,
+            )
         )
     if placed.drawn:
         job.warn(
@@ -178,9 +192,10 @@ def _check(parameters: RecordsParameters, accounts: Accounts) -> None:
     """Refuse records that nobody can want."""
     dataset, log = accounts.dataset, accounts.log
     if not dataset.images:
-        raise BadInput(
-            "None of the pictures can be used: %s. For instance %s" % (summary(log.kinds), log.first[0].sentence())
-        )
+        lost = log.of_action(DROP)
+        kind = min(lost, key=lambda one: (KINDS[one].about != "picture", -lost[one], one))
+        told = log.examples[kind, DROP].sentence()
+        raise BadInput("None of the pictures can be used: %s. For instance %s" % (summary(lost), told))
     if not parameters.accept_losses:
         accounts.losses.judge(Whole(dataset.tally_pictures.read, dataset.listed), log)
     if not dataset.pictures["train"]:

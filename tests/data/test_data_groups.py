@@ -336,3 +336,11 @@ def test_all_alike_and_previews_are_told_once(dataset, make_records):
         dataset.add("%c.jpg" % (97 + number), data=pixels.encode_jpeg(scene(0), 40 + number), size=(320, 240))
     assert sum("look alike" in warning for warning in make_records(classes=["cone"]).warnings) == 1
     assert make_records(classes=["cone"]).kinds == []
+
+
+def test_all_alike_in_a_split_of_the_dataset_s_own_are_not_called_split_by_chance(dataset, make_records):
+    for number in range(6):
+        data = pixels.encode_jpeg(scene(0), 40 + number)
+        dataset.add("%s/%c.jpg" % ("val" if number % 2 else "train", 97 + number), data=data, size=(320, 240))
+    (told,) = [one for one in make_records(classes=["cone"]).warnings if "look alike" in one]
+    assert "own split is kept" in told and "by chance" not in told

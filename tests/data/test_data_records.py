@@ -407,6 +407,12 @@ def test_a_class_whose_boxes_are_all_unusable_is_refused(dataset, make_records):
         make_records(classes=["cone", "mug"])
 
 
+def test_what_was_mended_is_no_reason_that_nothing_is_usable(dataset, make_records):
+    dataset.add("a.jpg", (("cone", (300, 300, 400, 400)),), size=(100, 50), data=photo(200, 100, seed=1))
+    with pytest.raises(BadInput, match=r"can be used: 1 outside_box\. For instance a\.xml, line \d+ \(object 1\)"):
+        make_records(classes=["cone"])
+
+
 def test_nothing_usable_is_refused_with_the_reasons(dataset, make_records):
     dataset.add("a.jpg", data=b"x")
     dataset.add("b.jpg", data=b"y")
