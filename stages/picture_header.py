@@ -9,6 +9,7 @@ import struct
 from typing import BinaryIO, Iterator, Optional, Tuple
 
 from stages import tiff_header
+from stages.jpeg_scans import ALONE, END_OF_IMAGE, START_OF_SCAN
 
 SIGNATURES = (
     ("jpeg", b"\xff\xd8\xff"),
@@ -18,10 +19,8 @@ SIGNATURES = (
     ("tiff", b"MM\0*"),
 )
 HEAD = 32  # bytes that tell the format, and all but JPEG's and TIFF's size
-# ITU-T T.81, table B.1: the frame headers are SOF0 to SOF15 but for DHT, JPG and DAC; what stands alone has no length.
+# ITU-T T.81, table B.1: the frame headers are SOF0 to SOF15 but for DHT, JPG and DAC.
 FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-ALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
-START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 
 
 def format_of(data: bytes) -> Optional[str]:

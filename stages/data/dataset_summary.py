@@ -8,11 +8,11 @@ from typing import Counter as CounterOf
 
 from stages.data.finding_log import FindingLog
 from stages.data.findings import summary
+from stages.data.split.sides import SIDES
 from stages.data.spool import Spooled
 from stages.finding_kinds import DROP, FIX
 
 SIZE_EDGES = (0, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # pixels; the last class is open
-SPLITS = ("train", "validation", "test")
 
 
 class Tally:
@@ -91,7 +91,7 @@ class DatasetSummary:
 
     def splits(self) -> List[str]:
         """Those of ``dataset.json``: test is there only if it has pictures."""
-        return [split for split in SPLITS if split != "test" or self.pictures[split]]
+        return [split for split in SIDES if split != "test" or self.pictures[split]]
 
     def sentence(self, log: FindingLog) -> str:
         """What became of all that was read, without a full stop.

@@ -83,6 +83,10 @@ class FindingLog:
             self._stream.close()
             shutil.move(self.path, path)
 
+    def first_of(self, action: str) -> DataFinding:
+        """The first finding that ended so; there must be one."""
+        return next(finding for (_, done), finding in self.examples.items() if done == action)
+
     def of_action(self, action: str) -> CounterOf[str]:
         """How many findings of each kind ended so."""
         return Counter({kind: count for (kind, done), count in self.actions.items() if done == action})

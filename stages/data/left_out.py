@@ -7,7 +7,7 @@ from stages import workers
 from stages.data.accounts import Accounts
 from stages.data.findings import DataFinding
 from stages.data.losses import Losses
-from stages.data.pairing import Pair, files_below, photos_below
+from stages.data.pairing.pairing import Pair, files_below, photos_below
 from stages.data.picture_record import RecordSettings, objects_in
 from stages.finding_kinds import DROP
 

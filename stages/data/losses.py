@@ -79,8 +79,7 @@ class Losses:
 
 def left_out_by(made: PictureRecord) -> str:
     """The kind of finding for which a picture was left out."""
-    about_picture = [one.kind for one in made.findings if one.action == DROP and KINDS[one.kind].about == "picture"]
-    return (about_picture or [one.kind for one in made.findings] or ["unreadable_image"])[-1]
+    return [one.kind for one in made.findings if one.action == DROP and KINDS[one.kind].about == "picture"][-1]
 
 
 def _policy(kind: str) -> str:

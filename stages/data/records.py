@@ -9,25 +9,30 @@ from functools import partial
 from typing import Dict, List
 
 from stages import disk, workers
-from stages.data import left_out, looks, patterns, sides
+from stages.data import left_out
 from stages.data.accounts import Accounts
-from stages.data.dataset_summary import SPLITS, DatasetSummary
+from stages.data.annotation.frame import Reading
+from stages.data.annotation.vocabulary import Vocabulary
+from stages.data.dataset_summary import DatasetSummary
 from stages.data.finding_log import FILE, FindingLog
 from stages.data.findings import did_you_mean, policies, summary
-from stages.data.frame import Reading
-from stages.data.groups import Gallery, Grouping, grouped
 from stages.data.labels import label_map
 from stages.data.losses import Losses, Whole
-from stages.data.pairing import Folders, Pair, pairs, shuffled
-from stages.data.picture_record import RecordSettings, is_listed, make
+from stages.data.pairing.pairing import Folders, Pair, pairs, shuffled
+from stages.data.patterns import patterns
+from stages.data.picture_record import RecordSettings, make
 from stages.data.shards import SplitWriter
-from stages.data.splits import Split, own_split
+from stages.data.split import looks, sides
+from stages.data.split.groups import Gallery, Grouping, grouped
+from stages.data.split.splits import Split, own_split
 from stages.data.spool import Spool
 from stages.data.survey import SurveySettings, survey
-from stages.data.vocabulary import Vocabulary
-from stages.finding_kinds import DROP, KINDS
+from stages.finding_kinds import DROP, FIX
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
+
+BY_CHANCE = 'chance splits them, so say which of them are to validate, with records.split = "folders" or "imagesets"'
+BY_ITS_OWN = "the dataset's own split holds, so see that it divides them by place or time"
 
 
 def main(job: Job) -> None:
@@ -97,9 +102,10 @@ def _survey(job: Job, settings: RecordSettings, items: List[Pair], trial: bool) 
     )
     seen = survey(reading, items, job.cpus, lambda done: job.progress(done, len(items), "reading XML"))
     patterns.check(seen.observed, settings.reading)
+    renamed = settings.policy["near_class"] == FIX
     for name in [] if trial else settings.vocabulary.classes:
-        only = settings._replace(vocabulary=Vocabulary([name], settings.vocabulary.aliases))
-        if not any(is_listed(only, written) for written in seen.objects):
+        only = Vocabulary([name], settings.vocabulary.aliases)
+        if not any(only.id_of(written) or (renamed and only.nearly(written)) for written in seen.objects):
             known = summary(seen.objects) or "nothing"
             raise BadInput(
                 "No XML file in %s names an object of class %r%s They name: %s."
@@ -135,7 +141,7 @@ def _deal(
     chance = sides.Chance(parameters.seed, parameters.validation_fraction)
     with accounts.log.noting() as findings:
         placed = sides.placed(gallery, grouping.labels.tolist(), split, chance, findings)
-    writers = {name: SplitWriter(name, job.output, job.scratch, parameters.pictures_per_shard) for name in SPLITS}
+    writers = {name: SplitWriter(name, job.output, job.scratch, parameters.pictures_per_shard) for name in sides.SIDES}
     for side, record in zip(placed.of, spool.records()):
         if side is None:
             dataset.drop(1, record.written, record.listed)
@@ -145,30 +151,17 @@ def _deal(
         dataset.add(side, record)
     with open(job.out("index.jsonl"), "w", encoding="utf-8") as index:
         shards = {name: writer.finish(index) for name, writer in writers.items()}
-    _warn_of_split(job, gallery, grouping, placed, split)
+    _warn_of_split(job, gallery, grouping, placed, split.source)
     return shards
 
 
-def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides.Sides, split: Split) -> None:
-    by_chance = (
-        "They are split by chance, so validation may show a better detector than there is: say which of them are to"
-        ' validate, with records.split = "folders" or "imagesets".'
-    )
-    own = (
-        "The dataset's own split is kept, but if it deals them to several sides, validation may show a better detector"
-        " than there is: keep each camera, or each stretch of the video, on one side."
-    )
+def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides.Sides, source: str) -> None:
     for told in grouping.all_alike:
+        why = BY_CHANCE if source == "hash" else BY_ITS_OWN
         job.warn(
             "%d of %d pictures look alike (for instance %s and %s), as those of a fixed camera or of one long video do."
-            " %s"
-            % (
-                told.pictures,
-                len(gallery.photos),
-                told.first,
-                told.second,
-                by_chance if split.source == "hash" else own,
-            )
+            " They are not kept on one side, so validation may show a better detector than there is: %s."
+            % (told.pictures, len(gallery.photos), told.first, told.second, why)
         )
     if placed.drawn:
         job.warn(
@@ -192,10 +185,10 @@ def _check(parameters: RecordsParameters, accounts: Accounts) -> None:
     """Refuse records that nobody can want."""
     dataset, log = accounts.dataset, accounts.log
     if not dataset.images:
-        lost = log.of_action(DROP)
-        kind = min(lost, key=lambda one: (KINDS[one].about != "picture", -lost[one], one))
-        told = log.examples[kind, DROP].sentence()
-        raise BadInput("None of the pictures can be used: %s. For instance %s" % (summary(lost), told))
+        raise BadInput(
+            "None of the pictures can be used: %s. For instance %s"
+            % (summary(log.of_action(DROP)), log.first_of(DROP).sentence())
+        )
     if not parameters.accept_losses:
         accounts.losses.judge(Whole(dataset.tally_pictures.read, dataset.listed), log)
     if not dataset.pictures["train"]:

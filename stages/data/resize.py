@@ -4,24 +4,24 @@ Pictures come out upright (EXIF applied and gone), JPEG or PNG as they were, oth
 no change is copied byte for byte. Boxes keep what is wrong with them: judging them is the work of ``records``.
 """
 
-import json
 import os
 import re
-from collections import Counter
 from functools import partial
 from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from lxml import etree
 
 from stages import disk, drawing, pixels, workers
-from stages.data import boxes, exif, sample
+from stages.data.annotation import boxes
+from stages.data.annotation.frame import BoxFrame, Reading, WholeSize
+from stages.data.annotation.geometry import Move
+from stages.data.annotation.numerals import decimal, visible
+from stages.data.annotation.places import Note, lacking, read_shape
+from stages.data.annotation.shapes import Shape, found_in, stray_in, text_of
+from stages.data.finding_log import FILE, FindingLog
 from stages.data.findings import DataFinding, Findings, policies, summary
-from stages.data.frame import BoxFrame, Reading, WholeSize
-from stages.data.geometry import Move
-from stages.data.numerals import decimal, visible
-from stages.data.pairing import Folders, Pair, pairs, shuffled
-from stages.data.places import Note, lacking, read_shape
-from stages.data.shapes import Shape, found_in, stray_in, text_of
+from stages.data.pairing.pairing import Folders, Pair, pairs, photos_below, shuffled
+from stages.data.photo import exif, sample
 from stages.finding_kinds import DROP
 from stages.job import BadInput, Job, run
 from stages.parameters import ResizeParameters
@@ -182,8 +182,6 @@ def main(job: Job) -> None:
     """
     parameters = job.read(ResizeParameters)
     folders = Folders(job.inputs["photos"], job.inputs["annotations"])
-    findings = Findings(policies({}))
-    items = named(shuffled(pairs(folders, findings), 0, parameters.limit))
     settings = ResizeSettings(
         folders,
         parameters.max_megapixels,
@@ -192,19 +190,23 @@ def main(job: Job) -> None:
         parameters.jpeg_quality,
         Reading(parameters.boxes, parameters.sizes),
     )
-    images, found = 0, findings.found
-    for done, (made, more) in enumerate(workers.in_order(partial(make, settings), items, job.cpus), 1):
-        images += made
-        found += more
-        job.progress(done, len(items))
-    if not images:
-        lost = next(one for one in found if one.action == DROP)
-        raise BadInput("None of the pictures can be used. For instance %s" % lost.sentence())
-    lines = "".join(json.dumps(finding._asdict(), sort_keys=True) + "\n" for finding in found)
-    disk.write(job.out("findings.jsonl"), lines.encode())
-    if found:
-        job.warn("The data has flaws, listed in findings.jsonl: %s." % summary(Counter(one.kind for one in found)))
-    job.metrics(images=images, dropped=len(items) - images, findings=len(found))
+    with FindingLog(job.scratch, policies({})) as log:
+        with log.noting() as findings:
+            items = named(shuffled(pairs(folders, findings), 0, parameters.limit))
+        images = 0
+        for done, (made, found) in enumerate(workers.in_order(partial(make, settings), items, job.cpus), 1):
+            images += made
+            log.note(found)
+            job.progress(done, len(items))
+        if not images:
+            raise BadInput("None of the pictures can be used. For instance %s" % log.first_of(DROP).sentence())
+        log.publish(job.out(FILE))
+    if log.kinds:
+        job.warn("The data has flaws, listed in findings.jsonl: %s." % summary(log.kinds))
+        for line in log.lines():
+            job.warn(line)
+    photos = len(items) if parameters.limit else len(photos_below(folders.photos))
+    job.metrics(images=images, dropped=photos - images, findings=sum(log.kinds.values()))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ it, by the same code, but every name is taken as a class: what is counted is wha
 """
 
 import json
-import re
-import unicodedata
 from collections import Counter
 from functools import partial
 from io import BytesIO
@@ -14,21 +12,23 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tu
 from typing import Counter as CounterOf
 
 from stages import disk, files, picture_header, pixels, workers
-from stages.data import boxes, exif, patterns, voc
+from stages.data.annotation import boxes, voc
+from stages.data.annotation.frame import Reading, Turned, WholeSize, frame_of
+from stages.data.annotation.objects import ObjectFilter
+from stages.data.annotation.vocabulary import Vocabulary, composed, folded
 from stages.data.findings import DataFinding, Findings, policies
-from stages.data.frame import Reading, Turned, WholeSize, frame_of
-from stages.data.objects import ObjectFilter
-from stages.data.pairing import Folders, Pair, files_below, pairs, photos_below
-from stages.data.pattern_tallies import Observed, WrittenBox, WrittenPicture
-from stages.data.splits import Split, own_split
-from stages.data.vocabulary import Vocabulary, composed
+from stages.data.pairing.pairing import Folders, Pair, files_below, pairs, photos_below
+from stages.data.patterns import patterns
+from stages.data.patterns.pattern_tallies import Observed, WrittenBox, WrittenPicture
+from stages.data.photo import exif
+from stages.data.split.sides import SIDES
+from stages.data.split.splits import Split, own_split
 from stages.finding_kinds import DROP, FAIL
 from stages.job import Job, run
 from stages.parameters import SurveyParameters
 
 CHUNK = 50  # pictures that a process does at a time: one takes less time than sending it there
 MANY = 2000  # pictures from which more processes are faster than the time to start them
-SIDES = ("train", "validation", "test")
 BY_CHANCE = "by chance"
 HEAD_BYTES = 1 << 18  # of a photo: more than nearly all have before their pixels
 
@@ -71,7 +71,7 @@ class Problem:
 
 
 class Survey:
-    """What the pairs of a dataset show, in memory that grows with the number of classes only.
+    """What the pairs of a dataset show, in memory that grows with the number of classes and sizes only.
 
     Attributes:
         objects: objects per class name, in composed letters.
@@ -116,7 +116,7 @@ class Survey:
         """Class names that differ only in capitals, blanks, underscores or hyphens; the most frequent first."""
         alike: Dict[str, List[str]] = {}
         for name in sorted(self.objects, key=lambda name: (-self.objects[name], name)):
-            alike.setdefault(_loosely(name), []).append(name)
+            alike.setdefault(folded(name), []).append(name)
         return [names for names in alike.values() if len(names) > 1]
 
 
@@ -163,7 +163,7 @@ def look(settings: SurveySettings, pair: Pair) -> PictureSurvey:
     if frame is None:
         return PictureSurvey(written, names, None, findings.found)
     vocabulary = Vocabulary(sorted(set(map(composed, filter(None, names)))), {})
-    kept = ObjectFilter(vocabulary, settings.image_size, frame, pair.xml, findings).kept(objects)
+    kept = ObjectFilter(vocabulary, settings.image_size, frame, pair.xml, findings).kept(objects, voc.stray(root))
     return PictureSurvey(written, names, None if kept is None else [one.source.name for one in kept], findings.found)
 
 
@@ -237,11 +237,6 @@ def _sides(split: Split) -> Dict[str, int]:
     """How many pictures the dataset itself puts on each side, and leaves to chance."""
     counts = Counter(split.sides.get(pair.photo, BY_CHANCE) for pair in split.items)
     return {side: counts[side] for side in (*SIDES, BY_CHANCE)}
-
-
-def _loosely(name: str) -> str:
-    """A class name without all that people write differently; full-width letters count as plain ones."""
-    return re.sub(r"[\s_\u2010-\u2015-]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
 def _document(found: Survey) -> Dict[str, Any]:

@@ -75,7 +75,7 @@ def _file(path: str, name: str, max_megapixels: int, tell: Optional[Tell]) -> Pi
 
 
 def from_records(folder: str, split: str = "validation") -> List[Picture]:
-    """The pictures of one split (train, validation or test) of a records artifact, with truth, in file order.
+    """The pictures of one split (train or validation) of a records artifact, with truth, in file order.
 
     Raises:
         BadInput: the folder is not a records artifact, or it has no such picture.

@@ -16,6 +16,7 @@ BESIDE = (
     "<attributes><attribute><name>rotation</name><value>0.0</value></attribute></attributes>",
     "<attributes><attribute><name>colour</name><value>45</value></attribute></attributes>",
     "<occluded>0</occluded><score>0.5</score>",
+    "<polygon><x1>1</x1><y1>1</y1><x2>9</x2><y2>1</y2><x3>5</x3><y3>9</y3></polygon>",
     "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox></part>",
 )
 """What stands in an object beside its box and changes nothing."""
@@ -223,7 +224,10 @@ def centred(x: float, y: float, half: Tuple[float, float]) -> Box:
 
 def annotation(filename: str, things: Sequence[Thing], writing: Writing) -> bytes:
     """The XML file."""
-    size = "<size><width>%d</width><height>%d</height><depth>3</depth></size>" % writing.size if writing.size else ""
+    size = ""
+    if writing.size:
+        sides = writing.number(writing.size[0]), writing.number(writing.size[1])
+        size = "<size><width>%s</width><height>%s</height><depth>3</depth></size>" % sides
     objects = [
         "<object><name>%s</name>%s%s</object>" % (writing.name(thing.name), writing.extra, thing.form(writing))
         for thing in things

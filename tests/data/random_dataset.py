@@ -109,9 +109,19 @@ def _drafts(rng: Random, odd: str) -> List[Draft]:
             if rng.random() < 0.2:
                 thing.name = OTHER_WORDS.get(thing.meaning, thing.name)
         if draft.number > 1 and flaws:
-            draft.flaw = flaws.pop()
-            if draft.flaw in FLAWS:
-                FLAWS[draft.flaw](rng, draft)
-        if draft.number and odd != "exchanged" and (not draft.flaw or draft.flaw in FRAMED):
+            _flaw(rng, draft, flaws.pop())
+        if draft.number and odd != "exchanged" and (not draft.flaw or draft.flaw.split("+")[0] in FRAMED):
             framed(rng, draft)
     return drafts
+
+
+def _flaw(rng: Random, draft: Draft, flaw: str) -> None:
+    """Give the picture a flaw, and sometimes one more object with another."""
+    draft.flaw = flaw
+    if flaw in FLAWS:
+        FLAWS[flaw](rng, draft)
+    if flaw in FRAMED and rng.random() < 0.3:
+        another = rng.choice(FRAMED)
+        draft.things.append(draft.thing(rng, rng.choice(CLASSES)))
+        FLAWS[another](rng, draft)
+        draft.flaw += "+" + another

@@ -13,7 +13,7 @@ from data_voc import photo
 from PIL import Image
 
 from stages import decoder_words, jpeg_scans, pixels
-from stages.data.second_look import missing_in_tiff
+from stages.data.photo.second_look import missing_in_tiff
 
 SOF = {"baseline": {}, "progressive": {"progressive": True}, "restarts": {"restart_marker_rows": 1}}
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from stages import pixels
-from stages.data import boxes, exif
-from stages.data.frame import _same_shape
+from stages.data.annotation import boxes
+from stages.data.annotation.frame import _same_shape
+from stages.data.photo import exif
 
 edges = st.floats(-50, 350, allow_nan=False)
 any_box = st.tuples(edges, edges, edges, edges)

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages import pixels
-from stages.data import groups as grouping
-from stages.data import looks, sides
 from stages.data.findings import Findings, policies
-from stages.data.groups import LEAST_FIXED_CAMERA, Gallery
-from stages.data.splits import Split
+from stages.data.split import groups as grouping
+from stages.data.split import looks, sides
+from stages.data.split.groups import LEAST_FIXED_CAMERA, Gallery
+from stages.data.split.splits import Split
 from stages.job import BadInput
 
 SIZE = (200, 100)
@@ -331,16 +331,11 @@ def test_records_of_look_alikes_are_on_one_side_with_any_number_of_processors(da
     assert make_records(classes=["cone"], cpus=2).bytes() == done.bytes()
 
 
-def test_all_alike_and_previews_are_told_once(dataset, make_records):
+@pytest.mark.parametrize("folders, why", [(("",), "chance splits them"), (("train/", "val/"), "own split holds")])
+def test_all_alike_are_told_once_and_who_splits_them(dataset, make_records, folders, why):
     for number in range(6):
-        dataset.add("%c.jpg" % (97 + number), data=pixels.encode_jpeg(scene(0), 40 + number), size=(320, 240))
-    assert sum("look alike" in warning for warning in make_records(classes=["cone"]).warnings) == 1
-    assert make_records(classes=["cone"]).kinds == []
-
-
-def test_all_alike_in_a_split_of_the_dataset_s_own_are_not_called_split_by_chance(dataset, make_records):
-    for number in range(6):
-        data = pixels.encode_jpeg(scene(0), 40 + number)
-        dataset.add("%s/%c.jpg" % ("val" if number % 2 else "train", 97 + number), data=data, size=(320, 240))
-    (told,) = [one for one in make_records(classes=["cone"]).warnings if "look alike" in one]
-    assert "own split is kept" in told and "by chance" not in told
+        name = "%s%c.jpg" % (folders[number % len(folders)], 97 + number)
+        dataset.add(name, data=pixels.encode_jpeg(scene(0), 40 + number), size=(320, 240))
+    done = make_records(classes=["cone"])
+    assert [why in warning for warning in done.warnings if "look alike" in warning] == [True]
+    assert done.kinds == []

@@ -14,7 +14,7 @@ from stages.data.finding_log import FindingLog
 from stages.data.findings import DataFinding, policies
 from stages.data.losses import Losses, Whole
 from stages.data.picture_record import PictureRecord
-from stages.data.splits import Split
+from stages.data.split.splits import Split
 from stages.job import BadInput, Job
 
 TINY = ("cone", (10, 10, 11, 11))
@@ -97,6 +97,29 @@ def test_a_loss_is_gone_with_if_it_is_accepted_or_meant(dataset, make_records, d
         for one in done.warnings
     )
     assert any(one.startswith("6 small_box (dropped): ") and "tiles" in one for one in done.warnings)
+
+
+def test_a_class_whose_boxes_are_all_unusable_is_refused(dataset, make_records):
+    dataset.fill(2)
+    dataset.add("a.jpg", (("mug", (0, 0, 2, 2)),))
+    with pytest.raises(BadInput, match="No box of class 'mug' is left.*small_box"):
+        make_records(classes=["cone", "mug"])
+
+
+def test_nothing_usable_is_refused_with_the_reasons(dataset, make_records):
+    dataset.add("a.jpg", data=b"x")
+    dataset.add("b.jpg", data=b"y")
+    with pytest.raises(
+        BadInput, match=r"None of the pictures.*2 unreadable_image.*[ab]\.jpg: the file is not a readable"
+    ):
+        make_records(classes=["cone"])
+
+
+def test_of_nothing_usable_the_example_is_what_was_lost(dataset, make_records):
+    for name in ("a.jpg", "b.jpg"):
+        dataset.add(name, (("cone", (150, 10, 260, 80)), ("cone", (20, 10, "x", 80))))
+    with pytest.raises(BadInput, match=r"can be used: 2 unreadable_number\. For instance [ab]\.xml, .*'x'"):
+        make_records(classes=["cone"])
 
 
 def test_a_few_with_one_bad_picture_are_not_refused(dataset, make_records):
@@ -195,6 +218,15 @@ def test_the_dataset_s_own_split_is_in_the_records_and_test_pictures_in_files_of
     split.update(dict.fromkeys(names, "test"))
     with pytest.raises(BadInput, match="no picture to train on"):
         make_records()
+
+
+def test_a_split_of_the_dataset_without_validation_is_told(dataset, make_records):
+    for number in range(8):
+        dataset.add("%s/%d.jpg" % ("train" if number < 6 else "test", number), (GOOD,))
+    done = make_records(classes=["cone"], validation_fraction=0.5)
+    assert done.dataset["split"] == "folders" and done.dataset["splits"]["validation"]["pictures"]
+    assert {line["source_id"] for line in done.index if line["split"] == "test"} == {"test/6.jpg", "test/7.jpg"}
+    assert any("no picture for validation: some" in warning for warning in done.warnings)
 
 
 PLACES = st.sampled_from([GOOD, TINY, ("crate", (5, 5, 90, 90)), ("cone", (50, 50, 50, 60)), ("cone", (90, 9, 20, 60))])

@@ -7,7 +7,8 @@ import pytest
 from data_voc import photo
 from lxml import etree
 
-from stages.data import pairing, resize, survey
+from stages.data import resize, survey
+from stages.data.pairing import pairing
 from stages.job import BadInput
 from stages.parameters import ResizeParameters
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.data.findings import Findings, policies
-from stages.data.matching import Matching
-from stages.data.pairing import Folders, Pair, files_below, pairs, shuffled
+from stages.data.pairing.matching import Matching
+from stages.data.pairing.pairing import Folders, Pair, files_below, pairs, shuffled
 from stages.job import BadInput
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.data import patterns
-from stages.data.frame import Reading
-from stages.data.pattern_tallies import Observed, WrittenBox, WrittenPicture
+from stages.data.annotation.frame import Reading
+from stages.data.patterns import patterns
+from stages.data.patterns.pattern_tallies import Observed, WrittenBox, WrittenPicture
 from stages.job import BadInput
 
 AUTO = Reading("auto", "xml")

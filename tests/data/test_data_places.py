@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.data import boxes, resize
-from stages.data.frame import BoxFrame, Reading
-from stages.data.numerals import decimal, numeral
-from stages.data.shapes import EDGES
-from stages.data.voc import objects_of, tree
+from stages.data import resize
+from stages.data.annotation import boxes
+from stages.data.annotation.frame import BoxFrame, Reading
+from stages.data.annotation.numerals import decimal, numeral
+from stages.data.annotation.shapes import EDGES
+from stages.data.annotation.voc import objects_of, tree
 
 
 def named(names, values):

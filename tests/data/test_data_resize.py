@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from stages import pixels
-from stages.data import resize, voc
-from stages.data.frame import BoxFrame, Reading
-from stages.data.pairing import Pair
-from stages.data.shapes import EDGES
+from stages.data import resize
+from stages.data.annotation import voc
+from stages.data.annotation.frame import BoxFrame, Reading
+from stages.data.annotation.shapes import EDGES
+from stages.data.pairing.pairing import Pair
 from stages.job import BadInput
 from stages.parameters import ResizeParameters
 
@@ -102,7 +103,8 @@ def test_what_cannot_be_used_is_left_out_and_listed(dataset, make_smaller):
     (dataset.annotations / "lone.xml").unlink()
     done = make_smaller()
     assert sorted(done.kinds) == [("no_xml", "drop"), ("unreadable_image", "drop")]
-    assert done.metrics == {"images": 3, "dropped": 1, "findings": 2}
+    assert done.metrics == {"images": 3, "dropped": 2, "findings": 2}
+    assert any("1 no_xml (dropped): lone.jpg: " in warning for warning in done.warnings)
     assert len(list((done.folder / "JPEGImages").iterdir())) == len(list((done.folder / "Annotations").iterdir())) == 3
 
 

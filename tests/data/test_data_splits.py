@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.data.findings import Findings, policies
-from stages.data.pairing import Folders, Pair
-from stages.data.splits import own_split, side_of
+from stages.data.pairing.pairing import Folders, Pair
+from stages.data.split.splits import own_split, side_of
 from stages.job import BadInput
 
 FOLDERS = Folders("photos", "xml")

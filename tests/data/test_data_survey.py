@@ -6,9 +6,9 @@ import pytest
 from data_voc import PARAMETERS, photo
 
 from stages.data import records, survey
+from stages.data.annotation.frame import Reading
 from stages.data.findings import Findings, policies
-from stages.data.frame import Reading
-from stages.data.pairing import Folders, pairs
+from stages.data.pairing.pairing import Folders, pairs
 from stages.job import BadInput
 
 CONE, BALL = ("cone", (20, 10, 120, 80)), ("ball", (130, 40, 190, 90))
@@ -62,6 +62,16 @@ def test_a_survey_counts_what_records_keep(dataset, make_survey, make_records):
     found = make_survey()
     made = make_records().dataset["classes"]
     assert {one["name"]: sum(one["boxes"].values()) for one in made} == found["classes"]
+
+
+def test_a_shape_outside_of_any_object_is_a_problem_as_records_take_it(dataset, make_survey, make_records):
+    dataset.fill(2)
+    dataset.add("a.jpg", ())
+    path = dataset.annotations / "a.xml"
+    path.write_text(path.read_text().replace("</annotation>", "<item><polygon/></item></annotation>"))
+    found = make_survey()
+    assert counts(found) == {"no_objects": (1, 1)} and found["labelled"] == {"pictures": 3, "kept": 2}
+    assert make_records().kinds == [("no_objects", "drop")]
 
 
 def test_what_the_headers_tell_is_a_problem(dataset, make_survey):

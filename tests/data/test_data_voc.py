@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.data import resize, voc
-from stages.data.frame import BoxFrame, Reading
-from stages.data.shapes import EDGES
+from stages.data import resize
+from stages.data.annotation import voc
+from stages.data.annotation.frame import BoxFrame, Reading
+from stages.data.annotation.shapes import EDGES
 from stages.demo import voc_writer
 from stages.finding_kinds import KINDS
 

@@ -6,7 +6,7 @@ import pytest
 from lxml import etree
 
 from stages import pixels
-from stages.data import voc
+from stages.data.annotation import voc
 from stages.demo import render
 
 # The bytes of the demo are a promise: every machine and Python makes these.

@@ -4,9 +4,10 @@ from typing import NamedTuple, Optional, Tuple
 
 from lxml import etree
 
-from stages.data import boxes, exif, voc
+from stages.data.annotation import boxes, voc
 from stages.data.findings import Findings
-from stages.data.pairing import Pair
+from stages.data.pairing.pairing import Pair
+from stages.data.photo import exif
 
 WholeSize = Tuple[int, int]
 

@@ -5,8 +5,8 @@ import re
 from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
 
 from stages import files
-from stages.data.names import endings_of, folder_of, grouped, last, loosened, own_name, plain
-from stages.data.pairing import Pair
+from stages.data.pairing.names import endings_of, folder_of, grouped, last, loosened, own_name, plain
+from stages.data.pairing.pairing import Pair
 from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 from stages.job import BadInput
 

@@ -7,9 +7,9 @@ where it says nothing.
 from typing import Dict, List, NamedTuple, Optional, Set
 
 from stages.data.findings import Findings
-from stages.data.names import parted
-from stages.data.pairing import Folders, Pair
-from stages.data.split_lists import TRAIN, VALIDATION, Said, read_lists, side_named
+from stages.data.pairing.names import parted
+from stages.data.pairing.pairing import Folders, Pair
+from stages.data.split.split_lists import TRAIN, VALIDATION, Said, read_lists, side_named
 from stages.job import BadInput
 
 

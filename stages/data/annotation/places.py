@@ -5,10 +5,10 @@ from typing import List, NamedTuple, Optional, Sequence
 
 from lxml import etree
 
-from stages.data import geometry
-from stages.data.boxes import Box, area, ordered
-from stages.data.numerals import decimal, numeral, visible, why_unreadable
-from stages.data.shapes import EDGES, Found, Shape, found_in, plain_name
+from stages.data.annotation import geometry
+from stages.data.annotation.boxes import Box, area, ordered
+from stages.data.annotation.numerals import decimal, numeral, visible, why_unreadable
+from stages.data.annotation.shapes import EDGES, Found, Shape, found_in, plain_name
 
 NUMBER_DIGITS = 4  # of a number in a sentence
 

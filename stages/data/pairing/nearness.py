@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import combinations
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from stages.data.names import is_role, parted
+from stages.data.pairing.names import is_role, parted
 
 DEEPEST = 6  # folder names that are compared one by one; of more, those in the middle count as one
 

@@ -2,12 +2,12 @@
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
-from stages.data import boxes
+from stages.data.annotation import boxes
+from stages.data.annotation.frame import BoxFrame
+from stages.data.annotation.places import told_box
+from stages.data.annotation.voc import VocObject
+from stages.data.annotation.vocabulary import Vocabulary
 from stages.data.findings import Findings, did_you_mean
-from stages.data.frame import BoxFrame
-from stages.data.places import told_box
-from stages.data.voc import VocObject
-from stages.data.vocabulary import Vocabulary
 from stages.finding_kinds import KINDS
 
 SMALLEST = 3.0  # pixels at training size
@@ -67,7 +67,7 @@ class ObjectFilter:
             return class_id
         near = self.vocabulary.nearly(source.name)
         message = "its class %r is not listed%s" % (source.name, did_you_mean(source.name, self.vocabulary.classes))
-        mended = self._fixes("unknown_class", source, message.rstrip("."), len(near) == 1)
+        mended = self._fixes("near_class" if near else "unknown_class", source, message.rstrip("."), len(near) == 1)
         return self.vocabulary.id_of(near[0]) if mended else None
 
     def _box(self, source: VocObject) -> Optional[boxes.Box]:

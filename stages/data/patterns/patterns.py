@@ -32,8 +32,8 @@ On simulated datasets no corners are refused unless some are flipped, and x, y, 
 
 from typing import Iterator, NamedTuple, Optional
 
-from stages.data.frame import Reading
-from stages.data.pattern_tallies import Examples, Observed, Percents, Shape, Sizes
+from stages.data.annotation.frame import Reading
+from stages.data.patterns.pattern_tallies import Examples, Observed, Percents, Shape, Sizes
 from stages.job import BadInput
 
 MOST = 0.5

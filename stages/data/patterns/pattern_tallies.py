@@ -6,7 +6,8 @@ A box is judged on the picture of the size that its XML says, or else on the pho
 import math
 from typing import List, NamedTuple, Optional, Set, Tuple
 
-from stages.data import boxes, exif
+from stages.data.annotation import boxes
+from stages.data.photo import exif
 
 WholeSize = Tuple[int, int]
 Four = Tuple[float, float, float, float]

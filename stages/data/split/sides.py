@@ -8,10 +8,10 @@ import hashlib
 from typing import Dict, Iterable, List, NamedTuple, Optional, Set
 
 from stages.data.findings import Findings
-from stages.data.groups import Gallery
-from stages.data.splits import Split
+from stages.data.split.groups import Gallery
+from stages.data.split.split_lists import TEST, TRAIN, VALIDATION
+from stages.data.split.splits import Split
 
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SIDES = (TRAIN, VALIDATION, TEST)  # a picture of a group on several sides is one too many on all but the last
 SHARES = 2**64  # a group's share is a whole number below this, evenly distributed
 LARGEST = 0.5  # share of the pictures placed by chance: a larger group is trained on, the others can validate
@@ -43,7 +43,7 @@ def placed(gallery: Gallery, labels: List[int], split: Split, chance: Chance, fi
         BadInput: a leak, if the policy is to fail.
     """
     own = [split.sides.get(photo) for photo in gallery.photos]
-    drawn = VALIDATION not in own and TRAIN in own and chance.fraction > 0
+    drawn = split.source != "hash" and VALIDATION not in own and chance.fraction > 0
     if drawn:
         own = [None if side == TRAIN else side for side in own]
     sides = _with_their_groups(own, labels)

@@ -10,9 +10,9 @@ from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from lxml import etree
 
-from stages.data import geometry
-from stages.data.geometry import Form
-from stages.data.numerals import numeral, visible
+from stages.data.annotation import geometry
+from stages.data.annotation.geometry import Form
+from stages.data.annotation.numerals import numeral, visible
 
 EDGES = ("xmin", "ymin", "xmax", "ymax")
 # What is no place of the object itself.

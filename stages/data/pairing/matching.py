@@ -4,9 +4,9 @@ import itertools
 import os
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from stages.data import voc
-from stages.data.names import endings_of, folder_of, grouped, in_words, last, loosened, own_name, plain, stem
-from stages.data.nearness import FAR, Nearness, nearest, nearness
+from stages.data.annotation import voc
+from stages.data.pairing.names import endings_of, folder_of, grouped, in_words, last, loosened, own_name, plain, stem
+from stages.data.pairing.nearness import FAR, Nearness, nearest, nearness
 from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 
 

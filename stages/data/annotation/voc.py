@@ -4,10 +4,10 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from lxml import etree
 
-from stages.data.boxes import Box
-from stages.data.numerals import numeral
-from stages.data.places import Note, places_of
-from stages.data.shapes import EDGES, plain_name, stray_in, text_of
+from stages.data.annotation.boxes import Box
+from stages.data.annotation.numerals import numeral
+from stages.data.annotation.places import Note, places_of
+from stages.data.annotation.shapes import EDGES, plain_name, stray_in, text_of
 
 __all__ = [
     "EDGES",

@@ -7,11 +7,12 @@ import numpy as np
 from lxml import etree
 
 from stages import picture_header, pixels
-from stages.data import exif, voc
+from stages.data.annotation import voc
+from stages.data.annotation.frame import BoxFrame, Reading, Turned, frame_of
 from stages.data.findings import Findings
-from stages.data.frame import BoxFrame, Reading, Turned, frame_of
-from stages.data.pairing import Folders, Pair
-from stages.data.second_look import missing_in_tiff
+from stages.data.pairing.pairing import Folders, Pair
+from stages.data.photo import exif
+from stages.data.photo.second_look import missing_in_tiff
 
 SUFFIXES = {
     "jpeg": (".jpg", ".jpeg", ".jfif", ".jpe"),

@@ -5,10 +5,10 @@ import os
 from typing import List, NamedTuple, Optional, Tuple
 
 from stages import files
-from stages.data import voc
+from stages.data.annotation import voc
 from stages.data.findings import Findings
-from stages.data.matching import Matching
-from stages.data.unpaired import chosen, tell_unpaired
+from stages.data.pairing.matching import Matching
+from stages.data.pairing.unpaired import chosen, tell_unpaired
 from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 from stages.job import BadInput
 

@@ -2,13 +2,13 @@
 
 A form is one meaning of a row of numbers, such as xmin, ymin, xmax, ymax or a centre, two sides and an angle. Angles
 turn the x axis towards the y axis, which is clockwise to see, as roLabelImg (radians) and CVAT (degrees) write them.
-Pixels and edges as in stages/data/boxes.py.
+Pixels and edges as in stages/data/annotation/boxes.py.
 """
 
 import math
 from typing import Callable, NamedTuple, Optional, Sequence, Tuple
 
-from stages.data.boxes import Box, ordered
+from stages.data.annotation.boxes import Box, ordered
 
 Values = Sequence[float]
 Move = Callable[[Box], Box]  # a box on the XML's picture -> on another; each axis is scaled, mirrored or exchanged

@@ -6,11 +6,12 @@ a video, bursts, copies saved anew. Of another size, such as a photo's preview, 
 
 import os
 import re
+from array import array
 from typing import Dict, Hashable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
-from stages.data import augmented, looks
+from stages.data.split import augmented, looks
 
 # roboflow.com: the photo's own name and suffix, then what tells its copies apart.
 COPY = re.compile(r"(.+)\.rf\.[0-9A-Za-z]{16,64}$")
@@ -27,14 +28,14 @@ class Gallery:
     def __init__(self) -> None:
         self.photos: List[str] = []
         self._digests, self._looks = bytearray(), bytearray()
-        self._sizes: List[Tuple[int, int]] = []
+        self._sizes = array("L")
 
     def add(self, photo: str, digest: bytes, look: bytes, size: Tuple[int, int]) -> None:
         """A picture: the SHA-256 of its file, its ``looks.look`` and its (width, height)."""
         self.photos.append(photo)
         self._digests += digest
         self._looks += look
-        self._sizes.append(size)
+        self._sizes.extend(size)
 
     def digest(self, place: int) -> bytes:
         """The SHA-256 of a picture's file."""

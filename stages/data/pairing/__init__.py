@@ -1,0 +1,1 @@
+"""Photos and XML files finding each other."""

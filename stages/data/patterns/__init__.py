@@ -1,0 +1,1 @@
+"""What a whole dataset shows of how its boxes are meant."""

@@ -1,0 +1,1 @@
+"""A photo with its annotation, decoded and judged."""
