@@ -27,12 +27,8 @@ from stages.data.split.groups import Gallery, Grouping, grouped
 from stages.data.split.splits import Split, own_split
 from stages.data.spool import Spool
 from stages.data.survey import SurveySettings, survey
-from stages.finding_kinds import DROP
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
-
-BY_CHANCE = 'chance splits them, so say which of them are to validate, with records.split = "folders" or "imagesets"'
-BY_ITS_OWN = "the dataset's own split holds, so see that it divides them by place or time"
 
 
 def main(job: Job) -> None:
@@ -150,17 +146,17 @@ def _deal(
         dataset.add(side, record)
     with open(job.out("index.jsonl"), "w", encoding="utf-8") as index:
         shards = {name: writer.finish(index) for name, writer in writers.items()}
-    _warn_of_split(job, gallery, grouping, placed, split.source)
+    _warn_of_split(job, gallery, grouping, placed)
     return shards
 
 
-def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides.Sides, source: str) -> None:
+def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides.Sides) -> None:
     for told in grouping.all_alike:
-        why = BY_CHANCE if source == "hash" else BY_ITS_OWN
         job.warn(
             "%d of %d pictures look alike (for instance %s and %s), as those of a fixed camera or of one long video do."
-            " They are not kept on one side, so validation may show a better detector than there is: %s."
-            % (told.pictures, len(gallery.photos), told.first, told.second, why)
+            " They are split by chance, so validation may show a better detector than there is: say which of them are"
+            ' to validate, with records.split = "folders" or "imagesets".'
+            % (told.pictures, len(gallery.photos), told.first, told.second)
         )
     if placed.drawn:
         job.warn(
@@ -185,8 +181,7 @@ def _check(parameters: RecordsParameters, accounts: Accounts) -> None:
     dataset, log = accounts.dataset, accounts.log
     if not dataset.images:
         raise BadInput(
-            "None of the pictures can be used: %s. For instance %s"
-            % (summary(log.of_action(DROP)), log.first_of(DROP).sentence())
+            "None of the pictures can be used: %s. For instance %s" % (summary(log.kinds), log.first[0].sentence())
         )
     if not parameters.accept_losses:
         accounts.losses.judge(Whole(dataset.tally_pictures.read, dataset.listed), log)
