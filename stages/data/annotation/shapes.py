@@ -22,19 +22,8 @@ NOT_PLACES = frozenset(
 )
 # Places of something that has no box, or not the object's.
 WITHOUT_BOX = frozenset(
-    (
-        "keypoint",
-        "keypoints",
-        "landmark",
-        "landmarks",
-        "skeleton",
-        "line",
-        "polyline",
-        "cuboid",
-        "mask",
-        "rle",
-        "circle",
-    )
+    ("keypoint", "keypoints", "landmark", "landmarks", "skeleton")
+    + ("line", "polyline", "cuboid", "mask", "rle", "circle")
 )
 SHAPE_NAMES = frozenset(("bndbox", "robndbox", "bbox", "boundingbox", "polygon", "segmentation"))
 POINT_NAMES = frozenset(("pt", "point", "vertex", "coordinate", "corner"))
