@@ -265,12 +265,21 @@ KINDS: Dict[str, Kind] = {
         FIX,
         "Give each box an <object> of its own, as other programs read the first only",
     ),
+    "near_class": Kind(
+        "picture",
+        "an object of a class that is not listed, but differs from a listed one in capitals, blanks, underscores or"
+        " hyphens only",
+        "`Traffic_Light`, where dataset.classes has `traffic light`",
+        "take it for the listed one; not where it is near to two of them",
+        DROP,
+        'Map the name with dataset.aliases, or all such names by records.findings = { near_class = "fix" }',
+    ),
     # Objects that are left out alone: they are not asked for, or there is nothing to learn from them
     "unknown_class": Kind(
         "object",
-        "an object of a class that is not listed",
+        "an object of a class that is not listed: to the detector it is background",
         "`tree`, where dataset.classes has `cone` only",
-        "rename it if only capitals, blanks or underscores differ",
+        None,
         DROP,
         "If it is meant, add it to dataset.classes, or map it with dataset.aliases",
     ),

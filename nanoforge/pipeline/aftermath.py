@@ -91,7 +91,7 @@ def _words_of_full_disk(error: str, folder: Path) -> Iterator[str]:
 
 def _room_words(place: Path, folder: Path) -> str:
     disk, scratch = disk_of(place), folder / "scratch"
-    resumable = scratch.is_dir() and any(path.name != "job.json" for path in scratch.iterdir())
+    resumable = scratch.is_dir() and any(path.name not in ("job.json", FINDINGS) for path in scratch.iterdir())
     goes_on = f"; it goes on from {scratch} ({decimal(size_of_folder(scratch))})" if resumable else ""
     return (
         f"The disk at {disk.mount}, which holds {place}, has {decimal(disk.free)} free, now that the half-made output"

@@ -16,7 +16,6 @@ from stages.data.findings import DataFinding, Findings
 from stages.data.pairing.pairing import Folders, Pair
 from stages.data.photo import sample
 from stages.data.split import looks
-from stages.finding_kinds import FIX
 
 
 class RecordSettings(NamedTuple):
@@ -95,14 +94,12 @@ def objects_in(settings: RecordSettings, xml: Optional[str]) -> Tuple[int, int]:
 
 
 def _listed(settings: RecordSettings, objects: List[voc.VocObject]) -> int:
-    return sum(is_listed(settings, one.name) for one in objects)
+    return sum(_is_listed(settings, one.name) for one in objects)
 
 
-def is_listed(settings: RecordSettings, name: str) -> bool:
-    """Whether an object of that name in the XML is of a listed class, as ObjectFilter sees it."""
-    vocabulary = settings.vocabulary
-    renamed = settings.policy["unknown_class"] == FIX and len(vocabulary.nearly(name)) == 1
-    return vocabulary.id_of(name) is not None or renamed
+def _is_listed(settings: RecordSettings, name: str) -> bool:
+    """Whether an object of that name in the XML is of a listed class, or of one that is nearly written so."""
+    return settings.vocabulary.id_of(name) is not None or bool(settings.vocabulary.nearly(name))
 
 
 def _facts(photo: str, size: Tuple[int, int], labelled: List[LabelledBox]) -> Dict[str, Any]:

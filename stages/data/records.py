@@ -20,15 +20,19 @@ from stages.data.labels import label_map
 from stages.data.losses import Losses, Whole
 from stages.data.pairing.pairing import Folders, Pair, pairs, shuffled
 from stages.data.patterns import patterns
-from stages.data.picture_record import RecordSettings, is_listed, make
+from stages.data.picture_record import RecordSettings, make
 from stages.data.shards import SplitWriter
 from stages.data.split import looks, sides
 from stages.data.split.groups import Gallery, Grouping, grouped
 from stages.data.split.splits import Split, own_split
 from stages.data.spool import Spool
 from stages.data.survey import SurveySettings, survey
+from stages.finding_kinds import DROP, FIX
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
+
+BY_CHANCE = 'chance splits them, so say which of them are to validate, with records.split = "folders" or "imagesets"'
+BY_ITS_OWN = "the dataset's own split holds, so see that it divides them by place or time"
 
 
 def main(job: Job) -> None:
@@ -98,9 +102,10 @@ def _survey(job: Job, settings: RecordSettings, items: List[Pair], trial: bool) 
     )
     seen = survey(reading, items, job.cpus, lambda done: job.progress(done, len(items), "reading XML"))
     patterns.check(seen.observed, settings.reading)
+    renamed = settings.policy["near_class"] == FIX
     for name in [] if trial else settings.vocabulary.classes:
-        only = settings._replace(vocabulary=Vocabulary([name], settings.vocabulary.aliases))
-        if not any(is_listed(only, written) for written in seen.objects):
+        only = Vocabulary([name], settings.vocabulary.aliases)
+        if not any(only.id_of(written) or (renamed and only.nearly(written)) for written in seen.objects):
             known = summary(seen.objects) or "nothing"
             raise BadInput(
                 "No XML file in %s names an object of class %r%s They name: %s."
@@ -146,17 +151,17 @@ def _deal(
         dataset.add(side, record)
     with open(job.out("index.jsonl"), "w", encoding="utf-8") as index:
         shards = {name: writer.finish(index) for name, writer in writers.items()}
-    _warn_of_split(job, gallery, grouping, placed)
+    _warn_of_split(job, gallery, grouping, placed, split.source)
     return shards
 
 
-def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides.Sides) -> None:
+def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides.Sides, source: str) -> None:
     for told in grouping.all_alike:
+        why = BY_CHANCE if source == "hash" else BY_ITS_OWN
         job.warn(
             "%d of %d pictures look alike (for instance %s and %s), as those of a fixed camera or of one long video do."
-            " They are split by chance, so validation may show a better detector than there is: say which of them are"
-            ' to validate, with records.split = "folders" or "imagesets".'
-            % (told.pictures, len(gallery.photos), told.first, told.second)
+            " They are not kept on one side, so validation may show a better detector than there is: %s."
+            % (told.pictures, len(gallery.photos), told.first, told.second, why)
         )
     if placed.drawn:
         job.warn(
@@ -181,7 +186,8 @@ def _check(parameters: RecordsParameters, accounts: Accounts) -> None:
     dataset, log = accounts.dataset, accounts.log
     if not dataset.images:
         raise BadInput(
-            "None of the pictures can be used: %s. For instance %s" % (summary(log.kinds), log.first[0].sentence())
+            "None of the pictures can be used: %s. For instance %s"
+            % (summary(log.of_action(DROP)), log.first_of(DROP).sentence())
         )
     if not parameters.accept_losses:
         accounts.losses.judge(Whole(dataset.tally_pictures.read, dataset.listed), log)

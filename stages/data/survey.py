@@ -5,8 +5,6 @@ it, by the same code, but every name is taken as a class: what is counted is wha
 """
 
 import json
-import re
-import unicodedata
 from collections import Counter
 from functools import partial
 from io import BytesIO
@@ -18,7 +16,7 @@ from stages.data.annotation import boxes, voc
 from stages.data.annotation.boxes import WholeSize
 from stages.data.annotation.frame import Reading, Turned, frame_of
 from stages.data.annotation.objects import ObjectFilter
-from stages.data.annotation.vocabulary import Vocabulary, composed
+from stages.data.annotation.vocabulary import Vocabulary, composed, folded
 from stages.data.findings import DataFinding, Findings, policies
 from stages.data.pairing.pairing import Folders, Pair, files_below, pairs, photos_below
 from stages.data.patterns import patterns
@@ -119,7 +117,7 @@ class Survey:
         """Class names that differ only in capitals, blanks, underscores or hyphens; the most frequent first."""
         alike: Dict[str, List[str]] = {}
         for name in sorted(self.objects, key=lambda name: (-self.objects[name], name)):
-            alike.setdefault(_loosely(name), []).append(name)
+            alike.setdefault(folded(name), []).append(name)
         return [names for names in alike.values() if len(names) > 1]
 
 
@@ -241,11 +239,6 @@ def _sides(split: Split) -> Dict[str, int]:
     """How many pictures the dataset itself puts on each side, and leaves to chance."""
     counts = Counter(split.sides.get(pair.photo, BY_CHANCE) for pair in split.items)
     return {side: counts[side] for side in (*SIDES, BY_CHANCE)}
-
-
-def _loosely(name: str) -> str:
-    """A class name without all that people write differently; full-width letters count as plain ones."""
-    return re.sub(r"[\s_\u2010-\u2015-]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
 def _document(found: Survey) -> Dict[str, Any]:

@@ -101,7 +101,7 @@ def _checked(message: Any, lines: List[Dict[str, int]]) -> Dict[int, str]:
 def _check_fields(item: Any, line: Dict[str, int]) -> None:
     for field in ("name", "display_name"):
         value = getattr(item, field)
-        if item.HasField(field) and not value.strip() and (field == "name" or not item.name):
+        if item.HasField(field) and not _shows(value) and (field == "name" or not item.name):
             _wrong(line[field], "%s is empty" % field)
         control = next((letter for letter in value if unicodedata.category(letter) in ("Cc", "Zl", "Zp")), "")
         if control:
@@ -112,6 +112,11 @@ def _check_fields(item: Any, line: Dict[str, int]) -> None:
         _wrong(line["item"], "this item has no name")
     if item.id < 0:
         _wrong(line["id"], "the id %d is below 0; the ids of classes count from 1" % item.id)
+
+
+def _shows(name: str) -> bool:
+    """Whether anything of a name can be seen, besides blanks and marks of width and direction."""
+    return any(unicodedata.category(letter) not in ("Zs", "Cf") and not letter.isspace() for letter in name)
 
 
 def _wrong(line: int, what: str) -> None:

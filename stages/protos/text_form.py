@@ -21,6 +21,11 @@ WORD = re.compile(r"[^\s{}<>\[\]:;,\"'#]+")
 PATH = re.compile(r"([\"'])([^\n]*?)\1(?=[\s,;{}<>\]#]|\Z)")
 BARE_PATH = re.compile(r"[^\s#][^\n#]*")
 CLOSING = {"{": "}", "<": ">", "[": "]"}
+# How other languages write comments, and numbers behind a comma, and what is right here.
+FOREIGN = {
+    r"//|/\*|--": "a comment begins with #",
+    r"\d": "a number has a point before its fraction, not a comma, and no blanks",
+}
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -43,7 +48,9 @@ class Unknown(NamedTuple):
         """Which field may have been meant, in words; ``others`` are names that it may have besides the message's."""
         known = sorted(self.descriptor.fields_by_name)
         close = difflib.get_close_matches(self.place.field, [*known, *others], 1)
-        return "did you mean %s?" % close[0] if close else "known are %s" % ", ".join(known)
+        if close:
+            return "did you mean %s?" % close[0]
+        return "known are %s" % ", ".join(known) if known else "remove it, there it has no fields at all"
 
 
 class Merged(NamedTuple):
@@ -79,7 +86,7 @@ def merge(text: str, message: Any, paths: FrozenSet[str] = frozenset()) -> Merge
         raise text_format.ParseError("it is nested too deeply") from None
     damaged = SURROGATES.search(cleaned)
     if damaged:
-        raise text_format.ParseError("it is not UTF-8", cleaned.count("\n", 0, damaged.start()) + 1)
+        raise text_format.ParseError("it is not UTF-8: save it as UTF-8", cleaned.count("\n", 0, damaged.start()) + 1)
     return Merged(walk.places, walk.unknown, walk.twice)
 
 
@@ -91,6 +98,13 @@ def reason(error: text_format.ParseError) -> str:
         return words
     column = ", column %d" % error.GetColumn() if error.GetColumn() is not None else ""
     return "line %d%s: %s" % (error.GetLine(), column, words)
+
+
+def _refuse_foreign(place: Place) -> None:
+    """Refuse what stands where a field's name does and is written as it is elsewhere."""
+    words = next((words for start, words in FOREIGN.items() if re.match(start, place.field)), "")
+    if words:
+        raise text_format.ParseError("%.60s stands where a field is expected; %s" % (place.field, words), place.line)
 
 
 class _Level(NamedTuple):
@@ -168,6 +182,7 @@ class _Walk:
             return False
         start, level = self._at, levels[-1]
         place = Place(level.descriptor.name, match.group(), self._line_of(start))
+        _refuse_foreign(place)
         self._at = match.end()
         if self._next() == ":":
             self._at += 1
@@ -194,8 +209,10 @@ class _Walk:
         value, changes = self._at, len(self._changes)
         if not self._pass(self._next()):
             return False
-        self._changes[changes:] = [(start, self._at, "")]
         written = " ".join(self._text[value : self._ended].split())
+        if self._next() in (",", ";"):  # text_format wants a field before each
+            self._at += 1
+        self._changes[changes:] = [(start, self._at, "")]
         shown = "" if written[:1] in CLOSING else files.readable(written.strip("\"'"))
         self.unknown.append(Unknown(place, shown, descriptor))
         return True

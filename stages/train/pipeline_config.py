@@ -273,6 +273,8 @@ def _check_model(path: str, pipeline: TrainEvalPipelineConfig, records: RecordSe
         raise BadInput("%s asks for quantised training (graph_rewriter), which UFF cannot express: remove it." % path)
     if pipeline.model.ssd.image_resizer.WhichOneof("image_resizer_oneof") != "fixed_shape_resizer":
         raise BadInput("%s must use a fixed_shape_resizer: the Jetson's engine has one input size." % path)
+    if not pipeline.train_config.batch_size:
+        raise BadInput("%s says batch_size: 0, and nothing can be learned from no picture: say 1 or more." % path)
     if pipeline.model.ssd.num_classes != len(records.classes):
         raise BadInput(
             "%s says num_classes: %d but the records have %d (%s): set num_classes: %d."

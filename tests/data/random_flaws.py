@@ -259,7 +259,7 @@ def nearly_known(rng: Random, draft: Draft) -> None:
     thing.name = rng.choice(("CONE", "Cone", "traffic_light", "Traffic Light"))
     meant = "cone" if thing.name.lower() == "cone" else "traffic light"
     thing.meaning, thing.fates = meant, {DEFAULT: [], FIXED: [(meant, thing.box)]}
-    draft.kinds.add("unknown_class")
+    draft.goes("near_class", DEFAULT)
 
 
 FLAWS: Dict[str, Flaw] = {

@@ -193,7 +193,7 @@ def namesakes(rng: Random, drafts: List[Draft]) -> List[Draft]:
             other.group, other.photo = 1000 + draft.number, draft.photo[: -len(draft.suffix)] + other.suffix
             other.data = pictures.encoded(other.pixels, Kept(other.suffix, 1))
             other.has_xml = False
-            other.goes("no_xml", DEFAULT)
+            other.goes("no_xml")
             draft.filename = draft.photo.rsplit("/", 1)[-1]
             draft.xml = draft.xml.replace(draft.xml_stem, draft.photo_stem)
             draft.kinds.add("same_name")

@@ -137,6 +137,23 @@ def test_look_alikes_belong_together_and_neighbours_more_easily(first, second, b
     assert parts(gallery((first, look), (second, changed(look, bits)), *others)) == [{first, second}] * together
 
 
+@pytest.mark.parametrize(
+    "names, together",
+    [
+        (["a.jpg", "a_aug_0.jpg", "a_aug_11.png", "b.jpg"], [{"a.jpg", "a_aug_0.jpg", "a_aug_11.png"}]),
+        (["a_aug0.jpg", "a-augmented-1.jpg", "b_aug_1.jpg", "c.jpg"], [{"a_aug0.jpg", "a-augmented-1.jpg"}]),
+        (["a.jpg", "a_hflip.jpg", "a_rot90_aug_2.jpg", "b.jpg"], [{"a.jpg", "a_hflip.jpg", "a_rot90_aug_2.jpg"}]),
+        (["x/a.jpg", "y/aug_1_a.jpg", "y/flip_a.jpg"], [{"x/a.jpg", "y/aug_1_a.jpg", "y/flip_a.jpg"}]),
+        (["x/1.jpg", "y/1.jpg", "y/1_aug_0.jpg"], [{"y/1.jpg", "y/1_aug_0.jpg"}]),
+        (["site_dark_1.jpg", "site_dark_2.jpg", "b.jpg", "c.jpg", "d.jpg"], []),
+        (["site_aug_%d.jpg" % day for day in range(1, 31)] + ["b.jpg"], []),
+    ],
+)
+def test_augmented_copies_are_known_by_their_names(names, together):
+    made = gallery(*((name, random_look(place)) for place, name in enumerate(names)))
+    assert parts(made) == together
+
+
 def test_numbered_pictures_of_sequences_of_their_own_are_compared_with_none():
     assert parts(gallery(("a1.jpg", random_look(1)), ("b1.jpg", random_look(2)), ("c.jpg", random_look(3)))) == []
     assert parts(gallery()) == []
@@ -314,8 +331,11 @@ def test_records_of_look_alikes_are_on_one_side_with_any_number_of_processors(da
     assert make_records(classes=["cone"], cpus=2).bytes() == done.bytes()
 
 
-def test_all_alike_and_previews_are_told_once(dataset, make_records):
+@pytest.mark.parametrize("folders, why", [(("",), "chance splits them"), (("train/", "val/"), "own split holds")])
+def test_all_alike_are_told_once_and_who_splits_them(dataset, make_records, folders, why):
     for number in range(6):
-        dataset.add("%c.jpg" % (97 + number), data=pixels.encode_jpeg(scene(0), 40 + number), size=(320, 240))
-    assert sum("look alike" in warning for warning in make_records(classes=["cone"]).warnings) == 1
-    assert make_records(classes=["cone"]).kinds == []
+        name = "%s%c.jpg" % (folders[number % len(folders)], 97 + number)
+        dataset.add(name, data=pixels.encode_jpeg(scene(0), 40 + number), size=(320, 240))
+    done = make_records(classes=["cone"])
+    assert [why in warning for warning in done.warnings if "look alike" in warning] == [True]
+    assert done.kinds == []

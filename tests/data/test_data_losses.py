@@ -115,6 +115,13 @@ def test_nothing_usable_is_refused_with_the_reasons(dataset, make_records):
         make_records(classes=["cone"])
 
 
+def test_of_nothing_usable_the_example_is_what_was_lost(dataset, make_records):
+    for name in ("a.jpg", "b.jpg"):
+        dataset.add(name, (("cone", (150, 10, 260, 80)), ("cone", (20, 10, "x", 80))))
+    with pytest.raises(BadInput, match=r"can be used: 2 unreadable_number\. For instance [ab]\.xml, .*'x'"):
+        make_records(classes=["cone"])
+
+
 def test_a_few_with_one_bad_picture_are_not_refused(dataset, make_records):
     dataset.fill(3)
     (dataset.photos / "photo-000.jpg").write_bytes(b"")

@@ -172,6 +172,19 @@ def test_boxes_of_whole_pictures_mean_the_same_either_way(box):
     assert suspected(observed([([box], (640, 480), (640, 480), 1)] * 30)) == []
 
 
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.integers(16, 60), st.integers(2, 4))
+def test_x_y_width_height_in_some_of_the_files_is_told_and_has_no_key(seed, pictures, every):
+    """As where a second person labelled with another tool: swapping would make wrong boxes of theirs."""
+    random, size = np.random.RandomState(seed), (640, 480)
+    made = [[drawn(random, size, 0.4) for _ in range(3)] for _ in range(pictures)]
+    numbers = [[xywh(box, size) if not number % every else box for box in one] for number, one in enumerate(made)]
+    seen = observed([(one, size, size, 1) for one in numbers])
+    (found,) = patterns.suspicions(seen, AUTO)
+    assert found.key is None and "some x, y, width, height" in found.sentence()
+    assert suspected(seen, Reading("corners", "xml")) == []
+
+
 def test_what_is_told_has_cause_examples_and_key():
     boxes = ((217, 235, 61, 53), (300, 200, 120, 100), (120, 300, 80, 60), (50, 40, 200, 180), (400, 100, 90, 150))
     seen = observed([([box], (640, 480), (640, 480), 1) for box in boxes])

@@ -221,7 +221,7 @@ ROTATION = "<attributes><attribute><name>rotation</name><value>%s</value></attri
 # An object, the finding, its action, and the boxes that come of it in a photo of 200 x 100; None: the picture goes.
 FLAWS = [
     (("crate", (0, 0, 50, 50)), "unknown_class", "drop", []),
-    (("Cone ", (0, 0, 50, 50)), "unknown_class", "drop", []),
+    (("Cone ", (0, 0, 50, 50)), "near_class", "drop", None),
     (("", (0, 0, 50, 50)), "no_class", "drop", None),
     (("cone", (60, 50, 20, 10)), "flipped_box", "fix", [[0.1, 0.1, 0.5, 0.3]]),
     (("cone", (60, 10, 20, 50)), "flipped_box", "fix", [[0.1, 0.1, 0.5, 0.3]]),
@@ -313,9 +313,9 @@ def test_an_xml_without_contents_is_background_only_if_asked(dataset, make_recor
 
 def test_a_class_that_differs_in_capitals_is_renamed_if_asked(dataset, make_records):
     dataset.add("a.jpg", (("CONE", (0, 0, 50, 50)), ("Traffic_Light", (50, 0, 90, 90))))
-    done = make_records(classes=["cone", "traffic light"], findings={"unknown_class": "fix"})
+    done = make_records(classes=["cone", "traffic light"], findings={"near_class": "fix"})
     assert done.line("a.jpg")["classes"] == [1, 2]
-    assert done.kinds == [("unknown_class", "fix")] * 2
+    assert done.kinds == [("near_class", "fix")] * 2
 
 
 def test_an_unlisted_class_names_the_nearest_spelling(dataset, make_records):

@@ -78,7 +78,18 @@ def test_names_of_lists(split, name):
     assert split(["a.jpg", "b.jpg"], {"train.txt": "a", name: "b"})[0].sides["b.jpg"] == "validation"
 
 
-def test_lists_of_classes_are_passed_over(split):
+def test_lists_of_classes_count_where_there_are_no_others(split):
+    lists = {
+        "cone_train.txt": "a 1\nc -1",
+        "cone_val.txt": "b -1",
+        "old_post_train.txt": "a -1\nc 1",
+        "post_val.txt": "b 1",
+    }
+    found, _ = split(["a.jpg", "b.jpg", "c.jpg"], lists)
+    assert (found.source, found.sides) == ("imagesets", {"a.jpg": "train", "b.jpg": "validation", "c.jpg": "train"})
+
+
+def test_lists_of_classes_are_passed_over_beside_others(split):
     found, _ = split(
         ["a.jpg", "b.jpg"], {"train.txt": "a", "val.txt": "b", "cone_train.txt": "b 1", "default.txt": "b"}
     )
@@ -179,10 +190,18 @@ def test_folders_place_their_pictures(split):
 def test_the_outermost_folder_counts():
     assert [
         side_of(path)
-        for path in ("val/train/a.jpg", "a/test2017/val.jpg", "Train_Images/a.jpg", "contest/a.jpg", "train.jpg")
+        for path in (
+            "val/train/a.jpg",
+            "a/test2017/val.jpg",
+            "Train_Images/a.jpg",
+            "training_set/a.jpg",
+            "contest/a.jpg",
+            "train.jpg",
+        )
     ] == [
         "validation",
         "test",
+        "train",
         "train",
         "",
         "",

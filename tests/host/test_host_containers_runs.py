@@ -181,9 +181,9 @@ def test_the_first_thing_that_the_container_may_not_read_is_named_however_deep(n
 @pytest.mark.skipif(os.getuid() != 0, reason="others are readers only where the caller is root")
 def test_the_code_of_a_clone_that_only_root_may_read_is_named(near, tmp_path, monkeypatch):
     shutil.copytree(bind_mounts.HOME / "stages", tmp_path / "clone" / "stages")
-    (tmp_path / "clone" / "stages" / "data" / "voc.py").chmod(0o600)
+    (tmp_path / "clone" / "stages" / "data" / "annotation" / "voc.py").chmod(0o600)
     monkeypatch.setattr(bind_mounts, "HOME", tmp_path / "clone")
-    with pytest.raises(BadInput, match=r"in the code of the stages, .*data/voc.py: chmod -R a\+rX"):
+    with pytest.raises(BadInput, match=r"in the code of the stages, .*data/annotation/voc.py: chmod -R a\+rX"):
         near.run()
 
 

@@ -82,6 +82,15 @@ def test_a_harmless_field_of_another_version_is_passed_over_with_a_word(read, va
     assert said.startswith("own.config, line 4: batch_norm_trainable: %s, of another version" % value)
 
 
+@pytest.mark.parametrize("separator", [",", ";", " ,\n", ""])
+def test_what_is_passed_over_leaves_no_separator_behind(read, separator):
+    """text_format takes one behind a field, and none without a field before it."""
+    text = CONFIG.replace("%s", "").replace('type: "ssd', 'batch_norm_trainable: true%s type: "ssd' % separator)
+    text = text.replace("batch_size: 4", "batch_size: 4%s fine_tune_checkpoint_version: V2%s" % (separator, separator))
+    config, said = read(text)
+    assert config == text_format.Parse(PLAIN, TrainEvalPipelineConfig()) and len(said) == 2
+
+
 def test_a_value_that_makes_a_difference_is_refused_for_a_training_alone(read):
     text = CONFIG % "batch_norm_trainable: false"
     assert "line 4: batch_norm_trainable: false" in refusal(read, text) and "freeze_batchnorm" in refusal(read, text)
@@ -166,6 +175,15 @@ def test_a_comment_may_be_in_any_encoding_and_a_value_may_not(read):
         ("model { ssd {\npost_processing { score_converter: SIGMOYD } } }", "line 2"),
         ("foo: 'a'  # comment\n" + PLAIN, "line 1: foo: a is no field"),
         ("https://x\n" + PLAIN, "line 1: https"),
+        (
+            PLAIN.replace("batch_size: 4", "batch_size: 4 // four"),
+            "line 9: // stands where a field is expected; a comment",
+        ),
+        (
+            PLAIN.replace("multiplier: 1.0", "multiplier: 1,0"),
+            "line 4: 0 stands where a field is expected; a number has",
+        ),
+        (PLAIN.replace("flip { }", "flip { a: 1 }"), "line 10: a: 1 is no field of RandomHorizontalFlip; "),
     ],
 )
 def test_what_is_no_config_of_an_ssd_is_refused_in_words(read, text, words):
@@ -210,6 +228,7 @@ def test_label_maps_are_read(names, text, expected):
         ("items { id: 1 name: 'a' }", "line 1: items is no key of a label map; did you mean item?"),
         ("item { id: 1\nname: '' }", "line 2: name is empty"),
         ("item { id: 1\nname: ' ' }", "line 2: name is empty"),
+        ("item { id: 1\nname: '\u200b\ufeff' }", "line 2: name is empty"),
         ("item { id: 1\nname: 'a\\nb' }", "line 2: name 'a\\nb' holds a line break"),
         ("item { id: 1 name: 'a'\ndisplay_name: 'a\u2028b' }", "line 2: display_name"),
         ("item { id: 1\nname: 'a\nb' }", "line 2"),

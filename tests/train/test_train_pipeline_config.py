@@ -173,6 +173,7 @@ def test_a_users_own_config_is_evaluated_on_all_validation_pictures_once(records
             ],
             "fixed_shape_resizer",
         ),
+        ([("batch_size: ", "batch_size: 0 #")], "batch_size: 0, .* say 1 or more"),
         ([("num_classes", "number_of_classes")], "number_of_classes"),
         ([('"ssd_mobilenet_v1"', '"ssd_mobilenet_v3_large"')], "did you mean ssd_mobilenet_v2. these can be trained"),
         ([('"ssd_mobilenet_v1"', '"ssd_mobilenet_v1_ppn"')], "_ppn, is none that .* did you mean ssd_mobilenet_v1."),

@@ -67,7 +67,7 @@ class ObjectFilter:
             return class_id
         near = self.vocabulary.nearly(source.name)
         message = "its class %r is not listed%s" % (source.name, did_you_mean(source.name, self.vocabulary.classes))
-        mended = self._fixes("unknown_class", source, message.rstrip("."), len(near) == 1)
+        mended = self._fixes("near_class" if near else "unknown_class", source, message.rstrip("."), len(near) == 1)
         return self.vocabulary.id_of(near[0]) if mended else None
 
     def _box(self, source: VocObject) -> Optional[boxes.Box]:

@@ -1,5 +1,6 @@
 """The classes of a detector, and which of them a name in an XML file means."""
 
+import re
 import unicodedata
 from typing import Dict, List, NamedTuple, Optional
 
@@ -28,5 +29,5 @@ def composed(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """A class name without what people write differently: capitals, blanks at the ends, blanks for underscores."""
-    return " ".join(composed(name).replace("_", " ").casefold().split())
+    """A class name without what people write differently: capitals, blanks, underscores, hyphens, full width."""
+    return re.sub(r"[\s_\u2010-\u2015-]+", "", unicodedata.normalize("NFKC", name).casefold())

@@ -1,6 +1,7 @@
 """What to say of photos and XML files that do not belong together one to one, and what to do about it."""
 
 import difflib
+import os
 from typing import Dict, List, NamedTuple, Tuple
 
 from stages.data.findings import Findings
@@ -46,7 +47,7 @@ def tell_unpaired(matching: Matching, photos: List[str], findings: Findings) -> 
     told = _Sentences(matching, xmls, lone)
     for xml in xmls:
         findings.fixes(*told.of_xml(xml))
-    return [photo for photo in lone if findings.fixes(*told.of_photo(photo))]
+    return [photo for photo in lone if findings.fixes(*told.of_photo(photo), fixable=not told.is_copy(photo))]
 
 
 class _Sentences:
@@ -96,11 +97,22 @@ class _Sentences:
         left = self._of_photo.get(photo)
         if left:
             return "ambiguous_name", photo, "it could belong to %s" % in_words(left.xmls)
-        others = self._partners.get(own_name(photo))
-        if others:
-            theirs = self._matching.photos_of[others[0]][0]
-            return "no_xml", photo, "its XML file is missing: %s has the name, but belongs to %s" % (others[0], theirs)
+        xml, theirs = self._partner(photo)
+        if xml:
+            return "no_xml", photo, "its XML file is missing: %s has the name, but belongs to %s" % (xml, theirs)
         return "no_xml", photo, "no XML file has the name of this photo%s" % self._near_xmls.words(photo)
+
+    def is_copy(self, photo: str) -> bool:
+        """Whether the photo is another form of a labelled one in its folder, and so shows what is labelled there."""
+        return os.path.splitext(self._partner(photo)[1])[0] == os.path.splitext(photo)[0]
+
+    def _partner(self, photo: str) -> Tuple[str, str]:
+        """The XML file that has the photo's name, and the other photo that it belongs to; empty if there is none."""
+        for xml in self._partners.get(own_name(photo), []):
+            for theirs in self._matching.photos_of[xml]:
+                if self._matching.xml_of.get(theirs) == xml:
+                    return xml, theirs
+        return "", ""
 
 
 class _Near:

@@ -176,10 +176,13 @@ class Sizes:
 
 
 class Observed:
-    """What has been seen of a dataset: ``pixels`` are its boxes in pixels, ``relative`` those within 0 to 1."""
+    """What has been seen of a dataset: ``pixels`` are its boxes in pixels, ``relative`` those within 0 to 1.
+
+    ``flipping`` are those in pixels of the pictures that have a flipped one: several people or tools may have labelled.
+    """
 
     def __init__(self) -> None:
-        self.pixels, self.relative = Shape(), Shape()
+        self.pixels, self.relative, self.flipping = Shape(), Shape(), Shape()
         self.percents, self.sizes = Percents(), Sizes()
 
     def add(self, picture: WrittenPicture) -> None:
@@ -188,11 +191,14 @@ class Observed:
         if upright and picture.said:
             self.sizes.add(picture, upright)
         likely = [size for size in (picture.said, upright) if size]
+        flips = any(boxes.ordered(box.values) != box.values for box in picture.boxes if max(box.values) > 1.02)
         for box in picture.boxes:
             if min(box.values) >= -0.02 and max(box.values) <= 1.02:
                 self.relative.add(picture.xml, box, [(1, 1)])
             elif likely:
                 self.pixels.add(picture.xml, box, likely)
+                if flips:
+                    self.flipping.add(picture.xml, box, likely)
         if likely:
             self.percents.add(picture, likely[-1])
 

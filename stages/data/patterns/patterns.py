@@ -20,6 +20,8 @@ costs the user a line in detector.toml, reading wrongly costs all boxes in silen
 * **Percent**: no number above 100 in large pictures, so many that chance is below one in ten thousand, numbers
   that do reach far towards 100, and fractions in most boxes.
 * **Flipped** most of all, and none of the above: corners in another order, which swapping mends.
+* **Flipped** in some pictures, most of whose boxes are so, and fit as x, y, width, height: several people or tools
+  labelled, each in their own way. No key reads both.
 * **Outside** the picture, most of all: measured on another picture than the XML's size says. If they lie inside with x
   and y exchanged, ``SOME`` of all will do, as corners inside their pictures show no such thing.
 * **Sizes**: see :func:`_of_sizes`.
@@ -94,7 +96,7 @@ def _of_boxes(observed: Observed) -> Optional[Suspicion]:
             observed.percents.first,
             'Write them in pixels (x * width / 100); if they are, set dataset.boxes = "corners"',
         )
-    return _of_pixels(pixels)
+    return _of_pixels(pixels) or _of_some(observed.flipping, pixels)
 
 
 def _of_pixels(shape: Shape) -> Optional[Suspicion]:
@@ -129,6 +131,21 @@ def _xywh(shape: Shape) -> Suspicion:
         'Set dataset.boxes = "xywh" in detector.toml to read them so; %s%s' % (other, IN_FACT),
         "boxes",
         "xywh",
+    )
+
+
+def _of_some(shape: Shape, all_pixels: Shape) -> Optional[Suspicion]:
+    """x, y, width, height in some of the pictures only: all that have a flipped box have mostly such, and all fit."""
+    enough = shape.pictures >= FEW and len(shape.places) >= PLACES and shape.flipped > MOST * shape.informative
+    if not enough or shape.as_xywh < FIT * shape.informative:
+        return None
+    return Suspicion(
+        "%d of %d boxes have xmin > xmax or ymin > ymax, all in %d of the pictures, and as x, y, width, height %s boxes"
+        " of these pictures lie inside: some of the XML has corners, and some x, y, width, height"
+        % (shape.flipped, all_pixels.boxes, shape.pictures, _all_or(shape.as_xywh, shape.informative)),
+        shape.flips,
+        "No key reads both: write corners into the XML that has none; %s, and the smaller number is the minimum"
+        % IN_FACT,
     )
 
 

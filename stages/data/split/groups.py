@@ -11,7 +11,7 @@ from typing import Dict, Hashable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
-from stages.data.split import looks
+from stages.data.split import augmented, looks
 
 # roboflow.com: the photo's own name and suffix, then what tells its copies apart.
 COPY = re.compile(r"(.+)\.rf\.[0-9A-Za-z]{16,64}$")
@@ -69,9 +69,11 @@ class Grouping(NamedTuple):
 def grouped(gallery: Gallery, closeness: looks.Closeness) -> Grouping:
     """The groups of a gallery, of pictures that look so close. They do not hang on the order of the pictures."""
     copies = np.arange(len(gallery.photos))
-    for key in (_photo_of, lambda place, _: gallery.digest(place)):
+    of_roboflow = [_photo_of(*one) for one in enumerate(gallery.photos)]
+    digests: List[Hashable] = [gallery.digest(place) for place in range(len(gallery.photos))]
+    for keys in (of_roboflow, augmented.photos_of(gallery.photos), digests):
         first: Dict[Hashable, int] = {}
-        places = [first.setdefault(key(*one), one[0]) for one in enumerate(gallery.photos)]
+        places = [first.setdefault(key, place) for place, key in enumerate(keys)]
         copies = _joined(copies, np.arange(len(places)), np.array(places, np.int64))
     labels, resized = copies, []  # type: np.ndarray, List[Tuple[int, int]]
     sizes = gallery.sizes()

@@ -23,6 +23,7 @@ SIDES = {
     "testing": TEST,
 }
 YEAR = re.compile(r"[_-]?(?:19|20)\d\d$")
+COLLECTION = re.compile(r"[_ -]?(?:set|split)$")  # as in training_set
 MARK = re.compile(r"\s+[-+]?[01]$")  # a second column: whether objects of a class are there
 MOST_BYTES = 256 << 20  # of a list
 ENCODINGS = (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")
@@ -36,7 +37,7 @@ OVERRULED_BY = {LOOSE: ELSEWHERE, ELSEWHERE: IN_FOLDER, BARE: IN_FOLDER + 1, IN_
 
 def side_named(name: str) -> str:
     """The side that the name of a folder or list means, empty if none."""
-    return SIDES.get(YEAR.sub("", name.casefold()), "")
+    return SIDES.get(COLLECTION.sub("", YEAR.sub("", name.casefold())), "")
 
 
 class ListedName(NamedTuple):
@@ -62,20 +63,31 @@ class SideList(NamedTuple):
 def read_lists(image_sets: str) -> List[SideList]:
     """The lists of sides: those in the folder itself, or else in every folder Main below.
 
-    Lists of single classes (cone_train.txt), which VOC puts there as well, are none of these.
+    Those of single classes (cone_train.txt), which VOC puts there as well, count only where there are no others: they
+    name the same pictures, with a second column that says whether the class is there.
     """
     try:
-        found = [one for one in files.names_below(image_sets, (".txt",)) if _list_side(one)]
+        names = list(files.names_below(image_sets, (".txt",)))
     except OSError as error:
         raise BadInput("The folder %s of the lists cannot be read: %s." % (image_sets, error.strerror)) from error
-    direct = [one for one in found if "/" not in one]
-    below = [one for one in found if one.casefold().split("/")[-2:-1] == ["main"]]
-    return [SideList(_list_side(one), _read(image_sets, one)) for one in direct or below]
+    direct = [one for one in names if "/" not in one]
+    below = [one for one in names if one.casefold().split("/")[-2:-1] == ["main"]]
+    for side in (_list_side, _class_list_side):
+        found = [one for one in direct if side(one)] or [one for one in below if side(one)]
+        if found:
+            return [SideList(side(one), _read(image_sets, one)) for one in found]
+    return []
 
 
 def _list_side(path: str) -> str:
     name = os.path.splitext(last(path))[0]
     return BOTH if name.casefold() == BOTH else side_named(name) or ""
+
+
+def _class_list_side(path: str) -> str:
+    """The side of ``cone_train.txt``; empty if there is none."""
+    before, _, side = os.path.splitext(last(path))[0].rpartition("_")
+    return _list_side(side) if before else ""
 
 
 def _read(image_sets: str, name: str) -> List[ListedName]:
