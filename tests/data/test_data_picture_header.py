@@ -147,5 +147,6 @@ def hold(path):
         os.unlink(path)
 
 
+@pytest.mark.slow
 def test_large_pictures_are_worked_on_one_at_a_time_among_processes(tmp_path):
     assert list(workers.in_order(hold, [str(tmp_path / "held")] * 40, 3)) == [None] * 40

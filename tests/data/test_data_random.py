@@ -19,7 +19,7 @@ from stages.data.findings import DataFinding
 from stages.finding_kinds import FIX, KINDS
 from stages.job import BadInput
 
-FEW, MANY = range(24), range(100, 400)
+FEW, MANY = range(24), range(100, 250)
 FIXES = {DEFAULT: {}, FIXED: {name: FIX for name, kind in KINDS.items() if kind.fix}}
 Records = Callable[..., Outcome]
 

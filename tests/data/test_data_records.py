@@ -457,6 +457,7 @@ def peak_memory(tmp_path, dataset):
     return usage.ru_maxrss * 1024
 
 
+@pytest.mark.slow
 def test_peak_memory_does_not_grow_with_the_dataset(tmp_path, dataset):
     """350 more pictures make 15 MB of records and 3500 findings; the peak may grow by a fraction of that."""
     noise = pixels.encode_jpeg(np.random.RandomState(0).randint(0, 256, (100, 200, 3)).astype(np.uint8))
