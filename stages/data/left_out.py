@@ -15,7 +15,7 @@ WITHOUT_PHOTO = ("no_image", "unread_format")  # kinds that stand for a picture 
 MANY = 500  # XML files from which more processes are faster than the time to start them
 
 
-class LeftOut(NamedTuple):
+class Unused(NamedTuple):
     """``photos`` of all photos that count are in no item; ``kinds`` has, for each file left out, why.
 
     ``pictures`` are all of the dataset: its photos, and what has XML but no photo that can be read.
@@ -27,16 +27,16 @@ class LeftOut(NamedTuple):
     kinds: Dict[str, str]
 
 
-def left_out(settings: RecordSettings, items: List[Pair], findings: List[DataFinding]) -> LeftOut:
+def left_out(settings: RecordSettings, items: List[Pair], findings: List[DataFinding]) -> Unused:
     """What is in no item, by the findings of pairing and of the dataset's split."""
     dropped = [one for one in findings if one.action == DROP]
     without_photo = sum(one.kind in WITHOUT_PHOTO for one in dropped)
     photos = len(photos_below(settings.folders.photos))
     kinds = {one.file: one.kind for one in dropped}
-    return LeftOut(photos - len(items), without_photo, photos + without_photo, kinds)
+    return Unused(photos - len(items), without_photo, photos + without_photo, kinds)
 
 
-def count_losses(found: LeftOut, losses: Losses) -> None:
+def count_losses(found: Unused, losses: Losses) -> None:
     """A picture for each finding; of names that are ambiguous, for each photo."""
     for file, kind in found.kinds.items():
         if kind != "ambiguous_name" or not file.lower().endswith(".xml"):
@@ -44,7 +44,7 @@ def count_losses(found: LeftOut, losses: Losses) -> None:
 
 
 def count_boxes(
-    settings: RecordSettings, found: List[Pair], items: List[Pair], left: LeftOut, accounts: Accounts, cpus: int
+    settings: RecordSettings, found: List[Pair], items: List[Pair], left: Unused, accounts: Accounts, cpus: int
 ) -> None:
     """Count as dropped what is not in ``items``, and the objects of its XML; ``found`` were paired."""
     used = {pair.xml for pair in items}

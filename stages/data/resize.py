@@ -13,7 +13,8 @@ from lxml import etree
 
 from stages import disk, drawing, pixels, workers
 from stages.data.annotation import boxes
-from stages.data.annotation.frame import BoxFrame, Reading, WholeSize
+from stages.data.annotation.boxes import WholeSize
+from stages.data.annotation.frame import BoxFrame, Reading
 from stages.data.annotation.geometry import Move
 from stages.data.annotation.numerals import decimal, visible
 from stages.data.annotation.places import Note, lacking, read_shape

@@ -13,7 +13,8 @@ from typing import Counter as CounterOf
 
 from stages import disk, files, picture_header, pixels, workers
 from stages.data.annotation import boxes, voc
-from stages.data.annotation.frame import Reading, Turned, WholeSize, frame_of
+from stages.data.annotation.boxes import WholeSize
+from stages.data.annotation.frame import Reading, Turned, frame_of
 from stages.data.annotation.objects import ObjectFilter
 from stages.data.annotation.vocabulary import Vocabulary, composed, folded
 from stages.data.findings import DataFinding, Findings, policies
@@ -158,8 +159,9 @@ def look(settings: SurveySettings, pair: Pair) -> PictureSurvey:
     written = WrittenPicture(pair.xml, voc.size_of(root), stored, orientation, numbers)
     if stored is None:
         return PictureSurvey(written, names, None, findings.found)
-    width, height = boxes.upright_size(stored, orientation)
-    frame = frame_of(root, pair, Turned(orientation, (int(width), int(height))), settings.reading, findings)
+    frame = frame_of(
+        root, pair, Turned(orientation, boxes.upright_size(stored, orientation)), settings.reading, findings
+    )
     if frame is None:
         return PictureSurvey(written, names, None, findings.found)
     vocabulary = Vocabulary(sorted(set(map(composed, filter(None, names)))), {})

@@ -85,9 +85,7 @@ def until(condition, what):
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(
-    "whom", ["both", *(pytest.param(one, marks=pytest.mark.slow) for one in ("stage", "runner"))]
-)
+@pytest.mark.parametrize("whom", ["both", *(pytest.param(one, marks=pytest.mark.slow) for one in ("stage", "runner"))])
 def test_no_process_is_left_when_runner_or_stage_are_killed(tmp_path, whom):
     for name in ("output", "scratch"):
         (tmp_path / name).mkdir()

@@ -59,7 +59,7 @@ def test_a_split_of_the_dataset_s_own_is_told_and_so_are_its_test_pictures(tmp_p
     )
     change(artifacts["evaluate"], "evaluation.json", split="test")
     page = report(artifacts)
-    assert "9 train, 2 test" in page.text and "dataset's own (folders)" in page.text
+    assert "9 train, 2 test" in page.text and "the dataset brings along (folders)" in page.text
     assert "Of 260 pictures and 260 boxes that were read, 60 and 60 were dropped" in page.text
     assert "on the test pictures, which neither training" in page.text and ", test pictures" in page.text
 

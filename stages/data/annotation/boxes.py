@@ -4,10 +4,12 @@ A box is (xmin, ymin, xmax, ymax) in pixels, edges and not pixel numbers: the wh
 ``object_detection``'s ``create_pascal_tf_record`` takes VOC's numbers, too.
 """
 
-from typing import Tuple
+from typing import Tuple, TypeVar
 
 Box = Tuple[float, float, float, float]
 Size = Tuple[float, float]
+WholeSize = Tuple[int, int]
+Side = TypeVar("Side", int, float)
 
 # EXIF 2.32, tag 0x0112: what must be done to the stored pixels to see them upright, as (transpose first, then mirror
 # left-right, mirror top-bottom).
@@ -23,7 +25,7 @@ ORIENTATIONS = {
 }
 
 
-def upright_size(size: Size, orientation: int) -> Size:
+def upright_size(size: Tuple[Side, Side], orientation: int) -> Tuple[Side, Side]:
     """Width and height of a picture of stored ``size`` (width, height) once it is upright."""
     return (size[1], size[0]) if ORIENTATIONS[orientation][0] else size
 

@@ -1,15 +1,14 @@
 """Which picture an XML's boxes are measured on: the photo upright, as stored, or another version of it."""
 
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 from lxml import etree
 
 from stages.data.annotation import boxes, voc
+from stages.data.annotation.boxes import WholeSize
 from stages.data.findings import Findings
 from stages.data.pairing.pairing import Pair
 from stages.data.photo import exif
-
-WholeSize = Tuple[int, int]
 
 
 class Reading(NamedTuple):
@@ -58,7 +57,7 @@ def _said_frame(root: etree._Element, pair: Pair, photo: Turned, findings: Findi
     """The picture that the XML's size tells of: the upright one, the stored one, or another version of them."""
     orientation, upright = photo
     said = voc.size_of(root)
-    stored = _whole(boxes.upright_size(upright, orientation))
+    stored = boxes.upright_size(upright, orientation)
     size_line = getattr(root.find("size"), "sourceline", None)
     if said == upright:
         unclear = stored == upright and orientation != exif.UPRIGHT
@@ -93,7 +92,3 @@ def _same_shape(a: WholeSize, b: WholeSize) -> bool:
     off = min(abs(small_height - small_width * height / width), abs(small_width - small_height * width / height))
     # Under some fifty pixels, rounding alone would make very different shapes the same.
     return off <= 1 and abs(small_width * height / (small_height * width) - 1) <= 0.02
-
-
-def _whole(size: boxes.Size) -> WholeSize:
-    return int(size[0]), int(size[1])

@@ -30,7 +30,7 @@ class Form(NamedTuple):
     angle_digits: Optional[int] = None
 
 
-class Turned(NamedTuple):
+class TurnedRectangle(NamedTuple):
     """A rectangle with the centre (x, y) whose side ``wide`` lies in the direction (cos, sin) of its angle."""
 
     x: float
@@ -48,7 +48,7 @@ class Turned(NamedTuple):
         down = (abs(self.wide * self.sin) + abs(self.high * self.cos)) / 2
         return self.x - across, self.y - down, self.x + across, self.y + down
 
-    def moved(self, move: Move) -> Optional["Turned"]:
+    def moved(self, move: Move) -> Optional["TurnedRectangle"]:
         """The rectangle after a move; None where scaling makes it so oblique that none is near."""
         x, y = moved_point(move, self.x, self.y)
         ends = [
@@ -58,7 +58,7 @@ class Turned(NamedTuple):
         wide, high = (math.hypot(end_x - x, end_y - y) for end_x, end_y in ends)
         if not wide or not high:
             return None
-        there = Turned(x, y, wide, high, (ends[0][0] - x) / wide, (ends[0][1] - y) / wide)
+        there = TurnedRectangle(x, y, wide, high, (ends[0][0] - x) / wide, (ends[0][1] - y) / wide)
         off = max(abs(a - b) for a, b in zip(there.box(), ordered(move(self.box()))))
         return there if off <= MOST_OFF else None
 
@@ -112,8 +112,8 @@ def _points_moved(values: Values, move: Move) -> Values:
     return [edge for x, y in zip(values[0::2], values[1::2]) for edge in moved_point(move, x, y)]
 
 
-def _radians(values: Values) -> Turned:
-    return Turned(values[0], values[1], values[2], values[3], math.cos(values[4]), math.sin(values[4]))
+def _radians(values: Values) -> TurnedRectangle:
+    return TurnedRectangle(values[0], values[1], values[2], values[3], math.cos(values[4]), math.sin(values[4]))
 
 
 def _radians_box(values: Values) -> Optional[Box]:
@@ -130,9 +130,9 @@ def _radians_moved(values: Values, move: Move) -> Optional[Values]:
     return there and (there.x, there.y, there.wide, there.high, math.atan2(there.sin, there.cos) % math.pi)
 
 
-def _turned_edges(values: Values) -> Turned:
+def _turned_edges(values: Values) -> TurnedRectangle:
     xmin, ymin, xmax, ymax, angle = values
-    return Turned((xmin + xmax) / 2, (ymin + ymax) / 2, abs(xmax - xmin), abs(ymax - ymin), *degrees(angle))
+    return TurnedRectangle((xmin + xmax) / 2, (ymin + ymax) / 2, abs(xmax - xmin), abs(ymax - ymin), *degrees(angle))
 
 
 def _turned_edges_box(values: Values) -> Box:

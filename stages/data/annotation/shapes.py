@@ -22,19 +22,8 @@ NOT_PLACES = frozenset(
 )
 # Places of something that has no box, or not the object's.
 WITHOUT_BOX = frozenset(
-    (
-        "keypoint",
-        "keypoints",
-        "landmark",
-        "landmarks",
-        "skeleton",
-        "line",
-        "polyline",
-        "cuboid",
-        "mask",
-        "rle",
-        "circle",
-    )
+    ("keypoint", "keypoints", "landmark", "landmarks", "skeleton")
+    + ("line", "polyline", "cuboid", "mask", "rle", "circle")
 )
 SHAPE_NAMES = frozenset(("bndbox", "robndbox", "bbox", "boundingbox", "polygon", "segmentation"))
 POINT_NAMES = frozenset(("pt", "point", "vertex", "coordinate", "corner"))
@@ -66,7 +55,7 @@ _INNERMOST = re.compile(r"[\[({]([^\[\](){}]*)")
 _DIGITS = re.compile(r"\d+")
 
 
-class Slot(NamedTuple):
+class NumberSlot(NamedTuple):
     """Where one number stands: in the text of an element, or in its attribute."""
 
     element: etree._Element
@@ -88,10 +77,10 @@ class Slot(NamedTuple):
         self.element.text = texts[0]
 
 
-class Listing(NamedTuple):
+class NumberList(NamedTuple):
     """Where numbers stand one after the other, as in ``<points>1,2;30,4</points>``; what is between them stays."""
 
-    slot: Slot
+    slot: NumberSlot
 
     @property
     def told(self) -> str:
@@ -110,7 +99,7 @@ class Shape(NamedTuple):
 
     told: str
     form: Form
-    places: Sequence[Union[Slot, Listing]]
+    places: Sequence[Union[NumberSlot, NumberList]]
 
     def texts(self) -> List[Tuple[str, str]]:
         """Every number as it is written, with where it stands."""
@@ -211,25 +200,25 @@ def _turned(shapes: List[Shape], bndbox: etree._Element, element: etree._Element
     return [shape._replace(form=form, places=[*shape.places, rotation]) for shape in shapes]
 
 
-def _rotation_attribute(element: etree._Element) -> Optional[Slot]:
+def _rotation_attribute(element: etree._Element) -> Optional[NumberSlot]:
     """Where CVAT says by how many degrees a box is turned around its centre."""
     for attribute in element.xpath("attribute|attributes/attribute"):
         name, value = attribute.find("name"), attribute.find("value")
         if value is not None and name is not None and plain_name(visible(text_of(name))) == ROTATION:
-            return Slot(value)
+            return NumberSlot(value)
         if plain_name(attribute.get("name", "").strip()) == ROTATION:
-            return Slot(attribute, "value") if "value" in attribute.attrib else Slot(attribute)
+            return NumberSlot(attribute, "value") if "value" in attribute.attrib else NumberSlot(attribute)
     return None
 
 
-def _slots(element: etree._Element) -> Dict[str, List[Slot]]:
+def _slots(element: etree._Element) -> Dict[str, List[NumberSlot]]:
     """Plain name -> where it stands: the children's, and the attributes' that no child has."""
-    slots: Dict[str, List[Slot]] = {}
+    slots: Dict[str, List[NumberSlot]] = {}
     for child in element:
         if isinstance(child.tag, str):
-            slots.setdefault(plain_name(child.tag), []).append(Slot(child))
+            slots.setdefault(plain_name(child.tag), []).append(NumberSlot(child))
     for name in element.attrib:
-        slots.setdefault(plain_name(name), [Slot(element, name)])
+        slots.setdefault(plain_name(name), [NumberSlot(element, name)])
     return slots
 
 
@@ -245,7 +234,7 @@ def _own_shapes(element: etree._Element) -> List[Shape]:
     return _edges(element, slots) or _layout(element, slots) or _points(element, slots) or _listing(element)
 
 
-def _edges(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape]:
+def _edges(element: etree._Element, slots: Dict[str, List[NumberSlot]]) -> List[Shape]:
     """xmin, ymin, xmax, ymax; several of each are several boxes, in their order."""
     counts = {len(slots.get(name, ())) for name in EDGES}
     if len(counts) != 1 or 0 in counts:
@@ -253,7 +242,7 @@ def _edges(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape]
     return [Shape(_told(element, EDGES), geometry.EDGES, row) for row in zip(*[slots[name] for name in EDGES])]
 
 
-def _layout(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape]:
+def _layout(element: etree._Element, slots: Dict[str, List[NumberSlot]]) -> List[Shape]:
     """A form that is told by the names of its numbers."""
     once = {name: own[0] for name, own in slots.items() if len(own) == 1}
     numbered = _numbered(once)
@@ -272,7 +261,7 @@ def _layout(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape
     return []
 
 
-def _numbered(once: Dict[str, Slot]) -> Tuple[str, ...]:
+def _numbered(once: Dict[str, NumberSlot]) -> Tuple[str, ...]:
     """x0, y0, x1, y1, … or x1, y1, …, at least two points and none left out, else nothing."""
     named = {(match.group(1), int(match.group(2))): name for name, match in _matched(once)}
     first = 0 if ("x", 0) in named else 1
@@ -282,15 +271,15 @@ def _numbered(once: Dict[str, Slot]) -> Tuple[str, ...]:
     return tuple(named[one] for one in wanted) if gapless else ()
 
 
-def _matched(once: Dict[str, Slot]) -> List[Tuple[str, "re.Match[str]"]]:
+def _matched(once: Dict[str, NumberSlot]) -> List[Tuple[str, "re.Match[str]"]]:
     found = ((name, _NUMBERED.fullmatch(name)) for name in once)
     return [(name, match) for name, match in found if match]
 
 
-def _points(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape]:
+def _points(element: etree._Element, slots: Dict[str, List[NumberSlot]]) -> List[Shape]:
     """x, y, x, y, … one after the other, or points with x and y each, as LabelMe has them, or as a text each."""
     across, down = slots.get("x", []), slots.get("y", [])
-    row: List[Union[Slot, Listing]] = []
+    row: List[Union[NumberSlot, NumberList]] = []
     if len(across) == len(down) > 0:
         row = [slot for pair in zip(across, down) for slot in pair]
     else:
@@ -299,8 +288,8 @@ def _points(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape
             own = _slots(point)
             if len(own.get("x", ())) == len(own.get("y", ())) == 1:
                 row += [own["x"][0], own["y"][0]]
-            elif len(Listing(Slot(point)).texts()) == 2:
-                row.append(Listing(Slot(point)))
+            elif len(NumberList(NumberSlot(point)).texts()) == 2:
+                row.append(NumberList(NumberSlot(point)))
             else:
                 return []
     return [Shape("<%s>" % element.tag, geometry.POINTS, row)] if row else []
@@ -308,11 +297,9 @@ def _points(element: etree._Element, slots: Dict[str, List[Slot]]) -> List[Shape
 
 def _listing(element: etree._Element) -> List[Shape]:
     """x, y, x, y, … in one text, of one polygon and not of several."""
-    slots = [
-        Slot(element, name) for name in element.attrib if plain_name(name) in ("points", "polygon", "segmentation")
-    ]
-    for slot in slots + ([] if len(element) else [Slot(element)]):
-        listing = Listing(slot)
+    slots = [NumberSlot(element, name) for name in element.attrib if plain_name(name) in LIST_NAMES]
+    for slot in slots + ([] if len(element) else [NumberSlot(element)]):
+        listing = NumberList(slot)
         texts = listing.texts() if len(slot.texts()[0]) <= LONGEST_LIST else []
         several = [inner for inner in _INNERMOST.findall(slot.texts()[0]) if len(_LISTED.findall(inner)) > 2]
         readable = all(numeral(text).value is not None for text in texts)

@@ -17,7 +17,7 @@ class Hint(NamedTuple):
     folders: List[str]
 
 
-class Group(NamedTuple):
+class SameName(NamedTuple):
     """Photos and XML files of one name, some of which found no partner."""
 
     photos: List[str]
@@ -53,7 +53,7 @@ class Matching:
         self._read, self._photos, self._xmls = read, photos, xmls
         self.photos_of: Dict[str, List[str]] = {}
         self.xml_of: Dict[str, str] = {}
-        self.groups: List[Group] = []
+        self.groups: List[SameName] = []
         self.doubts: Dict[str, str] = {}
         self._hints: Dict[str, Hint] = {}
         self._kin = _Kin()
@@ -98,7 +98,7 @@ class Matching:
         for name, xmls in names.items():
             photos = [] if all(xml in self.photos_of for xml in xmls) else photos_of(name)
             if photos:
-                self.groups.append(Group(photos, xmls))
+                self.groups.append(SameName(photos, xmls))
                 places = grouped(photos, folder_of)
                 matches = nearest(list(places), {xml: folder_of(xml) for xml in xmls})
                 alone = len(places) == len(xmls) == 1

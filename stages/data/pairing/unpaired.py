@@ -5,7 +5,7 @@ import os
 from typing import Dict, List, NamedTuple, Tuple
 
 from stages.data.findings import Findings
-from stages.data.pairing.matching import Group, Matching
+from stages.data.pairing.matching import Matching, SameName
 from stages.data.pairing.names import grouped, in_words, last, own_name, plain
 
 MOST_HINTS = 100  # names that are looked for among near ones; such a search is slow
@@ -64,7 +64,7 @@ class _Sentences:
         self._near_photos = _Near([one for one in lone if one not in self._of_photo])
         self._near_xmls = _Near([one for one in xmls if one not in self._of_xml])
 
-    def _enter(self, group: Group) -> None:
+    def _enter(self, group: SameName) -> None:
         """The first group counts in which something is left to choose from: it has the strongest reason."""
         left = _Left(
             [one for one in group.photos if one not in self._matching.xml_of],

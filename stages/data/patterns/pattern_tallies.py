@@ -7,9 +7,8 @@ import math
 from typing import List, NamedTuple, Optional, Set, Tuple
 
 from stages.data.annotation import boxes
-from stages.data.photo import exif
+from stages.data.annotation.boxes import WholeSize
 
-WholeSize = Tuple[int, int]
 Four = Tuple[float, float, float, float]
 EXAMPLES = 3
 LEAST_PERCENT_SIDE = 300  # pixels; smaller pictures say little about whether numbers up to 100 are percent
@@ -188,7 +187,7 @@ class Observed:
 
     def add(self, picture: WrittenPicture) -> None:
         """Count a picture."""
-        upright = picture.stored and _turned(picture.stored, picture.orientation)
+        upright = picture.stored and boxes.upright_size(picture.stored, picture.orientation)
         if upright and picture.said:
             self.sizes.add(picture, upright)
         likely = [size for size in (picture.said, upright) if size]
@@ -202,11 +201,6 @@ class Observed:
                     self.flipping.add(picture.xml, box, likely)
         if likely:
             self.percents.add(picture, likely[-1])
-
-
-def _turned(size: WholeSize, orientation: int) -> WholeSize:
-    turns = orientation in boxes.ORIENTATIONS and boxes.ORIENTATIONS[orientation][0]
-    return (size[1], size[0]) if turns and orientation != exif.UPRIGHT else size
 
 
 def _inside(box: Four, size: WholeSize) -> bool:
