@@ -18,7 +18,7 @@ from stages.data.annotation.frame import BoxFrame, Reading
 from stages.data.annotation.geometry import Move
 from stages.data.annotation.numerals import decimal, visible
 from stages.data.annotation.places import Note, lacking, read_shape
-from stages.data.annotation.shapes import Shape, found_in, stray_in, text_of
+from stages.data.annotation.shapes import WrittenShape, found_in, stray_in, text_of
 from stages.data.finding_log import FILE, FindingLog
 from stages.data.findings import DataFinding, Findings, policies, summary
 from stages.data.pairing.pairing import Folders, Pair, pairs, photos_below, shuffled
@@ -112,7 +112,7 @@ def rewrite(root: etree._Element, frame: BoxFrame, photo: str, target: WholeSize
 def _move_shapes(root: etree._Element, move: Move, reading: str) -> List[ShapeNote]:
     """Move every shape of every <object> and <part>; only then is any written, as several may share an angle."""
     number, told = 0, []
-    moved: List[Tuple[Shape, List[str]]] = []
+    moved: List[Tuple[WrittenShape, List[str]]] = []
     for element in root.iter("object", "part"):
         number += element.tag == "object"
         found = found_in(element, sided=reading == "xywh")
@@ -134,7 +134,7 @@ def _move_shapes(root: etree._Element, move: Move, reading: str) -> List[ShapeNo
     return told
 
 
-def _moved_texts(shape: Shape, move: Move, reading: str) -> Tuple[List[str], List[Note]]:
+def _moved_texts(shape: WrittenShape, move: Move, reading: str) -> Tuple[List[str], List[Note]]:
     """The numbers of a moved shape, none if it has none or cannot be moved, and what was noted."""
     if not any(visible(text) for text, _ in shape.texts()):
         return [], []

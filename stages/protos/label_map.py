@@ -67,7 +67,7 @@ def _names(text: str) -> Dict[int, str]:
     return _checked(message, _lines(merged.places))
 
 
-def _lines(places: List[text_form.Place]) -> List[Dict[str, int]]:
+def _lines(places: List[text_form.FieldPlace]) -> List[Dict[str, int]]:
     """The lines of each item and of its fields, by the field's name."""
     lines: List[Dict[str, int]] = []
     for place in places:

@@ -29,7 +29,7 @@ FOREIGN = {
 SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-class Place(NamedTuple):
+class FieldPlace(NamedTuple):
     """A field in the text: its message's name and its own, and its line, counted from 1."""
 
     message: str
@@ -40,7 +40,7 @@ class Place(NamedTuple):
 class Unknown(NamedTuple):
     """A field that its message does not have: where, its value as written ("" for a message), and the message."""
 
-    place: Place
+    place: FieldPlace
     value: str
     descriptor: Descriptor
 
@@ -62,9 +62,9 @@ class Merged(NamedTuple):
         twice: where a field is said again that has one value; the last one counts.
     """
 
-    places: List[Place]
+    places: List[FieldPlace]
     unknown: List[Unknown]
-    twice: List[Place]
+    twice: List[FieldPlace]
 
 
 def merge(text: str, message: Any, paths: FrozenSet[str] = frozenset()) -> Merged:
@@ -77,7 +77,7 @@ def merge(text: str, message: Any, paths: FrozenSet[str] = frozenset()) -> Merge
     Raises:
         ParseError: the text is wrong; it knows the line.
     """
-    walk = _Walk(text, paths)
+    walk = _TextWalk(text, paths)
     walk.through(message.DESCRIPTOR)
     cleaned = walk.cleaned()
     try:
@@ -100,7 +100,7 @@ def reason(error: text_format.ParseError) -> str:
     return "line %d%s: %s" % (error.GetLine(), column, words)
 
 
-def _refuse_foreign(place: Place) -> None:
+def _refuse_foreign(place: FieldPlace) -> None:
     """Refuse what stands where a field's name does and is written as it is elsewhere."""
     words = next((words for start, words in FOREIGN.items() if re.match(start, place.field)), "")
     if words:
@@ -110,13 +110,13 @@ def _refuse_foreign(place: Place) -> None:
 class _Level(NamedTuple):
     """A message in the text that is open, or a list of such: its field, what closes it, and what was said in it."""
 
-    place: Place
+    place: FieldPlace
     descriptor: Descriptor
     closing: str
     said: Dict[str, str]
 
 
-class _Walk:
+class _TextWalk:
     """From one end of the text to the other, or to where it is wrong: that is for text_format to refuse."""
 
     def __init__(self, text: str, paths: FrozenSet[str]) -> None:
@@ -124,12 +124,12 @@ class _Walk:
         self._at, self._line, self._counted = 0, 1, 0
         self._ended = 0  # where the last value ended that was gone past; blanks may follow
         self._changes: List[Tuple[int, int, str]] = []
-        self.places: List[Place] = []
+        self.places: List[FieldPlace] = []
         self.unknown: List[Unknown] = []
-        self.twice: List[Place] = []
+        self.twice: List[FieldPlace] = []
 
     def through(self, descriptor: Descriptor) -> None:
-        levels = [_Level(Place("", "", 1), descriptor, "", {})]
+        levels = [_Level(FieldPlace("", "", 1), descriptor, "", {})]
         going = True
         while going:
             letter = self._next()
@@ -161,7 +161,7 @@ class _Walk:
             self._at = match.end()
         return self._text[self._at : self._at + 1]
 
-    def _open(self, levels: List[_Level], place: Place, descriptor: Descriptor) -> bool:
+    def _open(self, levels: List[_Level], place: FieldPlace, descriptor: Descriptor) -> bool:
         letter = self._text[self._at]
         if letter != "[":
             place = place._replace(line=self._line_of(self._at)) if levels[-1].closing == "]" else place
@@ -181,7 +181,7 @@ class _Walk:
         if not match or SURROGATES.search(match.group()):
             return False
         start, level = self._at, levels[-1]
-        place = Place(level.descriptor.name, match.group(), self._line_of(start))
+        place = FieldPlace(level.descriptor.name, match.group(), self._line_of(start))
         _refuse_foreign(place)
         self._at = match.end()
         if self._next() == ":":
@@ -196,7 +196,7 @@ class _Walk:
         self.places.append(place)
         return self._path(letter) if place.field in self._paths else self._pass(letter)
 
-    def _compare(self, said: Dict[str, str], field: FieldDescriptor, place: Place) -> None:
+    def _compare(self, said: Dict[str, str], field: FieldDescriptor, place: FieldPlace) -> None:
         if field.label == FieldDescriptor.LABEL_REPEATED:
             return
         group = field.containing_oneof.name if field.containing_oneof else place.field
@@ -205,7 +205,7 @@ class _Walk:
             self.twice.append(place)
         said[group] = place.field
 
-    def _take_out(self, place: Place, start: int, descriptor: Descriptor) -> bool:
+    def _take_out(self, place: FieldPlace, start: int, descriptor: Descriptor) -> bool:
         value, changes = self._at, len(self._changes)
         if not self._pass(self._next()):
             return False

@@ -8,7 +8,7 @@ from lxml import etree
 from stages.data.annotation import geometry
 from stages.data.annotation.boxes import Box, area, ordered
 from stages.data.annotation.numerals import decimal, numeral, visible, why_unreadable
-from stages.data.annotation.shapes import EDGES, Found, Shape, found_in, plain_name
+from stages.data.annotation.shapes import EDGES, FoundShapes, WrittenShape, found_in, plain_name
 
 NUMBER_DIGITS = 4  # of a number in a sentence
 
@@ -21,7 +21,7 @@ class Note(NamedTuple):
     fixable: bool
 
 
-class Place(NamedTuple):
+class ObjectPlace(NamedTuple):
     """A box as it is once all ``notes`` are fixed, None if that is not possible; ``numbers`` are the four of its
     <bndbox> as written, None where it has not got four."""
 
@@ -37,7 +37,7 @@ class _Values(NamedTuple):
     notes: List[Note]
 
 
-def places_of(element: etree._Element, reading: str) -> List[Place]:
+def places_of(element: etree._Element, reading: str) -> List[ObjectPlace]:
     """Where an <object> is: one place, or one for each of its boxes. A sound <bndbox> counts before all else, but not
     one without area, as tools write it for what they placed otherwise.
 
@@ -48,20 +48,20 @@ def places_of(element: etree._Element, reading: str) -> List[Place]:
     boxes = [_box_place(shape, read_shape(shape), reading) for shape in found.boxes]
     if (found.others or found.unknown) and not any(map(_is_sound, boxes)):
         return [_other_place(found, reading)]
-    places = boxes + [Place(None, None, [Note("no_box", lacking(bndbox), False)]) for bndbox in found.unsound]
+    places = boxes + [ObjectPlace(None, None, [Note("no_box", lacking(bndbox), False)]) for bndbox in found.unsound]
     if not places:
-        return [Place(None, None, [Note("no_box", "it has no <bndbox>", False)])]
+        return [ObjectPlace(None, None, [Note("no_box", "it has no <bndbox>", False)])]
     if len(places) > 1:
         message = "it has %d boxes" % len(places)
         places[0].notes.insert(0, Note("many_boxes", message, True))
     return places
 
 
-def _is_sound(place: Place) -> bool:
+def _is_sound(place: ObjectPlace) -> bool:
     return place.numbers is not None and (place.box is None or area(ordered(place.box)) > 0)
 
 
-def read_shape(shape: Shape) -> _Values:
+def read_shape(shape: WrittenShape) -> _Values:
     """The numbers of a shape, and a note for what makes one of them hard or impossible to read."""
     values: List[float] = []
     notes: List[Note] = []
@@ -83,24 +83,24 @@ def told_box(box: Sequence[float]) -> str:
     return "(%s)" % ", ".join(decimal(edge, NUMBER_DIGITS) for edge in box)
 
 
-def _box_place(shape: Shape, read: _Values, reading: str) -> Place:
+def _box_place(shape: WrittenShape, read: _Values, reading: str) -> ObjectPlace:
     """Where a <bndbox> with xmin, ymin, xmax, ymax says that its object is."""
     if read.values is None:
-        return Place(None, None, read.notes)
+        return ObjectPlace(None, None, read.notes)
     box, notes = shape.form.box(read.values), list(read.notes)
     numbers = (read.values[0], read.values[1], read.values[2], read.values[3])
     angle = read.values[4] if len(read.values) > 4 else 0.0
     if not angle % 180 and box is not None:
-        return Place(box, numbers, notes + _shares(box, reading))
+        return ObjectPlace(box, numbers, notes + _shares(box, reading))
     message = "its box %s is turned by %s" % (told_box(numbers), decimal(angle, NUMBER_DIGITS))
     if box is None or reading == "relative":
         why = "which may be degrees or not" if box is None else "and a box in shares of the picture cannot be turned"
-        return Place(None, numbers, [*notes, Note("rotated_box", "%s, %s" % (message, why), False)])
+        return ObjectPlace(None, numbers, [*notes, Note("rotated_box", "%s, %s" % (message, why), False)])
     message = "%s degrees; the box %s encloses it" % (message, told_box(box))
-    return Place(box, numbers, [*notes, Note("rotated_box", message, True), *_shares(box, reading)])
+    return ObjectPlace(box, numbers, [*notes, Note("rotated_box", message, True), *_shares(box, reading)])
 
 
-def _other_place(found: Found, reading: str) -> Place:
+def _other_place(found: FoundShapes, reading: str) -> ObjectPlace:
     """The box around another geometry, if there is one and no doubt about it."""
     told = " and ".join(sorted({*(shape.told for shape in found.others), *found.unknown}))
     message, box = "it is placed by %s" % told, None
@@ -109,13 +109,15 @@ def _other_place(found: Found, reading: str) -> Place:
         shape = outlines[0]
         read = read_shape(shape)
         if read.values is None:
-            return Place(None, None, read.notes)
+            return ObjectPlace(None, None, read.notes)
         box = shape.form.box(read.values)
         turned = shape.form is geometry.RADIANS and read.values[-1] != 0
         if box is not None and not (turned and reading == "relative"):
             note = Note("other_geometry", "%s; the box %s encloses it" % (message, told_box(box)), True)
-            return Place(box, None, [*read.notes, note, *_shares(box, reading)])
-    return Place(None, None, [Note("other_geometry", message + ", and no box is sure to be the one around it", False)])
+            return ObjectPlace(box, None, [*read.notes, note, *_shares(box, reading)])
+    return ObjectPlace(
+        None, None, [Note("other_geometry", message + ", and no box is sure to be the one around it", False)]
+    )
 
 
 def _shares(box: Box, reading: str) -> List[Note]:

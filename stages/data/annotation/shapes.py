@@ -94,7 +94,7 @@ class NumberList(NamedTuple):
         self.slot.write([_LISTED.sub(lambda _: next(rest), self.slot.texts()[0])])
 
 
-class Shape(NamedTuple):
+class WrittenShape(NamedTuple):
     """A shape: how a sentence names it, what its numbers mean, and where they stand."""
 
     told: str
@@ -114,23 +114,23 @@ class Shape(NamedTuple):
             done += count
 
 
-class Found(NamedTuple):
+class FoundShapes(NamedTuple):
     """What stands in an object: ``boxes`` by xmin, ymin, xmax, ymax in a <bndbox>; ``unsound`` are <bndbox> without
     them; ``unknown`` tells of what seems to be a place, but is none that has a box."""
 
-    boxes: List[Shape]
-    others: List[Shape]
+    boxes: List[WrittenShape]
+    others: List[WrittenShape]
     unsound: List[etree._Element]
     unknown: List[str]
 
 
-def found_in(element: etree._Element, sided: bool) -> Found:
+def found_in(element: etree._Element, sided: bool) -> FoundShapes:
     """The shapes of an <object> or <part>, its parts' not among them.
 
     Args:
         sided: the third and fourth number of a <bndbox> are its width and height, whatever they are called.
     """
-    found = Found([], [], [], [])
+    found = FoundShapes([], [], [], [])
     points = False
     for child in _places(element):
         if plain_name(child.tag) in POINT_NAMES:
@@ -185,7 +185,9 @@ def _tells_a_place(element: etree._Element) -> bool:
     return len(list(itertools.islice(_DIGITS.finditer(text), len(EDGES)))) == len(EDGES)
 
 
-def _turned(shapes: List[Shape], bndbox: etree._Element, element: etree._Element, sided: bool) -> List[Shape]:
+def _turned(
+    shapes: List[WrittenShape], bndbox: etree._Element, element: etree._Element, sided: bool
+) -> List[WrittenShape]:
     """The shapes of a <bndbox> with what says that they are turned: CVAT's rotation, or an angle of unknown unit."""
     form = geometry.SIDES if sided else geometry.EDGES
     slots, outside = _slots(bndbox), _slots(element)
@@ -222,27 +224,27 @@ def _slots(element: etree._Element) -> Dict[str, List[NumberSlot]]:
     return slots
 
 
-def _shapes_in(element: etree._Element) -> List[Shape]:
+def _shapes_in(element: etree._Element) -> List[WrittenShape]:
     """The shapes in an element that is no object: its own, or else those of the elements in it."""
     if plain_name(element.tag) in WITHOUT_BOX:
         return []
     return _own_shapes(element) or [shape for child in _places(element) for shape in _shapes_in(child)]
 
 
-def _own_shapes(element: etree._Element) -> List[Shape]:
+def _own_shapes(element: etree._Element) -> List[WrittenShape]:
     slots = _slots(element)
     return _edges(element, slots) or _layout(element, slots) or _points(element, slots) or _listing(element)
 
 
-def _edges(element: etree._Element, slots: Dict[str, List[NumberSlot]]) -> List[Shape]:
+def _edges(element: etree._Element, slots: Dict[str, List[NumberSlot]]) -> List[WrittenShape]:
     """xmin, ymin, xmax, ymax; several of each are several boxes, in their order."""
     counts = {len(slots.get(name, ())) for name in EDGES}
     if len(counts) != 1 or 0 in counts:
         return []
-    return [Shape(_told(element, EDGES), geometry.EDGES, row) for row in zip(*[slots[name] for name in EDGES])]
+    return [WrittenShape(_told(element, EDGES), geometry.EDGES, row) for row in zip(*[slots[name] for name in EDGES])]
 
 
-def _layout(element: etree._Element, slots: Dict[str, List[NumberSlot]]) -> List[Shape]:
+def _layout(element: etree._Element, slots: Dict[str, List[NumberSlot]]) -> List[WrittenShape]:
     """A form that is told by the names of its numbers."""
     once = {name: own[0] for name, own in slots.items() if len(own) == 1}
     numbered = _numbered(once)
@@ -257,7 +259,7 @@ def _layout(element: etree._Element, slots: Dict[str, List[NumberSlot]]) -> List
             form = geometry.RADIANS
         elif angle:
             form = geometry.unless_turned(form)
-        return [Shape(_told(element, names + angle), form, [once[name] for name in names + angle])]
+        return [WrittenShape(_told(element, names + angle), form, [once[name] for name in names + angle])]
     return []
 
 
@@ -276,7 +278,7 @@ def _matched(once: Dict[str, NumberSlot]) -> List[Tuple[str, "re.Match[str]"]]:
     return [(name, match) for name, match in found if match]
 
 
-def _points(element: etree._Element, slots: Dict[str, List[NumberSlot]]) -> List[Shape]:
+def _points(element: etree._Element, slots: Dict[str, List[NumberSlot]]) -> List[WrittenShape]:
     """x, y, x, y, … one after the other, or points with x and y each, as LabelMe has them, or as a text each."""
     across, down = slots.get("x", []), slots.get("y", [])
     row: List[Union[NumberSlot, NumberList]] = []
@@ -292,10 +294,10 @@ def _points(element: etree._Element, slots: Dict[str, List[NumberSlot]]) -> List
                 row.append(NumberList(NumberSlot(point)))
             else:
                 return []
-    return [Shape("<%s>" % element.tag, geometry.POINTS, row)] if row else []
+    return [WrittenShape("<%s>" % element.tag, geometry.POINTS, row)] if row else []
 
 
-def _listing(element: etree._Element) -> List[Shape]:
+def _listing(element: etree._Element) -> List[WrittenShape]:
     """x, y, x, y, … in one text, of one polygon and not of several."""
     slots = [NumberSlot(element, name) for name in element.attrib if plain_name(name) in LIST_NAMES]
     for slot in slots + ([] if len(element) else [NumberSlot(element)]):
@@ -305,7 +307,7 @@ def _listing(element: etree._Element) -> List[Shape]:
         readable = all(numeral(text).value is not None for text in texts)
         fewest = 2 if plain_name(element.tag) in LIST_NAMES else 2 * FEWEST_POINTS
         if len(texts) >= fewest and not len(texts) % 2 and readable and len(several) < 2:
-            return [Shape(slot.told, geometry.POINTS, [listing])]
+            return [WrittenShape(slot.told, geometry.POINTS, [listing])]
     return []
 
 
