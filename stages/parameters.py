@@ -94,6 +94,12 @@ class ExportParameters(NamedTuple):
     max_detections: int
 
 
+class AuditParameters(NamedTuple):
+    """``to`` as in :class:`ConvertParameters`: onnx takes what no .uff can hold."""
+
+    to: str
+
+
 class ConvertParameters(NamedTuple):
     """``to`` is uff, or onnx: that too."""
 

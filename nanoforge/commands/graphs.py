@@ -42,7 +42,8 @@ def audit_graph(graph: str, as_json: bool, options: StageOptions) -> None:
     """
     with scratch_folder(Path(tempfile.gettempdir()), "audit") as folder:
         out = folder / "audit"
-        _run_on_graph(AdhocRun(STAGES["audit"], optional_inputs(graph=graph), {}), out, as_json, options)
+        parameters = STAGES["audit"].parameters(StageContext(Config(), folder))
+        _run_on_graph(AdhocRun(STAGES["audit"], optional_inputs(graph=graph), parameters), out, as_json, options)
         if as_json:
             print_json({**BLANK_RESULT, **_read_json(out / "audit.json")})
         else:

@@ -11,9 +11,9 @@ from typing import Any, Dict
 from nanoforge.commands.options import StageOptions
 from nanoforge.commands.stages import run_stage
 from nanoforge.commands.survey_words import SurveyWords
-from nanoforge.config.dataset import VocFolders, find_image_sets, find_voc_folders
+from nanoforge.config.dataset import VocFolders, find_image_sets, find_loose_lists, find_voc_folders
 from nanoforge.config.schema import FILE_NAME
-from nanoforge.config.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml
+from nanoforge.config.template import CPU_SETTINGS, GPU_SETTINGS, detector_toml, toml_text
 from nanoforge.console import Console
 from nanoforge.containers.connection import answers
 from nanoforge.containers.daemon import speaking
@@ -59,6 +59,12 @@ def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
     console.say(f"{survey['pictures']} photos in {voc.photos}, {survey['annotations']} XML files in {voc.annotations}")
     for line in words.lines():
         (console.warn if line.warning else console.say)(line.text)
+    lists = find_loose_lists(voc.photos) if survey["split"]["source"] == "hash" else None
+    if lists:
+        console.warn(
+            f"There is a train.txt in {lists}: if it and the lists beside it are a split, keep it by"
+            f' dataset.image_sets = {toml_text(_relative(lists, target.parent))} and records.split = "imagesets".'
+        )
     values = {
         ("dataset", "photos"): _relative(voc.photos, target.parent),
         ("dataset", "annotations"): _relative(voc.annotations, target.parent),

@@ -14,6 +14,7 @@ from stages.files import PICTURE_SUFFIXES
 PHOTO_NAMES = ("jpegimages", "images", "photos", "image", "imgs", "img", "pictures")
 XML_NAMES = ("annotations", "xml", "xmls", "labels", "annotation", "anns")
 MASK_NAMES = {"segmentationclass", "segmentationobject"}
+OTHER_LISTS = ("val.txt", "valid.txt", "validation.txt", "test.txt")
 DEEPEST = 3  # folders below the photos' in which lists are looked for, as in VOCdevkit/VOC2012/ImageSets
 
 
@@ -63,6 +64,16 @@ def find_image_sets(photos: Path) -> Optional[Path]:
             return found
     below = list(_image_sets_below(photos, DEEPEST)) if photos.is_dir() else []
     return below[0] if len(below) == 1 else photos if below else None
+
+
+def find_loose_lists(photos: Path) -> Optional[Path]:
+    """The folder with a ``train.txt`` and a list of another side that is no ImageSets, as darknet's users have it:
+    beside ``photos``, or in it. Any files may have such names, so that the user must say what they are."""
+    for base in (photos.parent, photos):
+        names = {name.casefold() for name in _files_in(base)}
+        if "train.txt" in names and not names.isdisjoint(OTHER_LISTS):
+            return base
+    return None
 
 
 class _Below:
@@ -140,6 +151,14 @@ def _folders_in(folder: Path) -> List[str]:
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+    except OSError:
+        return []
+
+
+def _files_in(folder: Path) -> List[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_file()]
     except OSError:
         return []
 

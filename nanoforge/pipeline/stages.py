@@ -21,6 +21,7 @@ from nanoforge.files.selection import ALL_FILES, Selection
 from nanoforge.runners.contract import Program
 from stages.files import PICTURE_SUFFIXES, SENT_UNREAD_SUFFIXES
 from stages.parameters import (
+    AuditParameters,
     BenchEngineParameters,
     BuildEngineParameters,
     BundleParameters,
@@ -372,6 +373,7 @@ TABLE: Tuple[Stage, ...] = (
         summary="Which ops of the frozen graph UFF cannot take, and what helps",
         makes="audit.json, audit.txt",
         inputs=_artifacts(graph=ArtifactInput("export")),
+        parameters=_filled(AuditParameters, "convert"),
     ),
     Stage(
         "convert",

@@ -1,4 +1,4 @@
-"""Stage: will this frozen graph become a .uff, what is in the way, and what helps."""
+"""Stage: will this frozen graph become a .uff, or the ONNX that is asked for, what is in the way, and what helps."""
 
 import collections
 import json
@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Tuple
 from stages.convert.graph.analysis import Audit, Refused, analyse
 from stages.convert.graph.findings import CUT, FOLD, NOTE, REPAIR, STOP
 from stages.job import BadInput, Job, run
+from stages.parameters import AuditParameters
 
 _HEADINGS = {
     STOP: "Stops the conversion",
@@ -21,11 +22,14 @@ _HEADINGS = {
 def main(job: Job) -> None:
     """Write ``audit.json`` and ``audit.txt`` for the input ``graph``; a refused graph ends as bad input.
 
+    With the parameter ``to`` = ``onnx``, what `convert` makes into ``model.boxes.onnx`` alone is not refused.
+
     Raises:
         BadInput: the input is not a frozen graph, or one that cannot be converted.
     """
     with job.reading(job.inputs["graph"]):
-        found = analyse(job.inputs["graph"], job.inputs.get("pipeline_config", ""))
+        to_onnx = job.read(AuditParameters).to == "onnx"
+        found = analyse(job.inputs["graph"], job.inputs.get("pipeline_config", ""), boxes_only=to_onnx)
     result, text = found.audit._asdict(), as_text(found.audit)
     with open(job.out("audit.json"), "w", encoding="utf-8") as stream:
         json.dump(result, stream, indent=1, sort_keys=True)

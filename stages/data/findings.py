@@ -26,7 +26,8 @@ class DataFinding(NamedTuple):
         done = {DROP: " The %s is left out." % kind.about, FIX: " Done: %s." % (kind.fix or "").split(";")[0]}.get(
             self.action, ""
         )
-        return "%s%s: %s.%s %s." % (place, object_words, self.message, done, kind.remedy)
+        told = self.message if self.message.endswith("?") else self.message + "."
+        return "%s%s: %s%s %s." % (place, object_words, told, done, kind.remedy)
 
 
 def policies(chosen: Dict[str, str]) -> Dict[str, str]:

@@ -76,7 +76,9 @@ def refusal(job: Job, to: str) -> Optional[str]:
 
 def sentence(path: str, reason: str, onnx_takes_it: bool) -> str:
     """Why no training begins with the config at ``path``, and every way to go on."""
-    door = ', or set convert.to = "onnx" and build_engine.source = "boxes", for which it will do'
+    door = (
+        ', or set convert.to = "onnx", build_engine.source = "boxes" and detect.backend = "tensorflow", which will do'
+    )
     return (
         "convert would refuse what is trained by %s: %s. Change the file%s. To train it for TensorFlow alone, say"
         " --train-anyway, or train.anyway = true in detector.toml" % (path, reason, door if onnx_takes_it else "")

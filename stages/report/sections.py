@@ -11,6 +11,7 @@ from stages.report.pictures import sample_pictures, thumbnail
 
 MOST_FINDINGS = 500
 SLOWEST_LAYERS = 10
+UFF, BOXES = "model.uff", "model.boxes.onnx"  # the latter alone where scores come from a softmax
 PARITY_KEYS = (
     "pictures",
     "detections",
@@ -70,17 +71,23 @@ def audit_section(audit: Artifact) -> Dict[str, Any]:
 
 
 def conversion_section(convert: Artifact) -> Dict[str, Any]:
-    """What the .uff holds, and how near its detections are to TensorFlow's."""
+    """What the model holds, and how near its detections are to TensorFlow's: the .uff, or the form there is without."""
     parity, model = convert.document("parity.json"), convert.document("model.json")
     unused = model.get("unused", [])
+    file = BOXES if _has(convert, BOXES) and not _has(convert, UFF) else UFF
     return {
+        "file": file,
         "model": model,
         "classes": [name for class_id, name in enumerate(model["classes"]) if class_id not in unused],
         "parity": parity,
         "parity_rows": {key: parity[key] for key in PARITY_KEYS if parity.get(key) is not None},
-        "bytes": os.path.getsize(convert.path("model.uff")),
+        "bytes": os.path.getsize(convert.path(file)),
         "worst": thumbnail(convert, "worst.png"),
     }
+
+
+def _has(convert: Artifact, file: str) -> bool:
+    return os.path.isfile(os.path.join(convert.folder, file))
 
 
 def detection_section(detect: Artifact) -> Dict[str, Any]:
@@ -194,7 +201,7 @@ def _conversion_tiles(conversion: Dict[str, Any]) -> List[Dict[str, Any]]:
     note = "%d of %d detections" % (parity["matched"], parity["detections"])
     return [
         _tile("parity", _whole_share(parity["matched"], parity["detections"]), note, "conversion"),
-        _tile("model.uff", conversion["bytes"], "for TensorRT on the Jetson Nano", "conversion"),
+        _tile(conversion["file"], conversion["bytes"], "for TensorRT on the Jetson Nano", "conversion"),
     ]
 
 

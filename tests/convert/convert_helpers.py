@@ -10,9 +10,12 @@ from stages.convert.graph.analysis import Examined, Refused, analyse
 from stages.convert.parity import pictures
 from stages.convert.parity.verdict import Comparison
 from stages.job import Job
-from stages.parameters import ConvertParameters
+from stages.parameters import AuditParameters, ConvertParameters
 
-PARAMETERS: Dict[str, Dict[str, Any]] = {"convert": ConvertParameters(to="uff", parity_pictures=20)._asdict()}
+PARAMETERS: Dict[str, Dict[str, Any]] = {
+    "audit": AuditParameters(to="uff")._asdict(),
+    "convert": ConvertParameters(to="uff", parity_pictures=20)._asdict(),
+}
 
 
 def description(stage: str, output: str, scratch: str, inputs: Dict[str, str], **parameters: Any) -> Dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from onnx import numpy_helper
 from test_convert_onnx import attribute, nameless, nudge, saved
 
-from stages.convert import convert
+from stages.convert import audit, convert
 from stages.convert.graph.analysis import analyse
 from stages.convert.graph.detector_parameters import plugins
 from stages.convert.onnx import boxes
@@ -196,6 +196,15 @@ def test_a_softmax_gives_this_form_alone_and_says_so(softmax, run_stage, tmp_pat
     assert report["matched"] == report["detections"] > 0
     assert {key: value for key, value in report.items() if key != "onnx_boxes"} == report["onnx_boxes"]
     assert document("model.json")["plugin"]["NMS_TRT"]["confSigmoid"] == 0
+
+
+def test_the_audit_of_a_softmax_stands_in_nobodys_way_where_this_form_will_do(softmax, run_stage, tmp_path):
+    """`build` audits before it converts."""
+    refused = run_stage("audit", graph=softmax)
+    assert refused.code == 2 and "--to onnx" in refused.events[-1]["error"]
+    audit.main(helpers.job("audit", tmp_path, {"graph": softmax}, to="onnx"))
+    text = (tmp_path / "out" / "audit.txt").read_text()
+    assert "Verdict: convertible" in text and "model.boxes.onnx is made alone" in text
 
 
 def test_a_pipeline_of_another_converter_is_not_this_graphs(softmax, exported):

@@ -175,7 +175,7 @@ def test_a_sound_box_counts_before_another_geometry(box, other, writer):
         WRITERS[writer](other) + "\n" + WRITERS["bndbox"](box),
     ):
         assert (read(inside).box, read(inside).notes) == (box, [])
-    for unsound in ("<bndbox/>", WRITERS["bndbox"](("wide", 1, 2, 3))):
+    for unsound in ("<bndbox/>", WRITERS["bndbox"](("wide", 1, 2, 3)), WRITERS["bndbox"]((0, 0, 0, 0))):
         one = read(unsound + WRITERS[writer](other))
         assert one.box == pytest.approx(other, abs=1e-9)
         assert one.notes[0].kind == "other_geometry"

@@ -292,6 +292,16 @@ def test_init_keeps_the_split_that_the_dataset_brings(make_init, capsys):
     assert load(make_init(split=SURVEY["split"])).records.split == "hash"
 
 
+def test_init_tells_of_lists_that_may_be_a_split(make_init, photos, capsys):
+    for name in ("Train.txt", "val.txt"):
+        (photos.folder / "photos" / name).write_text("a")
+    make_init()
+    said = capsys.readouterr().err
+    assert f"There is a train.txt in {photos.folder / 'photos'}" in said and "dataset.image_sets" in said
+    make_init(split={"source": "folders", "pictures": {"train": 1, "validation": 1}})
+    assert "train.txt" not in capsys.readouterr().err
+
+
 def test_init_shows_each_kind_of_problem_with_its_first_example(make_init, capsys):
     problems = {
         "flipped_box": {"count": 3, "dropped": 0, "first": "a.xml, line 2 (object 1): flipped. Exchange the numbers."},

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nanoforge.config.dataset import find_annotations, find_image_sets, find_voc_folders
+from nanoforge.config.dataset import find_annotations, find_image_sets, find_loose_lists, find_voc_folders
 from nanoforge.errors import BadInput
 
 
@@ -85,3 +85,14 @@ def test_lists_in_several_folders_and_in_none(tmp_path):
     make(tmp_path, "photos/two/imagesets/train.txt")
     assert find_image_sets(tmp_path / "photos") == tmp_path / "photos"
     assert find_image_sets(tmp_path / "nowhere" / "photos") is None
+
+
+def test_lists_outside_of_image_sets(tmp_path):
+    make(tmp_path, "photos/a.jpg", "train.txt")
+    assert find_loose_lists(tmp_path / "photos") is None
+    make(tmp_path, "test.txt")
+    assert find_loose_lists(tmp_path / "photos") == tmp_path
+    make(tmp_path, "photos/TRAIN.txt", "photos/Valid.txt", "other/photos/train.txt")
+    assert find_loose_lists(tmp_path / "other" / "photos") is None
+    assert find_loose_lists(tmp_path / "photos" / "photos") == tmp_path / "photos"
+    assert find_loose_lists(tmp_path / "nowhere" / "photos") is None

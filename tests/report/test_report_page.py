@@ -236,7 +236,7 @@ def test_without_an_evaluation_the_headline_takes_the_best_checkpoint_or_the_new
 
 def test_worst_case_of_nothing_is_the_first_picture(artifacts: Dict[str, str], report: Callable) -> None:
     change(artifacts["convert"], "parity.json", worst=None)
-    assert "those of the .uff, on the first picture." in report({"convert": artifacts["convert"]}).text
+    assert "those of model.uff, on the first picture." in report({"convert": artifacts["convert"]}).text
 
 
 def test_engine_of_a_board_is_shown_with_its_proof_and_its_slowest_layers(tmp_path: Path, report: Callable) -> None:
@@ -260,3 +260,11 @@ def test_engine_that_was_not_compared_says_so(tmp_path: Path, report: Callable) 
     report_artifacts.write_json(inputs["build-engine"], "parity.json", unproven)
     page = report(inputs)
     assert "Not held against the reference: the model came without samples" in page.text
+
+
+def test_a_model_without_a_uff_is_shown_by_the_form_that_there_is(artifacts: Dict[str, str], report: Callable) -> None:
+    """A softmax has no .uff."""
+    folder = artifacts["convert"]
+    os.rename(os.path.join(folder, "model.uff"), os.path.join(folder, "model.boxes.onnx"))
+    page = report({"convert": folder})
+    assert "model.boxes.onnx against TensorFlow" in page.text and "onnxruntime" in page.text

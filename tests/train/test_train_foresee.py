@@ -39,8 +39,8 @@ def replaced(text, name, content):
     return text[:start] + content + text[end - 1 :]
 
 
-def fpn(extractor):
-    text = pipeline(type=extractor, override="true", size=128, depth="0.25")
+def fpn(extractor, size=128):
+    text = pipeline(type=extractor, override="true", size=size, depth="0.25")
     return replaced(replaced(text, "box_predictor", FPN_PREDICTOR), "anchor_generator", FPN_ANCHORS)
 
 
@@ -59,7 +59,7 @@ VERDICTS = {
     "inception": (pipeline(type="ssd_inception_v2", override="true", size=96), None, None),
     "early sigmoid": (pipeline(early_sigmoid="true", converter="IDENTITY"), None, None),
     "v2_fpn": (fpn("ssd_mobilenet_v2_fpn"), SHARED, SHARED),
-    "resnet_fpn": (fpn("ssd_resnet50_v1_fpn"), SHARED, SHARED),
+    "resnet_fpn": (fpn("ssd_resnet50_v1_fpn", size=160), SHARED, SHARED),
 }
 QUICK = ("softmax", "uff")
 

@@ -38,14 +38,15 @@ class _Values(NamedTuple):
 
 
 def places_of(element: etree._Element, reading: str) -> List[ObjectPlace]:
-    """Where an <object> is: one place, or one for each of its boxes. A sound <bndbox> counts before all else.
+    """Where an <object> is: one place, or one for each of its boxes. A sound <bndbox> counts before all else, but not
+    one without area, as tools write it for what they placed otherwise.
 
     Args:
         reading: what the four numbers of a <bndbox> are (``dataset.boxes``): auto, corners, xywh or relative.
     """
     found = found_in(element, sided=reading == "xywh")
     boxes = [_box_place(shape, read_shape(shape), reading) for shape in found.boxes]
-    if (found.others or found.unknown) and not any(place.numbers for place in boxes):
+    if (found.others or found.unknown) and not any(map(_is_sound, boxes)):
         return [_other_place(found, reading)]
     places = boxes + [ObjectPlace(None, None, [Note("no_box", lacking(bndbox), False)]) for bndbox in found.unsound]
     if not places:
@@ -54,6 +55,10 @@ def places_of(element: etree._Element, reading: str) -> List[ObjectPlace]:
         message = "it has %d boxes" % len(places)
         places[0].notes.insert(0, Note("many_boxes", message, True))
     return places
+
+
+def _is_sound(place: ObjectPlace) -> bool:
+    return place.numbers is not None and (place.box is None or area(ordered(place.box)) > 0)
 
 
 def read_shape(shape: WrittenShape) -> _Values:

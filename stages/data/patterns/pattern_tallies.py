@@ -140,13 +140,14 @@ class Percents:
 class Sizes:
     """The sizes that XML files say beside those that their photos have.
 
-    ``told`` counts pictures with both, ``exchanged`` those where they are width and height exchanged without an EXIF
-    orientation to explain it, ``other`` those of another size again. In these, ``fit_photo`` and ``fit_said`` count
-    boxes that lie inside the one and inside the other, ``only_photo`` pictures with a box that lies in the photo only.
+    ``told`` counts pictures with both, ``oblong`` those of them that are not square, ``exchanged`` those where they are
+    width and height exchanged without an EXIF orientation to explain it, ``other`` those of another size again. In
+    these, ``fit_photo`` and ``fit_said`` count boxes that lie inside the one and inside the other, ``only_photo``
+    pictures with a box that lies in the photo only.
     """
 
     def __init__(self) -> None:
-        self.told = self.exchanged = self.other = self.only_photo = 0
+        self.told = self.oblong = self.exchanged = self.other = self.only_photo = 0
         self.boxes = self.fit_photo = self.fit_said = 0
         self.exchanges, self.in_photo, self.in_said = Examples(), Examples(), Examples()
 
@@ -154,6 +155,7 @@ class Sizes:
         """Count a picture whose XML says a size."""
         said = picture.said
         self.told += 1
+        self.oblong += upright[0] != upright[1]
         if said is None or said in (upright, picture.stored):
             return
         exchanged = said == upright[::-1]

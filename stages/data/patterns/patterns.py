@@ -235,7 +235,7 @@ def _of_sizes(sizes: Sizes) -> Optional[Suspicion]:
     Any other size: photos may have been scaled after labelling, then the boxes lie inside the XML's size, and records
     scale them. Where they lie inside the photo only, and in most such pictures so, that size is wrong.
     """
-    if sizes.exchanged and sizes.exchanged > MOST * sizes.told:
+    if sizes.exchanged and sizes.exchanged > MOST * sizes.oblong:  # of a square photo nobody can tell
         what = "In %d of %d XML files width and height are those of the photo exchanged" % (sizes.exchanged, sizes.told)
         if sizes.fit_photo < FIT * sizes.boxes and sizes.fit_said > sizes.fit_photo:
             return Suspicion(

@@ -27,7 +27,8 @@ class ReferenceBackend(Backend):
         if not os.path.isfile(path) and os.path.isfile(os.path.join(folder, "model.boxes.onnx")):
             raise BadInput(
                 "%s is missing, as for every model whose scores come from a softmax, and the reference reads no other"
-                " file; build an engine of model.boxes.onnx (build_engine.source boxes) and detect with it" % path
+                ' file; set detect.backend = "tensorflow" (or --backend tensorflow), or build an engine of'
+                ' model.boxes.onnx (build_engine.source = "boxes") and detect with it' % path
             )
         self._interpreter = UffInterpreter(path)
         self._names = description.outputs
