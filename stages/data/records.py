@@ -138,9 +138,11 @@ def _deal(
     dataset = accounts.dataset
     job.progress(len(split.items), len(split.items), "looking for pictures that belong together")
     grouping = grouped(gallery, looks.TOGETHER if split.source == "hash" else looks.SAME)
+    together = grouped(gallery, looks.TOGETHER) if sides.is_completed_by_chance(gallery, split) else grouping
+    groups = sides.Groups(together.labels.tolist(), grouping.labels.tolist())
     chance = sides.Chance(parameters.seed, parameters.validation_fraction)
     with accounts.log.noting() as findings:
-        placed = sides.placed(gallery, grouping.labels.tolist(), split, chance, findings)
+        placed = sides.placed(gallery, groups, split, chance, findings)
     writers = {name: SplitWriter(name, job.output, job.scratch, parameters.pictures_per_shard) for name in sides.SIDES}
     for side, record in zip(placed.of, spool.records()):
         if side is None:

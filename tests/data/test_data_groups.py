@@ -202,11 +202,11 @@ def test_a_dataset_of_nothing_but_look_alikes_can_be_split():
     assert set(placed(made).of) == {"train", "validation"}
 
 
-def placed(made, split=None, fraction=0.25, seed=0, policy=None, found=None):
+def placed(made, split=None, fraction=0.25, seed=0, policy=None, found=None, same=None):
     findings = Findings(policies(policy or {}))
-    result = sides.placed(
-        made, grouped(made).labels.tolist(), split or Split("hash", {}, [], []), sides.Chance(seed, fraction), findings
-    )
+    labels = grouped(made).labels.tolist()
+    groups = sides.Groups(labels, same if same is not None else labels)
+    result = sides.placed(made, groups, split or Split("hash", {}, [], []), sides.Chance(seed, fraction), findings)
     if found is not None:
         found.extend(findings.found)
     return result
@@ -313,6 +313,16 @@ def test_a_split_without_validation_gets_one_out_of_training_only():
     assert set(result.of[4:]) == {"train", "validation"}
     without = placed(made, split, 0.0)
     assert not without.drawn and "validation" not in without.of
+
+
+def test_a_burst_stays_together_where_a_split_without_validation_is_completed():
+    burst = [("burst_%c.jpg" % name, changed(random_look(1), name - 97)) for name in b"abcdefgh"]
+    others = [("%d-x.jpg" % number, random_look(10 + number)) for number in range(30)]
+    made = gallery(*burst, *others)
+    own = Split("folders", {"29-x.jpg": "test"}, [], [])
+    assert sides.is_completed_by_chance(made, own)
+    result = placed(made, own, 0.3, same=list(range(len(made.photos))))
+    assert len(set(result.of[: len(burst)])) == 1
 
 
 def test_records_of_look_alikes_are_on_one_side_with_any_number_of_processors(dataset, make_records):

@@ -2,25 +2,28 @@
 
 import re
 import unicodedata
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, Optional
 
 
-class Vocabulary(NamedTuple):
+class Vocabulary:
     """``classes`` in the order of their ids, which count from 1; ``aliases`` are other names -> class."""
 
-    classes: List[str]
-    aliases: Dict[str, str]
+    def __init__(self, classes: List[str], aliases: Dict[str, str]) -> None:
+        self.classes, self.aliases = classes, aliases
+        ids = {composed(name): number for number, name in enumerate(classes, 1)}
+        others = {composed(alias): ids[composed(meant)] for alias, meant in aliases.items() if composed(meant) in ids}
+        self._ids = dict(others, **ids)
+        self._folded: Dict[str, List[str]] = {}
+        for name in classes:
+            self._folded.setdefault(folded(name), []).append(name)
 
     def id_of(self, written: str) -> Optional[int]:
         """The id of the class that ``written`` names, itself or by an alias, in any Unicode form; None: none."""
-        ids = {composed(name): number for number, name in enumerate(self.classes, 1)}
-        name = composed(written)
-        others = {composed(alias): composed(meant) for alias, meant in self.aliases.items()}
-        return ids.get(name) or ids.get(others.get(name, ""))
+        return self._ids.get(composed(written))
 
     def nearly(self, written: str) -> List[str]:
         """The classes that differ from ``written`` only in what people write differently (``folded``)."""
-        return [name for name in self.classes if folded(name) == folded(written)]
+        return self._folded.get(folded(written), [])
 
 
 def composed(name: str) -> str:

@@ -36,8 +36,22 @@ class Sides(NamedTuple):
     drawn: bool
 
 
-def placed(gallery: Gallery, labels: List[int], split: Split, chance: Chance, findings: Findings) -> Sides:
-    """The side of every picture of ``gallery``; ``labels`` are the same for pictures of one group.
+class Groups(NamedTuple):
+    """The same label for pictures of one group: ``together`` stay on one side where chance decides, ``same`` must not
+    be on two sides of the dataset's own split, which takes more likeness, since pictures go for it."""
+
+    together: List[int]
+    same: List[int]
+
+
+def is_completed_by_chance(gallery: Gallery, split: Split) -> bool:
+    """Whether the dataset's own split leaves pictures to chance, or has none for validation."""
+    named = [split.sides.get(photo) for photo in gallery.photos]
+    return split.source != "hash" and (None in named or VALIDATION not in named)
+
+
+def placed(gallery: Gallery, groups: Groups, split: Split, chance: Chance, findings: Findings) -> Sides:
+    """The side of every picture of ``gallery``.
 
     Raises:
         BadInput: a leak, if the policy is to fail.
@@ -46,6 +60,7 @@ def placed(gallery: Gallery, labels: List[int], split: Split, chance: Chance, fi
     drawn = split.source != "hash" and VALIDATION not in own and chance.fraction > 0
     if drawn:
         own = [None if side == TRAIN else side for side in own]
+    labels = groups.together
     sides = _with_their_groups(own, labels)
     free = [place for place, side in enumerate(sides) if side is None]
     shares = _shares(gallery, labels, free, chance.seed)
@@ -54,7 +69,7 @@ def placed(gallery: Gallery, labels: List[int], split: Split, chance: Chance, fi
     chosen: List[Optional[str]] = list(sides)
     for place in free:
         chosen[place] = VALIDATION if shares[labels[place]] < wanted else TRAIN
-    return Sides(_without_leaks(gallery, labels, chosen, findings), wanted != threshold, drawn)
+    return Sides(_without_leaks(gallery, groups.same, chosen, findings), wanted != threshold, drawn)
 
 
 def balanced(shares: Iterable[int], threshold: int) -> int:
