@@ -34,10 +34,16 @@ def records_peak(rendered: str, pictures: int) -> float:
         "encoding": "png",
         "jpeg_quality": 95,
         "seed": 0,
+        "aliases": {},
+        "boxes": "auto",
+        "sizes": "xml",
+        "max_megapixels": 100,
+        "split": "auto",
         "validation_fraction": 0.2,
         "limit": pictures,
         "pictures_per_shard": 1000,
         "findings": {},
+        "accept_losses": False,
     }
     with tempfile.TemporaryDirectory() as folder:
         run_stage("stages.data.records", Path(folder), inputs, parameters)

@@ -155,7 +155,7 @@ def _photo_inputs(context: StageContext) -> Inputs:
     }
 
 
-def _records_inputs(context: StageContext) -> Inputs:
+def _dataset_inputs(context: StageContext) -> Inputs:
     """Lists of a split count only where they may decide it, so that a new one makes no other records stale."""
     inputs, dataset = _photo_inputs(context), context.config.dataset
     if dataset.rendered_pictures or context.config.records.split not in ("auto", "imagesets"):
@@ -305,7 +305,7 @@ TABLE: Tuple[Stage, ...] = (
         "stages.data.resize",
         summary="Make a smaller VOC dataset, boxes scaled with the pixels",
         makes="JPEGImages/, Annotations/",
-        inputs=_photo_inputs,
+        inputs=_dataset_inputs,
         parameters=_filled(ResizeParameters, "dataset", "resize", limit=lambda context: context.config.records.limit),
     ),
     Stage(
@@ -314,7 +314,7 @@ TABLE: Tuple[Stage, ...] = (
         "stages.data.records",
         summary="Check photos and boxes, shrink them together, write TFRecords",
         makes="*.tfrecord, label_map.pbtxt, dataset.json, index.jsonl",
-        inputs=_records_inputs,
+        inputs=_dataset_inputs,
         parameters=_filled(RecordsParameters, "dataset", "records", image_size=_records_size),
         folder=_records_folder,
         consents=("accept_losses",),

@@ -23,6 +23,7 @@ from stages.data.finding_log import FILE, FindingLog
 from stages.data.findings import DataFinding, Findings, policies, summary
 from stages.data.pairing.pairing import Folders, Pair, pairs, photos_below, shuffled
 from stages.data.photo import exif, sample
+from stages.data.split.splits import Split, own_split
 from stages.finding_kinds import DROP
 from stages.job import BadInput, Job, run
 from stages.parameters import ResizeParameters
@@ -174,8 +175,19 @@ def _suffix(photo: str, kind: str) -> str:
     return own if own.lower() in sample.SUFFIXES[kind] else sample.SUFFIXES[kind][0]
 
 
+def _write_lists(job: Job, split: Split, items: List[NamedPair]) -> None:
+    """The lists of the dataset's own split with the pictures' new names; folders of a split come along as they are."""
+    if split.source != "imagesets":
+        return
+    for side, name in (("train", "train.txt"), ("validation", "val.txt"), ("test", "test.txt")):
+        stems = sorted(item.stem for item in items if split.sides.get(item.pair.photo) == side)
+        if stems:
+            lines = "".join(stem + "\n" for stem in stems)
+            disk.write(os.path.join(job.output, "ImageSets", "Main", name), lines.encode())
+
+
 def main(job: Job) -> None:
-    """Write ``JPEGImages/``, ``Annotations/`` and ``findings.jsonl``.
+    """Write ``JPEGImages/``, ``Annotations/``, ``ImageSets/Main/`` where the dataset has such, and ``findings.jsonl``.
 
     Raises:
         BadInput: nothing to read, or nothing that can be used.
@@ -193,14 +205,18 @@ def main(job: Job) -> None:
     )
     with FindingLog(job.scratch, policies({})) as log:
         with log.noting() as findings:
-            items = named(shuffled(pairs(folders, findings), 0, parameters.limit))
+            found = pairs(folders, findings)
+        items = named(shuffled(found, 0, parameters.limit))
         images = 0
-        for done, (made, found) in enumerate(workers.in_order(partial(make, settings), items, job.cpus), 1):
+        for done, (made, more) in enumerate(workers.in_order(partial(make, settings), items, job.cpus), 1):
             images += made
-            log.note(found)
+            log.note(more)
             job.progress(done, len(items))
         if not images:
             raise BadInput("None of the pictures can be used. For instance %s" % log.first_of(DROP).sentence())
+        _write_lists(
+            job, own_split("auto", found, folders, job.inputs.get("image_sets"), Findings(policies({}))), items
+        )
         log.publish(job.out(FILE))
     if log.kinds:
         job.warn("The data has flaws, listed in findings.jsonl: %s." % summary(log.kinds))

@@ -19,8 +19,8 @@ from stages.parameters import ResizeParameters
 
 @pytest.fixture
 def make_smaller(dataset, run):
-    def start(cpus=1, long_side=100, jpeg_quality=90, limit=0, boxes="auto"):
-        inputs = {"photos": str(dataset.photos), "annotations": str(dataset.annotations)}
+    def start(cpus=1, long_side=100, jpeg_quality=90, limit=0, boxes="auto", **more):
+        inputs = {"photos": str(dataset.photos), "annotations": str(dataset.annotations), **more}
         parameters = ResizeParameters(100, boxes, "xml", long_side, jpeg_quality, limit)
         return run(resize.main, inputs, parameters._asdict(), cpus)
 
@@ -257,3 +257,17 @@ def test_a_name_that_xml_cannot_hold_is_written_with_underscores(dataset, make_s
     (dataset.photos / "c.jpg").rename(dataset.photos / "a\x01b.jpg")
     (dataset.annotations / "c.xml").rename(dataset.annotations / "a\x01b.xml")
     assert etree.parse(str(make_smaller().folder / "Annotations" / "a\x01b.xml")).findtext("filename") == "a_b.jpg"
+
+
+def test_lists_of_a_split_come_along_with_the_new_names(dataset, make_smaller, tmp_path):
+    for name in ("a.jpg", "sub/b.bmp", "c.jpg", "d.jpg"):
+        dataset.add(name)
+    for side, names in (("train", ("a", "b")), ("val", ("c.jpg",)), ("test", ("d",))):
+        (tmp_path / (side + ".txt")).write_text("\n".join(names))
+    made = make_smaller(image_sets=str(tmp_path)).bytes()
+    lists = {name: text.decode().split() for name, text in made.items() if name.startswith("ImageSets/")}
+    assert lists == {
+        "ImageSets/Main/train.txt": ["a", "sub/b"],
+        "ImageSets/Main/val.txt": ["c"],
+        "ImageSets/Main/test.txt": ["d"],
+    }
