@@ -37,4 +37,9 @@ def test_the_file_is_plain_json_with_names_as_they_are(tmp_path):
     detections.write(str(tmp_path / "detections.json"), "checkpoints/model.ckpt-6", 0.0, [entry], "test")
     text = (tmp_path / "detections.json").read_text(encoding="utf-8")
     assert "너구리" in text
-    assert json.loads(text) == {"model": "checkpoints/model.ckpt-6", "score_threshold": 0.0, "pictures": [entry]}
+    assert json.loads(text) == {
+        "model": "checkpoints/model.ckpt-6",
+        "split": "test",
+        "score_threshold": 0.0,
+        "pictures": [entry],
+    }
