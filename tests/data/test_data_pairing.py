@@ -321,3 +321,11 @@ def test_folders_by_other_names_change_nothing(data):
         return {(photo_paths.index(photo), xml_paths.index(xml)) for photo, xml in found}
 
     assert match_by(dict(zip("uvw", "uvw"))) == match_by(renamed)
+
+
+def test_of_an_xml_that_is_no_annotation_it_is_said_what_it_is(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"")
+    (tmp_path / "annotations.xml").write_text("<annotations><version>1.1</version><image><box/></image></annotations>")
+    findings = Findings(policies({}))
+    pairs(Folders(str(tmp_path), str(tmp_path)), findings)
+    assert any('"CVAT for images"' in one.message for one in findings.found if one.kind == "no_image")

@@ -11,10 +11,14 @@ from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 
 
 class Hint(NamedTuple):
-    """What an XML file says of its photo: the name, and the folders it gives, nearest to the name last."""
+    """What an XML file says of its photo: the name, and the folders it gives, nearest to the name last.
+
+    ``damage`` is why it says nothing, where it is no annotation.
+    """
 
     name: str
     folders: List[str]
+    damage: str = ""
 
 
 class SameName(NamedTuple):
@@ -227,8 +231,8 @@ def _loose_name(path: str) -> str:
 def _hint(read: Callable[[str], bytes], xml: str) -> Hint:
     try:
         root = voc.tree(read(xml))
-    except voc.Damaged:
-        return Hint("", [])
+    except voc.Damaged as error:
+        return Hint("", [], str(error))
     filename, path, folder = (
         plain((root.findtext(tag) or "").strip().replace("\\", "/")).rstrip("/")
         for tag in ("filename", "path", "folder")

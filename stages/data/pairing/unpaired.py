@@ -91,7 +91,9 @@ class _Sentences:
             photo = self._taken[xml]
             words = "its photo is missing: %s has the name, but belongs to %s" % (photo, self._matching.xml_of[photo])
             return "no_image", xml, words
-        return "no_image", xml, "no photo has the name of this XML file%s" % self._near_photos.words(xml)
+        damage = self._matching.hint(xml).damage
+        why = ", and %s" % damage if damage else self._near_photos.words(xml)
+        return "no_image", xml, "no photo has the name of this XML file%s" % why
 
     def of_photo(self, photo: str) -> Tuple[str, str, str]:
         left = self._of_photo.get(photo)

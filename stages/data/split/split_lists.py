@@ -154,7 +154,8 @@ class Said:
             lines = [said[side] for side in (TRAIN, BOTH, VALIDATION, TEST) if side in said]
             places = " and in ".join("%s, line %d" % (one.file, one.number) for one in lines)
             raise BadInput(
-                "%s is in %s%s: no picture may be on two sides of a split. Leave its name in one of the lists."
+                "%s is in %s%s: no picture may be on two sides of a split. Leave its name in one of"
+                ' the lists, or let chance decide by records.split = "hash".'
                 % (first, places, " (and %d more pictures are)" % (len(clashes) - 1) if clashes[1:] else "")
             )
         there = {side for said in self.placed.values() for side in said}
