@@ -124,12 +124,19 @@ NOT_BUILT = "none that object_detection can build here"
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        pytest.param(pipeline(classes=3), "num_classes: 3 but the records have 2", id="classes"),
-        pytest.param(pipeline(resizer="keep_aspect_ratio_resizer { }"), "must use a fixed_shape_resizer", id="resizer"),
+        pytest.param(
+            pipeline(classes=3), "num_classes: 3 but the records have 2", id="classes", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            pipeline(resizer="keep_aspect_ratio_resizer { }"),
+            "must use a fixed_shape_resizer",
+            id="resizer",
+            marks=pytest.mark.slow,
+        ),
         pytest.param("model { faster_rcnn { } }", "only SSD models", id="faster_rcnn"),
-        pytest.param("model {", "is not a pipeline.config", id="cut off"),
+        pytest.param("model {", "is not a pipeline.config", id="cut off", marks=pytest.mark.slow),
         pytest.param(pipeline(type="ssd_mobilenet_v1_ppn"), NOT_BUILT, id="ppn"),
-        pytest.param(pipeline(type="ssd_mobilenet_v2_keras"), NOT_BUILT, id="keras"),
+        pytest.param(pipeline(type="ssd_mobilenet_v2_keras"), NOT_BUILT, id="keras", marks=pytest.mark.slow),
         pytest.param(
             pipeline(type="embedded_ssd_mobilenet_v1", size=256),
             "object_detection cannot build what the pipeline config says",
