@@ -122,6 +122,8 @@ def _flaw(rng: Random, draft: Draft, flaw: str) -> None:
         FLAWS[flaw](rng, draft)
     if flaw in FRAMED and rng.random() < 0.3:
         another = rng.choice(FRAMED)
+        if another == flaw:
+            return  # two objects in the same odd place would be one and its repetition
         draft.things.append(draft.thing(rng, rng.choice(CLASSES)))
         FLAWS[another](rng, draft)
         draft.flaw += "+" + another
