@@ -182,7 +182,7 @@ def test_records_of_another_class_count_are_refused(trained, tmp_path, stage):
 
 
 def test_a_folder_that_no_training_made_is_bad_input(records_folder, tmp_path, stage):
-    with pytest.raises(BadInput, match="pipeline.config is not a pipeline config: .*No such file"):
+    with pytest.raises(BadInput, match="There is no pipeline.config at .*No such file"):
         stage().run(
             evaluate.main, {"records": records_folder, "train": str(tmp_path)}, EvaluateParameters("best", "validation")
         )
