@@ -244,6 +244,10 @@ def test_a_training_killed_goes_on(records_folder, tmp_path):
     assert points[-1]["loss"] < points[0]["loss"]
 
 
+def _crop_of(pipeline):
+    return pipeline.train_config.data_augmentation_options.add().random_crop_pad_image
+
+
 @pytest.mark.parametrize(
     "field, damage",
     [
@@ -255,7 +259,7 @@ def test_a_training_killed_goes_on(records_folder, tmp_path):
         ),
         (
             "train_config.data_augmentation_options",
-            lambda one: one.train_config.data_augmentation_options.add().random_crop_pad_image.pad_color.append(1.0),
+            lambda one: _crop_of(one).min_padded_size_ratio.append(1.0),  # it takes two
         ),
     ],
 )
