@@ -1,7 +1,8 @@
 """Fields that pipeline configs of other years have and this object_detection does not, and what becomes of each.
 
 Compared were the message descriptions of object_detection of May 2019, September 2019 and of the package of 2022, and
-the sample configs of April 2018 and November 2019; of 2017 only ssd.proto was read. A field is passed over if what it says makes no difference here: everywhere, or for the values listed.
+the sample configs of April 2018 and November 2019; of 2017 only ssd.proto was read. A field is passed over if what it
+says makes no difference here: everywhere, or for the values listed.
 """
 
 from typing import Dict, List, NamedTuple, Optional, Tuple
