@@ -52,6 +52,9 @@ def main(job: Job) -> None:
         accounts = Accounts(dataset, log, Losses(parameters.findings))
         split = _taken(job, parameters, settings, accounts)
         gallery = _make(job, settings, split.items, spool, accounts)
+        if gallery.photos and not parameters.accept_losses:  # before the shards are written for nothing
+            pictures = dataset.tally_pictures.dropped + len(gallery.photos)
+            accounts.losses.judge(Whole(pictures, dataset.listed + spool.listed), log)
         shards = _deal(job, parameters, gallery, split, spool, accounts)
         _check(parameters, accounts)
         _conclude(job, parameters, split, shards, accounts)
