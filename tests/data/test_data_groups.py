@@ -325,6 +325,7 @@ def test_a_burst_stays_together_where_a_split_without_validation_is_completed():
     assert len(set(result.of[: len(burst)])) == 1
 
 
+@pytest.mark.slow
 def test_records_of_look_alikes_are_on_one_side_with_any_number_of_processors(dataset, make_records):
     for number in range(12):
         picture = scene(number)

@@ -73,6 +73,7 @@ def test_on_the_board_itself_everything_is_made_in_order(home, photos):
     assert home.ran() == ["detect"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_a_board")
 def test_the_report_shows_the_engine_that_was_built_of_its_model_and_never_builds_one(home, photos, capsys):
     def engine():

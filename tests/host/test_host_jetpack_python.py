@@ -98,6 +98,7 @@ def test_another_jetpack_makes_another_environment(tmp_path, monkeypatch):
     assert len(found) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("on_the_board")
 def test_the_environment_sees_the_systems_packages_and_compiles_nothing_that_is_there(jetpack):
     python = virtual_environments.ensure(local_environment("jetson"), Console())
