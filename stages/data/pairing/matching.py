@@ -5,7 +5,8 @@ import os
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from stages.data.annotation import voc
-from stages.data.pairing.names import endings_of, folder_of, grouped, in_words, last, loosened, own_name, plain, stem
+from stages.data.annotation.vocabulary import composed
+from stages.data.pairing.names import endings_of, folder_of, grouped, in_words, last, loosened, own_name, stem
 from stages.data.pairing.nearness import FAR, Nearness, nearest, nearness
 from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 
@@ -92,7 +93,7 @@ class Matching:
 
     def _same_place(self, pictures: List[str]) -> List[Want]:
         """The same path but for the suffix, or with the photo's suffix before the XML's: a.jpg.xml."""
-        places, paths = grouped(pictures, stem), grouped(pictures, plain)
+        places, paths = grouped(pictures, stem), grouped(pictures, composed)
         found = ((xml, places.get(stem(xml)) or paths.get(stem(xml), [])) for xml in self._xmls)
         return [Want(FAR, xml, photos) for xml, photos in found if photos]
 
@@ -220,7 +221,7 @@ class _Named:
         if name in self.by_stem or suffix.lower() not in PICTURE_SUFFIXES + UNREAD_SUFFIXES:
             return self.by_stem.get(name, [])
         if not self._by_name:
-            self._by_name = grouped(self._pictures, lambda picture: last(plain(picture)))
+            self._by_name = grouped(self._pictures, lambda picture: last(composed(picture)))
         return self._by_name.get(name) or self.by_stem.get(bare, [])
 
 
@@ -234,7 +235,7 @@ def _hint(read: Callable[[str], bytes], xml: str) -> Hint:
     except voc.Damaged as error:
         return Hint("", [], str(error))
     filename, path, folder = (
-        plain((root.findtext(tag) or "").strip().replace("\\", "/")).rstrip("/")
+        composed((root.findtext(tag) or "").strip().replace("\\", "/")).rstrip("/")
         for tag in ("filename", "path", "folder")
     )
     name = last(filename or path)

@@ -2,10 +2,11 @@
 
 import os
 import re
-import unicodedata
 from functools import lru_cache
 from typing import Callable, Dict, Iterable, List, Tuple
 from urllib.parse import unquote
+
+from stages.data.annotation.vocabulary import composed
 
 # How a stem may still end in a format: ``a.jpg.xml``, or ``a_jpg.xml`` as Roboflow writes it.
 FORMAT_ENDINGS = re.compile(r"(?:[._ ](?:jpe?g|jpe|jfif|png|bmp|webp|tiff?|gif|hei[cf]|avif))+$")
@@ -19,14 +20,9 @@ WORDS = re.compile(r"[ _.-]+")
 BLANKS = re.compile(r"[\s_]+")
 
 
-def plain(path: str) -> str:
-    """The path with composed letters: macOS stores accents apart from their letters, other systems do not."""
-    return unicodedata.normalize("NFC", path)
-
-
 def stem(path: str) -> str:
     """The path with composed letters, without its suffix."""
-    return os.path.splitext(plain(path))[0]
+    return os.path.splitext(composed(path))[0]
 
 
 def last(path: str) -> str:
@@ -41,7 +37,7 @@ def own_name(path: str) -> str:
 
 def folder_of(path: str) -> str:
     """The folder of a path, with composed letters; empty at the top."""
-    return plain(path).rpartition("/")[0]
+    return composed(path).rpartition("/")[0]
 
 
 def endings_of(folder: str) -> List[str]:
@@ -69,7 +65,7 @@ def parted(name: str) -> Tuple[str, str]:
 def loosened(name: str) -> str:
     """A stem as if writing did not count: capitals, ``%20``, blanks or underscores, ``_jpg`` at the end."""
     text = unquote(name, errors="surrogateescape") if "%" in name else name
-    text = FORMAT_ENDINGS.sub("", plain(text).casefold())
+    text = FORMAT_ENDINGS.sub("", composed(text).casefold())
     return BLANKS.sub("_", text).strip("_") or name
 
 

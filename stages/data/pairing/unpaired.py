@@ -1,12 +1,12 @@
 """What to say of photos and XML files that do not belong together one to one, and what to do about it."""
 
 import difflib
-import os
 from typing import Dict, List, NamedTuple, Tuple
 
+from stages.data.annotation.vocabulary import composed
 from stages.data.findings import Findings
 from stages.data.pairing.matching import Matching, SameName
-from stages.data.pairing.names import grouped, in_words, last, own_name, plain
+from stages.data.pairing.names import grouped, in_words, last, own_name, stem
 
 MOST_HINTS = 100  # names that are looked for among near ones; such a search is slow
 MOST_COMPARED = 50
@@ -29,7 +29,7 @@ def chosen(matching: Matching, findings: Findings) -> Dict[str, str]:
         if len(photos) == 1:
             photo_of[xml] = photos[0]
             continue
-        named = [photo for photo in photos if last(plain(photo)) == matching.hint(xml).name]
+        named = [photo for photo in photos if last(composed(photo)) == matching.hint(xml).name]
         if findings.fixes("same_name", xml, "it could mean %s" % in_words(photos), fixable=len(named) == 1):
             photo_of[xml] = named[0]
             for photo in photos:
@@ -106,7 +106,7 @@ class _Sentences:
 
     def is_copy(self, photo: str) -> bool:
         """Whether the photo is another form of a labelled one in its folder, and so shows what is labelled there."""
-        return os.path.splitext(self._partner(photo)[1])[0] == os.path.splitext(photo)[0]
+        return stem(self._partner(photo)[1]) == stem(photo)
 
     def _partner(self, photo: str) -> Tuple[str, str]:
         """The XML file that has the photo's name, and the other photo that it belongs to; empty if there is none."""

@@ -4,9 +4,10 @@ What is flipped or rotated does not look like its photo, so that only the name t
 ``site_dark_1.jpg`` counts only where there is a ``site.jpg``, and ``site_aug_12.jpg`` may be of August.
 """
 
-import os
 import re
 from typing import Dict, Hashable, List, Optional
+
+from stages.data.pairing.names import own_name
 
 AUGMENTED = r"aug(?:mented|mentation)?"
 CHANGED = (
@@ -25,7 +26,7 @@ def photos_of(photos: List[str]) -> List[Hashable]:
 
     Copies lie where their photo does, or anywhere if only one photo has its name.
     """
-    stems = [os.path.splitext(photo.rsplit("/", 1)[-1])[0] for photo in photos]
+    stems = [own_name(photo) for photo in photos]
     there: Dict[str, int] = {}
     for stem in stems:
         there[stem] = there.get(stem, 0) + 1

@@ -4,13 +4,13 @@ Copies of one photo (by name, as Roboflow makes them, or by content) and picture
 a video, bursts, copies saved anew. Of another size, such as a photo's preview, they are told but not kept together.
 """
 
-import os
 import re
 from array import array
 from typing import Dict, Hashable, Iterator, List, NamedTuple, Tuple
 
 import numpy as np
 
+from stages.data.pairing.names import own_name
 from stages.data.split import augmented, looks
 
 # roboflow.com: the photo's own name and suffix, then what tells its copies apart.
@@ -89,12 +89,8 @@ def grouped(gallery: Gallery, closeness: looks.Closeness) -> Grouping:
 
 def _photo_of(place: int, photo: str) -> Hashable:
     """The photo that a picture is a copy of, by its name; the picture's own place if it is none."""
-    copy = COPY.match(_stem(photo))
+    copy = COPY.match(own_name(photo))
     return copy.group(1) if copy else place
-
-
-def _stem(photo: str) -> str:
-    return os.path.splitext(photo.rsplit("/", 1)[-1])[0]
 
 
 def _alike(gallery: Gallery, closeness: looks.Closeness) -> Iterator[looks.NearPairs]:
@@ -118,8 +114,8 @@ def _sequences(photos: List[str]) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
     for within_folder in (True, False):
         named: List[Tuple[str, int, int]] = []
         for place, photo in enumerate(photos):
-            copy = COPY.match(_stem(photo))
-            parts = NUMBERED.match(copy.group(1) if copy else _stem(photo))
+            copy = COPY.match(own_name(photo))
+            parts = NUMBERED.match(copy.group(1) if copy else own_name(photo))
             if parts:
                 folder = photo.rpartition("/")[0] if within_folder else ""
                 named.append(("%s/%s\0%s" % (folder, parts.group(1), parts.group(3)), int(parts.group(2)), place))

@@ -5,10 +5,12 @@ import re
 from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
 
 from stages import files
-from stages.data.pairing.names import endings_of, folder_of, grouped, last, loosened, own_name, plain
+from stages.data.annotation.vocabulary import composed
+from stages.data.pairing.names import endings_of, folder_of, grouped, last, loosened, own_name
 from stages.data.pairing.pairing import Pair
 from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 from stages.job import BadInput
+from stages.text_encoding import decoded
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 BOTH = "trainval"  # to train on or to validate with
@@ -26,7 +28,6 @@ YEAR = re.compile(r"[_-]?(?:19|20)\d\d$")
 COLLECTION = re.compile(r"[_ -]?(?:set|split)$")  # as in training_set
 MARK = re.compile(r"\s+[-+]?[01]$")  # a second column: whether objects of a class are there
 MOST_BYTES = 256 << 20  # of a list
-ENCODINGS = (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")
 SUFFIXES = PICTURE_SUFFIXES + UNREAD_SUFFIXES + (".xml",)
 EXAMPLES = 3
 # How surely a name means a picture: it is written otherwise; it is in another folder, maybe of another machine; it has
@@ -93,20 +94,12 @@ def _class_list_side(path: str) -> str:
 def _read(image_sets: str, name: str) -> List[ListedName]:
     path = os.path.join(image_sets, name)
     try:
-        text = _decoded(files.read(path, MOST_BYTES))
+        text = decoded(files.read(path, MOST_BYTES))
     except OSError as error:
         raise BadInput("The list %s cannot be read: %s." % (path, error.strerror)) from error
     scope = re.sub(r"(?i)(?:^|/)(?:imagesets/)?main$", "", name.rpartition("/")[0])
     lines = enumerate(re.split("\r\n|\r|\n", text), 1)
-    return [ListedName(plain(line.strip()), path, number, scope) for number, line in lines if line.strip()]
-
-
-def _decoded(data: bytes) -> str:
-    """The text of a list; bytes that are not UTF-8 stay what they are in the names of files."""
-    for mark, encoding in ENCODINGS:
-        if data.startswith(mark):
-            return data.decode(encoding, "replace")
-    return data.decode("utf-8", "surrogateescape")
+    return [ListedName(composed(line.strip()), path, number, scope) for number, line in lines if line.strip()]
 
 
 class Said:
