@@ -7,7 +7,7 @@ from stages import workers
 from stages.data.accounts import Accounts
 from stages.data.findings import DataFinding
 from stages.data.losses import Losses
-from stages.data.pairing.pairing import Pair, files_below, photos_below
+from stages.data.pairing.pairing import DatasetFiles, Pair
 from stages.data.picture_record import RecordSettings, objects_in
 from stages.finding_kinds import DROP
 
@@ -16,24 +16,26 @@ MANY = 500  # XML files from which more processes are faster than the time to st
 
 
 class Unused(NamedTuple):
-    """``photos`` of all photos that count are in no item; ``kinds`` has, for each file left out, why.
+    """``photos`` of all photos that count are in no item, nor are ``xmls``; ``kinds`` has, for each file left out, why.
 
     ``pictures`` are all of the dataset: its photos, and what has XML but no photo that can be read.
     """
 
     photos: int
+    xmls: List[str]
     without_photo: int
     pictures: int
     kinds: Dict[str, str]
 
 
-def left_out(settings: RecordSettings, items: List[Pair], findings: List[DataFinding]) -> Unused:
+def left_out(there: DatasetFiles, items: List[Pair], findings: List[DataFinding]) -> Unused:
     """What is in no item, by the findings of pairing and of the dataset's split."""
     dropped = [one for one in findings if one.action == DROP]
     without_photo = sum(one.kind in WITHOUT_PHOTO for one in dropped)
-    photos = len(photos_below(settings.folders.photos))
+    photos, used = len(there.photos), {pair.xml for pair in items}
+    xmls = [xml for xml in there.xmls if xml not in used]
     kinds = {one.file: one.kind for one in dropped}
-    return Unused(photos - len(items), without_photo, photos + without_photo, kinds)
+    return Unused(photos - len(items), xmls, without_photo, photos + without_photo, kinds)
 
 
 def count_losses(found: Unused, losses: Losses) -> None:
@@ -43,16 +45,13 @@ def count_losses(found: Unused, losses: Losses) -> None:
             losses.picture(kind, 0)
 
 
-def count_boxes(
-    settings: RecordSettings, found: List[Pair], items: List[Pair], left: Unused, accounts: Accounts, cpus: int
-) -> None:
-    """Count as dropped what is not in ``items``, and the objects of its XML; ``found`` were paired."""
-    used = {pair.xml for pair in items}
+def count_boxes(settings: RecordSettings, found: List[Pair], left: Unused, accounts: Accounts, cpus: int) -> None:
+    """Count as dropped what is left out, and the objects of its XML; ``found`` were paired."""
     photo_of: Dict[Optional[str], str] = {pair.xml: pair.photo for pair in found}
-    xmls = [xml for xml in files_below(settings.folders.annotations, (".xml",)) if xml not in used]
     accounts.dataset.drop(left.photos + left.without_photo, 0, 0)
     work = partial(objects_in, settings)
-    for xml, (written, listed) in zip(xmls, workers.in_order(work, xmls, cpus if len(xmls) > MANY else 1)):
+    processes = cpus if len(left.xmls) > MANY else 1
+    for xml, (written, listed) in zip(left.xmls, workers.in_order(work, left.xmls, processes)):
         accounts.dataset.drop(0, written, listed)
         kind = left.kinds.get(xml) or left.kinds.get(photo_of.get(xml, ""))
         if kind:

@@ -18,7 +18,7 @@ from stages.data.finding_log import FILE, FindingLog
 from stages.data.findings import did_you_mean, policies, summary
 from stages.data.labels import label_map
 from stages.data.losses import Losses, Whole
-from stages.data.pairing.pairing import Folders, Pair, pairs, shuffled
+from stages.data.pairing.pairing import Folders, Pair, files_of, pairs, shuffled
 from stages.data.patterns import patterns
 from stages.data.picture_record import RecordSettings, make
 from stages.data.shards import SplitWriter
@@ -80,18 +80,19 @@ def _taken(job: Job, parameters: RecordsParameters, settings: RecordSettings, ac
     A trial (``records.limit``) is about the pictures that it takes: what has no partner is told and judged, but not in
     the figures.
     """
+    there = files_of(settings.folders)
     with accounts.log.noting() as findings:
-        found = pairs(settings.folders, findings)
+        found = pairs(settings.folders, there, findings)
         split = own_split(parameters.split, found, settings.folders, job.inputs.get("image_sets"), findings)
     for note in split.notes:
         job.warn(note)
-    unpaired = left_out.left_out(settings, split.items, findings.found)
+    unpaired = left_out.left_out(there, split.items, findings.found)
     losses = Losses(parameters.findings) if parameters.limit else accounts.losses
     left_out.count_losses(unpaired, losses)
     if not parameters.accept_losses:
         losses.judge(Whole(unpaired.pictures, 0), accounts.log)
     if not parameters.limit:
-        left_out.count_boxes(settings, found, split.items, unpaired, accounts, job.cpus)
+        left_out.count_boxes(settings, found, unpaired, accounts, job.cpus)
     items = shuffled(split.items, parameters.seed, parameters.limit)
     _survey(job, settings, items, bool(parameters.limit))
     return split._replace(items=items)

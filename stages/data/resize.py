@@ -21,7 +21,7 @@ from stages.data.annotation.places import Note, lacking, read_shape
 from stages.data.annotation.shapes import WrittenShape, found_in, stray_in, text_of
 from stages.data.finding_log import FILE, FindingLog
 from stages.data.findings import DataFinding, Findings, policies, summary
-from stages.data.pairing.pairing import Folders, Pair, pairs, photos_below, shuffled
+from stages.data.pairing.pairing import Folders, Pair, files_of, pairs, shuffled
 from stages.data.photo import exif, sample
 from stages.data.split.splits import Split, own_split
 from stages.finding_kinds import DROP
@@ -203,9 +203,10 @@ def main(job: Job) -> None:
         parameters.jpeg_quality,
         Reading(parameters.boxes, parameters.sizes),
     )
+    there = files_of(folders)
     with FindingLog(job.scratch, policies({})) as log:
         with log.noting() as findings:
-            found = pairs(folders, findings)
+            found = pairs(folders, there, findings)
         items = named(shuffled(found, 0, parameters.limit))
         images = 0
         for done, (made, more) in enumerate(workers.in_order(partial(make, settings), items, job.cpus), 1):
@@ -222,7 +223,7 @@ def main(job: Job) -> None:
         job.warn("The data has flaws, listed in findings.jsonl: %s." % summary(log.kinds))
         for line in log.lines():
             job.warn(line)
-    photos = len(items) if parameters.limit else len(photos_below(folders.photos))
+    photos = len(items) if parameters.limit else len(there.photos)
     job.metrics(images=images, dropped=photos - images, findings=sum(log.kinds.values()))
 
 

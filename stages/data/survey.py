@@ -18,7 +18,7 @@ from stages.data.annotation.frame import Reading, Turned, frame_of
 from stages.data.annotation.objects import ObjectFilter
 from stages.data.annotation.vocabulary import Vocabulary, composed, folded
 from stages.data.findings import DataFinding, Findings, policies
-from stages.data.pairing.pairing import Folders, Pair, files_below, pairs, photos_below
+from stages.data.pairing.pairing import Folders, Pair, files_of, pairs
 from stages.data.patterns import patterns
 from stages.data.patterns.pattern_tallies import Observed, WrittenBox, WrittenPicture
 from stages.data.photo import exif
@@ -199,7 +199,8 @@ def main(job: Job) -> None:
     folders = Folders(job.inputs["photos"], job.inputs["annotations"])
     settings = SurveySettings(folders, Reading("auto", "xml"), (height, width), policies({}))
     findings = Findings(settings.policy)
-    split = own_split("auto", pairs(folders, findings), folders, job.inputs.get("image_sets"), findings)
+    there = files_of(folders)
+    split = own_split("auto", pairs(folders, there, findings), folders, job.inputs.get("image_sets"), findings)
     for note in split.notes:
         job.warn(note)
     items = split.items
@@ -216,8 +217,8 @@ def main(job: Job) -> None:
     found.note(findings.found)
     document = dict(
         _document(found),
-        pictures=len(photos_below(folders.photos)),
-        annotations=len(files_below(folders.annotations, (".xml",))),
+        pictures=len(there.photos),
+        annotations=len(there.xmls),
         split={"source": split.source, "pictures": _sides(split)},
         patterns=[dict(one._asdict(), examples=one.examples.words) for one in suspicions],
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from stages.data.findings import Findings, policies
 from stages.data.pairing.matching import Matching
-from stages.data.pairing.pairing import Folders, Pair, files_below, pairs, shuffled
+from stages.data.pairing.pairing import Folders, Pair, files_below, files_of, pairs, shuffled
 from stages.job import BadInput
 
 
@@ -25,7 +25,8 @@ def pair_up(folder, photos, annotations, policy):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("<annotation>%s</annotation>" % (said if "<" in said else "<filename>%s</filename>" % said))
     findings = Findings(policies(policy))
-    found = pairs(Folders(str(folder / "photos"), str(folder / "xml")), findings)
+    folders = Folders(str(folder / "photos"), str(folder / "xml"))
+    found = pairs(folders, files_of(folders), findings)
     return [tuple(pair) for pair in found], findings.found
 
 
@@ -226,12 +227,12 @@ def test_masks_are_no_photos(paired):
 
 def test_missing_and_empty_folders_are_bad_input(tmp_path, paired):
     with pytest.raises(BadInput, match="no folder"):
-        pairs(Folders(str(tmp_path / "nowhere"), str(tmp_path)), Findings(policies({})))
+        files_of(Folders(str(tmp_path / "nowhere"), str(tmp_path)))
     with pytest.raises(BadInput, match="no photo"):
-        pairs(Folders(str(tmp_path), str(tmp_path)), Findings(policies({})))
+        files_of(Folders(str(tmp_path), str(tmp_path)))
     (tmp_path / "a.jpg").touch()
     with pytest.raises(BadInput, match="no VOC XML"):
-        pairs(Folders(str(tmp_path), str(tmp_path)), Findings(policies({})))
+        files_of(Folders(str(tmp_path), str(tmp_path)))
 
 
 names = st.lists(st.text("abcdefgh", min_size=1, max_size=6), unique=True, min_size=1, max_size=30)
@@ -327,5 +328,6 @@ def test_of_an_xml_that_is_no_annotation_it_is_said_what_it_is(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"")
     (tmp_path / "annotations.xml").write_text("<annotations><version>1.1</version><image><box/></image></annotations>")
     findings = Findings(policies({}))
-    pairs(Folders(str(tmp_path), str(tmp_path)), findings)
+    folders = Folders(str(tmp_path), str(tmp_path))
+    pairs(folders, files_of(folders), findings)
     assert any('"CVAT for images"' in one.message for one in findings.found if one.kind == "no_image")

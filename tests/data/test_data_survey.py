@@ -8,7 +8,7 @@ from data_voc import PARAMETERS, photo
 from stages.data import records, survey
 from stages.data.annotation.frame import Reading
 from stages.data.findings import Findings, policies
-from stages.data.pairing.pairing import Folders, pairs
+from stages.data.pairing.pairing import Folders, files_of, pairs
 from stages.job import BadInput
 
 CONE, BALL = ("cone", (20, 10, 120, 80)), ("ball", (130, 40, 190, 90))
@@ -125,7 +125,7 @@ def test_more_processes_see_the_same(dataset, monkeypatch):
     dataset.fill(5)
     folders = Folders(str(dataset.photos), str(dataset.annotations))
     settings = survey.SurveySettings(folders, Reading("auto", "xml"), (64, 96), policies({}))
-    items = pairs(folders, Findings(settings.policy))
+    items = pairs(folders, files_of(folders), Findings(settings.policy))
     told = []
     found = survey.survey(settings, items, 2, told.append)
     assert found.classes == survey.survey(settings, items).classes == {"cone": 5, "ball": 5}
@@ -136,7 +136,7 @@ def test_a_policy_that_fails_is_for_records_to_fail_on(dataset):
     dataset.add("a.jpg", (CONE, ("cone", (20, 20, 20, 40))))
     folders = Folders(str(dataset.photos), str(dataset.annotations))
     settings = survey.SurveySettings(folders, Reading("auto", "xml"), (64, 96), policies({"empty_box": "fail"}))
-    found = survey.survey(settings, pairs(folders, Findings(settings.policy)))
+    found = survey.survey(settings, pairs(folders, files_of(folders), Findings(settings.policy)))
     assert found.problems["empty_box"].dropped == 1
 
 

@@ -59,21 +59,16 @@ def files_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
         raise BadInput("The folder %s cannot be read: %s." % (folder, error.strerror)) from error
 
 
-def photos_below(folder: str) -> List[str]:
-    """The photos of a dataset, sorted: every picture below ``folder`` but VOC's masks.
+class DatasetFiles(NamedTuple):
+    """What a dataset's folders hold, each sorted: photos without VOC's masks, pictures in formats that are not read."""
 
-    Raises:
-        BadInput: there is no such folder, or it cannot be read.
-    """
-    return _pictures_below(folder)[0]
+    photos: List[str]
+    unread: List[str]
+    xmls: List[str]
 
 
-def pairs(folders: Folders, findings: Findings) -> List[Pair]:
-    """Every photo with its XML, sorted by photo; what has no partner is a finding.
-
-    A photo's XML has the same name: at the same place below its folder, or else in the folder nearest to the photo's.
-    What is left is matched by the XML's ``<filename>``, ``<folder>`` and ``<path>``, and then by names that differ only
-    in how they are written. Where nothing tells which of several is meant, none is taken.
+def files_of(folders: Folders) -> DatasetFiles:
+    """The files of a dataset, by one walk through each folder.
 
     Raises:
         BadInput: a folder is missing, or holds no photo or no XML.
@@ -84,9 +79,19 @@ def pairs(folders: Folders, findings: Findings) -> List[Pair]:
         raise BadInput("There is no photo (%s) in %s%s." % (", ".join(PICTURE_SUFFIXES), folders.photos, more))
     if not xmls:
         raise BadInput("There is no VOC XML file in %s: label the photos first." % folders.annotations)
-    matching = Matching(folders.xml, photos, unread, xmls).run()
+    return DatasetFiles(photos, unread, xmls)
+
+
+def pairs(folders: Folders, there: DatasetFiles, findings: Findings) -> List[Pair]:
+    """Every photo with its XML, sorted by photo; what has no partner is a finding.
+
+    A photo's XML has the same name: at the same place below its folder, or else in the folder nearest to the photo's.
+    What is left is matched by the XML's ``<filename>``, ``<folder>`` and ``<path>``, and then by names that differ only
+    in how they are written. Where nothing tells which of several is meant, none is taken.
+    """
+    matching = Matching(folders.xml, *there).run()
     found = [Pair(photo, xml) for xml, photo in chosen(matching, findings).items() if _is_read(photo, xml, findings)]
-    return sorted(found + [Pair(photo, None) for photo in tell_unpaired(matching, photos, findings)])
+    return sorted(found + [Pair(photo, None) for photo in tell_unpaired(matching, there.photos, findings)])
 
 
 def _pictures_below(folder: str) -> Tuple[List[str], List[str]]:
