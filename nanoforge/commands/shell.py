@@ -107,25 +107,23 @@ def _running(daemon: Daemon, container: Container) -> Iterator[str]:
 def _run(command: Sequence[str], variables: Mapping[str, str], folder: Path, end: Callable[[], None]) -> int:
     """Run a shell on this terminal; whatever ends this ends the shell, by ``end`` where a signal is not enough."""
     try:
-        child = subprocess.Popen(command, env=dict(variables), cwd=folder)
+        return subprocess.Popen(command, env=dict(variables), cwd=folder).wait()
     except FileNotFoundError:
         raise EnvironmentNotReady(f"A shell in a container needs Docker's command-line tool `{command[0]}`.") from None
-    try:
-        return child.wait()
     except BaseException:
         end()
-        _end_family(child)
+        _end_children()
         raise
 
 
-def _end_family(child: subprocess.Popen[bytes]) -> None:
-    """End a shell and what was started in it, as the end of a terminal does, then for good."""
-    with suppress(psutil.NoSuchProcess):
-        shell_process = psutil.Process(child.pid)
-        family = [shell_process, *shell_process.children(recursive=True)]
-        for member in family:
-            with suppress(psutil.NoSuchProcess):
-                member.send_signal(signal.SIGHUP)
-        for member in psutil.wait_procs(family, GRACE_S)[1]:
-            member.kill()
-    child.wait()
+def _end_children() -> None:
+    """End the shell and what was started in it, as the end of a terminal does, then for good.
+
+    They are found as this process's own: a signal may come before ``Popen`` returns, when the shell runs already.
+    """
+    family = psutil.Process().children(recursive=True)
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            member.send_signal(signal.SIGHUP)
+    for member in psutil.wait_procs(family, GRACE_S)[1]:
+        member.kill()

@@ -17,6 +17,8 @@ from inprocess import forked
 from tally import Draw, Tally
 from world import World, judged_in
 
+from nanoforge.pipeline.stages import stage_called
+
 DONE = (
     "one bit, twenty bits, a part cut off, zeroed, doubled, inserted or moved, nothing at all; a FIFO, a folder, "
     "a dangling or circular link, a sparse file of 1 TiB in its place: detector.toml, `--set`, XML, JPEG, PNG, "
@@ -188,8 +190,9 @@ def _in_stage(one: Input, count: int, world: World, tally: Tally) -> None:
         inputs[name] = str(source.resolve())
     parameters = one.parameters
     if (template / "build" / one.stage).is_dir():
-        record = judge.record(template, one.stage)
-        parameters = record["recipe"]["parameters"]
+        # What the recipe leaves out is consented to, so that a damaged picture goes the whole way.
+        consents = dict.fromkeys(stage_called(one.stage).consents, True)
+        parameters = {**judge.record(template, one.stage)["recipe"]["parameters"], **consents}
     asked = {
         "module": f"stages.{one.module}",
         "stage": one.stage,

@@ -184,6 +184,25 @@ def test_a_shell_that_is_ended_takes_its_programs_and_its_folder_with_it(project
         assert psutil.wait_procs(family, 60)[1] == [] and shells(cache) == []
 
 
+def test_a_shell_that_is_ended_while_it_starts_is_found_all_the_same():
+    program = f"""
+import subprocess, sys
+sys.path.insert(0, {str(CLONE)!r})
+from nanoforge.commands import shell
+
+class InterruptedPopen(subprocess.Popen):
+    def __init__(self, *words, **options):
+        super().__init__(*words, **options)
+        print(self.pid, flush=True)
+        raise KeyboardInterrupt
+
+subprocess.Popen = InterruptedPopen
+shell._run(["sleep", "600"], {{"PATH": "/usr/bin:/bin"}}, ".", lambda: None)
+"""
+    ended = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, timeout=60)
+    assert ended.returncode != 0 and not psutil.pid_exists(int(ended.stdout))
+
+
 def test_what_a_killed_shell_left_goes_with_the_next_and_what_is_in_use_stays(project, cache):
     with scratch_folder(cache / "shells", "shell") as in_use:
         with started("shell", "data", folder=project, stdin=subprocess.PIPE) as command:
