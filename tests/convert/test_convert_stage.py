@@ -109,6 +109,7 @@ def test_another_label_map_is_bad_input(exported, run_stage, tmp_path, text, say
     assert files(ran) == {}
 
 
+@pytest.mark.slow
 def test_ids_between_those_of_a_label_map_are_told_and_marked_as_no_class(export, run_stage, tmp_path):
     gaps = export("v1", classes=4)
     (tmp_path / "map.pbtxt").write_bytes("\ufeffitem { id: 4 name: 'ball' }\r\nitem { id: 1 name: 'cone' }".encode())

@@ -66,6 +66,7 @@ def test_the_metrics_are_those_of_the_training(inputs, trained, stage):
     assert job.metrics()["mAP"] == document["mAP"]
 
 
+@pytest.mark.slow
 def test_the_test_pictures_are_evaluated_on_only_if_asked_for(trained, inputs, evaluated, stage, tmp_path):
     """Their records are the validation's, so that the figures must be, too."""
     both = write_records(str(tmp_path / "both"), {"train": [draw(1)], "validation": [draw(3)], "test": TESTED})
