@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
 
 from stages import files
@@ -26,7 +27,8 @@ SIDES = {
 }
 YEAR = re.compile(r"[_-]?(?:19|20)\d\d$")
 COLLECTION = re.compile(r"[_ -]?(?:set|split)$")  # as in training_set
-MARK = re.compile(r"\s+[-+]?[01]$")  # a second column: whether objects of a class are there
+NUMBERS = re.compile(r"[-+0-9.,]+")  # a further column, such as VOC's: whether objects of a class are there
+MOST_COLUMNS = 5
 MOST_BYTES = 256 << 20  # of a list
 SUFFIXES = PICTURE_SUFFIXES + UNREAD_SUFFIXES + (".xml",)
 EXAMPLES = 3
@@ -42,16 +44,17 @@ def side_named(name: str) -> str:
 
 
 class ListedName(NamedTuple):
-    """A name in a list: a stem, maybe with folders, a suffix, or a second column.
+    """A name in a list: a stem, maybe with folders, a suffix, or further columns.
 
     ``file`` and ``number`` are the list and the line. ``scope``: the folder, below that of all lists, whose pictures it
-    means where several have the name; empty: any.
+    means where several have the name; empty: any. ``shorter``: the name if what follows it is columns.
     """
 
     name: str
     file: str
     number: int
     scope: str
+    shorter: Tuple[str, ...] = ()
 
 
 class SideList(NamedTuple):
@@ -98,8 +101,31 @@ def _read(image_sets: str, name: str) -> List[ListedName]:
     except OSError as error:
         raise BadInput("The list %s cannot be read: %s." % (path, error.strerror)) from error
     scope = re.sub(r"(?i)(?:^|/)(?:imagesets/)?main$", "", name.rpartition("/")[0])
-    lines = enumerate(re.split("\r\n|\r|\n", text), 1)
-    return [ListedName(composed(line.strip()), path, number, scope) for number, line in lines if line.strip()]
+    lines = [composed(line.strip()) for line in re.split("\r\n|\r|\n", text)]
+    times = Counter(name for line in lines for name in [line, *_without_columns(line)])
+    return [
+        ListedName(line, path, number, scope, tuple(one for one in _without_columns(line) if times[one] == 1))
+        for number, line in enumerate(lines, 1)
+        if line
+    ]
+
+
+def _without_columns(line: str) -> List[str]:
+    """What a line names if numbers at its end, or all that follows a file's name, are columns.
+
+    They may be part of the name: ``img 2`` beside ``img 3``. So only what no other line has counts.
+    """
+    found = []
+    words = line.split(None, 1)[:1]
+    if words and words[0] != line and os.path.splitext(words[0])[1].lower() in SUFFIXES:
+        found = words
+    for _ in range(MOST_COLUMNS):
+        name, _, last_word = line.replace("\t", " ").rpartition(" ")
+        if not name.strip() or not NUMBERS.fullmatch(last_word):
+            break
+        line = line[: len(name)].rstrip()
+        found.append(line)
+    return list(dict.fromkeys(found))
 
 
 class Said:
@@ -195,8 +221,7 @@ class _Names:
 
     def meant(self, line: ListedName) -> Tuple[List[str], int]:
         """The pictures of a name, and how surely it means them."""
-        columns = [line.name, MARK.sub("", line.name)] + line.name.split(None, 1)[:1]
-        paths = [one.strip("'\"").replace("\\", "/") for one in columns]
+        paths = [one.strip("'\"").replace("\\", "/") for one in (line.name, *line.shorter)]
         for path in paths:
             name = last(path)
             for exact in (name, _bare(name)):
