@@ -57,6 +57,18 @@ def test_a_name_that_is_there_once_pairs_across_folders(paired):
     assert found == [("one/a.jpg", "a.xml"), ("two/b.jpg", "b.xml")]
 
 
+def test_a_mask_nearer_by_what_folders_hold_is_not_the_photo_that_the_xml_names(paired):
+    photos = ["images/a.jpg", "annotations/trimaps/a.png"]
+    found, findings = paired(photos, {"annotations/xmls/a.xml": "a.jpg"})
+    assert found == [("images/a.jpg", "annotations/xmls/a.xml")]
+    assert findings == [("no_xml", "annotations/trimaps/a.png", "drop")]
+
+
+def test_a_name_from_before_conversion_takes_no_photo_out_of_another_folder(paired):
+    found, _ = paired(["old/a.jpg", "new/a.png"], {"new/xml/a.xml": "a.jpg"})
+    assert found == [("new/a.png", "new/xml/a.xml")]
+
+
 @pytest.mark.parametrize("said", ["photo.jpg", "photo", "C:\\Users\\me\\photo.jpg", "/home/me/data/photo.jpg"])
 def test_what_is_left_pairs_by_the_xml_s_filename(paired, said):
     assert paired(["photo.jpg"], {"annotation-1.xml": said}) == ([("photo.jpg", "annotation-1.xml")], [])

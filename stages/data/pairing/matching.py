@@ -107,8 +107,21 @@ class Matching:
                 places = grouped(photos, folder_of)
                 matches = nearest(list(places), {xml: folder_of(xml) for xml in xmls})
                 alone = len(places) == len(xmls) == 1
-                wants += [Want(match.nearness, match.xml, places[match.folder], alone) for match in matches]
+                found = [Want(match.nearness, match.xml, places[match.folder], alone) for match in matches]
+                mixed = len(places) > 1 and len({os.path.splitext(photo)[1] for photo in photos}) > 1
+                wants += [self._as_it_says(want, photos) for want in found] if mixed else found
         return wants
+
+    def _as_it_says(self, want: Want, photos: List[str]) -> Want:
+        """The want, or that of the photo that the XML names with its suffix if only what is in folders speaks against
+        it: a mask a.png is no a.jpg, even where it lies nearer."""
+        name = self.hint(want.xml).name
+        said = [photo for photo in photos if last(composed(photo)) == name]
+        if not said or any(photo in said for photo in want.photos):
+            return want
+        near = {photo: nearness(folder_of(photo), folder_of(want.xml)) for photo in said}
+        as_near = [photo for photo in said if near[photo][0] >= want.nearness[0]]
+        return want._replace(nearness=near[as_near[0]], photos=as_near) if len(as_near) == 1 else want
 
     def _said(self, key: Callable[[str], str]) -> Dict[str, List[str]]:
         """The XML files without a photo by the name that they say it has."""
