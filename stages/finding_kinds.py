@@ -83,7 +83,7 @@ KINDS: Dict[str, Kind] = {
         "a file cut off by a full disk",
         None,
         DROP,
-        "Label the photo anew, or take the XML from a backup",
+        "Mend that, take the XML from a backup, or label the photo anew",
     ),
     "empty_xml": Kind(
         "picture",

@@ -27,10 +27,11 @@ from stages.data.split.groups import Gallery, Grouping, grouped
 from stages.data.split.splits import Split, own_split
 from stages.data.spool import Spool
 from stages.data.survey import SurveySettings, survey
-from stages.finding_kinds import DROP, FIX
+from stages.finding_kinds import DROP, FAIL, FIX
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
 
+NAMELESS = ("damaged_xml", "no_class", "no_objects")  # why XML may name no class
 BY_CHANCE = 'chance splits them, so say which of them are to validate, with records.split = "folders" or "imagesets"'
 BY_ITS_OWN = "the dataset's own split holds, so see that it divides them by place or time"
 
@@ -111,9 +112,19 @@ def _survey(job: Job, settings: RecordSettings, items: List[Pair], trial: bool) 
         only = Vocabulary([name], settings.vocabulary.aliases)
         if not any(only.id_of(written) or (renamed and only.nearly(written)) for written in seen.objects):
             known = summary(seen.objects) or "nothing"
+            silent = [seen.problems[kind] for kind in NAMELESS if kind in seen.problems]
             raise BadInput(
-                "No XML file in %s names an object of class %r%s They name: %s."
-                % (settings.folders.annotations, name, did_you_mean(name, seen.objects), known)
+                "No XML file in %s names an object of class %r%s They name: %s.%s"
+                % (
+                    settings.folders.annotations,
+                    name,
+                    did_you_mean(name, seen.objects),
+                    known,
+                    "".join(
+                        "\n  %d %s: %s" % (one.count, one.first.kind, one.first._replace(action=FAIL).sentence())
+                        for one in silent
+                    ),
+                )
             )
 
 

@@ -153,3 +153,22 @@ def test_xml_of_gigabytes_is_a_finding_and_not_read(dataset, make_records):
     (finding,) = make_records().findings
     assert (finding["kind"], finding["file"]) == ("damaged_xml", "a.xml")
     assert "it has 53687091200 bytes, more than the 16777216" in finding["message"]
+
+
+@pytest.mark.parametrize(
+    ("xml", "words"),
+    [
+        ("<x/>", r"2 damaged_xml: photo-00\d.xml, line 1: .*its root is <x>, .*from a backup"),
+        ("<annotation/>", r"2 no_objects: photo-00\d.xml: it has no <object>"),
+        (
+            "<annotation><object><class>cone</class></object></annotation>",
+            r"2 no_class: .*\(object 1\): it has no <name>",
+        ),
+    ],
+)
+def test_why_no_xml_names_a_class(dataset, make_records, xml, words):
+    dataset.fill(2)
+    for path in dataset.annotations.iterdir():
+        path.write_text(xml)
+    with pytest.raises(BadInput, match=r"They name: nothing\.\n  " + words):
+        make_records()

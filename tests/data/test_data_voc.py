@@ -129,6 +129,37 @@ def test_a_file_without_contents_is_told_from_a_damaged_one(data):
 
 
 @pytest.mark.parametrize(
+    "declared, encoding",
+    [
+        ('<?xml version="1.0" encoding="utf-16"?>', "utf-8"),
+        ('<?xml version="1.0" encoding="unicode"?>', "utf-8"),
+        ('<?xml version="1.0" encoding="ascii"?>', "utf-8"),
+        ('\n <?xml version="1.0"?>', "utf-8"),
+        ('<?xml version="1.0" encoding="ks_c_5601-1987"?>', "cp949"),
+        ("<?xml version='1.0' encoding='euc-kr'?>", "cp949"),
+        ("", "utf-16-le"),
+    ],
+)
+def test_an_encoding_that_is_not_the_declared_one_is_seen(declared, encoding):
+    text = (
+        declared
+        + "\n<annotation><folder>some folder</folder><object><name>\ub620 \uace0\uae54</name>%s</object></annotation>"
+        % BOX
+    )
+    (one,) = voc.parse(text.encode(encoding)).objects
+    assert (one.name, one.box, one.line) == ("\ub620 \uace0\uae54", (1, 2, 3.5, 4), 2 + declared.count("\n"))
+
+
+@pytest.mark.parametrize(
+    "declared, words",
+    [("", "not UTF-8, and it declares no other"), ('<?xml version="1.0" encoding="utf-8"?>', "not the utf-8 that it")],
+)
+def test_an_encoding_that_nobody_can_tell_is_told(declared, words):
+    with pytest.raises(voc.Damaged, match=words + ".*: save it as UTF-8"):
+        voc.parse((declared + "<annotation><folder>\u65b0\u5efa</folder></annotation>").encode("gbk"))
+
+
+@pytest.mark.parametrize(
     "text, words",
     [
         ("<annotations><annotation/><annotation/></annotations>", "holds 2 annotations below <annotations>"),
