@@ -73,6 +73,18 @@ def test_lists_as_they_are_written(split, text):
     assert (findings, found.notes) == ([], [])
 
 
+@pytest.mark.parametrize("code_page", ["cp949", "gb18030", "cp932", "utf-8"])
+def test_lists_in_the_code_page_of_a_windows(split, code_page):
+    names = ["\uc0ac\uc9c4 ", "\ubaa8"] if code_page == "cp949" else ["\u56fe\u7247", "\u5c71"]
+    names = ["\u5199\u771f", "\u30ab"] if code_page == "cp932" else names
+    photos = [name + "%d.jpg" % number for name in names for number in range(3)]
+    lists = {
+        "train.txt": "\r\n".join(photos[:3] + ["\u5c71"]).encode(code_page, "ignore"),
+        "val.txt": "\r\n".join(photos[3:]).encode(code_page),
+    }
+    assert split(photos, lists)[0].sides == dict(zip(photos, ["train"] * 3 + ["validation"] * 3))
+
+
 @pytest.mark.parametrize("missing", ["img (3)", "img (3).jpg 1", "img 2\nimg 3", "img 2 -1\nimg 3 1"])
 def test_a_number_in_a_name_is_no_column(split, missing):
     found, _ = split(["img.jpg", "v.jpg"], {"train.txt": "img\n", "val.txt": "v\n" + missing})

@@ -9,7 +9,7 @@ from typing import Dict, Hashable, Iterable, Iterator, List, NamedTuple, Optiona
 from stages.data.findings import Findings
 from stages.data.pairing.names import WORDS, folder_of, parted
 from stages.data.pairing.pairing import Folders, Pair
-from stages.data.split.split_lists import TRAIN, VALIDATION, Said, read_lists, side_named
+from stages.data.split.split_lists import TRAIN, VALIDATION, Said, said_of, side_named
 from stages.job import BadInput
 
 
@@ -44,14 +44,13 @@ def own_split(mode: str, items: List[Pair], folders: Folders, image_sets: Option
     """
     notes: List[str] = []
     if mode in ("auto", "imagesets"):
-        lists = read_lists(image_sets) if image_sets else []
-        said = Said(lists, items)
+        said = said_of(image_sets, items) if image_sets else Said([], items)
         why_not = _why_no_lists(said, items, image_sets or "ImageSets/Main beside or in %s" % folders.photos)
         if not why_not:
             return _by_lists(said, items, findings)
         if mode == "imagesets":
             raise BadInput("records.split is imagesets, but %s. Mend the lists, or set dataset.image_sets." % why_not)
-        if lists:
+        if said.lists:
             notes.append("The lists of the dataset's split are passed over, as %s." % why_not)
     if mode in ("auto", "folders"):
         split = _by_folders(items, findings, notes)
