@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 BLANKS = b"\xef\xbb\xbf\xff\xfe \t\r\n"  # with the byte order marks of UTF-8 and UTF-16
+BROKEN = re.compile(r"\s*[\x00-\x1f\x7f-\x9f\u2028\u2029]\s*")  # what a class name cannot hold
 DECLARATION = re.compile(r"<\?xml\s[^>]*\?>")
 DECLARED = re.compile(rb"\s*<\?xml\s[^>]*encoding\s*=\s*[\"']([\w.:-]+)", re.ASCII)
 CODE_PAGES = re.compile(r"cp|ms|windows|ks|euc|uhc|gb|big5|shift|sjis")  # not of Python's odder codecs
@@ -195,7 +196,7 @@ def size_of(root: etree._Element) -> Optional[Tuple[int, int]]:
 
 def _objects(number: int, element: etree._Element, boxes: str) -> List[VocObject]:
     """The objects of an element: one for each of its boxes."""
-    names = [_trimmed(text_of(name)) for name in element.findall("name")]
+    names = [_trimmed(BROKEN.sub(" ", text_of(name))) for name in element.findall("name")]
     places = places_of(element, boxes)
     if len(names) != len(places):
         names = (names if len(set(names)) == 1 else [""]) * len(places)
