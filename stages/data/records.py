@@ -25,6 +25,7 @@ from stages.data.shards import SplitWriter
 from stages.data.split import looks, sides
 from stages.data.split.groups import Gallery, Grouping, grouped
 from stages.data.split.splits import Split, own_split
+from stages.data.split.twins import Twins
 from stages.data.spool import Spool
 from stages.data.survey import SurveySettings, survey
 from stages.finding_kinds import DROP, FAIL, FIX
@@ -159,15 +160,19 @@ def _deal(
     with accounts.log.noting() as findings:
         placed = sides.placed(gallery, groups, split, chance, findings)
     writers = {name: SplitWriter(name, job.output, job.scratch, parameters.pictures_per_shard) for name in sides.SIDES}
-    for side, record in zip(placed.of, spool.records()):
+    twins = Twins(gallery)
+    for place, (side, record) in enumerate(zip(placed.of, spool.records())):
         if side is None:
             dataset.drop(1, record.written, record.listed)
             accounts.losses.picture("leak", record.listed)
             continue
+        twins.add(place, record.facts)
         writers[side].add(record.framed, record.facts)
         dataset.add(side, record)
     with open(job.out("index.jsonl"), "w", encoding="utf-8") as index:
         shards = {name: writer.finish(index) for name, writer in writers.items()}
+    if twins.differing:
+        job.warn(twins.words())
     _warn_of_split(job, gallery, grouping, placed, split.source)
     return shards
 
