@@ -66,7 +66,7 @@ KINDS: Dict[str, Kind] = {
         "`x/1/a.jpg` and `x/2/a.jpg`, but one `y/a.xml`",
         None,
         DROP,
-        "Give each XML file the name of its photo, and the same subfolder",
+        "Give each XML file the name of its photo, and the same subfolder; of several for one photo make one",
     ),
     "unread_format": Kind(
         "picture",

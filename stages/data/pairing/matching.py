@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections import Counter
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from stages.data.annotation import voc
@@ -79,6 +80,8 @@ class Matching:
             self._settle(self._by_name(lambda name: loose.get(name, []), grouped(self._xmls, _loose_name)))
             said = self._said(lambda xml: loosened(self.hint(xml).name))
             self._settle(self._by_name(lambda name: loose.get(name, []), said))
+        if self.left():
+            self._part_torn()
         return self
 
     def left(self) -> List[str]:
@@ -90,6 +93,29 @@ class Matching:
         if xml not in self._hints:
             self._hints[xml] = _hint(self._read, xml)
         return self._hints[xml]
+
+    def _part_torn(self) -> None:
+        """Take a photo from its XML where another one beside that names it as well, and has objects that this has not:
+        they may be two halves of its labels, or two versions. Not where the name is in all of them, as in templates."""
+        by_name = grouped(self.xml_of, lambda photo: last(composed(photo)))
+        torn: Dict[str, List[str]] = {}
+        for xml in self.left():
+            for photo in by_name.get(self.hint(xml).name, []):
+                beside = self.xml_of[photo]
+                named = folder_of(beside) == folder_of(xml) and self.hint(beside).name == self.hint(xml).name
+                if named and self._objects(xml) - self._objects(beside):
+                    torn.setdefault(photo, []).append(xml)
+        times = Counter(self.hint(xml).name for xml in self.photos_of) if torn else Counter()
+        for photo, xmls in torn.items():
+            if times[self.hint(xmls[0]).name] == 1:
+                owner = self.xml_of[photo]
+                photos = self.photos_of.pop(owner)
+                for one in photos:
+                    del self.xml_of[one]
+                self.groups.insert(0, SameName(photos, [owner, *xmls]))
+
+    def _objects(self, xml: str) -> Set[Tuple[str, object]]:
+        return {(one.name, one.numbers or one.box) for one in voc.objects_of(voc.tree(self._read(xml)))}
 
     def _same_place(self, pictures: List[str]) -> List[Want]:
         """The same path but for the suffix, or with the photo's suffix before the XML's: a.jpg.xml."""
