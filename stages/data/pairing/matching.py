@@ -98,20 +98,20 @@ class Matching:
         """Take a photo from its XML where another one beside that names it as well, and has objects that this has not:
         they may be two halves of its labels, or two versions. Not where the name is in all of them, as in templates."""
         by_name = grouped(self.xml_of, lambda photo: last(composed(photo)))
+        twice = [(photo, xml) for xml in self.left() for photo in by_name.get(self.hint(xml).name, [])]
+        times = Counter(self.hint(xml).name for xml in self.photos_of) if twice else Counter()
         torn: Dict[str, List[str]] = {}
-        for xml in self.left():
-            for photo in by_name.get(self.hint(xml).name, []):
-                beside = self.xml_of[photo]
-                named = folder_of(beside) == folder_of(xml) and self.hint(beside).name == self.hint(xml).name
-                if named and self._objects(xml) - self._objects(beside):
-                    torn.setdefault(photo, []).append(xml)
-        times = Counter(self.hint(xml).name for xml in self.photos_of) if torn else Counter()
+        for photo, xml in twice:
+            owner, name = self.xml_of[photo], self.hint(xml).name
+            named = self.hint(owner).name == name and times[name] == 1 and folder_of(owner) == folder_of(xml)
+            if named and self._objects(xml) - self._objects(owner):
+                torn.setdefault(photo, []).append(xml)
         for photo, xmls in torn.items():
-            if times[self.hint(xmls[0]).name] == 1:
-                owner = self.xml_of[photo]
-                photos = self.photos_of.pop(owner)
-                for one in photos:
-                    del self.xml_of[one]
+            owner = self.xml_of.get(photo, "")
+            photos = self.photos_of.pop(owner, [])  # none where two photos have that name, but for the form of accents
+            for one in photos:
+                del self.xml_of[one]
+            if photos:
                 self.groups.insert(0, SameName(photos, [owner, *xmls]))
 
     def _objects(self, xml: str) -> Set[Tuple[str, object]]:
