@@ -66,7 +66,7 @@ KINDS: Dict[str, Kind] = {
         "`x/1/a.jpg` and `x/2/a.jpg`, but one `y/a.xml`",
         None,
         DROP,
-        "Give each XML file the name of its photo, and the same subfolder",
+        "Give each XML file the name of its photo, and the same subfolder; of several for one photo make one",
     ),
     "unread_format": Kind(
         "picture",
@@ -83,7 +83,7 @@ KINDS: Dict[str, Kind] = {
         "a file cut off by a full disk",
         None,
         DROP,
-        "Label the photo anew, or take the XML from a backup",
+        "Mend that, take the XML from a backup, or label the photo anew",
     ),
     "empty_xml": Kind(
         "picture",

@@ -25,12 +25,14 @@ from stages.data.shards import SplitWriter
 from stages.data.split import looks, sides
 from stages.data.split.groups import Gallery, Grouping, grouped
 from stages.data.split.splits import Split, own_split
+from stages.data.split.twins import Twins
 from stages.data.spool import Spool
 from stages.data.survey import SurveySettings, survey
-from stages.finding_kinds import DROP, FIX
+from stages.finding_kinds import DROP, FAIL, FIX
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
 
+NAMELESS = ("damaged_xml", "no_class", "no_objects")  # why XML may name no class
 BY_CHANCE = 'chance splits them, so say which of them are to validate, with records.split = "folders" or "imagesets"'
 BY_ITS_OWN = "the dataset's own split holds, so see that it divides them by place or time"
 
@@ -111,9 +113,19 @@ def _survey(job: Job, settings: RecordSettings, items: List[Pair], trial: bool) 
         only = Vocabulary([name], settings.vocabulary.aliases)
         if not any(only.id_of(written) or (renamed and only.nearly(written)) for written in seen.objects):
             known = summary(seen.objects) or "nothing"
+            silent = [seen.problems[kind] for kind in NAMELESS if kind in seen.problems]
             raise BadInput(
-                "No XML file in %s names an object of class %r%s They name: %s."
-                % (settings.folders.annotations, name, did_you_mean(name, seen.objects), known)
+                "No XML file in %s names an object of class %r%s They name: %s.%s"
+                % (
+                    settings.folders.annotations,
+                    name,
+                    did_you_mean(name, seen.objects),
+                    known,
+                    "".join(
+                        "\n  %d %s: %s" % (one.count, one.first.kind, one.first._replace(action=FAIL).sentence())
+                        for one in silent
+                    ),
+                )
             )
 
 
@@ -148,15 +160,19 @@ def _deal(
     with accounts.log.noting() as findings:
         placed = sides.placed(gallery, groups, split, chance, findings)
     writers = {name: SplitWriter(name, job.output, job.scratch, parameters.pictures_per_shard) for name in sides.SIDES}
-    for side, record in zip(placed.of, spool.records()):
+    twins = Twins(gallery)
+    for place, (side, record) in enumerate(zip(placed.of, spool.records())):
         if side is None:
             dataset.drop(1, record.written, record.listed)
             accounts.losses.picture("leak", record.listed)
             continue
+        twins.add(place, record.facts)
         writers[side].add(record.framed, record.facts)
         dataset.add(side, record)
     with open(job.out("index.jsonl"), "w", encoding="utf-8") as index:
         shards = {name: writer.finish(index) for name, writer in writers.items()}
+    if twins.differing:
+        job.warn(twins.words())
     _warn_of_split(job, gallery, grouping, placed, split.source)
     return shards
 

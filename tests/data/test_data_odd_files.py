@@ -153,3 +153,36 @@ def test_xml_of_gigabytes_is_a_finding_and_not_read(dataset, make_records):
     (finding,) = make_records().findings
     assert (finding["kind"], finding["file"]) == ("damaged_xml", "a.xml")
     assert "it has 53687091200 bytes, more than the 16777216" in finding["message"]
+
+
+@pytest.mark.parametrize(
+    ("xml", "words"),
+    [
+        ("<x/>", r"2 damaged_xml: photo-00\d.xml, line 1: .*its root is <x>, .*from a backup"),
+        ("<annotation/>", r"2 no_objects: photo-00\d.xml: it has no <object>"),
+        (
+            "<annotation><object><class>cone</class></object></annotation>",
+            r"2 no_class: .*\(object 1\): it has no <name>",
+        ),
+    ],
+)
+def test_why_no_xml_names_a_class(dataset, make_records, xml, words):
+    dataset.fill(2)
+    for path in dataset.annotations.iterdir():
+        path.write_text(xml)
+    with pytest.raises(BadInput, match=r"They name: nothing\.\n  " + words):
+        make_records()
+
+
+def test_the_same_photo_with_other_objects_is_told(dataset, make_records):
+    one, other, alike = (("cone", (20, 10, 120, 80)),), (("ball", (130, 40, 190, 90)),), photo(seed=9)
+    for folder, objects in (("ball", other), ("cone", one), ("copy", one)):
+        dataset.add("%s/a.jpg" % folder, objects, data=alike)
+    told = [warning for warning in make_records().warnings if "with other objects" in warning]
+    assert len(told) == 1 and told[0].startswith("2 photos are there once more") and "ball/a.jpg" in told[0]
+    for name in ("ball/a", "cone/a"):
+        (dataset.photos / (name + ".jpg")).unlink()
+        (dataset.annotations / (name + ".xml")).unlink()
+    dataset.add("same/a.jpg", one, data=alike)
+    dataset.add("other.jpg", other)
+    assert not [warning for warning in make_records().warnings if "with other objects" in warning]

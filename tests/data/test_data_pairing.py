@@ -57,6 +57,39 @@ def test_a_name_that_is_there_once_pairs_across_folders(paired):
     assert found == [("one/a.jpg", "a.xml"), ("two/b.jpg", "b.xml")]
 
 
+def an_object(number):
+    return (
+        "<object><name>cone</name><bndbox><xmin>%d</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
+        % number
+    )
+
+
+@pytest.mark.parametrize(
+    "second, torn", [(an_object(2), True), (an_object(1) + an_object(2), True), (an_object(1), False), ("", False)]
+)
+def test_two_files_that_say_they_label_a_photo_are_ambiguous_unless_one_has_it_all(paired, second, torn):
+    named = "<filename>a.jpg</filename>"
+    annotations = {"a.xml": named + an_object(1), "a (2).xml": named + second, "b.xml": ""}
+    found, findings = paired(["a.jpg", "b.jpg"], annotations)
+    assert found == [("b.jpg", "b.xml")] if torn else [("a.jpg", "a.xml"), ("b.jpg", "b.xml")]
+    expected = [("ambiguous_name", one, "drop") for one in ("a (2).xml", "a.xml", "a.jpg")]
+    assert findings == (expected if torn else [("no_image", "a (2).xml", "drop")])
+    template = {name: named + objects for name, objects in (("a.xml", an_object(1)), ("b.xml", ""), ("c.xml", second))}
+    assert paired(["a.jpg", "b.jpg"], {**template, "a (2).xml": ""})[0] == [("a.jpg", "a.xml"), ("b.jpg", "b.xml")]
+
+
+def test_a_mask_nearer_by_what_folders_hold_is_not_the_photo_that_the_xml_names(paired):
+    photos = ["images/a.jpg", "annotations/trimaps/a.png"]
+    found, findings = paired(photos, {"annotations/xmls/a.xml": "a.jpg"})
+    assert found == [("images/a.jpg", "annotations/xmls/a.xml")]
+    assert findings == [("no_xml", "annotations/trimaps/a.png", "drop")]
+
+
+def test_a_name_from_before_conversion_takes_no_photo_out_of_another_folder(paired):
+    found, _ = paired(["old/a.jpg", "new/a.png"], {"new/xml/a.xml": "a.jpg"})
+    assert found == [("new/a.png", "new/xml/a.xml")]
+
+
 @pytest.mark.parametrize("said", ["photo.jpg", "photo", "C:\\Users\\me\\photo.jpg", "/home/me/data/photo.jpg"])
 def test_what_is_left_pairs_by_the_xml_s_filename(paired, said):
     assert paired(["photo.jpg"], {"annotation-1.xml": said}) == ([("photo.jpg", "annotation-1.xml")], [])

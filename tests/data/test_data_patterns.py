@@ -44,6 +44,10 @@ def maximum_first(box, _size):
     return box[2], box[3], box[0], box[1]
 
 
+def pairs(box, _size):
+    return box[0], box[2], box[1], box[3]
+
+
 def turned(box, _size):
     return box[1], box[0], box[3], box[2]
 
@@ -105,6 +109,7 @@ def test_a_few_boxes_drawn_from_bottom_right_are_flips_to_mend(seed, pictures):
         (relative, ("boxes", "relative")),
         (maximum_first, ("boxes", "corners")),
         (percent, (None, None)),
+        (pairs, (None, None)),
         (yolo, (None, None)),
     ],
 )
@@ -133,6 +138,19 @@ def test_two_patterns_at_once_are_both_told(seed, pictures):
 def test_boxes_around_a_centre_are_told_and_have_no_key(seed, pictures):
     (found,) = patterns.suspicions(dataset(seed, pictures, centre), AUTO)
     assert found.key is None and "centre x, centre y" in found.sentence()
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.integers(40, 80))
+@pytest.mark.parametrize("scale, key", [(2, ("sizes", "photo")), (0.85, ("sizes", "photo")), (1, None)])
+def test_a_size_that_did_not_shrink_with_photo_and_boxes_is_wrong(scale, key, seed, pictures):
+    """As scripts leave it that change photos and boxes only. Boxes on a larger picture, not shrunk, are scaled."""
+    seen = dataset(seed, pictures, corners, lambda size: tuple(int(side * scale) for side in size), 3, largest=0.4)
+    assert suspected(seen) == ([key] if key else [])
+    assert suspected(seen, Reading("auto", "photo")) == []
+    random, size = np.random.RandomState(seed), (1280, 960)
+    kept = [([drawn(random, size)], size, (640, 480), 1) for _ in range(pictures)]
+    assert suspected(observed(kept)) == []
 
 
 numbers = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-3, 2000).map(float))

@@ -212,7 +212,8 @@ def test_how_boxes_are_to_be_read():
         assert read(inside, reading).box == pytest.approx(box)
         assert read(inside, reading).notes == []
         assert read(inside, reading).numbers == (0.1, 0.2, 0.5, 0.75)
-    assert read(WRITERS["bndbox"]((0, 0, 0, 0)), "auto").notes == []
+    assert read(WRITERS["bndbox"]((0, 0, 0, 1)), "auto").notes == []
+    assert [note.kind for note in read(WRITERS["bndbox"]((0.5, 0.2, 1.004, 0.9)), "auto").notes] == ["relative_box"]
     turned = read(inside + "<rotation>90</rotation>", "relative")
     assert (turned.box, turned.notes[0].kind, turned.notes[0].fixable) == (None, "rotated_box", False)
     assert read(WRITERS["bndbox"]((10, 20, 30, 40)) + "<rotation>90</rotation>", "xywh").box == (5, 25, 45, 55)

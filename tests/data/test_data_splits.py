@@ -73,6 +73,30 @@ def test_lists_as_they_are_written(split, text):
     assert (findings, found.notes) == ([], [])
 
 
+@pytest.mark.parametrize("code_page", ["cp949", "gb18030", "cp932", "utf-8"])
+def test_lists_in_the_code_page_of_a_windows(split, code_page):
+    names = ["\uc0ac\uc9c4 ", "\ubaa8"] if code_page == "cp949" else ["\u56fe\u7247", "\u5c71"]
+    names = ["\u5199\u771f", "\u30ab"] if code_page == "cp932" else names
+    photos = [name + "%d.jpg" % number for name in names for number in range(3)]
+    lists = {
+        "train.txt": "\r\n".join(photos[:3] + ["\u5c71"]).encode(code_page, "ignore"),
+        "val.txt": "\r\n".join(photos[3:]).encode(code_page),
+    }
+    assert split(photos, lists)[0].sides == dict(zip(photos, ["train"] * 3 + ["validation"] * 3))
+
+
+@pytest.mark.parametrize("missing", ["img (3)", "img (3).jpg 1", "img 2\nimg 3", "img 2 -1\nimg 3 1"])
+def test_a_number_in_a_name_is_no_column(split, missing):
+    found, _ = split(["img.jpg", "v.jpg"], {"train.txt": "img\n", "val.txt": "v\n" + missing})
+    assert found.sides == {"img.jpg": "train", "v.jpg": "validation"}
+    assert missing.split("\n")[0] in found.notes[0]
+
+
+@pytest.mark.parametrize("line", ["a 12", "a 1 1 1", "x/a.jpg\t3,4,5,6,0 7,8,9,10,1", "a.jpg mask.png"])
+def test_what_follows_a_name_in_columns(split, line):
+    assert split(["a.jpg", "b.jpg"], {"train.txt": line, "val.txt": "b"})[0].sides["a.jpg"] == "train"
+
+
 @pytest.mark.parametrize("name", ["val.txt", "valid.txt", "Validation.txt", "VAL.TXT", "val2017.txt"])
 def test_names_of_lists(split, name):
     assert split(["a.jpg", "b.jpg"], {"train.txt": "a", name: "b"})[0].sides["b.jpg"] == "validation"
@@ -185,6 +209,17 @@ def test_folders_place_their_pictures(split):
     assert found.sides == dict(zip(photos, ("train", "validation", "test")))
     assert findings == [("not_in_split", "other/d.jpg", "drop")]
     assert split(photos, mode="hash")[0] == ("hash", {}, [pair(one) for one in photos], [])
+
+
+@pytest.mark.parametrize(
+    "train, validation", [("WIDER_train", "WIDER_val"), ("D-train 2019", "D-valid 2019"), ("1 train", "2 val")]
+)
+def test_a_side_may_be_a_word_of_a_folder_with_siblings(split, train, validation):
+    photos = ["x/%s/images/a.jpg" % train, "x/%s/b.jpg" % validation, "x/road_test/c.jpg"]
+    found, findings = split(photos)
+    assert (found.source, found.sides) == ("folders", dict(zip(photos, ("train", "validation"))))
+    assert findings == [("not_in_split", photos[2], "drop")]
+    assert split(["steam_train/a.jpg", "crash_test/b.jpg"])[0].source == "hash"
 
 
 def test_the_outermost_folder_counts():

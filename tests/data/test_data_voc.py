@@ -128,6 +128,42 @@ def test_a_file_without_contents_is_told_from_a_damaged_one(data):
         voc.parse(data)
 
 
+def test_a_name_that_is_broken_into_lines_is_one():
+    (one,) = voc.parse(xml("<object><name>\n  traffic\n\t light\x85</name>%s</object>" % BOX)).objects
+    assert one.name == "traffic light"
+
+
+@pytest.mark.parametrize(
+    "declared, encoding",
+    [
+        ('<?xml version="1.0" encoding="utf-16"?>', "utf-8"),
+        ('<?xml version="1.0" encoding="unicode"?>', "utf-8"),
+        ('<?xml version="1.0" encoding="ascii"?>', "utf-8"),
+        ('\n <?xml version="1.0"?>', "utf-8"),
+        ('<?xml version="1.0" encoding="ks_c_5601-1987"?>', "cp949"),
+        ("<?xml version='1.0' encoding='euc-kr'?>", "cp949"),
+        ("", "utf-16-le"),
+    ],
+)
+def test_an_encoding_that_is_not_the_declared_one_is_seen(declared, encoding):
+    text = (
+        declared
+        + "\n<annotation><folder>some folder</folder><object><name>\ub620 \uace0\uae54</name>%s</object></annotation>"
+        % BOX
+    )
+    (one,) = voc.parse(text.encode(encoding)).objects
+    assert (one.name, one.box, one.line) == ("\ub620 \uace0\uae54", (1, 2, 3.5, 4), 2 + declared.count("\n"))
+
+
+@pytest.mark.parametrize(
+    "declared, words",
+    [("", "not UTF-8, and it declares no other"), ('<?xml version="1.0" encoding="utf-8"?>', "not the utf-8 that it")],
+)
+def test_an_encoding_that_nobody_can_tell_is_told(declared, words):
+    with pytest.raises(voc.Damaged, match=words + ".*: save it as UTF-8"):
+        voc.parse((declared + "<annotation><folder>\u65b0\u5efa</folder></annotation>").encode("gbk"))
+
+
 @pytest.mark.parametrize(
     "text, words",
     [
@@ -180,7 +216,7 @@ def test_no_bytes_crash_the_reader(data):
 
 
 @given(
-    st.text(st.characters(min_codepoint=32, blacklist_categories=["Cs", "Cn", "Co"]), min_size=1, max_size=20),
+    st.text(st.characters(min_codepoint=32, blacklist_categories=["Cs", "Cn", "Co", "Cc", "Zl", "Zp"]), min_size=1),
     st.lists(st.integers(-5, 5000), min_size=4, max_size=4),
 )
 def test_what_is_written_is_read(name, box):

@@ -9,6 +9,7 @@ from typing import Tuple, TypeVar
 Box = Tuple[float, float, float, float]
 Size = Tuple[float, float]
 WholeSize = Tuple[int, int]
+SLIP = 0.02  # by how much shares of a picture reach outside of it
 Side = TypeVar("Side", int, float)
 
 # EXIF 2.32, tag 0x0112: what must be done to the stored pixels to see them upright, as (transpose first, then mirror
@@ -67,6 +68,12 @@ def clipped(box: Box, size: Size) -> Box:
 def ordered(box: Box) -> Box:
     """``box`` with each minimum at most its maximum."""
     return min(box[0], box[2]), min(box[1], box[3]), max(box[0], box[2]), max(box[1], box[3])
+
+
+def is_shares(box: Box) -> bool:
+    """Whether all numbers of a box are within 0 to 1, but for what rounding adds: it is none in pixels, if it has an
+    area, as none is within the first of them."""
+    return min(box) >= -SLIP and max(box) <= 1 + SLIP
 
 
 def area(box: Box) -> float:

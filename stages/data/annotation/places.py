@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Optional, Sequence
 from lxml import etree
 
 from stages.data.annotation import geometry
-from stages.data.annotation.boxes import Box, area, ordered
+from stages.data.annotation.boxes import Box, area, is_shares, ordered
 from stages.data.annotation.numerals import decimal, numeral, visible, why_unreadable
 from stages.data.annotation.shapes import EDGES, FoundShapes, WrittenShape, found_in, plain_name
 
@@ -122,10 +122,9 @@ def _other_place(found: FoundShapes, reading: str) -> ObjectPlace:
 
 def _shares(box: Box, reading: str) -> List[Note]:
     """A note where a box can only be meant in shares of the picture: no box in pixels is within the first of them."""
-    tiny = all(0 <= edge <= 1 for edge in box) and area(ordered(box)) > 0
-    if reading != "auto" or not tiny:
+    if reading != "auto" or not is_shares(box) or not area(ordered(box)):
         return []
-    return [Note("relative_box", "its box %s lies within 0 to 1, so that it is not in pixels" % told_box(box), False)]
+    return [Note("relative_box", "its box %s is in shares, 0 to 1, and not in pixels" % told_box(box), False)]
 
 
 def lacking(bndbox: etree._Element) -> str:

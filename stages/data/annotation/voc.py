@@ -1,9 +1,12 @@
 """Reading PASCAL VOC XML: what labelImg, CVAT, Label Studio and the VOC challenge itself write."""
 
+import codecs
+import re
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from lxml import etree
 
+from stages import text_encoding
 from stages.data.annotation.boxes import Box
 from stages.data.annotation.numerals import numeral
 from stages.data.annotation.places import Note, places_of
@@ -24,6 +27,11 @@ __all__ = [
 ]
 
 BLANKS = b"\xef\xbb\xbf\xff\xfe \t\r\n"  # with the byte order marks of UTF-8 and UTF-16
+BROKEN = re.compile(r"\s*[\x00-\x1f\x7f-\x9f\u2028\u2029]\s*")  # what a class name cannot hold
+DECLARATION = re.compile(r"<\?xml\s[^>]*\?>")
+DECLARED = re.compile(rb"\s*<\?xml\s[^>]*encoding\s*=\s*[\"']([\w.:-]+)", re.ASCII)
+CODE_PAGES = re.compile(r"cp|ms|windows|ks|euc|uhc|gb|big5|shift|sjis")  # not of Python's odder codecs
+WIDER = {"euc_kr": "cp949", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932"}  # as Windows means them
 MOST_BYTES = 16 << 20
 MOST_MARKS, MOST_OBJECTS = 400000, 20000  # opening and closing marks; objects: no photo has so many
 # The elements of VOC by their plain name: read in any capitals, in any namespace, with or without underscores.
@@ -89,11 +97,7 @@ def tree(data: bytes) -> etree._Element:
         raise Empty("the file is empty")
     if data.count(b"<") > MOST_MARKS:
         raise Damaged("the XML has over %d marks, more than an annotation of one photo may have" % MOST_MARKS)
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-    try:
-        root = etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as error:
-        raise Damaged("the XML is damaged: %s" % (error.msg or "there is no element"), error.lineno or None) from None
+    root = _parsed(data)
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and any(True for _ in dtd.iterentities()):
         raise Damaged("the XML declares entities, which no VOC annotation needs: remove its <!DOCTYPE ...>")
@@ -103,6 +107,53 @@ def tree(data: bytes) -> etree._Element:
     if root.tag != "annotation":
         raise Damaged(_what_else(root), root.sourceline)
     return root
+
+
+def _parsed(data: bytes) -> etree._Element:
+    try:
+        return etree.fromstring(data, _parser())
+    except etree.XMLSyntaxError:
+        text = _undeclared(data)
+    if text is None:
+        told = _declared(data)
+        why = "not %s: save it as UTF-8" % (
+            "the %s that it declares" % told if told else "UTF-8, and it declares no other"
+        )
+        raise Damaged("its encoding is " + why)
+    try:
+        return etree.fromstring(text, _parser())
+    except etree.XMLSyntaxError as error:
+        raise Damaged("the XML is damaged: %s" % (error.msg or "there is no element"), error.lineno or None) from None
+    except ValueError as error:  # a second declaration
+        raise Damaged("the XML is damaged: %s" % error) from None
+
+
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+
+
+def _undeclared(data: bytes) -> Optional[str]:
+    """The text of XML that is in another encoding than it declares, or declares behind a blank; None: it has no text.
+
+    Such are UTF-8 that says UTF-16, as .NET's strings do, and encodings by names that only Python knows.
+    """
+    try:
+        text = text_encoding.decoded(data)
+        text.encode()
+    except UnicodeError:
+        name = _declared(data).lower()
+        try:
+            codec = codecs.lookup(name).name if CODE_PAGES.match(name) else "utf-8"
+            text = data.decode(WIDER.get(codec, codec))
+        except (LookupError, UnicodeError):
+            return None
+    return DECLARATION.sub("", text, 1)
+
+
+def _declared(data: bytes) -> str:
+    """The encoding that XML says it has, empty if it says none."""
+    found = DECLARED.match(data)
+    return found.group(1).decode() if found else ""
 
 
 def parse(data: bytes, boxes: str = "auto") -> Annotation:
@@ -145,7 +196,7 @@ def size_of(root: etree._Element) -> Optional[Tuple[int, int]]:
 
 def _objects(number: int, element: etree._Element, boxes: str) -> List[VocObject]:
     """The objects of an element: one for each of its boxes."""
-    names = [_trimmed(text_of(name)) for name in element.findall("name")]
+    names = [_trimmed(BROKEN.sub(" ", text_of(name))) for name in element.findall("name")]
     places = places_of(element, boxes)
     if len(names) != len(places):
         names = (names if len(set(names)) == 1 else [""]) * len(places)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections import Counter
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from stages.data.annotation import voc
@@ -79,6 +80,8 @@ class Matching:
             self._settle(self._by_name(lambda name: loose.get(name, []), grouped(self._xmls, _loose_name)))
             said = self._said(lambda xml: loosened(self.hint(xml).name))
             self._settle(self._by_name(lambda name: loose.get(name, []), said))
+        if self.left():
+            self._part_torn()
         return self
 
     def left(self) -> List[str]:
@@ -90,6 +93,29 @@ class Matching:
         if xml not in self._hints:
             self._hints[xml] = _hint(self._read, xml)
         return self._hints[xml]
+
+    def _part_torn(self) -> None:
+        """Take a photo from its XML where another one beside that names it as well, and has objects that this has not:
+        they may be two halves of its labels, or two versions. Not where the name is in all of them, as in templates."""
+        by_name = grouped(self.xml_of, lambda photo: last(composed(photo)))
+        twice = [(photo, xml) for xml in self.left() for photo in by_name.get(self.hint(xml).name, [])]
+        times = Counter(self.hint(xml).name for xml in self.photos_of) if twice else Counter()
+        torn: Dict[str, List[str]] = {}
+        for photo, xml in twice:
+            owner, name = self.xml_of[photo], self.hint(xml).name
+            named = self.hint(owner).name == name and times[name] == 1 and folder_of(owner) == folder_of(xml)
+            if named and self._objects(xml) - self._objects(owner):
+                torn.setdefault(photo, []).append(xml)
+        for photo, xmls in torn.items():
+            owner = self.xml_of.get(photo, "")
+            photos = self.photos_of.pop(owner, [])  # none where two photos have that name, but for the form of accents
+            for one in photos:
+                del self.xml_of[one]
+            if photos:
+                self.groups.insert(0, SameName(photos, [owner, *xmls]))
+
+    def _objects(self, xml: str) -> Set[Tuple[str, object]]:
+        return {(one.name, one.numbers or one.box) for one in voc.objects_of(voc.tree(self._read(xml)))}
 
     def _same_place(self, pictures: List[str]) -> List[Want]:
         """The same path but for the suffix, or with the photo's suffix before the XML's: a.jpg.xml."""
@@ -107,8 +133,21 @@ class Matching:
                 places = grouped(photos, folder_of)
                 matches = nearest(list(places), {xml: folder_of(xml) for xml in xmls})
                 alone = len(places) == len(xmls) == 1
-                wants += [Want(match.nearness, match.xml, places[match.folder], alone) for match in matches]
+                found = [Want(match.nearness, match.xml, places[match.folder], alone) for match in matches]
+                mixed = len(places) > 1 and len({os.path.splitext(photo)[1] for photo in photos}) > 1
+                wants += [self._as_it_says(want, photos) for want in found] if mixed else found
         return wants
+
+    def _as_it_says(self, want: Want, photos: List[str]) -> Want:
+        """The want, or that of the photo that the XML names with its suffix if only what is in folders speaks against
+        it: a mask a.png is no a.jpg, even where it lies nearer."""
+        name = self.hint(want.xml).name
+        said = [photo for photo in photos if last(composed(photo)) == name]
+        if not said or any(photo in said for photo in want.photos):
+            return want
+        near = {photo: nearness(folder_of(photo), folder_of(want.xml)) for photo in said}
+        as_near = [photo for photo in said if near[photo][0] >= want.nearness[0]]
+        return want._replace(nearness=near[as_near[0]], photos=as_near) if len(as_near) == 1 else want
 
     def _said(self, key: Callable[[str], str]) -> Dict[str, List[str]]:
         """The XML files without a photo by the name that they say it has."""

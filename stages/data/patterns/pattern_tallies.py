@@ -61,14 +61,15 @@ class Shape:
     """How boxes lie in their pictures under each meaning that their four numbers could have.
 
     ``informative`` are those that mean something else as x, y, width, height than as corners: not those that begin at
-    the top left corner. ``as_turned`` counts those that lie inside with x and y exchanged. ``places`` are the different
-    (a + c, b + d), coarsely: boxes that are all alike are one piece of evidence, however many they are. ``least``
-    and ``reach`` are the smallest and largest of these sums across and down, as shares of the picture.
+    the top left corner. ``as_turned`` counts those that lie inside with x and y exchanged, ``as_pairs`` those that are
+    sound as xmin, xmax, ymin, ymax or ymin, ymax, xmin, xmax. ``places`` are the different (a + c, b + d), coarsely:
+    boxes that are all alike are one piece of evidence, however many they are. ``least`` and ``reach`` are the smallest
+    and largest of these sums across and down, as shares of the picture.
     """
 
     def __init__(self) -> None:
         self.boxes = self.informative = self.pictures = 0
-        self.flipped = self.as_xywh = self.as_centre = self.outside = self.as_turned = 0
+        self.flipped = self.as_xywh = self.as_centre = self.outside = self.as_turned = self.as_pairs = 0
         self.places: Set[Tuple[int, int]] = set()
         self.least, self.reach = (1.0, 1.0), (0.0, 0.0)
         self.first, self.flips, self.outsiders = Examples(), Examples(), Examples()
@@ -81,6 +82,9 @@ class Shape:
         self.first.add(xml, box, sizes[0])
         xmin, ymin, xmax, ymax = boxes.ordered(box.values)
         self.as_turned += any(_inside((ymin, xmin, ymax, xmax), size) for size in sizes)
+        self.as_pairs += (
+            a <= b and c <= d and any(_inside((a, c, b, d), one) for size in sizes for one in (size, size[::-1]))
+        )
         if not any(_inside((xmin, ymin, xmax, ymax), size) for size in sizes):
             self.outside += 1
             self.outsiders.add(xml, box, sizes[0])
@@ -144,11 +148,17 @@ class Sizes:
     width and height exchanged without an EXIF orientation to explain it, ``other`` those of another size again. In
     these, ``fit_photo`` and ``fit_said`` count boxes that lie inside the one and inside the other, ``only_photo``
     pictures with a box that lies in the photo only.
+
+    ``larger`` counts pictures with boxes whose XML says a larger size, ``larger_boxes`` their boxes, ``larger_fit``
+    those that lie inside the photo, ``reach`` is how far these reach across and down in it. ``evidence`` as in
+    ``Percents``: the decimal logarithms of how many times the photos fit into the sizes.
     """
 
     def __init__(self) -> None:
         self.told = self.oblong = self.exchanged = self.other = self.only_photo = 0
-        self.boxes = self.fit_photo = self.fit_said = 0
+        self.boxes = self.fit_photo = self.fit_said = self.larger = self.larger_boxes = self.larger_fit = 0
+        self.evidence, self.reach = 0.0, (0.0, 0.0)
+        self.larger_first = Examples()
         self.exchanges, self.in_photo, self.in_said = Examples(), Examples(), Examples()
 
     def add(self, picture: WrittenPicture, upright: WholeSize) -> None:
@@ -175,16 +185,42 @@ class Sizes:
             self.in_photo.add_sizes(picture, upright, only_photo[0])
         if only_said:
             self.in_said.add_sizes(picture, upright, only_said[0])
+        if picture.boxes and said[0] > upright[0] and said[1] > upright[1]:
+            self._add_larger(picture, said, upright, in_photo)
+
+    def _add_larger(self, picture: WrittenPicture, said: WholeSize, upright: WholeSize, in_photo: List[bool]) -> None:
+        self.larger += 1
+        self.larger_boxes += len(in_photo)
+        self.larger_fit += sum(in_photo)
+        self.larger_first.add_sizes(picture, upright, picture.boxes[0])
+        self.evidence += math.log10(said[0] * said[1] / (upright[0] * upright[1]))
+        ends = [boxes.ordered(box.values)[2:] for box, inside in zip(picture.boxes, in_photo) if inside]
+        self.reach = (
+            max([self.reach[0], *(x / upright[0] for x, _ in ends)]),
+            max([self.reach[1], *(y / upright[1] for _, y in ends)]),
+        )
+
+
+class PixelBoxes:
+    """Boxes in pixels: ``all`` of them, and those of the pictures that have a ``flipping`` one, as several people or
+    tools may have labelled."""
+
+    def __init__(self) -> None:
+        self.all, self.flipping = Shape(), Shape()
+
+    def add(self, xml: str, box: WrittenBox, sizes: List[WholeSize], flips: bool) -> None:
+        """Count a box of a picture that flips, or not."""
+        self.all.add(xml, box, sizes)
+        if flips:
+            self.flipping.add(xml, box, sizes)
 
 
 class Observed:
-    """What has been seen of a dataset: ``pixels`` are its boxes in pixels, ``relative`` those within 0 to 1.
-
-    ``flipping`` are those in pixels of the pictures that have a flipped one: several people or tools may have labelled.
-    """
+    """What has been seen of a dataset: ``relative`` are its boxes within 0 to 1, the others are in pixels, held against
+    the sizes ``as_said`` in the XML or the photo, or against the size ``on_photo`` alone."""
 
     def __init__(self) -> None:
-        self.pixels, self.relative, self.flipping = Shape(), Shape(), Shape()
+        self.relative, self.as_said, self.on_photo = Shape(), PixelBoxes(), PixelBoxes()
         self.percents, self.sizes = Percents(), Sizes()
 
     def add(self, picture: WrittenPicture) -> None:
@@ -193,14 +229,13 @@ class Observed:
         if upright and picture.said:
             self.sizes.add(picture, upright)
         likely = [size for size in (picture.said, upright) if size]
-        flips = any(boxes.ordered(box.values) != box.values for box in picture.boxes if max(box.values) > 1.02)
+        flips = any(boxes.ordered(box.values) != box.values for box in picture.boxes if not boxes.is_shares(box.values))
         for box in picture.boxes:
-            if min(box.values) >= -0.02 and max(box.values) <= 1.02:
+            if boxes.is_shares(box.values):
                 self.relative.add(picture.xml, box, [(1, 1)])
             elif likely:
-                self.pixels.add(picture.xml, box, likely)
-                if flips:
-                    self.flipping.add(picture.xml, box, likely)
+                self.as_said.add(picture.xml, box, likely, flips)
+                self.on_photo.add(picture.xml, box, likely[-1:], flips)
         if likely:
             self.percents.add(picture, likely[-1])
 

@@ -19,6 +19,7 @@ costs the user a line in detector.toml, reading wrongly costs all boxes in silen
 * **0 to 1.** Pixels are so only for boxes of one pixel; ``RELATIVE`` of all boxes, as some may be strays.
 * **Percent**: no number above 100 in large pictures, so many that chance is below one in ten thousand, numbers
   that do reach far towards 100, and fractions in most boxes.
+* **Flipped** in a tenth or more, and all are sound as xmin, xmax, ymin, ymax or ymin, ymax, xmin, xmax.
 * **Flipped** most of all, and none of the above: corners in another order, which swapping mends.
 * **Flipped** in some pictures, most of whose boxes are so, and fit as x, y, width, height: several people or tools
   labelled, each in their own way. No key reads both.
@@ -33,7 +34,7 @@ On simulated datasets no corners are refused unless some are flipped, and x, y, 
 from typing import Iterator, NamedTuple, Optional
 
 from stages.data.annotation.frame import Reading
-from stages.data.patterns.pattern_tallies import Examples, Observed, Percents, Shape, Sizes
+from stages.data.patterns.pattern_tallies import Examples, Observed, Percents, PixelBoxes, Shape, Sizes
 from stages.job import BadInput
 
 MOST = 0.5
@@ -42,7 +43,7 @@ FIT = 0.95
 PLACES = 4
 STRONG_PICTURES, STRONG_SPREAD, STRONG_FIT, STRONG_REACH = 12, 0.15, 0.98, 0.9
 RELATIVE = 0.9
-PERCENT_EVIDENCE = 4.0  # a decimal logarithm
+EVIDENCE = 4.0  # a decimal logarithm
 PERCENT_REACH = (40, 60)  # one side at least the first, the other the second
 FEW = 3  # of something that must be more than a slip
 
@@ -78,15 +79,15 @@ def suspicions(observed: Observed, reading: Reading) -> Iterator[Suspicion]:
 
     A key that the user stated is trusted, unless the data plainly contradicts it.
     """
-    found = (
-        (_of_sizes(observed.sizes) if reading.sizes == "xml" else _against_photo(observed.sizes)),
-        (_of_boxes(observed) if reading.boxes == "auto" else _against_boxes(observed, reading.boxes)),
-    )
-    return (suspicion for suspicion in found if suspicion)
+    of_sizes = _of_sizes(observed.sizes) if reading.sizes == "xml" else _against_photo(observed.sizes)
+    sizes = of_sizes.value if of_sizes and of_sizes.key else reading.sizes
+    boxes = observed.on_photo if sizes == "photo" else observed.as_said
+    of_boxes = _of_boxes(observed, boxes) if reading.boxes == "auto" else _against_boxes(observed, boxes, reading.boxes)
+    return (suspicion for suspicion in (of_sizes, of_boxes) if suspicion)
 
 
-def _of_boxes(observed: Observed) -> Optional[Suspicion]:
-    relative, pixels = observed.relative, observed.pixels
+def _of_boxes(observed: Observed, boxes: PixelBoxes) -> Optional[Suspicion]:
+    relative, pixels = observed.relative, boxes.all
     if relative.boxes and relative.boxes >= RELATIVE * (relative.boxes + pixels.boxes):
         return _of_relative(relative, pixels)
     if _is_percent(observed.percents):
@@ -96,10 +97,16 @@ def _of_boxes(observed: Observed) -> Optional[Suspicion]:
             observed.percents.first,
             'Write them in pixels (x * width / 100); if they are, set dataset.boxes = "corners"',
         )
-    return _of_pixels(pixels) or _of_some(observed.flipping, pixels)
+    return (
+        _of_meanings(pixels)
+        or _of_some(boxes.flipping, pixels)
+        or _of_order(pixels)
+        or _of_outside(pixels)
+        or _of_pairs(pixels)
+    )
 
 
-def _of_pixels(shape: Shape) -> Optional[Suspicion]:
+def _of_meanings(shape: Shape) -> Optional[Suspicion]:
     if _is_centre(shape):
         return Suspicion(
             "%s, and as centre x, centre y, width, height %s lie inside their pictures"
@@ -109,8 +116,12 @@ def _of_pixels(shape: Shape) -> Optional[Suspicion]:
         )
     if _is_xywh(shape):
         return _xywh(shape)
+    return None
+
+
+def _of_order(shape: Shape) -> Optional[Suspicion]:
     if shape.flipped >= 2 and shape.flipped > MOST * shape.boxes:
-        return Suspicion(
+        return _of_pairs(shape) or Suspicion(
             "%s, but they are not x, y, width, height, as these would reach outside: their corners stand in another"
             " order" % _flips(shape),
             shape.flips,
@@ -119,7 +130,20 @@ def _of_pixels(shape: Shape) -> Optional[Suspicion]:
             "boxes",
             "corners",
         )
-    return _of_outside(shape)
+    return None
+
+
+def _of_pairs(shape: Shape) -> Optional[Suspicion]:
+    """xmin, xmax, ymin, ymax, as in tables of Open Images: corners are not flipped, and of such only some."""
+    fit = shape.as_pairs >= FIT * shape.boxes
+    if not fit or len(shape.places) < PLACES or shape.flipped < max(2.0, SOME * shape.boxes):
+        return None
+    return Suspicion(
+        "%s, and as xmin, xmax, ymin, ymax (or ymin, ymax, xmin, xmax) %s lie inside their pictures"
+        % (_flips(shape), _all_or(shape.as_pairs, shape.boxes)),
+        shape.flips,
+        "No key reads such boxes: write each number under its own name; %s, and the smaller is the minimum" % IN_FACT,
+    )
 
 
 def _xywh(shape: Shape) -> Suspicion:
@@ -212,7 +236,7 @@ def _is_centre(shape: Shape) -> bool:
 
 def _is_percent(percents: Percents) -> bool:
     near, far = sorted(percents.reach)
-    large = percents.boxes >= RELATIVE * (percents.boxes + percents.others) and percents.evidence >= PERCENT_EVIDENCE
+    large = percents.boxes >= RELATIVE * (percents.boxes + percents.others) and percents.evidence >= EVIDENCE
     fractions = percents.fractions > MOST * percents.boxes
     return large and fractions and near >= PERCENT_REACH[0] and far >= PERCENT_REACH[1]
 
@@ -233,7 +257,8 @@ def _of_sizes(sizes: Sizes) -> Optional[Suspicion]:
     Width and height exchanged in most: a slip of the tool that wrote them (OpenCV's shape is height, width), as long
     as the boxes lie inside the photos; where they lie inside the XML's size only, the photos were turned afterwards.
     Any other size: photos may have been scaled after labelling, then the boxes lie inside the XML's size, and records
-    scale them. Where they lie inside the photo only, and in most such pictures so, that size is wrong.
+    scale them. Where they lie inside the photo only, and in some such pictures so, that size is wrong. So is a larger
+    size if all boxes lie inside the photo and near its edges: a script has shrunk photos and boxes, and left the size.
     """
     if sizes.exchanged and sizes.exchanged > MOST * sizes.oblong:  # of a square photo nobody can tell
         what = "In %d of %d XML files width and height are those of the photo exchanged" % (sizes.exchanged, sizes.told)
@@ -245,11 +270,22 @@ def _of_sizes(sizes: Sizes) -> Optional[Suspicion]:
             )
         remedy = 'Set dataset.sizes = "photo" in detector.toml to take the boxes as drawn on the photos as they are'
         return Suspicion(what, sizes.exchanges, remedy, "sizes", "photo")
-    if sizes.only_photo >= FEW and sizes.only_photo > MOST * sizes.other and sizes.fit_photo >= FIT * sizes.boxes:
+    if sizes.only_photo >= FEW and sizes.only_photo >= SOME * sizes.other and sizes.fit_photo >= FIT * sizes.boxes:
         return Suspicion(
             "%d of %d XML files say a size unlike the photo's, and their boxes lie inside the photo but not inside"
             " that size: it is wrong" % (sizes.only_photo, sizes.told),
             sizes.in_photo,
+            'Set dataset.sizes = "photo" in detector.toml to take the boxes as drawn on the photos as they are',
+            "sizes",
+            "photo",
+        )
+    within = sizes.larger_fit >= STRONG_FIT * sizes.larger_boxes
+    if sizes.evidence >= EVIDENCE and within and min(sizes.reach) >= STRONG_REACH:
+        return Suspicion(
+            "%d of %d XML files say a size larger than the photo's, and %s of their boxes reach to the photo's edges"
+            " and not beyond: the boxes were shrunk with the photos, and <size> was not"
+            % (sizes.larger, sizes.told, _all_or(sizes.larger_fit, sizes.larger_boxes)),
+            sizes.larger_first,
             'Set dataset.sizes = "photo" in detector.toml to take the boxes as drawn on the photos as they are',
             "sizes",
             "photo",
@@ -272,9 +308,9 @@ def _against_photo(sizes: Sizes) -> Optional[Suspicion]:
     )
 
 
-def _against_boxes(observed: Observed, stated: str) -> Optional[Suspicion]:
+def _against_boxes(observed: Observed, boxes: PixelBoxes, stated: str) -> Optional[Suspicion]:
     """What contradicts a stated ``dataset.boxes`` plainly: pixels where shares are stated, and the other way round."""
-    relative, pixels = observed.relative, observed.pixels
+    relative, pixels = observed.relative, boxes.all
     wrong = 'dataset.boxes = "%s", but ' % stated
     if stated == "relative" and pixels.boxes > MOST * (pixels.boxes + relative.boxes):
         what = "%d of %d boxes have numbers above 1" % (pixels.boxes, pixels.boxes + relative.boxes)

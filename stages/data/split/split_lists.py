@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from typing import Dict, Iterator, List, NamedTuple, Set, Tuple
 
 from stages import files
@@ -26,8 +27,10 @@ SIDES = {
 }
 YEAR = re.compile(r"[_-]?(?:19|20)\d\d$")
 COLLECTION = re.compile(r"[_ -]?(?:set|split)$")  # as in training_set
-MARK = re.compile(r"\s+[-+]?[01]$")  # a second column: whether objects of a class are there
+NUMBERS = re.compile(r"[-+0-9.,]+")  # a further column, such as VOC's: whether objects of a class are there
+MOST_COLUMNS = 5
 MOST_BYTES = 256 << 20  # of a list
+CODE_PAGES = ("cp949", "gb18030", "cp932", "big5", "cp1252")  # of Windows, where a list is in none that says its name
 SUFFIXES = PICTURE_SUFFIXES + UNREAD_SUFFIXES + (".xml",)
 EXAMPLES = 3
 # How surely a name means a picture: it is written otherwise; it is in another folder, maybe of another machine; it has
@@ -42,16 +45,17 @@ def side_named(name: str) -> str:
 
 
 class ListedName(NamedTuple):
-    """A name in a list: a stem, maybe with folders, a suffix, or a second column.
+    """A name in a list: a stem, maybe with folders, a suffix, or further columns.
 
     ``file`` and ``number`` are the list and the line. ``scope``: the folder, below that of all lists, whose pictures it
-    means where several have the name; empty: any.
+    means where several have the name; empty: any. ``shorter``: the name if what follows it is columns.
     """
 
     name: str
     file: str
     number: int
     scope: str
+    shorter: Tuple[str, ...] = ()
 
 
 class SideList(NamedTuple):
@@ -61,7 +65,16 @@ class SideList(NamedTuple):
     lines: List[ListedName]
 
 
-def read_lists(image_sets: str) -> List[SideList]:
+def said_of(image_sets: str, items: List[Pair]) -> "Said":
+    """What the lists in a folder say of pictures, in the encoding in which most of their names are of pictures."""
+    said = Said(read_lists(image_sets), items)
+    for code_page in CODE_PAGES if any(max(one.name) > "~" for one in said.unknown) else ():
+        other = Said(read_lists(image_sets, code_page), items)
+        said = min(said, other, key=lambda one: len(one.unknown))
+    return said
+
+
+def read_lists(image_sets: str, code_page: str = "") -> List[SideList]:
     """The lists of sides: those in the folder itself, or else in every folder Main below.
 
     Those of single classes (cone_train.txt), which VOC puts there as well, count only where there are no others: they
@@ -76,7 +89,7 @@ def read_lists(image_sets: str) -> List[SideList]:
     for side in (_list_side, _class_list_side):
         found = [one for one in direct if side(one)] or [one for one in below if side(one)]
         if found:
-            return [SideList(side(one), _read(image_sets, one)) for one in found]
+            return [SideList(side(one), _read(image_sets, one, code_page)) for one in found]
     return []
 
 
@@ -91,15 +104,39 @@ def _class_list_side(path: str) -> str:
     return _list_side(side) if before else ""
 
 
-def _read(image_sets: str, name: str) -> List[ListedName]:
+def _read(image_sets: str, name: str, code_page: str) -> List[ListedName]:
     path = os.path.join(image_sets, name)
     try:
-        text = decoded(files.read(path, MOST_BYTES))
+        data = files.read(path, MOST_BYTES)
     except OSError as error:
         raise BadInput("The list %s cannot be read: %s." % (path, error.strerror)) from error
+    text = data.decode(code_page, "replace") if code_page else decoded(data)
     scope = re.sub(r"(?i)(?:^|/)(?:imagesets/)?main$", "", name.rpartition("/")[0])
-    lines = enumerate(re.split("\r\n|\r|\n", text), 1)
-    return [ListedName(composed(line.strip()), path, number, scope) for number, line in lines if line.strip()]
+    lines = [composed(line.strip()) for line in re.split("\r\n|\r|\n", text)]
+    times = Counter(name for line in lines for name in [line, *_without_columns(line)])
+    return [
+        ListedName(line, path, number, scope, tuple(one for one in _without_columns(line) if times[one] == 1))
+        for number, line in enumerate(lines, 1)
+        if line
+    ]
+
+
+def _without_columns(line: str) -> List[str]:
+    """What a line names if numbers at its end, or all that follows a file's name, are columns.
+
+    They may be part of the name: ``img 2`` beside ``img 3``. So only what no other line has counts.
+    """
+    found = []
+    words = line.split(None, 1)[:1]
+    if words and words[0] != line and os.path.splitext(words[0])[1].lower() in SUFFIXES:
+        found = words
+    for _ in range(MOST_COLUMNS):
+        name, _, last_word = line.replace("\t", " ").rpartition(" ")
+        if not name.strip() or not NUMBERS.fullmatch(last_word):
+            break
+        line = line[: len(name)].rstrip()
+        found.append(line)
+    return list(dict.fromkeys(found))
 
 
 class Said:
@@ -108,13 +145,14 @@ class Said:
     Attributes:
         placed: photo -> side -> where a list says so.
         unknown: names that mean no picture.
-        names: how many names there are.
+        lists: how many lists there are, and ``names`` how many names in them.
         has_train: whether a list says what to train on, and not only what to keep from it.
     """
 
     def __init__(self, lists: List[SideList], items: List[Pair]) -> None:
         self.placed: Dict[str, Dict[str, ListedName]] = {}
         self.unknown: List[ListedName] = []
+        self.lists = len(lists)
         self.names = sum(len(one.lines) for one in lists)
         self.has_train = any(one.side in (TRAIN, BOTH) and one.lines for one in lists)
         names = _Names(items)
@@ -195,8 +233,7 @@ class _Names:
 
     def meant(self, line: ListedName) -> Tuple[List[str], int]:
         """The pictures of a name, and how surely it means them."""
-        columns = [line.name, MARK.sub("", line.name)] + line.name.split(None, 1)[:1]
-        paths = [one.strip("'\"").replace("\\", "/") for one in columns]
+        paths = [one.strip("'\"").replace("\\", "/") for one in (line.name, *line.shorter)]
         for path in paths:
             name = last(path)
             for exact in (name, _bare(name)):

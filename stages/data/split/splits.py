@@ -4,12 +4,12 @@ What somebody set aside to test with must not be trained on. So a dataset's own 
 where it says nothing.
 """
 
-from typing import Dict, List, NamedTuple, Optional, Set
+from typing import Dict, Hashable, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from stages.data.findings import Findings
-from stages.data.pairing.names import parted
+from stages.data.pairing.names import WORDS, folder_of, parted
 from stages.data.pairing.pairing import Folders, Pair
-from stages.data.split.split_lists import TRAIN, VALIDATION, Said, read_lists, side_named
+from stages.data.split.split_lists import TRAIN, VALIDATION, Said, said_of, side_named
 from stages.job import BadInput
 
 
@@ -44,14 +44,13 @@ def own_split(mode: str, items: List[Pair], folders: Folders, image_sets: Option
     """
     notes: List[str] = []
     if mode in ("auto", "imagesets"):
-        lists = read_lists(image_sets) if image_sets else []
-        said = Said(lists, items)
+        said = said_of(image_sets, items) if image_sets else Said([], items)
         why_not = _why_no_lists(said, items, image_sets or "ImageSets/Main beside or in %s" % folders.photos)
         if not why_not:
             return _by_lists(said, items, findings)
         if mode == "imagesets":
             raise BadInput("records.split is imagesets, but %s. Mend the lists, or set dataset.image_sets." % why_not)
-        if lists:
+        if said.lists:
             notes.append("The lists of the dataset's split are passed over, as %s." % why_not)
     if mode in ("auto", "folders"):
         split = _by_folders(items, findings, notes)
@@ -96,11 +95,36 @@ def _by_lists(said: Said, items: List[Pair], findings: Findings) -> Split:
 
 def _by_folders(items: List[Pair], findings: Findings, notes: List[str]) -> Optional[Split]:
     """A photo's own folders count before those of its XML."""
-    sides = {pair.photo: side_of(pair.photo) or side_of(pair.xml or "") for pair in items}
-    named = {photo: side for photo, side in sides.items() if side}
-    if TRAIN not in named.values() or len(set(named.values())) == 1:
-        return None
-    return _concluded("folders", named, set(), items, findings, notes)
+    for side in (side_of, _SideByWord([path for pair in items for path in (pair.photo, pair.xml or "")])):
+        sides = {pair.photo: side(pair.photo) or side(pair.xml or "") for pair in items}
+        named = {photo: side for photo, side in sides.items() if side}
+        if TRAIN in named.values() and len(set(named.values())) > 1:
+            return _concluded("folders", named, set(), items, findings, notes)
+    return None
+
+
+class _SideByWord:
+    """``side_of`` for folders with a side among their words: ``WIDER_train``, if there is ``WIDER_val`` beside it."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        there: Dict[Hashable, Set[str]] = {}
+        for folder in {folder_of(path) for path in paths}:
+            for siblings, side in _sides_by_word(folder):
+                there.setdefault(siblings, set()).add(side)
+        self._split = {siblings for siblings, sides in there.items() if TRAIN in sides and len(sides) > 1}
+
+    def __call__(self, path: str) -> str:
+        return next((side for key, side in _sides_by_word(folder_of(path)) if key in self._split), "")
+
+
+def _sides_by_word(folder: str) -> Iterator[Tuple[Hashable, str]]:
+    """For each name on the way to a folder with a side among its words: where it is with its other words, the side."""
+    names = folder.split("/")
+    for depth, name in enumerate(names):
+        words = [word for word in WORDS.split(name) if not word.isdigit()]
+        for place, word in enumerate(words):
+            if side_named(word):
+                yield (*names[:depth], *words[:place], "", *words[place + 1 :]), side_named(word)
 
 
 def _concluded(
