@@ -64,8 +64,8 @@ def read(path: str, warn: Warn, trains: bool = True) -> TrainEvalPipelineConfig:
         warn(words % (name, place.line, place.field))
     if merged.joined:
         words = (
-            "%s says again what it says before: %s. The two become one each, of what both say the later counts, and lists"
-            " hold what both list: remove those that you do not mean"
+            "%s says again what it says before: %s. The two become one each: of what both say the later counts,"
+            " lists hold what both list. Remove those that you do not mean"
         )
         warn(words % (name, ", ".join("%s (line %d)" % (place.field, place.line) for place in merged.joined[:8])))
     return message
