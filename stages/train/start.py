@@ -36,8 +36,8 @@ def prepare(job: Job, name: Optional[str], pipeline: TrainEvalPipelineConfig) ->
     shapes = _shapes(prefix)
     if any(variable.endswith(OF_OBJECTS) for variable in shapes):
         raise BadInput(
-            "The checkpoint %s is of TensorFlow 2 or Keras, whose variables have other names: take one of TensorFlow 1's"
-            " model zoo, such as ssd_mobilenet_v2_coco_2018_03_29" % name
+            "The checkpoint %s is of TensorFlow 2 or Keras, whose variables have other names: take one of TensorFlow"
+            " 1's model zoo, such as ssd_mobilenet_v2_coco_2018_03_29" % name
         )
     detection = any(variable.startswith(EXTRACTOR) for variable in shapes)
     pipeline.train_config.fine_tune_checkpoint_type = "detection" if detection else "classification"
