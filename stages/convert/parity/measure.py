@@ -356,7 +356,8 @@ def thresholds(graph: Graph, structure: SsdStructure, classes: int) -> Dict[str,
     if len(structure.suppressions) != classes - 1:
         raise BadInput(
             "The graph suppresses %d classes in %d steps; NMS_TRT does one per class: "
-            "export with use_class_agnostic_nms: false" % (classes - 1, len(structure.suppressions))
+            "export with use_class_agnostic_nms: false and add_background_class: true"
+            % (classes - 1, len(structure.suppressions))
         )
     found = [_told(graph, graph.nodes[name]) for name in structure.suppressions]
     if any(told != found[0] for told in found):
