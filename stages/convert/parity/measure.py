@@ -103,9 +103,8 @@ def _input_size(session: GraphSession, graph: Graph, structure: SsdStructure) ->
     if not stretches or len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or max(shape[1:3]) > _LARGEST_SIDE:
         raise BadInput(
             "The graph's preprocessor does not stretch every picture to one size "
-            "(keep_aspect_ratio_resizer, convert_to_grayscale, sides over %d pixels, or channel means); train "
-            "ssd_mobilenet_v1, v2, ssdlite or inception_v2 with fixed_shape_resizer, without convert_to_grayscale"
-            % _LARGEST_SIDE
+            "(keep_aspect_ratio_resizer, pad_to_multiple, convert_to_grayscale, sides over %d pixels, or channel "
+            "means); train ssd_mobilenet_v1, v2, ssdlite or inception_v2 with fixed_shape_resizer alone" % _LARGEST_SIDE
         )
     return int(shape[1]), int(shape[2])
 
