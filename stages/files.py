@@ -78,9 +78,14 @@ def names_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
 
 def unread_words(names: List[str]) -> str:
     """What to say of these pictures in formats that are not read: how many of which, the first, and the remedy."""
+    return "%s: these formats are not read; %s" % (counted_words(names), UNREAD_REMEDY)
+
+
+def counted_words(names: List[str]) -> str:
+    """Such as ``3 .gif, 1 .heic, the first a.gif``."""
     suffixes = [os.path.splitext(name)[1].lower() for name in names]
     counted = ", ".join("%d %s" % (suffixes.count(one), one) for one in sorted(set(suffixes)))
-    return "%s, the first %s: these formats are not read; %s" % (counted, names[0], UNREAD_REMEDY)
+    return "%s, the first %s" % (counted, names[0])
 
 
 def opened(path: str) -> BinaryIO:

@@ -38,7 +38,7 @@ STRANGERS = (
     (re.compile(rb"\x1f\x8b|7z\xbc\xaf|Rar!"), "an archive"),
     (re.compile(rb"version https://git-lfs"), "a pointer of Git LFS: fetch the file itself with `git lfs pull`"),
 )
-NOT_IN_TEXT = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1b") | {0x7F}
+NOT_IN_TEXT = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1b") | {0x7F, 0xFF}
 
 
 def unread_format(head: bytes) -> Optional[str]:

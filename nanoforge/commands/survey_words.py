@@ -125,7 +125,7 @@ class SurveyWords:
             labelled = self.survey["labelled"]
             lost = labelled["pictures"] - labelled["kept"]
             told = f"; {lost} of {labelled['pictures']} labelled photos would be left out" if lost else ""
-            yield Line(f"Problems, as `./run records` will treat them{told}:", warning=True)
+            yield Line(f"Problems, as `./run records` will treat them, which looks at pixels too{told}:", warning=True)
         for kind in order[:MOST_PROBLEMS]:
             one = problems[kind]
             yield Line(f"  {one['count']} {kind}, for instance\n      {one['first']}")

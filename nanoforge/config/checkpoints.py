@@ -37,6 +37,7 @@ UNPACKED_LIMIT = 8 << 30
 LARGEST_STATE = 1 << 16  # bytes of it that are read; it lists five checkpoints, the latest first
 STATE = "checkpoint"  # TensorFlow's list of the checkpoints in a folder
 PART = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")  # of a checkpoint's files, behind its prefix
+GRAPHS = (".pb", ".h5", ".hdf5", ".keras", ".tflite")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -87,7 +88,8 @@ def _local(path: Path) -> StartCheckpoint:
             latest = _latest(path / STATE)
             hint = f" ({path / STATE} names the latest, {latest})" if latest in held else ""
             raise BadInput(
-                f"model.checkpoint: {path} must hold one checkpoint, or name its prefix; found: {_few(held)}{hint}."
+                f"model.checkpoint: {path} must hold one checkpoint, or name its prefix; found: {_few(held)}{hint}"
+                f"{'' if held else _instead(path)}."
             )
         return _whole(path, held[0])
     if path.name == STATE and path.is_file():
@@ -109,7 +111,7 @@ def _whole(folder: Path, prefix: str) -> StartCheckpoint:
         there = f"; that folder holds {_few(held)}" if held else ""
         raise BadInput(
             f"model.checkpoint: there is no checkpoint {folder / prefix} (its files would be {index}, {prefix}.data-…)"
-            f"{there}."
+            f"{there or _instead(folder / prefix)}."
         )
     lacking = [] if index in names else [index]
     of_counts: List[List[str]] = [
@@ -124,6 +126,18 @@ def _whole(folder: Path, prefix: str) -> StartCheckpoint:
             f" {prefix}.* there."
         )
     return StartCheckpoint(folder, prefix)
+
+
+def _instead(path: Path) -> str:
+    """What to name instead of a path at which there is no checkpoint, as far as can be seen."""
+    below = [f"{path / name}" for name in ("checkpoint", "train", "checkpoints") if _prefixes(path / name)]
+    if below:
+        return f"; {below[0]} holds {_few(_prefixes(Path(below[0])))}"
+    if (path / "saved_model.pb").exists() or path.suffix in GRAPHS:
+        return "; a SavedModel, a frozen graph or a Keras file is no checkpoint: name the one that it was made from"
+    if path.is_file() and tarfile.is_tarfile(path):
+        return "; it is an archive: unpack it, and name the checkpoint in it"
+    return f"; name its prefix, its folder, or one of the zoo: {', '.join(ZOO)}"
 
 
 def _prefixes(folder: Path) -> List[str]:

@@ -103,7 +103,9 @@ class DatasetSummary:
         parts = [told % (self.images, pictures.read, boxes.kept, boxes.read)]
         if pictures.background:
             parts[0] += ", %d of them as background without a box" % pictures.background
-        dropped = summary(log.of_action(DROP))
+        lost = log.of_action(DROP)
+        lost.pop("unknown_class", None)  # told apart
+        dropped = summary(lost)
         if pictures.dropped:
             of_them = " (%s)" % counted(boxes.dropped, "box") if boxes.dropped else ""
             parts.append("%d dropped%s: %s" % (pictures.dropped, of_them, dropped))

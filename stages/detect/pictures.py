@@ -1,12 +1,12 @@
 """Where the pictures come from: files, or the validation records of a dataset."""
 
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from stages import files, pixels, record_index
-from stages.detect import tfrecord
+from stages import files, picture_header, pixels, record_index
+from stages.detect import media, tfrecord
 from stages.job import BadInput
 
 Tell = Callable[[str], None]
@@ -43,22 +43,31 @@ def from_files(path: str, max_megapixels: int, tell: Tell, live: bool = False) -
     if os.path.isfile(path):
         return [_file(path, os.path.basename(path), max_megapixels, None if live else tell)]
     try:
-        found = files.names_below(path, files.PICTURE_SUFFIXES + files.UNREAD_SUFFIXES)
+        found = files.names_below(path, files.PICTURE_SUFFIXES + files.UNREAD_SUFFIXES + media.VIDEO_SUFFIXES)
     except OSError as error:
         raise BadInput(
             "%s cannot be read: %s; name a picture, a folder of pictures or a video" % (path, error.strerror)
         ) from error
     names = [name for name in found if name.lower().endswith(files.PICTURE_SUFFIXES)]
-    unread = [name for name in found if not name.lower().endswith(files.PICTURE_SUFFIXES)]
+    others = _others(found)
     if not names:
         raise BadInput(
             "%s holds no picture that is read (%s)%s; name a picture, a folder of pictures or a video"
-            % (path, ", ".join(files.PICTURE_SUFFIXES), ", but " + files.unread_words(unread) if unread else "")
+            % (path, ", ".join(files.PICTURE_SUFFIXES), "".join(", but " + words for _, words in others))
         )
-    if unread:
-        tell("In %s, pictures are passed over: %s" % (path, files.unread_words(unread)))
+    for what, words in others:
+        tell("In %s, %s are passed over: %s" % (path, what, words))
     damage = None if live else tell
     return [_file(os.path.join(path, *name.split("/")), name, max_megapixels, damage) for name in names]
+
+
+def _others(found: List[str]) -> List[Tuple[str, str]]:
+    """What of a folder is not looked at, and what to say of it."""
+    unread = [name for name in found if name.lower().endswith(files.UNREAD_SUFFIXES)]
+    videos = [name for name in found if name.lower().endswith(media.VIDEO_SUFFIXES)]
+    return ([("pictures", files.unread_words(unread))] if unread else []) + (
+        [("videos", files.counted_words(videos) + ": name each by itself, not its folder")] if videos else []
+    )
 
 
 def _file(path: str, name: str, max_megapixels: int, tell: Optional[Tell]) -> Picture:
@@ -69,6 +78,9 @@ def _file(path: str, name: str, max_megapixels: int, tell: Optional[Tell]) -> Pi
         decoded = pixels.decoded(data, max_megapixels)
         if decoded.missing:
             tell("%s is damaged, and looked at as far as it goes: its decoder says %r" % (name, decoded.missing))
+        held = picture_header.pictures(data)
+        if held > 1:
+            tell("%s holds %d pictures, of which the first is looked at" % (name, held))
         return decoded.picture
 
     return Picture(name, load, None, None)

@@ -62,6 +62,12 @@ def read(path: str, warn: Warn, trains: bool = True) -> TrainEvalPipelineConfig:
     for place in {(place.message, place.field): place for place in merged.twice}.values():
         words = "%s, line %d: %s takes the place of what is said before it in the same braces"
         warn(words % (name, place.line, place.field))
+    if merged.joined:
+        words = (
+            "%s says again what it says before: %s. The two become one each: of what both say the later counts,"
+            " lists hold what both list. Remove those that you do not mean"
+        )
+        warn(words % (name, ", ".join("%s (line %d)" % (place.field, place.line) for place in merged.joined[:8])))
     return message
 
 

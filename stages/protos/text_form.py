@@ -13,20 +13,31 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from stages import files
 
-BLANKS = re.compile(r"(?:\s|#[^\n]*)+")
+UNSEEN = "\u200b-\u200f\u2060\ufeff"  # marks without width, as files that were joined or copied from the web have them
+BLANKS = re.compile(r"(?:[\s%s]|#[^\n]*)+" % UNSEEN)
 STRING = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
-NAME = re.compile(r"[^\s{}<>\[\]:;,\"'#]+|\[[^\]\n]*\]")  # the latter an extension's
-WORD = re.compile(r"[^\s{}<>\[\]:;,\"'#]+")
+WORD = re.compile(r"[^\s{}<>\[\]:;,\"'#%s]+" % UNSEEN)
+NAME = re.compile(WORD.pattern + r"|\[[^\]\n]*\]")  # the latter an extension's
+PLAIN_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 # A path ends at the quote that nothing of it follows, whatever a backslash before it means elsewhere: "C:\data\".
 PATH = re.compile(r"([\"'])([^\n]*?)\1(?=[\s,;{}<>\]#]|\Z)")
 BARE_PATH = re.compile(r"[^\s#][^\n#]*")
 CLOSING = {"{": "}", "<": ">", "[": "]"}
-# How other languages write comments, and numbers behind a comma, and what is right here.
-FOREIGN = {
-    r"//|/\*|--": "a comment begins with #",
-    r"\d": "a number has a point before its fraction, not a comma, and no blanks",
-}
+COMMENT = re.compile(r"//|/\*|--")  # of other languages
+FIELD_FORM = "a field is written as name: value or name { … }, a number without commas and blanks"
+# How text_format begins what it says, and what to do about it.
+REMEDIES = (
+    ("Expected string", "a text stands between quotes, \" or '"),
+    ("String missing ending quote", "end the text in its line, by the quote that it begins with"),
+    ("Couldn't parse integer", "an integer is written with digits alone, the first not 0"),
+    ('Expected ":"', "a colon and the value follow a field's name"),
+    ('Expected "{"', "what belongs to a field of fields stands between { and }, also where it is nothing"),
+    ('Expected "}"', "a { before it is not closed"),
+    ("Expected identifier or number, got }", "it closes nothing: remove it"),
+    ("Expected identifier or number", FIELD_FORM),
+)
 SURROGATES = re.compile("[\ud800-\udfff]")
+NOT_FOR_TEXT_FORMAT = re.compile("[\ud800-\udfff%s]" % UNSEEN)
 
 
 class FieldPlace(NamedTuple):
@@ -60,11 +71,13 @@ class Merged(NamedTuple):
         places: of all fields that the message has, in their order.
         unknown: fields that it does not have, and lacks now.
         twice: where a field is said again that has one value; the last one counts.
+        joined: where a message is said again; it is merged with the one before.
     """
 
     places: List[FieldPlace]
     unknown: List[Unknown]
     twice: List[FieldPlace]
+    joined: List[FieldPlace]
 
 
 def merge(text: str, message: Any, paths: FrozenSet[str] = frozenset()) -> Merged:
@@ -87,24 +100,29 @@ def merge(text: str, message: Any, paths: FrozenSet[str] = frozenset()) -> Merge
     damaged = SURROGATES.search(cleaned)
     if damaged:
         raise text_format.ParseError("it is not UTF-8: save it as UTF-8", cleaned.count("\n", 0, damaged.start()) + 1)
-    return Merged(walk.places, walk.unknown, walk.twice)
+    return Merged(walk.places, walk.unknown, walk.twice, walk.joined)
 
 
 def reason(error: text_format.ParseError) -> str:
     """Where and why a text is none, for people."""
     words = re.sub(r"^\d+(:\d+)? : ('.*': )?", "", str(error), flags=re.DOTALL)  # place and line come with it
     words = " ".join(words.replace("object_detection.protos.", "").rstrip(".").split())[:300]
+    remedy = next((remedy for beginning, remedy in REMEDIES if words.startswith(beginning)), "")
+    words += remedy and "; " + remedy
     if error.GetLine() is None:
         return words
     column = ", column %d" % error.GetColumn() if error.GetColumn() is not None else ""
     return "line %d%s: %s" % (error.GetLine(), column, words)
 
 
-def _refuse_foreign(place: FieldPlace) -> None:
-    """Refuse what stands where a field's name does and is written as it is elsewhere."""
-    words = next((words for start, words in FOREIGN.items() if re.match(start, place.field)), "")
-    if words:
-        raise text_format.ParseError("%.60s stands where a field is expected; %s" % (place.field, words), place.line)
+def _refuse_foreign(place: FieldPlace, is_assigned: bool) -> None:
+    """Refuse what stands where a field's name does, or behind it, and is written as it is elsewhere."""
+    if is_assigned:
+        raise text_format.ParseError("= stands behind %.60s; %s" % (place.field, FIELD_FORM), place.line)
+    if PLAIN_NAME.fullmatch(place.field) or place.field.startswith("["):
+        return
+    words = "a comment begins with #" if COMMENT.match(place.field) else FIELD_FORM
+    raise text_format.ParseError("%.60s stands where a field is expected; %s" % (place.field, words), place.line)
 
 
 class _Level(NamedTuple):
@@ -127,6 +145,7 @@ class _TextWalk:
         self.places: List[FieldPlace] = []
         self.unknown: List[Unknown] = []
         self.twice: List[FieldPlace] = []
+        self.joined: List[FieldPlace] = []
 
     def through(self, descriptor: Descriptor) -> None:
         levels = [_Level(FieldPlace("", "", 1), descriptor, "", {})]
@@ -156,7 +175,7 @@ class _TextWalk:
         """The next letter that is no blank and in no comment; a comment may be in any encoding."""
         match = BLANKS.match(self._text, self._at)
         if match:
-            if SURROGATES.search(match.group()):
+            if NOT_FOR_TEXT_FORMAT.search(match.group()):
                 self._changes.append((self._at, match.end(), " "))
             self._at = match.end()
         return self._text[self._at : self._at + 1]
@@ -182,8 +201,8 @@ class _TextWalk:
             return False
         start, level = self._at, levels[-1]
         place = FieldPlace(level.descriptor.name, match.group(), self._line_of(start))
-        _refuse_foreign(place)
         self._at = match.end()
+        _refuse_foreign(place, self._next() == "=")
         if self._next() == ":":
             self._at += 1
         letter = self._next()
@@ -201,8 +220,8 @@ class _TextWalk:
             return
         group = field.containing_oneof.name if field.containing_oneof else place.field
         before = said.get(group)
-        if before and (before != place.field or not field.message_type):  # a message said twice is merged
-            self.twice.append(place)
+        if before:
+            (self.joined if before == place.field and field.message_type else self.twice).append(place)
         said[group] = place.field
 
     def _take_out(self, place: FieldPlace, start: int, descriptor: Descriptor) -> bool:

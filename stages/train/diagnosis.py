@@ -24,14 +24,19 @@ class Suspect(NamedTuple):
     height: float
 
 
-def divergence(event: Diverged, records: RecordSet, size: Tuple[int, int]) -> str:
-    """What happened, the likely cause, the pictures to look at; ``size``: height and width that the network sees."""
+def divergence(event: Diverged, records: RecordSet, size: Tuple[int, int], own_config: bool = False) -> str:
+    """What happened, the likely cause, the pictures to look at.
+
+    Args:
+        size: height and width that the network sees.
+        own_config: what is trained is the user's own pipeline config, which says the learning rate itself.
+    """
     suspects = sorted((_smallest_box(line, size) for line in _batch(event, records)), key=_smaller_side)
     small = [suspect for suspect in suspects if suspect.box and _smaller_side(suspect) < SMALL_BOX]
     cause = (
         "boxes that are too small at the network's size: correct or remove them"
         if small
-        else "a learning rate that is too high: try train.learning_rate = %.2g" % (event.learning_rate / 10)
+        else _rate_words(event.learning_rate, own_config)
     )
     named = "; ".join(_words(suspect) for suspect in (small or suspects)[:MOST_NAMED])
     return "The loss became %s in step %d at a learning rate of %.2g. Likely cause: %s. Pictures of that step: %s." % (
@@ -41,6 +46,21 @@ def divergence(event: Diverged, records: RecordSet, size: Tuple[int, int]) -> st
         cause,
         named,
     )
+
+
+def _rate_words(rate: float, own_config: bool) -> str:
+    if not rate > 0:
+        return "a learning rate that is no positive number: correct the optimizer's in your own pipeline config"
+    key = "a learning_rate of %.2g in your own pipeline config" if own_config else "train.learning_rate = %.2g"
+    return "a learning rate that is too high: try " + key % (rate / 10)
+
+
+def out_of_memory(batch_size: int, own_config: bool) -> str:
+    """What to do about it; ``own_config``: as in :func:`divergence`."""
+    keys = "train.batch_size (%d now) or model.input_size"
+    if own_config:
+        keys = "batch_size (%d now), or a smaller height and width, in your own pipeline config"
+    return "Out of memory: choose a smaller %s." % (keys % batch_size)
 
 
 def is_far_above(inference: float, training: float) -> bool:

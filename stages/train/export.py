@@ -89,6 +89,7 @@ def patch(pipeline: TrainEvalPipelineConfig, parameters: ExportParameters) -> No
     suppression.iou_threshold = parameters.iou_threshold
     suppression.max_detections_per_class = parameters.max_detections
     suppression.max_total_detections = parameters.max_detections
+    suppression.use_static_shapes = False  # what a TPU needs: no other boxes, but padding, and no op that convert knows
 
 
 def _describe(job: Job, parameters: ExportParameters, trained: TrainedModel) -> None:

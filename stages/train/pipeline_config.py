@@ -185,6 +185,12 @@ def adopt(
     pipeline = protos.read(path, warn)
     _check_model(path, pipeline, records)
     buildable.check_extractor(os.path.basename(path), pipeline)
+    held, seen = records.image_size, input_size(pipeline)
+    if held and (held[0] < seen[0] or held[1] < seen[1]):
+        warn(
+            "The records hold pictures of %d x %d, and the network of %s sees %d x %d: it would learn from enlarged"
+            " ones. Set records.image_size = [%d, %d]" % (held + (os.path.basename(path),) + seen + seen)
+        )
     pipeline.train_config.num_steps = pipeline.train_config.num_steps or parameters.steps
     return _with_bare_inputs(pipeline, records)
 

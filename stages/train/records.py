@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from google.protobuf import message
 from tensorflow.core.example import example_pb2
@@ -22,6 +22,7 @@ class RecordSet:
     Attributes:
         folder: its absolute path.
         classes: class names; the first has id 1.
+        image_size: height and width of the pictures in the records, None where that is not told.
         index: split -> the lines of ``index.jsonl`` (see docs/architecture.md), in file order; of test, which is there
             only where the dataset's own split has such pictures, none may be.
     """
@@ -34,7 +35,7 @@ class RecordSet:
                 index lists, or the label map is none or another's.
         """
         self.folder = folder
-        self.classes = _classes(folder)
+        self.classes, self.image_size = _dataset(folder)
         lines = _index(folder)
         self.index = {split: [line for line in lines if line["split"] == split] for split in SPLITS}
         for split in (TRAINING, VALIDATION):
@@ -54,17 +55,19 @@ class RecordSet:
         return max([1] + [len(line["boxes"]) for split in splits for line in self.index[split]])
 
 
-def _classes(folder: str) -> List[str]:
+def _dataset(folder: str) -> Tuple[List[str], Optional[Tuple[int, int]]]:
     path = os.path.join(folder, "dataset.json")
     try:
         with files.opened(path) as stream:
-            entries = json.loads(stream.read().decode("utf-8"))["classes"]
-        classes = [str(entry["name"]) for entry in sorted(entries, key=lambda entry: int(entry["id"]))]
+            document = json.loads(stream.read().decode("utf-8"))
+        classes = [str(entry["name"]) for entry in sorted(document["classes"], key=lambda entry: int(entry["id"]))]
+        height, width = document.get("image_size") or (0, 0)
+        size = (int(height), int(width)) if height and width else None
     except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise BadInput("%s is not a records artifact (%s): run records again." % (folder, error)) from error
     if not classes:
         raise BadInput("%s names no class: name some in dataset.classes and run records again." % path)
-    return classes
+    return classes, size
 
 
 def _index(folder: str) -> List[Dict[str, Any]]:

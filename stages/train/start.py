@@ -12,6 +12,7 @@ from stages.train import buildable, pipeline_config
 
 Shapes = Dict[str, List[int]]
 EXTRACTOR = "FeatureExtractor/"
+OF_OBJECTS = ".ATTRIBUTES/VARIABLE_VALUE"  # ends the names of variables that TensorFlow 2 and Keras save
 
 
 def prepare(job: Job, name: Optional[str], pipeline: TrainEvalPipelineConfig) -> Optional[str]:
@@ -33,6 +34,11 @@ def prepare(job: Job, name: Optional[str], pipeline: TrainEvalPipelineConfig) ->
         return None
     prefix = os.path.join(job.inputs["start"], name)
     shapes = _shapes(prefix)
+    if any(variable.endswith(OF_OBJECTS) for variable in shapes):
+        raise BadInput(
+            "The checkpoint %s is of TensorFlow 2 or Keras, whose variables have other names: take one of TensorFlow"
+            " 1's model zoo, such as ssd_mobilenet_v2_coco_2018_03_29" % name
+        )
     detection = any(variable.startswith(EXTRACTOR) for variable in shapes)
     pipeline.train_config.fine_tune_checkpoint_type = "detection" if detection else "classification"
     pipeline.train_config.load_all_detection_checkpoint_vars = detection

@@ -24,11 +24,13 @@ def main(job: Job) -> None:
     prefix = start.prepare(job, parameters.start_checkpoint, pipeline)
     os.makedirs(os.path.join(job.scratch, "checkpoints"), exist_ok=True)
     pipeline_config.write(pipeline, os.path.join(job.scratch, pipeline_config.FILE))
+    own_config = "pipeline_config" in job.inputs
     training = Training(job, parameters, records, pipeline_config.located(pipeline, records, prefix))
     try:
         training.run()
     except Diverged as event:
-        raise StageFailed(diagnosis.divergence(event, records, pipeline_config.input_size(pipeline))) from event
+        size = pipeline_config.input_size(pipeline)
+        raise StageFailed(diagnosis.divergence(event, records, size, own_config)) from event
     except tf.errors.DataLossError as error:
         raise BadInput(diagnosis.damage(records, (TRAINING, VALIDATION), error)) from error
     except tf.errors.InvalidArgumentError as error:
@@ -37,10 +39,7 @@ def main(job: Job) -> None:
             raise
         raise BadInput(what) from error
     except tf.errors.ResourceExhaustedError as error:
-        raise StageFailed(
-            "Out of memory: choose a smaller train.batch_size (%d now) or model.input_size."
-            % pipeline.train_config.batch_size
-        ) from error
+        raise StageFailed(diagnosis.out_of_memory(pipeline.train_config.batch_size, own_config)) from error
     training.warn_of_gap()
     training.deliver()
 

@@ -153,6 +153,7 @@ def test_a_format_that_is_not_read_is_named(tmp_path, data, what):
         (b"PK\3\4" + bytes(30), "an archive"),
         (b"<annotation>", "an XML file"),
         (b"hello", "a text file"),
+        (b"\xff\xd8\xff", "TIFF picture$"),
         (bytes(range(9)), "TIFF picture$"),
     ],
 )

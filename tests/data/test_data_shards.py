@@ -76,6 +76,9 @@ def test_what_is_read_is_kept_dropped_or_background(tmp_path):
     with FindingLog(str(tmp_path), policies({})) as log:
         log.note([DataFinding("no_xml", "a.jpg", None, None, "none", "drop")])
         log.note([DataFinding("flipped_box", "b.xml", 1, 3, "it is flipped", "fix")] * 2)
+        log.note(
+            [DataFinding("unknown_class", "b.xml", 1, 3, "'tree' is not listed", "drop")] * 4
+        )  # not of the dropped
         assert summary.sentence(log) == (
             "2 of 3 pictures (1 of 11 boxes) are in the records, 1 of them as background without a box;"
             " 1 dropped (6 boxes): 1 no_xml; 4 boxes of classes that are not listed; mended: 2 flipped_box"

@@ -1,8 +1,10 @@
 """What the user names as media: which files are pictures, which are videos, and what is said of the others."""
 
 import cv2
+import numpy as np
 import pytest
 from detect_data import photo
+from PIL import Image
 from test_detect_stage import write_video
 
 from stages import pixels
@@ -62,15 +64,26 @@ def test_a_folder_says_which_pictures_it_passes_over(detect, tmp_path):
     folder = tmp_path / "photos"
     (folder / "sub").mkdir(parents=True)
     (folder / "b.jfif").write_bytes(JPEG)
-    for name in ("c.heic", "sub/a.HEIC", "z.gif"):
+    for name in ("c.heic", "sub/a.HEIC", "z.gif", "sub/d.MP4", "e.mov"):
         (folder / name).write_bytes(b"?")
     outcome = detect(media=folder)
     assert [entry["file"] for entry in outcome.document["pictures"]] == ["b.jfif"]
-    (warning,) = outcome.of("warning")
+    warning, of_videos = outcome.of("warning")
+    assert "videos are passed over: 1 .mov, 1 .mp4, the first e.mov: name each by itself" in of_videos
     assert "1 .gif, 2 .heic, the first c.heic: these formats are not read; convert them to JPEG or PNG" in warning
     (folder / "b.jfif").unlink()
-    with pytest.raises(BadInput, match=r"holds no picture that is read .*, but 1 .gif, 2 .heic, the first c.heic"):
+    with pytest.raises(
+        BadInput, match=r"holds no picture that is read .*, but 1 .gif, 2 .heic, the first c.heic.*, but 1 .mov"
+    ):
         detect(media=folder, output="output-2")
+
+
+def test_of_several_pictures_in_a_file_the_first_is_looked_at_and_that_is_told(detect, tmp_path):
+    first, *others = [Image.fromarray(np.full((40, 60, 3), value, np.uint8)) for value in (10, 90, 200)]
+    first.save(str(tmp_path / "a.tif"), save_all=True, append_images=others)
+    outcome = detect(media=tmp_path / "a.tif")
+    assert len(outcome.document["pictures"]) == 1
+    assert outcome.of("warning") == ["a.tif holds 3 pictures, of which the first is looked at"]
 
 
 def test_a_picture_with_missing_data_is_looked_at_and_told(detect, tmp_path):

@@ -249,6 +249,23 @@ def refusal(name, folder):
     return str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "files", "words"),
+    [
+        ("zoo", ["zoo/checkpoint/ckpt-0.index"], "zoo/checkpoint holds ckpt-0"),
+        ("zoo", ["zoo/saved_model.pb"], "is no checkpoint: name the one"),
+        ("frozen.pb", ["frozen.pb"], "is no checkpoint: name the one"),
+        ("ssd_mobilenet_v2_coco", [], "or one of the zoo: ssd_mobilenet_v1_coco_2018_01_28, "),
+    ],
+)
+def test_where_there_is_no_checkpoint_it_is_said_what_to_name_instead(tmp_path, name, files, words):
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    with pytest.raises(BadInput, match=words):
+        checkpoints.resolve(ModelSection(checkpoint=name), tmp_path)
+
+
 @pytest.mark.parametrize("path", ["model.ckpt-12", "/home/me/model.ckpt-12", "C:\\\\run\\\\model.ckpt-12"])
 def test_tensorflows_list_of_checkpoints_stands_for_the_latest_if_it_is_named_itself(tmp_path, path):
     files_of(tmp_path, "model.ckpt-5", "model.ckpt-12")

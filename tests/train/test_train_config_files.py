@@ -181,8 +181,13 @@ def test_a_comment_may_be_in_any_encoding_and_a_value_may_not(read):
         ),
         (
             PLAIN.replace("multiplier: 1.0", "multiplier: 1,0"),
-            "line 4: 0 stands where a field is expected; a number has",
+            "line 4: 0 stands where a field is expected; a field is written as name: value or name { … }, a number",
         ),
+        (PLAIN.replace("batch_size: 4", "batch_size = 4"), "line 9: = stands behind batch_size; a field is written"),
+        (PLAIN.replace("batch_size: 4", "batch_size=4"), "line 9: batch_size=4 stands where a field is expected"),
+        ("```\n" + PLAIN, "line 1: ``` stands where a field is expected"),
+        (PLAIN.replace('"ssd_mobilenet_v1"', "“ssd_mobilenet_v1”"), "found: '“'; a text stands between quotes"),
+        (PLAIN + "}\n", "got }; it closes nothing: remove it"),
         (PLAIN.replace("flip { }", "flip { a: 1 }"), "line 10: a: 1 is no field of RandomHorizontalFlip; "),
     ],
 )
@@ -202,6 +207,12 @@ def test_what_is_said_twice_is_told(read):
     ]
 
 
+def test_of_two_configs_in_one_file_it_is_told_what_they_share(read):
+    config, said = read("\ufeff" + PLAIN + "\ufeff" + PLAIN.replace("num_classes: 2", "num_classes: 7"))
+    assert config.model.ssd.num_classes == 7 and len(said) == 1
+    assert "model (line 16), train_config (line 22), train_input_reader (line 27)" in said[0]
+
+
 @pytest.mark.parametrize(
     "text, expected",
     [
@@ -212,6 +223,7 @@ def test_what_is_said_twice_is_told(read):
         ("item { id: 1 name: 'a' keypoints { id: 1 label: 'nose' } frequency: RARE instance_count: 4 }", {1: "a"}),
         ("item: [ { id: 1, name: 'a' },\n { id: 2; name: \"b\" } ] # both", {1: "a", 2: "b"}),
         ("item < id: 1 name: 'gr' \"een\" >", {1: "green"}),
+        ("item { id\u200b: 1 name: 'a' }\n\ufeffitem { id: 2 name: 'b' }", {1: "a", 2: "b"}),  # two files joined
         ("item { id: 1 name: 'it\\'s \\354\\235\\264' }", {1: "it's 이"}),
     ],
 )
@@ -238,6 +250,9 @@ def test_label_maps_are_read(names, text, expected):
         ("item { id: -1 name: 'cone' }", "line 1: the id -1 is below 0"),
         ("item { id: 1 name: 'a'\nid: 2 name: 'b' }", "line 2: id is said twice"),
         ("item { id: one name: 'a' }", "line 1"),
+        ("item { id: 1\nname: ‘a’ }", "line 2, column 7: Expected string but found: '‘'; a text stands between"),
+        ("item {\nid = 1\nname = 'a' }", "line 2: = stands behind id"),
+        ("item { id: 1 }\nitem { id: '2' name: 'a' }", "an integer is written with digits alone"),
         ("item { id: 99999999999 name: 'a' }", "line 1"),
         ("cone\nball\n", "a list without braces"),
         ('{"cone": 1}', "it is JSON"),

@@ -35,6 +35,13 @@ def test_without_small_boxes_the_learning_rate_is_to_blame(records):
     assert "picture-01" not in told
 
 
+@pytest.mark.parametrize(("rate", "words"), [(0.02, "a learning_rate of 0.002 in"), (0.0, "is no positive number")])
+def test_of_a_config_of_the_users_own_no_key_is_named_that_does_not_count(records, rate, words):
+    told = diagnosis.divergence(diverged(["picture-02.png"], learning_rate=rate), records, SIZE, own_config=True)
+    assert words in told and "in your own pipeline config" in told and "train." not in told
+    assert "train." not in diagnosis.out_of_memory(8, own_config=True)
+
+
 def test_small_boxes_are_to_blame_and_only_their_pictures_are_named(records):
     line = next(line for line in records.index["train"] if line["source_id"] == "picture-05.png")
     line["boxes"] = [*line["boxes"], SPECK]

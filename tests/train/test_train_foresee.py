@@ -57,6 +57,7 @@ VERDICTS = {
     "v2": (pipeline(type="ssd_mobilenet_v2", size=96), None, None),
     "lite": (pipeline(type="ssd_mobilenet_v2", depthwise="true", kernel=3, size=96), None, None),
     "inception": (pipeline(type="ssd_inception_v2", override="true", size=96), None, None),
+    "static": (pipeline().replace("iou_threshold", "use_static_shapes: true iou_threshold", 1), None, None),
     "early sigmoid": (pipeline(early_sigmoid="true", converter="IDENTITY"), None, None),
     "v2_fpn": (fpn("ssd_mobilenet_v2_fpn"), SHARED, SHARED),
     "resnet_fpn": (fpn("ssd_resnet50_v1_fpn", size=160), SHARED, SHARED),

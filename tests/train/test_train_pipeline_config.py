@@ -147,6 +147,13 @@ def test_where_a_users_own_config_says_no_steps_those_of_the_parameters_count(re
     assert pipeline_config.adopt(path, parameters(steps=11), records, print).train_config.num_steps == 11
 
 
+@pytest.mark.parametrize(("held", "told"), [((96, 96), False), ((128, 256), False), ((64, 96), True)])
+def test_records_smaller_than_what_a_users_own_network_sees_are_told(records, tmp_path, held, told):
+    records.image_size, said = held, []
+    pipeline_config.adopt(own_config(tmp_path, records), parameters(), records, said.append)
+    assert len(said) == told and all("64 x 96" in words and "image_size = [96, 96]" in words for words in said)
+
+
 def test_a_users_own_config_is_evaluated_on_all_validation_pictures_once(records, tmp_path):
     reader = 'eval_input_reader { label_map_path: "x" tf_record_input_reader { input_path: "y" } }'
     path = own_config(tmp_path, records, ("\neval_config", "\n%s\n%s\neval_config" % (reader, reader)))

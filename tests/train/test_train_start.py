@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 from train_helpers import CLASSES, InProcessStage, draw, events, parameters, write_records
 
 from stages.job import BadInput
@@ -30,6 +31,18 @@ def before_and_after(trained, job):
 
 def started_from(trained):
     return trained.path("checkpoints")
+
+
+def test_a_checkpoint_of_tensorflow_2_is_refused_as_what_it_is(tmp_path, stage):
+    name = "model/_feature_extractor/kernel/.ATTRIBUTES/VARIABLE_VALUE"
+    with tf.Graph().as_default(), tf.Session() as session:
+        saver = tf.train.Saver({name: tf.get_variable("kernel", [3])})
+        session.run(tf.global_variables_initializer())
+        saver.save(session, str(tmp_path / "ckpt-0"), write_meta_graph=False)
+    job = stage()
+    job.inputs = {"start": str(tmp_path)}
+    with pytest.raises(BadInput, match="ckpt-0 is of TensorFlow 2 or Keras"):
+        start.prepare(job, "ckpt-0", TrainEvalPipelineConfig())
 
 
 @pytest.mark.slow

@@ -128,7 +128,10 @@ def read(path: str) -> Graph:
     path = input_file(path)
     where = os.path.basename(path)
     if not os.path.isfile(path):
-        raise BadInput("There is no frozen graph at %s; run export first" % path)
+        raise BadInput(
+            "There is no frozen graph at %s; give the one that object_detection's exporter writes (a checkpoint or a"
+            " SavedModel is none), or run export first" % path
+        )
     if os.path.getsize(path) > LARGEST_FILE:
         raise BadInput("%s is larger than 1 GiB, which no SSD graph for a Jetson Nano is" % where)
     with open(path, "rb") as stream:

@@ -90,7 +90,10 @@ def _input_size(session: GraphSession, graph: Graph, structure: SsdStructure) ->
     fixed = [dim.size for dim in graph.nodes[structure.image].attr["shape"].shape.dim]
     asked = [(int(fixed[1]), int(fixed[2]))] if len(fixed) == 4 and min(fixed[1:3]) > 0 else [(64, 32), (32, 64)]
     if max(max(size) for size in asked) > _LARGEST_SIDE:
-        raise BadInput("The graph takes pictures of %d x %d, more than a Jetson Nano can" % asked[0])
+        raise BadInput(
+            "The graph takes pictures of %d x %d, more than a Jetson Nano can: its sides may have %d pixels at most"
+            % (asked[0] + (_LARGEST_SIDE,))
+        )
     whites = [np.full(size + (3,), 255, np.uint8) for size in asked]
     entries = [
         session.run([structure.entry], {structure.image: as_fed(white, graph, structure)})[0] for white in whites
@@ -100,8 +103,8 @@ def _input_size(session: GraphSession, graph: Graph, structure: SsdStructure) ->
     if not stretches or len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or max(shape[1:3]) > _LARGEST_SIDE:
         raise BadInput(
             "The graph's preprocessor does not stretch every picture to one size "
-            "(keep_aspect_ratio_resizer, or channel means); train ssd_mobilenet_v1, v2, ssdlite or "
-            "inception_v2 with fixed_shape_resizer"
+            "(keep_aspect_ratio_resizer, pad_to_multiple, convert_to_grayscale, sides over %d pixels, or channel "
+            "means); train ssd_mobilenet_v1, v2, ssdlite or inception_v2 with fixed_shape_resizer alone" % _LARGEST_SIDE
         )
     return int(shape[1]), int(shape[2])
 
@@ -352,7 +355,8 @@ def thresholds(graph: Graph, structure: SsdStructure, classes: int) -> Dict[str,
     if len(structure.suppressions) != classes - 1:
         raise BadInput(
             "The graph suppresses %d classes in %d steps; NMS_TRT does one per class: "
-            "export with use_class_agnostic_nms: false" % (classes - 1, len(structure.suppressions))
+            "export with use_class_agnostic_nms: false and add_background_class: true"
+            % (classes - 1, len(structure.suppressions))
         )
     found = [_told(graph, graph.nodes[name]) for name in structure.suppressions]
     if any(told != found[0] for told in found):
