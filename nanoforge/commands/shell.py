@@ -126,4 +126,6 @@ def _end_children() -> None:
         with suppress(psutil.NoSuchProcess):
             member.send_signal(signal.SIGHUP)
     for member in psutil.wait_procs(family, GRACE_S)[1]:
-        member.kill()
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    psutil.wait_procs(family, GRACE_S)  # what they write in is removed next

@@ -27,7 +27,7 @@ from stages.data.split.groups import Gallery, Grouping, grouped
 from stages.data.split.splits import Split, own_split
 from stages.data.split.twins import Twins
 from stages.data.spool import Spool
-from stages.data.survey import SurveySettings, survey
+from stages.data.survey import Survey, SurveySettings, survey
 from stages.finding_kinds import DROP, FAIL, FIX
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
@@ -113,20 +113,17 @@ def _survey(job: Job, settings: RecordSettings, items: List[Pair], trial: bool) 
         only = Vocabulary([name], settings.vocabulary.aliases)
         if not any(only.id_of(written) or (renamed and only.nearly(written)) for written in seen.objects):
             known = summary(seen.objects) or "nothing"
-            silent = [seen.problems[kind] for kind in NAMELESS if kind in seen.problems]
             raise BadInput(
                 "No XML file in %s names an object of class %r%s They name: %s.%s"
-                % (
-                    settings.folders.annotations,
-                    name,
-                    did_you_mean(name, seen.objects),
-                    known,
-                    "".join(
-                        "\n  %d %s: %s" % (one.count, one.first.kind, one.first._replace(action=FAIL).sentence())
-                        for one in silent
-                    ),
-                )
+                % (settings.folders.annotations, name, did_you_mean(name, seen.objects), known, _nameless(seen))
             )
+
+
+def _nameless(seen: Survey) -> str:
+    """A line for each reason why some XML names no class."""
+    found = [seen.problems[kind] for kind in NAMELESS if kind in seen.problems]
+    lines = [(one.count, one.first.kind, one.first._replace(action=FAIL).sentence()) for one in found]
+    return "".join("\n  %d %s: %s" % line for line in lines)
 
 
 def _make(job: Job, settings: RecordSettings, items: List[Pair], spool: Spool, accounts: Accounts) -> Gallery:
