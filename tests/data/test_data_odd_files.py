@@ -184,5 +184,6 @@ def test_the_same_photo_with_other_objects_is_told(dataset, make_records):
         (dataset.photos / (name + ".jpg")).unlink()
         (dataset.annotations / (name + ".xml")).unlink()
     dataset.add("same/a.jpg", one, data=alike)
+    dataset.add("again/a.jpg", (("cone", (28, 6, 114, 72)),), data=alike)  # labelled twice, not the same to the pixel
     dataset.add("other.jpg", other)
     assert not [warning for warning in make_records().warnings if "with other objects" in warning]
