@@ -54,24 +54,23 @@ def read(path: str, max_megapixels: int = MAX_MEGAPIXELS) -> bytes:
     """
     try:
         with files.opened(path) as stream:
-            size = checked_size(stream, max_megapixels)
-            stream.seek(0)
-            data = stream.read(8 * size[0] * size[1] + SPARE_BYTES + 1)  # 16 bits of red, green, blue and alpha
+            return rest_of(stream, checked_size(stream, max_megapixels))
     except OSError as error:
         raise ValueError("it cannot be read: %s" % error.strerror) from error
-    if len(data) > 8 * size[0] * size[1] + SPARE_BYTES:
+
+
+def rest_of(stream: BinaryIO, size: Tuple[int, int]) -> bytes:
+    """The whole file that ``stream`` is, of a picture of that size as :func:`checked_size` gives it.
+
+    Raises:
+        TooLarge: it has more bytes than any picture of its size.
+    """
+    most = 8 * size[0] * size[1] + SPARE_BYTES  # 16 bits of red, green, blue and alpha
+    stream.seek(0)
+    data = stream.read(most + 1)
+    if len(data) > most:
         raise TooLarge("its file is larger than a picture of %d x %d pixels can be" % size)
     return data
-
-
-def megapixels(path: str) -> float:
-    """How many the file's header says, 0 where it says nothing."""
-    try:
-        with files.opened(path) as stream:
-            width, height = picture_header.size(stream) or (0, 0)
-    except OSError:
-        return 0.0
-    return width * height / 1e6
 
 
 def checked_size(stream: BinaryIO, max_megapixels: int = MAX_MEGAPIXELS) -> Tuple[int, int]:

@@ -6,15 +6,15 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from stages import pixels, workers
+from stages import pixels
 from stages.data import tfrecord
-from stages.data.annotation import voc
-from stages.data.annotation.frame import Reading
+from stages.data.annotation import voc, xml_file
+from stages.data.annotation.frame import Reading, Turned, frame_of
 from stages.data.annotation.objects import LabelledBox, ObjectFilter
 from stages.data.annotation.vocabulary import Vocabulary
 from stages.data.findings import DataFinding, Findings
 from stages.data.pairing.pairing import Folders, Pair
-from stages.data.photo import sample
+from stages.data.photo import photo
 from stages.data.split import looks
 
 
@@ -53,31 +53,31 @@ def make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     Raises:
         BadInput: a finding whose policy is to fail.
     """
-    with workers.room_for(pixels.megapixels(settings.folders.photo(pair.photo))):
-        return _make(settings, pair)
-
-
-def _make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     findings = Findings(settings.policy)
-    source = sample.load(settings.folders, pair, settings.max_megapixels, settings.reading, findings)
-    if source is None:
+    xml = xml_file.load(settings.folders, pair, findings)
+    source = xml and photo.load(
+        settings.folders.photo(pair.photo), pair.photo, settings.max_megapixels, lambda _: settings.image_size, findings
+    )
+    if xml is None or source is None:
+        return PictureRecord(None, b"", b"", {}, findings.found, *objects_in(settings, pair.xml))
+    frame = frame_of(xml.root, pair, Turned(source.orientation, source.upright), settings.reading, findings)
+    if frame is None:
         return PictureRecord(None, b"", b"", {}, findings.found, *objects_in(settings, pair.xml))
     objects: List[voc.VocObject] = []
     labelled: Optional[List[LabelledBox]] = []
-    if source.root is not None:
-        objects = voc.objects_of(source.root, settings.reading.boxes)
-        object_filter = ObjectFilter(settings.vocabulary, settings.image_size, source.frame, str(pair.xml), findings)
-        labelled = object_filter.kept(objects, voc.stray(source.root))
+    if xml.root is not None:
+        objects = voc.objects_of(xml.root, settings.reading.boxes)
+        object_filter = ObjectFilter(settings.vocabulary, settings.image_size, frame, str(pair.xml), findings)
+        labelled = object_filter.kept(objects, voc.stray(xml.root))
     listed = _listed(settings, objects)
     if labelled is None:
         return PictureRecord(None, b"", b"", {}, findings.found, len(objects), listed)
-    small = pixels.resize(source.picture, *settings.image_size)
-    content = _example(settings, pair.photo, small, labelled)
+    content = _example(settings, pair.photo, source.picture, labelled)
     return PictureRecord(
         tfrecord.framed(content),
         hashlib.sha256(source.data).digest(),
-        looks.look(small),
-        _facts(pair.photo, source.frame.upright, labelled),
+        looks.look(source.picture),
+        _facts(pair.photo, source.upright, labelled),
         findings.found,
         len(objects),
         listed,
@@ -102,10 +102,10 @@ def _is_listed(settings: RecordSettings, name: str) -> bool:
     return settings.vocabulary.id_of(name) is not None or bool(settings.vocabulary.nearly(name))
 
 
-def _facts(photo: str, size: Tuple[int, int], labelled: List[LabelledBox]) -> Dict[str, Any]:
+def _facts(name: str, size: Tuple[int, int], labelled: List[LabelledBox]) -> Dict[str, Any]:
     yxyx = [[one.box[1], one.box[0], one.box[3], one.box[2]] for one in labelled]
     return {
-        "source_id": photo,
+        "source_id": name,
         "width": size[0],
         "height": size[1],
         "boxes": yxyx,
@@ -113,7 +113,7 @@ def _facts(photo: str, size: Tuple[int, int], labelled: List[LabelledBox]) -> Di
     }
 
 
-def _example(settings: RecordSettings, photo: str, picture: np.ndarray, labelled: List[LabelledBox]) -> bytes:
+def _example(settings: RecordSettings, name: str, picture: np.ndarray, labelled: List[LabelledBox]) -> bytes:
     """The tf.train.Example with the keys of object_detection's ``create_pascal_tf_record``."""
     jpeg = settings.encoding == "jpeg"
     encoded = pixels.encode_jpeg(picture, settings.jpeg_quality) if jpeg else pixels.encode_png(picture)
@@ -126,8 +126,8 @@ def _example(settings: RecordSettings, photo: str, picture: np.ndarray, labelled
     }
     floats = {"image/object/bbox/" + edge: [one.box[place] for one in labelled] for place, edge in enumerate(voc.EDGES)}
     texts = {
-        "image/filename": [os.fsencode(os.path.basename(photo))],
-        "image/source_id": [os.fsencode(photo)],
+        "image/filename": [os.fsencode(os.path.basename(name))],
+        "image/source_id": [os.fsencode(name)],
         "image/key/sha256": [hashlib.sha256(encoded).hexdigest().encode()],
         "image/encoded": [encoded],
         "image/format": [settings.encoding.encode()],
