@@ -6,8 +6,11 @@ Standard library only, Python 3.6 to current.
 import re
 from typing import Iterator, NamedTuple
 
+from stages import tiff_header
+
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
-START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+START_OF_SCAN, END_OF_IMAGE, APP1 = 0xDA, 0xD9, 0xE1
+EXIF = 6  # bytes before EXIF's TIFF (EXIF 2.32, 4.7.2)
 SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC9))
 ALONE = frozenset(range(0xD0, 0xD9)) | {0x01}  # markers without a length
 # Tables, frames and restart intervals; not APPn and COM, of whose contents no pixel is made.
@@ -23,6 +26,26 @@ class Segment(NamedTuple):
     code: int
     start: int
     end: int
+
+
+def heads(data: bytes) -> Iterator[Segment]:
+    """The segments before the first scan, in order."""
+    place = len(SOI)
+    while True:
+        found = MARKER.search(data, place)
+        if not found or found.group(1)[0] in (START_OF_SCAN, END_OF_IMAGE):
+            return
+        code, place = found.group(1)[0], found.end()
+        if code not in ALONE:
+            end = place + int.from_bytes(data[place : place + 2], "big")
+            yield Segment(code, found.start(), end)
+            place = max(place, end)
+
+
+def orientation(data: bytes) -> int:
+    """The EXIF orientation, 1 to 8, of a JPEG: the first that is not upright, if several segments tell one."""
+    told = (tiff_header.orientation(data[one.start + 4 + EXIF : one.end]) for one in heads(data) if one.code == APP1)
+    return next((one for one in told if one != tiff_header.UPRIGHT), tiff_header.UPRIGHT)
 
 
 def segments(data: bytes) -> Iterator[Segment]:
@@ -56,7 +79,7 @@ def is_cut_off(data: bytes) -> bool:
     while place + 4 <= len(data) and data[place] == 0xFF:
         code, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
         if code == START_OF_SCAN:
-            return data.find(EOI, place) < 0
+            return data.rfind(EOI, place) < 0  # it is near the end where it is at all
         place += 1 if code == 0xFF else 2 + length
     return False
 

@@ -1,7 +1,7 @@
 """One photo: its file read once, judged, upright, and shrunk to the size that is wanted of it. No XML is needed."""
 
 import os
-from typing import Callable, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -17,9 +17,6 @@ SUFFIXES = {
     "webp": (".webp",),
     "tiff": (".tif", ".tiff"),
 }
-
-Target = Callable[[Tuple[int, int]], Tuple[int, int]]
-"""From the (height, width) of an upright photo to that of the picture that is wanted of it."""
 
 
 class Photo(NamedTuple):
@@ -40,10 +37,11 @@ class Photo(NamedTuple):
     picture: np.ndarray
 
 
-def load(path: str, name: str, max_megapixels: int, target: Target, findings: Findings) -> Optional[Photo]:
+def load(path: str, name: str, max_megapixels: int, target: pixels.Target, findings: Findings) -> Optional[Photo]:
     """The photo at ``path``, called ``name`` in findings; None if what is wrong with it makes it unusable.
 
-    A large one is decoded while no other process decodes one, see ``workers.room_for``.
+    ``target`` gives from its (height, width) that of the picture that is wanted. A large photo is decoded while no
+    other process decodes one, see ``workers.room_for``.
 
     Raises:
         BadInput: a finding whose policy is to fail.
@@ -53,8 +51,8 @@ def load(path: str, name: str, max_megapixels: int, target: Target, findings: Fi
             size = pixels.checked_size(stream, max_megapixels)
             with workers.room_for(size[0] * size[1] / 1e6):
                 data = pixels.rest_of(stream, size)
-                decoded = pixels.decoded(data, max_megapixels)
-                return _judged(data, name, decoded, target, findings)
+                decoded = pixels.decoded(data, max_megapixels, target)
+                return _judged(data, name, decoded, findings)
     except OSError as error:
         findings.fixes("unreadable_image", name, "it cannot be read: %s" % error.strerror)
     except pixels.TooLarge as error:
@@ -66,13 +64,11 @@ def load(path: str, name: str, max_megapixels: int, target: Target, findings: Fi
     return None
 
 
-def _judged(data: bytes, name: str, decoded: pixels.Decoded, target: Target, findings: Findings) -> Optional[Photo]:
+def _judged(data: bytes, name: str, decoded: pixels.Decoded, findings: Findings) -> Optional[Photo]:
     kind = str(picture_header.format_of(data))
     if not (_named_right(name, kind, findings) and _usable(name, data, decoded, findings)):
         return None
-    height, width = decoded.picture.shape[:2]
-    picture = pixels.resize(decoded.picture, *target((height, width)))
-    return Photo(data, kind, exif.orientation(data), (width, height), picture)
+    return Photo(data, kind, exif.orientation(data), (decoded.whole[1], decoded.whole[0]), decoded.picture)
 
 
 def _named_right(photo: str, kind: str, findings: Findings) -> bool:
