@@ -4,13 +4,13 @@ Standard library only, Python 3.6 to current.
 """
 
 import re
+import struct
 from typing import Iterator, NamedTuple
-
-from stages import tiff_header
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 START_OF_SCAN, END_OF_IMAGE, APP1 = 0xDA, 0xD9, 0xE1
-EXIF = 6  # bytes before EXIF's TIFF (EXIF 2.32, 4.7.2)
+EXIF_TIFF = 10  # where in the segment the TIFF is that EXIF is: behind marker, length and "Exif" (EXIF 2.32, 4.7.2)
+ORIENTATION, UPRIGHT = 0x0112, 1
 SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC9))
 ALONE = frozenset(range(0xD0, 0xD9)) | {0x01}  # markers without a length
 # Tables, frames and restart intervals; not APPn and COM, of whose contents no pixel is made.
@@ -43,9 +43,30 @@ def heads(data: bytes) -> Iterator[Segment]:
 
 
 def orientation(data: bytes) -> int:
-    """The EXIF orientation, 1 to 8, of a JPEG: the first that is not upright, if several segments tell one."""
-    told = (tiff_header.orientation(data[one.start + 4 + EXIF : one.end]) for one in heads(data) if one.code == APP1)
-    return next((one for one in told if one != tiff_header.UPRIGHT), tiff_header.UPRIGHT)
+    """The EXIF orientation, 1 to 8, as OpenCV heeds it: of the first segment APP1, which must be EXIF; else 1."""
+    first = next((one for one in heads(data) if one.code == APP1), None)
+    tiff = data[first.start + EXIF_TIFF : first.end] if first else b""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    try:
+        told = _field(tiff, order, ORIENTATION) if order else UPRIGHT
+    except struct.error:  # cut off
+        return UPRIGHT
+    return told if told in range(1, 9) else UPRIGHT
+
+
+def _field(tiff: bytes, order: str, tag: int) -> int:
+    """The first two bytes of a field's value (TIFF 6.0, section 2), whatever its type, as OpenCV reads them; else 0.
+
+    Raises:
+        struct.error: the directory ends before that field.
+    """
+    place = struct.unpack_from(order + "I", tiff, 4)[0]
+    count = struct.unpack_from(order + "H", tiff, place)[0]
+    for entry in range(place + 2, place + 2 + 12 * count, 12):
+        if struct.unpack_from(order + "H", tiff, entry)[0] == tag:
+            value: int = struct.unpack_from(order + "H", tiff, entry + 8)[0]
+            return value
+    return 0
 
 
 def segments(data: bytes) -> Iterator[Segment]:

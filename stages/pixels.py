@@ -87,11 +87,11 @@ def rest_of(stream: BinaryIO, size: Tuple[int, int]) -> bytes:
         TooLarge: it has more bytes than any picture of its size.
     """
     most = 8 * size[0] * size[1] + SPARE_BYTES  # 16 bits of red, green, blue and alpha
-    stream.seek(0)
-    data = stream.read(most + 1)
-    if len(data) > most:
+    length = stream.seek(0, io.SEEK_END)
+    if length > most:
         raise TooLarge("its file is larger than a picture of %d x %d pixels can be" % size)
-    return data
+    stream.seek(0)
+    return stream.read(length)
 
 
 def checked_size(stream: BinaryIO, max_megapixels: int = MAX_MEGAPIXELS) -> Tuple[int, int]:

@@ -4,7 +4,6 @@ Sections 2 (structure), 8 (baseline fields) and 15 (tiles) of TIFF 6.0 (Adobe, 1
 each page, and the few of their values that are asked for. Standard library only, Python 3.6 to current.
 """
 
-import io
 import struct
 from typing import BinaryIO, Dict, FrozenSet, List, NamedTuple, Optional, Set, Tuple
 
@@ -73,17 +72,6 @@ def header(stream: BinaryIO) -> Optional[TiffHeader]:
         (first.get(COMPRESSION) or [1])[0],
         _strips(first),
     )
-
-
-def orientation(data: bytes) -> int:
-    """1 to 8, of the first page of a TIFF, as EXIF is one; 1 where it says nothing."""
-    order = BYTE_ORDERS.get(data[:4])
-    try:
-        fields = _page(io.BytesIO(data), struct.unpack(order + "I", data[4:8])[0], order)[0] if order else {}
-    except struct.error:
-        return UPRIGHT
-    found = (fields.get(ORIENTATION) or [UPRIGHT])[0]
-    return found if found in range(1, 9) else UPRIGHT
 
 
 def _page(stream: BinaryIO, place: int, order: str, lists: FrozenSet[int] = frozenset()) -> Tuple[Fields, int]:
