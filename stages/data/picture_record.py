@@ -4,9 +4,6 @@ import hashlib
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-import numpy as np
-
-from stages import pixels
 from stages.data import tfrecord
 from stages.data.annotation import voc, xml_file
 from stages.data.annotation.frame import Reading, Turned, frame_of
@@ -14,7 +11,7 @@ from stages.data.annotation.objects import LabelledBox, ObjectFilter
 from stages.data.annotation.vocabulary import Vocabulary
 from stages.data.findings import DataFinding, Findings
 from stages.data.pairing.pairing import Folders, Pair
-from stages.data.photo import photo
+from stages.data.photo import encoding, photo
 from stages.data.split import looks
 
 
@@ -72,7 +69,8 @@ def make(settings: RecordSettings, pair: Pair) -> PictureRecord:
     listed = _listed(settings, objects)
     if labelled is None:
         return PictureRecord(None, b"", b"", {}, findings.found, len(objects), listed)
-    content = _example(settings, pair.photo, source.picture, labelled)
+    encoded = encoding.encoded(source, settings.encoding, settings.jpeg_quality)
+    content = _example(settings, pair.photo, encoded, labelled)
     return PictureRecord(
         tfrecord.framed(content),
         hashlib.sha256(source.data).digest(),
@@ -113,13 +111,11 @@ def _facts(name: str, size: Tuple[int, int], labelled: List[LabelledBox]) -> Dic
     }
 
 
-def _example(settings: RecordSettings, name: str, picture: np.ndarray, labelled: List[LabelledBox]) -> bytes:
+def _example(settings: RecordSettings, name: str, encoded: bytes, labelled: List[LabelledBox]) -> bytes:
     """The tf.train.Example with the keys of object_detection's ``create_pascal_tf_record``."""
-    jpeg = settings.encoding == "jpeg"
-    encoded = pixels.encode_jpeg(picture, settings.jpeg_quality) if jpeg else pixels.encode_png(picture)
     integers = {
-        "image/height": [picture.shape[0]],
-        "image/width": [picture.shape[1]],
+        "image/height": [settings.image_size[0]],
+        "image/width": [settings.image_size[1]],
         "image/object/class/label": [one.class_id for one in labelled],
         "image/object/difficult": [int(one.source.difficult) for one in labelled],
         "image/object/truncated": [int(one.source.truncated) for one in labelled],

@@ -28,6 +28,7 @@ class Photo(NamedTuple):
         orientation: 1 to 8, as EXIF has it.
         upright: (width, height) of the whole photo, upright.
         picture: its pixels, upright and of the size that was wanted, uint8 RGB [h, w, 3].
+        silent: its decoder said nothing at all, not even what does no harm.
     """
 
     data: bytes
@@ -35,6 +36,7 @@ class Photo(NamedTuple):
     orientation: int
     upright: Tuple[int, int]
     picture: np.ndarray
+    silent: bool
 
 
 def load(path: str, name: str, max_megapixels: int, target: pixels.Target, findings: Findings) -> Optional[Photo]:
@@ -68,7 +70,8 @@ def _judged(data: bytes, name: str, decoded: pixels.Decoded, findings: Findings)
     kind = str(picture_header.format_of(data))
     if not (_named_right(name, kind, findings) and _usable(name, data, decoded, findings)):
         return None
-    return Photo(data, kind, exif.orientation(data), (decoded.whole[1], decoded.whole[0]), decoded.picture)
+    upright = decoded.whole[1], decoded.whole[0]
+    return Photo(data, kind, exif.orientation(data), upright, decoded.picture, decoded.silent)
 
 
 def _named_right(photo: str, kind: str, findings: Findings) -> bool:
