@@ -52,9 +52,9 @@ class Spool:
     def __enter__(self) -> "Spool":
         with disk.writing(self._path):
             self._stream = open(self._path, "ab")  # noqa: SIM115 - closed by __exit__
-            self._reading = open(self._path, "rb")  # noqa: SIM115 - closed by __exit__
             self._end = self._left_whole()
             self._stream.truncate(self._end)
+            self._reading = open(self._path, "rb")  # noqa: SIM115 - closed by __exit__
         return self
 
     def __exit__(self, kind: Any, *_: Any) -> None:
@@ -123,13 +123,14 @@ class Spool:
 
     def _left_whole(self) -> int:
         """Where the pictures end that an interrupted run left; what is behind them is damaged."""
-        end, place = os.fstat(self._reading.fileno()).st_size, 0
-        with suppress(ValueError, LookupError, TypeError):
+        place = 0
+        with open(self._path, "rb") as stream, suppress(ValueError, LookupError, TypeError):
+            end = os.fstat(stream.fileno()).st_size
             while place < end:
-                record = _next(self._reading, end).record
+                record = _next(stream, end).record
                 if record.key and not record.at:  # what is in an artifact is found there
                     self.known.add(record.key, place)
-                place = self._reading.tell()
+                place = stream.tell()
         return place
 
 
