@@ -5,9 +5,6 @@ import json
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-import numpy as np
-
-from stages import pixels
 from stages.data import tfrecord
 from stages.data.annotation import voc
 from stages.data.annotation.frame import Reading, Turned, frame_of
@@ -15,7 +12,7 @@ from stages.data.annotation.objects import LabelledBox, ObjectFilter
 from stages.data.annotation.vocabulary import Vocabulary
 from stages.data.findings import DataFinding, Findings
 from stages.data.pairing.pairing import Folders, Pair, XmlFile
-from stages.data.photo import photo
+from stages.data.photo import encoding, photo
 from stages.data.split import looks
 
 FORM = 1  # of what is written here; another one makes all records anew
@@ -119,7 +116,8 @@ def make(settings: RecordSettings, picture: Picture) -> Tuple[PictureRecord, byt
     labelled = _labelled(settings, pair, annotation, Turned(source.orientation, source.upright), findings)
     if labelled is None:
         return PictureRecord(key, digest, b"", {}, findings.found, *counts, ""), b""
-    framed = tfrecord.framed(_example(settings, pair.photo, source.picture, labelled))
+    encoded = encoding.encoded(source, settings.encoding, settings.jpeg_quality)
+    framed = tfrecord.framed(_example(settings, pair.photo, encoded, labelled))
     facts, look = _facts(pair.photo, source.upright, labelled), looks.look(source.picture)
     return PictureRecord(key, digest, look, facts, findings.found, *counts, tfrecord.checksum(framed)), framed
 
@@ -164,13 +162,11 @@ def _facts(name: str, size: Tuple[int, int], labelled: List[LabelledBox]) -> Dic
     }
 
 
-def _example(settings: RecordSettings, name: str, picture: np.ndarray, labelled: List[LabelledBox]) -> bytes:
+def _example(settings: RecordSettings, name: str, encoded: bytes, labelled: List[LabelledBox]) -> bytes:
     """The tf.train.Example with the keys of object_detection's ``create_pascal_tf_record``."""
-    jpeg = settings.encoding == "jpeg"
-    encoded = pixels.encode_jpeg(picture, settings.jpeg_quality) if jpeg else pixels.encode_png(picture)
     integers = {
-        "image/height": [picture.shape[0]],
-        "image/width": [picture.shape[1]],
+        "image/height": [settings.image_size[0]],
+        "image/width": [settings.image_size[1]],
         "image/object/class/label": [one.class_id for one in labelled],
         "image/object/difficult": [int(one.source.difficult) for one in labelled],
         "image/object/truncated": [int(one.source.truncated) for one in labelled],

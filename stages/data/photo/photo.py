@@ -1,7 +1,7 @@
 """One photo: its file read once, judged, upright, and shrunk to the size that is wanted of it. No XML is needed."""
 
 import os
-from typing import Callable, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -18,9 +18,6 @@ SUFFIXES = {
     "tiff": (".tif", ".tiff"),
 }
 
-Target = Callable[[Tuple[int, int]], Tuple[int, int]]
-"""From the (height, width) of an upright photo to that of the picture that is wanted of it."""
-
 
 class Photo(NamedTuple):
     """A photo that can be used.
@@ -31,6 +28,7 @@ class Photo(NamedTuple):
         orientation: 1 to 8, as EXIF has it.
         upright: (width, height) of the whole photo, upright.
         picture: its pixels, upright and of the size that was wanted, uint8 RGB [h, w, 3].
+        silent: its decoder said nothing at all, not even what does no harm.
     """
 
     data: bytes
@@ -38,12 +36,14 @@ class Photo(NamedTuple):
     orientation: int
     upright: Tuple[int, int]
     picture: np.ndarray
+    silent: bool
 
 
-def load(path: str, name: str, max_megapixels: int, target: Target, findings: Findings) -> Optional[Photo]:
+def load(path: str, name: str, max_megapixels: int, target: pixels.Target, findings: Findings) -> Optional[Photo]:
     """The photo at ``path``, called ``name`` in findings; None if what is wrong with it makes it unusable.
 
-    A large one is decoded while no other process decodes one, see ``workers.room_for``.
+    ``target`` gives from its (height, width) that of the picture that is wanted. A large photo is decoded while no
+    other process decodes one, see ``workers.room_for``.
 
     Raises:
         BadInput: a finding whose policy is to fail.
@@ -53,8 +53,8 @@ def load(path: str, name: str, max_megapixels: int, target: Target, findings: Fi
             size = pixels.checked_size(stream, max_megapixels)
             with workers.room_for(size[0] * size[1] / 1e6):
                 data = pixels.rest_of(stream, size)
-                decoded = pixels.decoded(data, max_megapixels)
-                return _judged(data, name, decoded, target, findings)
+                decoded = pixels.decoded(data, max_megapixels, target)
+                return _judged(data, name, decoded, findings)
     except OSError as error:
         findings.fixes("unreadable_image", name, "it cannot be read: %s" % error.strerror)
     except pixels.TooLarge as error:
@@ -66,13 +66,12 @@ def load(path: str, name: str, max_megapixels: int, target: Target, findings: Fi
     return None
 
 
-def _judged(data: bytes, name: str, decoded: pixels.Decoded, target: Target, findings: Findings) -> Optional[Photo]:
+def _judged(data: bytes, name: str, decoded: pixels.Decoded, findings: Findings) -> Optional[Photo]:
     kind = str(picture_header.format_of(data))
     if not (_named_right(name, kind, findings) and _usable(name, data, decoded, findings)):
         return None
-    height, width = decoded.picture.shape[:2]
-    picture = pixels.resize(decoded.picture, *target((height, width)))
-    return Photo(data, kind, exif.orientation(data), (width, height), picture)
+    upright = decoded.whole[1], decoded.whole[0]
+    return Photo(data, kind, exif.orientation(data), upright, decoded.picture, decoded.silent)
 
 
 def _named_right(photo: str, kind: str, findings: Findings) -> bool:
