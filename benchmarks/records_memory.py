@@ -55,23 +55,24 @@ def write_pictures(folder: Path, count: int) -> None:
         (folder / "Annotations" / f"{name}.xml").write_bytes(xml)
 
 
+def run_stage(module: str, folder: Path, inputs: Dict[str, str], parameters: Dict[str, Any]) -> Path:
+    """Run a stage of the environment data in a process of its own; returns its output folder."""
+    name = module.rsplit(".", 1)[-1]
+    output, scratch = folder / name, folder / f"{name}-scratch"
+    output.mkdir()
+    scratch.mkdir()
+    job = {"stage": name, "inputs": inputs, "output": str(output), "scratch": str(scratch), "parameters": parameters}
+    (folder / f"{name}.json").write_text(json.dumps({**job, "cpus": 2}))
+    command = [sys.executable, "-m", module, str(folder / f"{name}.json")]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return output
+
+
 def records_peak(folder: str) -> float:
     """Peak resident memory of the largest process of `records` on these pictures, in MB."""
-    top = Path(folder)
+    inputs = {"photos": f"{folder}/JPEGImages", "annotations": f"{folder}/Annotations"}
     with tempfile.TemporaryDirectory(dir=folder) as work:
-        for name in ("output", "scratch"):
-            (Path(work) / name).mkdir()
-        job = {
-            "stage": "records",
-            "inputs": {"photos": str(top / "JPEGImages"), "annotations": str(top / "Annotations")},
-            "output": f"{work}/output",
-            "scratch": f"{work}/scratch",
-            "parameters": PARAMETERS,
-            "cpus": 2,
-        }
-        (Path(work) / "job.json").write_text(json.dumps(job))
-        command = [sys.executable, "-m", "stages.data.records", f"{work}/job.json"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        run_stage("stages.data.records", Path(work), inputs, PARAMETERS)
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
 
 
