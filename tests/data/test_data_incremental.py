@@ -170,7 +170,7 @@ def changed_by_chance(dataset: Dataset, rng: Random) -> Dict[str, Any]:
     return dict(rng.choice(SETTINGS)) if what == "setting" else {}
 
 
-@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 60))])
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 20))])
 def test_whatever_changes_the_records_are_those_of_a_run_from_nothing(
     dataset: Dataset, runs: Callable[..., Run], seed: int
 ):
@@ -218,7 +218,7 @@ def damaged(folder: Path, rng: Random) -> None:
         path.write_bytes(bytes(data))
 
 
-@pytest.mark.parametrize("seed", [*range(12), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(12, 100))])
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 40))])
 def test_of_a_damaged_artifact_only_what_is_whole_is_taken(dataset: Dataset, runs: Callable[..., Run], seed: int):
     rng = Random(seed)
     filled(dataset, 6)
@@ -289,7 +289,7 @@ def test_an_interrupted_run_goes_on(
     assert len(expected.made) - after <= len(done.made) <= len(expected.made) - after + 2
 
 
-@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(8, 60))])
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 20))])
 def test_what_an_interrupted_run_left_damaged_is_made_again(
     dataset: Dataset, runs: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ):

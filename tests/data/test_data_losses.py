@@ -271,3 +271,19 @@ def test_whatever_becomes_of_a_dataset_all_is_accounted_for(tmp_path_factory, mo
     index = [json.loads(line) for line in (folder / "out" / "index.jsonl").read_text().splitlines()]
     assert len({line["source_id"] for line in index}) == len(index) == dataset["images"]
     assert sum(len(line["boxes"]) for line in index) == dataset["boxes"] == dataset["figures"]["boxes"]["kept"]
+
+
+def test_a_trial_s_last_line_names_what_was_found_in_its_pictures_only(dataset, make_records):
+    dataset.fill(30)
+    for number in range(20):
+        (dataset.photos / ("lone-%d.jpg" % number)).write_bytes(photo(seed=100 + number))
+    for number in range(30):
+        path = dataset.annotations / ("photo-%03d.xml" % number)
+        path.write_text(path.read_text().replace("ball", "tree"))
+    done = make_records(limit=10, classes=["cone"])
+    (told,) = [warning for warning in done.warnings if "are in the records" in warning]
+    assert told == (
+        "10 of 10 pictures (10 of 20 boxes) are in the records; 10 boxes of classes that are not listed"
+        " (see findings.jsonl)."
+    )
+    assert done.dataset["finding_counts"] == {"no_xml": 20, "unknown_class": 10}
