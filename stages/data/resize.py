@@ -12,7 +12,7 @@ from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
 from lxml import etree
 
 from stages import disk, drawing, pixels, workers
-from stages.data.annotation import boxes, xml_file
+from stages.data.annotation import boxes, voc
 from stages.data.annotation.boxes import WholeSize
 from stages.data.annotation.frame import BoxFrame, Reading, Turned, frame_of
 from stages.data.annotation.geometry import Move
@@ -68,25 +68,35 @@ def named(items: Sequence[Pair]) -> List[NamedPair]:
 def make(settings: ResizeSettings, item: NamedPair) -> Tuple[bool, List[DataFinding]]:
     """Write one picture and its XML; returns whether there is one, and what was found wrong."""
     findings, pair = Findings(policies({})), item.pair
-    xml = xml_file.load(settings.folders, pair, findings)
-    if xml is None or xml.root is None:
+    root = _root(settings, pair, findings)
+    if root is None:
         return False, findings.found
     source = photo.load(
         settings.folders.photo(pair.photo), pair.photo, settings.max_megapixels, partial(_target, settings), findings
     )
     if source is None:
         return False, findings.found
-    frame = frame_of(xml.root, pair, Turned(source.orientation, source.upright), settings.reading, findings)
+    annotation = voc.annotation_of(root, settings.reading.boxes)
+    frame = frame_of(annotation, pair, Turned(source.orientation, source.upright), settings.reading, findings)
     if frame is None:
         return False, findings.found
     target, name = target_size(source.upright, settings.long_side), item.stem + _suffix(pair.photo, source.format)
-    told = rewrite(xml.root, frame, os.path.basename(name), target, settings.reading)
+    told = rewrite(root, frame, os.path.basename(name), target, settings.reading)
     if not all([findings.fixes(note.kind, str(pair.xml), note.message, at, note.fixable) for note, at in told]):
         return False, findings.found
     disk.write(os.path.join(settings.output, "JPEGImages", name), _encoded(settings, source, target))
-    text = etree.tostring(xml.root.getroottree(), encoding="utf-8") + b"\n"
+    text = etree.tostring(root.getroottree(), encoding="utf-8") + b"\n"
     disk.write(os.path.join(settings.output, "Annotations", item.stem + ".xml"), text)
     return True, findings.found
+
+
+def _root(settings: ResizeSettings, pair: Pair, findings: Findings) -> Optional[etree._Element]:
+    """The tree of a pair's XML, to be rewritten; None if it has none that can be used."""
+    try:
+        return voc.tree(settings.folders.xml(pair.xml)) if pair.xml else None
+    except voc.Damaged as error:
+        findings.fixes(error.kind, str(pair.xml), str(error), (None, error.line))
+    return None
 
 
 def _target(settings: ResizeSettings, size: Tuple[int, int]) -> Tuple[int, int]:
