@@ -137,7 +137,7 @@ class DigestCache:
         seen = self._once(("walk", root), lambda: sorted(rows(str(root), _line)))
         if selection == ALL_FILES or root.is_file():
             return seen
-        return [one for one in seen if selection.takes(_path_of(one))]
+        return [one for one in seen if selection.takes(one[: one.index("\0")])]
 
     def _folder_digest(self, root: Path, selection: Selection) -> str:
         remembered = list(self._read(self._file("folder", root, selection)))

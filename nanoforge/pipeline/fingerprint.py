@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Set
 
@@ -61,7 +62,7 @@ def code_files(module: str) -> List[Path]:
         if path is None or path in found:
             continue
         found.add(path)
-        waiting.extend(_imports(path))
+        waiting.extend(_imports(path.read_text(encoding="utf-8")))
     # stages/ itself holds shared modules only; what is below it are other stages' rooms.
     rooms = {path.parent for path in found} - {HOME / "stages"}
     others = {file for room in rooms for file in room.rglob("*") if file.is_file() and file.suffix not in CODE}
@@ -76,9 +77,11 @@ def _module_file(module: str) -> Optional[Path]:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _imports(path: Path) -> List[str]:
+@lru_cache(maxsize=None)
+def _imports(source: str) -> List[str]:
+    """The modules that a module of this text imports or starts; stages share many, and parsing takes long."""
     modules: List[str] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(source)) if "stages" in source else ():
         if isinstance(node, ast.Import):
             modules.extend(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:

@@ -6,7 +6,7 @@ The plan, `status`, `clean` and docs/stages.md come from this table; tasks.py ha
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union, get_type_hints
 
@@ -89,11 +89,26 @@ Parameters = Dict[str, Any]
 
 @dataclass(frozen=True)
 class StageContext:
-    """What the inputs and parameters of a project's stages depend on: its config and the folder of detector.toml."""
+    """What the inputs and parameters of a project's stages depend on: its config and the folder of detector.toml.
+
+    What is looked for beside the photos is looked for once: that takes a look at each of a million names.
+    """
 
     config: Config
     folder: Path
     start: Optional[StartCheckpoint] = None
+
+    @cached_property
+    def annotations(self) -> Path:
+        """The folder of the XML files."""
+        stated, photos = self.config.dataset.annotations, self.path(self.config.dataset.photos)
+        return self.path(stated) if stated else find_annotations(photos)
+
+    @cached_property
+    def image_sets(self) -> Optional[Path]:
+        """The folder of the lists of a split, where there is one."""
+        stated, photos = self.config.dataset.image_sets, self.path(self.config.dataset.photos)
+        return self.path(stated) if stated else find_image_sets(photos)
 
     def path(self, text: str) -> Path:
         """A path of the config, relative to the folder of detector.toml."""
@@ -147,11 +162,9 @@ def _photo_inputs(context: StageContext) -> Inputs:
     dataset = context.config.dataset
     if dataset.rendered_pictures:
         return {"photos": ArtifactInput("render", "JPEGImages"), "annotations": ArtifactInput("render", "Annotations")}
-    photos = context.path(dataset.photos)
-    annotations = context.path(dataset.annotations) if dataset.annotations else find_annotations(photos)
     return {
-        "photos": UserFiles(photos, "dataset.photos", PICTURES),
-        "annotations": UserFiles(annotations, "dataset.annotations", Selection((".xml",))),
+        "photos": UserFiles(context.path(dataset.photos), "dataset.photos", PICTURES),
+        "annotations": UserFiles(context.annotations, "dataset.annotations", Selection((".xml",))),
     }
 
 
@@ -160,8 +173,7 @@ def _dataset_inputs(context: StageContext) -> Inputs:
     inputs, dataset = _photo_inputs(context), context.config.dataset
     if dataset.rendered_pictures or context.config.records.split not in ("auto", "imagesets"):
         return inputs
-    photos = context.path(dataset.photos)
-    lists = context.path(dataset.image_sets) if dataset.image_sets else find_image_sets(photos)
+    lists = context.image_sets
     return {**inputs, "image_sets": UserFiles(lists, "dataset.image_sets", Selection((".txt",)))} if lists else inputs
 
 
