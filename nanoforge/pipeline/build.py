@@ -9,6 +9,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from nanoforge.errors import StageFailed
 from nanoforge.pipeline.aftermath import begin, check_begun
+from nanoforge.pipeline.aids import aids
 from nanoforge.pipeline.foresight import Question
 from nanoforge.pipeline.plan import (
     FRESH,
@@ -96,6 +97,11 @@ def prepare_environment(work: StageWork) -> None:
     work.started, work.tools = time.time(), work.runner.tools()
 
 
+def offer_aids(work: StageWork) -> None:
+    """Give the stage what may spare it work; see `aids`."""
+    work.aids = aids(work, _work_folder(work))
+
+
 def foresee(work: StageWork) -> Optional[Future[Outcome]]:
     """Ask first whether the stage's work would be in vain, in a thread of its own; see `foresight`."""
     question = Question.of(work, _stage_run(work))
@@ -140,6 +146,7 @@ STEPS: Tuple[Step, ...] = (
     warn_of_damage,
     fetch_inputs,
     prepare_environment,
+    offer_aids,
     foresee,
     run_program,
     check_inputs,
@@ -161,7 +168,7 @@ def _stage_run(work: StageWork) -> StageRun:
     return StageRun(
         stage=stage.name,
         module=stage.module,
-        inputs={name: _stage_input(work, source, digests[name]) for name, source in sources.items()},
+        inputs={**{name: _stage_input(work, source, digests[name]) for name, source in sources.items()}, **work.aids},
         parameters=stage.parameters(project.context),
         output=folder / "output",
         scratch=folder / "scratch",
@@ -196,6 +203,7 @@ def _record(work: StageWork) -> Dict[str, Any]:
         "metrics": work.outcome.metrics,
         "warnings": work.outcome.warnings,
         "tools": dict(work.tools),
+        "aids": {name: aid.digest for name, aid in work.aids.items() if aid.digest},
     }
 
 

@@ -139,6 +139,7 @@ class Stage(Program):
         applies: whether a project has this stage at all.
         folder: where its artifacts are kept, if the user wants them elsewhere than in the build folder.
         consents: parameters that decide whether the stage goes on, never what comes out: they make nothing stale.
+        aids: inputs that spare it work and change nothing in what comes out, where there are such; see `aids`.
         varies: what is otherwise in this row with some configs, such as the environment; see `row_in`.
     """
 
@@ -149,6 +150,7 @@ class Stage(Program):
     applies: Callable[[StageContext], bool] = _always
     folder: Callable[[StageContext], Optional[Path]] = _in_the_build_folder
     consents: Tuple[str, ...] = ()
+    aids: Tuple[str, ...] = ()
     varies: Callable[[StageContext], Mapping[str, Any]] = _as_it_stands
 
 
@@ -330,6 +332,7 @@ TABLE: Tuple[Stage, ...] = (
         parameters=_filled(RecordsParameters, "dataset", "records", image_size=_records_size),
         folder=_records_folder,
         consents=("accept_losses",),
+        aids=("earlier", "digests"),
     ),
     Stage(
         "train",
