@@ -123,6 +123,15 @@ class DigestCache:
         """
         return self._once(("listing", root, selection), lambda: self._listing(root, selection))
 
+    def extent(self, root: Path, selection: Selection = ALL_FILES) -> Tuple[int, int]:
+        """How many files there are below ``root``, and their bytes together.
+
+        Raises:
+            OSError: ``root`` cannot be read.
+        """
+        seen = self._seen(root, selection)
+        return len(seen), sum(int(one[one.index("\0") + 1 :].partition(" ")[0]) for one in seen)
+
     def _once(self, key: Tuple[Any, ...], make: Callable[[], Value]) -> Value:
         """What ``make`` gives; inside a snapshot it is asked once."""
         if self._snapshot is None:

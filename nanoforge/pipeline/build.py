@@ -22,6 +22,7 @@ from nanoforge.pipeline.plan import (
     tell_left_out,
 )
 from nanoforge.pipeline.project import Project
+from nanoforge.pipeline.room import check_room
 from nanoforge.pipeline.scheduler import Scheduler, StageWork, Step
 from nanoforge.pipeline.stages import InputSource, UserFiles, upstream
 from nanoforge.runners.contract import EventSink, Outcome, StageInput, StageRun
@@ -90,6 +91,11 @@ def fetch_inputs(work: StageWork) -> None:
     tell_left_out(work.project, work.stage)
 
 
+def find_room(work: StageWork) -> None:
+    """Refuse what is sure not to fit on the disk; see `room`."""
+    check_room(work, _work_folder(work))
+
+
 def prepare_environment(work: StageWork) -> None:
     """Make the environment, if it is not there, and an empty place for the output."""
     work.runner.prepare()
@@ -145,6 +151,7 @@ STEPS: Tuple[Step, ...] = (
     announce,
     warn_of_damage,
     fetch_inputs,
+    find_room,
     prepare_environment,
     offer_aids,
     foresee,

@@ -6,18 +6,16 @@ The plan, `status`, `clean` and docs/stages.md come from this table; tasks.py ha
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union, get_type_hints
 
 from nanoforge.config import checkpoints
-from nanoforge.config.checkpoints import StartCheckpoint
-from nanoforge.config.dataset import find_annotations, find_image_sets
 from nanoforge.config.schema import Config, Size
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
-from nanoforge.files.paths import user_path
 from nanoforge.files.selection import ALL_FILES, Selection
+from nanoforge.pipeline.context import StageContext
 from nanoforge.runners.contract import Program
 from stages.files import PICTURE_SUFFIXES, SENT_UNREAD_SUFFIXES
 from stages.parameters import (
@@ -85,34 +83,6 @@ InputSource = Union[ArtifactInput, ArtifactIfMade, UserFiles]
 Inputs = Dict[str, InputSource]
 Parameters = Dict[str, Any]
 """What a declaration of stages/parameters.py holds, filled: name -> plain JSON value."""
-
-
-@dataclass(frozen=True)
-class StageContext:
-    """What the inputs and parameters of a project's stages depend on: its config and the folder of detector.toml.
-
-    What is looked for beside the photos is looked for once: that takes a look at each of a million names.
-    """
-
-    config: Config
-    folder: Path
-    start: Optional[StartCheckpoint] = None
-
-    @cached_property
-    def annotations(self) -> Path:
-        """The folder of the XML files."""
-        stated, photos = self.config.dataset.annotations, self.path(self.config.dataset.photos)
-        return self.path(stated) if stated else find_annotations(photos)
-
-    @cached_property
-    def image_sets(self) -> Optional[Path]:
-        """The folder of the lists of a split, where there is one."""
-        stated, photos = self.config.dataset.image_sets, self.path(self.config.dataset.photos)
-        return self.path(stated) if stated else find_image_sets(photos)
-
-    def path(self, text: str) -> Path:
-        """A path of the config, relative to the folder of detector.toml."""
-        return (self.folder / user_path(text)).absolute()
 
 
 def _always(_context: StageContext) -> bool:
@@ -274,7 +244,8 @@ def _network_size(context: StageContext) -> List[int]:
     return size_of(context.config.model.input_size)
 
 
-def _records_size(context: StageContext) -> List[int]:
+def records_size(context: StageContext) -> List[int]:
+    """The size of the pictures in records, as [height, width]."""
     return size_of(context.config.records.image_size or context.config.model.input_size)
 
 
@@ -329,7 +300,7 @@ TABLE: Tuple[Stage, ...] = (
         summary="Check photos and boxes, shrink them together, write TFRecords",
         makes="*.tfrecord, label_map.pbtxt, dataset.json, index.jsonl",
         inputs=_dataset_inputs,
-        parameters=_filled(RecordsParameters, "dataset", "records", image_size=_records_size),
+        parameters=_filled(RecordsParameters, "dataset", "records", image_size=records_size),
         folder=_records_folder,
         consents=("accept_losses",),
         aids=("earlier", "digests"),
