@@ -12,7 +12,7 @@ import heapq
 import os
 import re
 import stat
-from typing import BinaryIO, Dict, List, NamedTuple, Optional, Tuple
+from typing import BinaryIO, Callable, Dict, Generic, List, NamedTuple, Optional, Tuple, TypeVar
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff")
 # Pictures that are not read. They count as files of a dataset all the same, so that they can be named wherever it runs;
@@ -32,6 +32,7 @@ NOT_OURS = ("__MACOSX", "lost+found")
 # Of an artifact of records: how it came to be, for the stage's own next run. No later stage reads it, so that it makes
 # none stale.
 MADE = "made.jsonl"
+Row = TypeVar("Row")
 KINDS = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
 
 
@@ -66,12 +67,28 @@ def walk(root: str) -> Found:
     Raises:
         OSError: ``root`` is not there or neither a file nor a folder, or a folder cannot be read.
     """
-    seen = os.stat(root)
-    if stat.S_ISREG(seen.st_mode):
-        return Found([_file_stat(os.path.basename(root), seen)], [], [])
-    if not stat.S_ISDIR(seen.st_mode):
-        raise OSError(errno.EINVAL, "it is %s, not a file or folder" % _kind(seen), root)
-    return _Walk(root).found()
+    done = _Walk(root, _file_stat)
+    return Found(sorted(done.files), sorted(done.left_out), sorted(done.links))
+
+
+def rows(root: str, row: Callable[[str, os.stat_result], Row]) -> List[Row]:
+    """What ``row`` makes of each file that :func:`walk` finds, of its path and status; in no order.
+
+    For folders of a million files, where a :class:`FileStat` of each would take most of the time and the memory.
+
+    Raises:
+        OSError: as :func:`walk`.
+    """
+    return _Walk(root, row).files
+
+
+def left_out_below(root: str) -> List[LeftOut]:
+    """What :func:`walk` finds that does not count, sorted.
+
+    Raises:
+        OSError: as :func:`walk`.
+    """
+    return sorted(_Walk(root, lambda _path, _seen: None).left_out)
 
 
 def names_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
@@ -136,22 +153,29 @@ def _file_stat(path: str, seen: os.stat_result) -> FileStat:
     return FileStat(path, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
 
 
-class _Walk:
+class _Walk(Generic[Row]):
     """Real folders first, links to folders after them by name: so what counts does not hang on a disk's order."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, row: Callable[[str, os.stat_result], Row]) -> None:
         self._root = root
-        self._files: List[FileStat] = []
-        self._left_out: List[LeftOut] = []
-        self._links: List[str] = []
+        self._row = row
+        self.files: List[Row] = []
+        self.left_out: List[LeftOut] = []
+        self.links: List[str] = []
         self._linked_folders: List[str] = []
         self._folders = [""]
         self._entered: Dict[Tuple[int, int], str] = {}
+        seen = os.stat(root)
+        if stat.S_ISREG(seen.st_mode):
+            self.files.append(row(os.path.basename(root), seen))
+        elif stat.S_ISDIR(seen.st_mode):
+            self._go()
+        else:
+            raise OSError(errno.EINVAL, "it is %s, not a file or folder" % _kind(seen), root)
 
-    def found(self) -> Found:
+    def _go(self) -> None:
         while self._folders or self._linked_folders:
             self._enter(self._folders.pop() if self._folders else heapq.heappop(self._linked_folders))
-        return Found(sorted(self._files), sorted(self._left_out), sorted(self._links))
 
     def _enter(self, folder: str) -> None:
         path = os.path.join(self._root, folder) if folder else self._root
@@ -159,12 +183,14 @@ class _Walk:
             seen = os.stat(path)
             first = self._entered.setdefault((seen.st_dev, seen.st_ino), folder)
             if first != folder:
-                self._left_out.append(LeftOut(folder, "it is the same folder as %s" % (first or self._root)))
+                self.left_out.append(LeftOut(folder, "it is the same folder as %s" % (first or self._root)))
                 return
             with os.scandir(path) as entries:
+                above = folder + "/" if folder else ""
                 for entry in entries:
-                    if not entry.name.startswith(".") and entry.name not in NOT_OURS:
-                        self._take(entry, folder + "/" + entry.name if folder else entry.name)
+                    name = entry.name
+                    if not name.startswith(".") and name not in NOT_OURS:
+                        self._take(entry, above + name)
         except FileNotFoundError:
             if not folder:
                 raise
@@ -179,15 +205,15 @@ class _Walk:
         except OSError as error:
             if entry.is_symlink():
                 goal = os.readlink(entry.path)
-                self._left_out.append(LeftOut(path, "the link to %s leads nowhere: %s" % (goal, error.strerror)))
+                self.left_out.append(LeftOut(path, "the link to %s leads nowhere: %s" % (goal, error.strerror)))
             elif not isinstance(error, FileNotFoundError):  # else it was removed while the folder was read
                 raise
             return
         if entry.is_symlink():
-            self._links.append(path)
-        if stat.S_ISDIR(seen.st_mode):
+            self.links.append(path)
+        if stat.S_ISREG(seen.st_mode):
+            self.files.append(self._row(path, seen))
+        elif stat.S_ISDIR(seen.st_mode):
             heapq.heappush(self._linked_folders, path)
-        elif stat.S_ISREG(seen.st_mode):
-            self._files.append(_file_stat(path, seen))
         else:
-            self._left_out.append(LeftOut(path, "it is %s" % _kind(seen)))
+            self.left_out.append(LeftOut(path, "it is %s" % _kind(seen)))

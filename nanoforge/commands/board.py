@@ -18,7 +18,8 @@ from nanoforge.files.paths import user_path
 from nanoforge.files.scratch import scratch_folder
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
 from nanoforge.pipeline.build import build, metric_words
-from nanoforge.pipeline.stages import INSTALL, SELFTEST, STAGES, StageContext
+from nanoforge.pipeline.context import StageContext
+from nanoforge.pipeline.stages import INSTALL, SELFTEST, STAGES
 from nanoforge.runners.placement import LOCAL, Placement
 from stages.parameters import InstallParameters
 

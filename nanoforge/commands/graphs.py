@@ -19,7 +19,8 @@ from nanoforge.files.paths import user_path
 from nanoforge.files.scratch import scratch_folder
 from nanoforge.pipeline.adhoc import AdhocRun, check_no_link, optional_inputs, run_adhoc
 from nanoforge.pipeline.build import proof_words
-from nanoforge.pipeline.stages import INSPECT, RUN_UFF, STAGES, StageContext
+from nanoforge.pipeline.context import StageContext
+from nanoforge.pipeline.stages import INSPECT, RUN_UFF, STAGES
 from stages.parameters import RunUffParameters
 
 # What `--json` prints of a graph at least, for CI to rely on.

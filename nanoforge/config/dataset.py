@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Iterable, List, NamedTuple, Optional, Set, Tuple
 
@@ -175,7 +176,15 @@ def _checked(folders: VocFolders) -> VocFolders:
 
 def _has_xml(folder: Path) -> bool:
     """Whether there is XML, by as few looks as it takes: this is asked by every command."""
-    return any(name.lower().endswith(".xml") for _, _, names in os.walk(folder) for name in names)
+    waiting = [str(folder)]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                elif entry.name.lower().endswith(".xml"):
+                    return True
+    return False
 
 
 def _has_file(folder: Path, suffixes: Parts) -> bool:

@@ -6,6 +6,7 @@ a service with a `build`; what Compose has no key for stands under its `x-nanofo
 
 from __future__ import annotations
 
+import io
 import os
 import string
 from functools import lru_cache
@@ -139,8 +140,17 @@ def variables(more: Mapping[str, str] = {}) -> Dict[str, str]:
 
 
 def file_variables() -> Dict[str, str]:
-    """The variables of .env as they stand there."""
-    return {name: value or "" for name, value in dotenv_values(HOME / VARIABLES_FILE, interpolate=False).items()}
+    """The variables of .env as they stand there; none where there is no such file."""
+    try:
+        return dict(_parsed_variables((HOME / VARIABLES_FILE).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+
+
+@lru_cache(maxsize=4)
+def _parsed_variables(text: str) -> Mapping[str, str]:
+    """Every service of every stage asks."""
+    return {name: value or "" for name, value in dotenv_values(stream=io.StringIO(text), interpolate=False).items()}
 
 
 def _caller() -> Dict[str, str]:

@@ -2,49 +2,76 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
 from pathlib import Path
-from typing import Dict, List, Mapping, Optional
+from typing import Iterable, Iterator, List, Optional, Tuple
 
-from nanoforge.files.atomic import write_bytes
-from stages.files import read, readable
+from nanoforge.files.lines import NotAsWritten, are_whole, read_lines, write_lines
+from stages.files import readable
 
 NAMED_FILES = 5
-MOST_BYTES = 1 << 30
+TELLING_DIGITS = 16  # of a digest: they tell two contents of a file apart, and prove nothing
+Files = Iterable[Tuple[str, str]]
+"""Paths with their digests, sorted."""
 
 
-def save_listing(build: Path, digest: str, files: Mapping[str, str]) -> None:
-    """Remember the files (path -> digest) behind an input's digest."""
+def save_listing(build: Path, digest: str, files: Files) -> None:
+    """Remember the files behind an input's digest."""
     path = _listing_file(build, digest)
-    if load_listing(build, digest) is None:
-        write_bytes(path, gzip.compress(json.dumps(dict(files)).encode("utf-8"), compresslevel=1))
+    if not are_whole(path):
+        write_lines(path, (f"{name}\0{contents[:TELLING_DIGITS]}" for name, contents in files))
 
 
-def load_listing(build: Path, digest: Optional[str]) -> Optional[Dict[str, str]]:
-    """The files behind ``digest``, or None where they were never noted."""
-    if digest is None:
+def changed_files(build: Path, old: Optional[str], new: Optional[str]) -> Optional[str]:
+    """How the files behind two digests differ, in words that name the first of each kind.
+
+    Returns:
+        None where the files behind one of them were never noted, or cannot be read.
+    """
+    if old is None or new is None:
         return None
+    kinds = {"added": _FirstOnes(), "removed": _FirstOnes(), "changed": _FirstOnes()}
     try:
-        return dict(json.loads(gzip.decompress(read(str(_listing_file(build, digest)), MOST_BYTES))))
-    except (OSError, EOFError, ValueError, TypeError, RecursionError, zlib.error):
+        for path, kind in _differences(*(read_lines(_listing_file(build, digest)) for digest in (old, new))):
+            kinds[kind].add(path)
+    except (OSError, NotAsWritten):
         return None
+    return "; ".join(f"{named.count} {kind} ({named})" for kind, named in kinds.items() if named.count)
 
 
-def changed_files(old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    """The difference of two listings in words, naming the first files of each kind."""
-    kinds = {
-        "added": [path for path in sorted(new) if path not in old],
-        "removed": [path for path in sorted(old) if path not in new],
-        "changed": [path for path in sorted(new) if path in old and old[path] != new[path]],
-    }
-    return "; ".join(f"{len(paths)} {kind} ({_named(paths)})" for kind, paths in kinds.items() if paths)
+def _differences(old: Iterator[str], new: Iterator[str]) -> Iterator[Tuple[str, str]]:
+    """Path and kind of every difference; both are sorted, so one look at each line is enough."""
+    before, after = next(old, None), next(new, None)
+    while before is not None or after is not None:
+        if before == after:
+            before, after = next(old, None), next(new, None)
+            continue
+        gone, come = (line.partition("\0")[0] if line is not None else None for line in (before, after))
+        if gone is None or (come is not None and come < gone):
+            yield str(come), "added"
+            after = next(new, None)
+        elif come is None or gone < come:
+            yield gone, "removed"
+            before = next(old, None)
+        else:
+            yield gone, "changed"
+            before, after = next(old, None), next(new, None)
 
 
-def _named(paths: List[str]) -> str:
-    return readable(", ".join(paths[:NAMED_FILES])) + (", …" if len(paths) > NAMED_FILES else "")
+class _FirstOnes:
+    """How many paths, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: List[str] = []
+
+    def add(self, path: str) -> None:
+        self.count += 1
+        if self.count <= NAMED_FILES:
+            self._first.append(path)
+
+    def __str__(self) -> str:
+        return readable(", ".join(self._first)) + (", …" if self.count > NAMED_FILES else "")
 
 
 def _listing_file(build: Path, digest: str) -> Path:
-    return build / "cache" / "listings" / f"{digest[:20]}.json.gz"
+    return build / "cache" / "listings" / f"{digest[:20]}.lines"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import List, NamedTuple, Optional, Tuple
 
 from stages.files import FileStat as FileStat
-from stages.files import Found, readable
+from stages.files import Found, left_out_below, readable
 from stages.files import walk as found_below
 
 NAMED = 5
@@ -18,14 +18,16 @@ class Selection(NamedTuple):
     suffixes: Tuple[str, ...] = ()
     prefix: str = ""
 
-    def takes(self, name: str) -> bool:
-        return name.startswith(self.prefix) and (not self.suffixes or name.lower().endswith(self.suffixes))
+    def takes(self, path: str) -> bool:
+        """Whether the file at a path, relative to the folder, is selected."""
+        named = not self.prefix or path.rpartition("/")[2].startswith(self.prefix)
+        return named and (not self.suffixes or path.lower().endswith(self.suffixes))
 
     def among(self, found: Found, root: Path) -> List[FileStat]:
         """Those of a walk of ``root``; a root that is a file counts whatever is selected."""
         if root.is_file():
             return found.files
-        return [one for one in found.files if self.takes(one.path.rpartition("/")[2])]
+        return [one for one in found.files if self.takes(one.path)]
 
 
 ALL_FILES = Selection()
@@ -46,7 +48,7 @@ def left_out_words(root: Path) -> Optional[str]:
     Raises:
         OSError: as :func:`walk`.
     """
-    left_out = found_below(str(root)).left_out
+    left_out = left_out_below(str(root))
     if not left_out:
         return None
     named = "; ".join(readable(f"{root / one.path} ({one.reason})") for one in left_out[:NAMED])

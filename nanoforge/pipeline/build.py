@@ -9,6 +9,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from nanoforge.errors import StageFailed
 from nanoforge.pipeline.aftermath import begin, check_begun
+from nanoforge.pipeline.aids import aids
 from nanoforge.pipeline.foresight import Question
 from nanoforge.pipeline.plan import (
     FRESH,
@@ -21,6 +22,7 @@ from nanoforge.pipeline.plan import (
     tell_left_out,
 )
 from nanoforge.pipeline.project import Project
+from nanoforge.pipeline.room import check_room
 from nanoforge.pipeline.scheduler import Scheduler, StageWork, Step
 from nanoforge.pipeline.stages import InputSource, UserFiles, upstream
 from nanoforge.runners.contract import EventSink, Outcome, StageInput, StageRun
@@ -89,11 +91,21 @@ def fetch_inputs(work: StageWork) -> None:
     tell_left_out(work.project, work.stage)
 
 
+def find_room(work: StageWork) -> None:
+    """Refuse what is sure not to fit on the disk; see `room`."""
+    check_room(work, _work_folder(work))
+
+
 def prepare_environment(work: StageWork) -> None:
     """Make the environment, if it is not there, and an empty place for the output."""
     work.runner.prepare()
     begin(_work_folder(work))
     work.started, work.tools = time.time(), work.runner.tools()
+
+
+def offer_aids(work: StageWork) -> None:
+    """Give the stage what may spare it work; see `aids`."""
+    work.aids = aids(work, _work_folder(work))
 
 
 def foresee(work: StageWork) -> Optional[Future[Outcome]]:
@@ -139,7 +151,9 @@ STEPS: Tuple[Step, ...] = (
     announce,
     warn_of_damage,
     fetch_inputs,
+    find_room,
     prepare_environment,
+    offer_aids,
     foresee,
     run_program,
     check_inputs,
@@ -161,7 +175,7 @@ def _stage_run(work: StageWork) -> StageRun:
     return StageRun(
         stage=stage.name,
         module=stage.module,
-        inputs={name: _stage_input(work, source, digests[name]) for name, source in sources.items()},
+        inputs={**{name: _stage_input(work, source, digests[name]) for name, source in sources.items()}, **work.aids},
         parameters=stage.parameters(project.context),
         output=folder / "output",
         scratch=folder / "scratch",
@@ -196,6 +210,7 @@ def _record(work: StageWork) -> Dict[str, Any]:
         "metrics": work.outcome.metrics,
         "warnings": work.outcome.warnings,
         "tools": dict(work.tools),
+        "aids": {name: aid.digest for name, aid in work.aids.items() if aid.digest},
     }
 
 

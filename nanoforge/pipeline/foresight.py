@@ -13,9 +13,10 @@ from typing import Callable, Mapping, NamedTuple, Optional, Tuple
 
 from nanoforge.errors import DaemonLost, StageFailed
 from nanoforge.files.digests import json_digest
+from nanoforge.pipeline.context import StageContext
 from nanoforge.pipeline.fingerprint import code_digests
 from nanoforge.pipeline.scheduler import StageWork
-from nanoforge.pipeline.stages import STAGES, Parameters, StageContext
+from nanoforge.pipeline.stages import STAGES, Parameters
 from nanoforge.runners.contract import EventSink, Outcome, Program, StageRun
 from stages.parameters import ForeseeParameters
 

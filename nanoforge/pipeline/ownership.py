@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Dict, Iterator, Tuple
 
 from nanoforge.errors import BadInput
-from nanoforge.pipeline.stages import TABLE, StageContext, UserFiles
+from nanoforge.pipeline.context import StageContext
+from nanoforge.pipeline.stages import TABLE, UserFiles
 
 # What a folder for artifacts must not even lie above: photos are looked for in whole folders.
 WIDE = ("dataset.photos", "dataset.annotations", "build")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, NanoforgeError
-from nanoforge.files.listings import changed_files, load_listing, save_listing
+from nanoforge.files.listings import changed_files, save_listing
 from nanoforge.files.selection import left_out_words
 from nanoforge.pipeline import fingerprint as fingerprints
 from nanoforge.pipeline.fingerprint import RECIPE_VERSION, WHAT_CHANGED
@@ -225,7 +225,7 @@ def note_listings(project: Project, stage: Stage) -> None:
     for source in stage.inputs(project.context).values():
         if isinstance(source, UserFiles) and not source.digest:
             listing = project.digests.listing(source.path, source.selection)
-            save_listing(project.build, listing.digest, listing.files)
+            save_listing(project.build, listing.digest, listing.files())
 
 
 def differences(project: Project, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
@@ -262,8 +262,5 @@ def _verb(before: Any, after: Any) -> str:
 def _input_difference(project: Project, name: str, before: Optional[str], after: Optional[str]) -> Iterator[str]:
     if before == after:
         return
-    old, new = load_listing(project.build, before), load_listing(project.build, after)
-    if old is None or new is None:
-        yield f"input {name} was {_verb(before, after)}"
-    else:
-        yield f"input {name} changed: {changed_files(old, new)}"
+    words = changed_files(project.build, before, after)
+    yield f"input {name} changed: {words}" if words else f"input {name} was {_verb(before, after)}"

@@ -21,9 +21,10 @@ from nanoforge.errors import BadInput, DaemonLost, EnvironmentNotReady, Nanoforg
 from nanoforge.files.atomic import make_readable
 from nanoforge.files.digests import DigestCache
 from nanoforge.files.paths import user_path
+from nanoforge.pipeline.context import StageContext
 from nanoforge.pipeline.notes import Notes, note, noted
 from nanoforge.pipeline.ownership import folders_elsewhere
-from nanoforge.pipeline.stages import STAGES, Stage, StageContext, row_in
+from nanoforge.pipeline.stages import STAGES, Stage, row_in
 from nanoforge.runners.contract import Runner
 from nanoforge.runners.placement import NO_OVERRIDE, Placement, PlacementOverride, owner_of
 from nanoforge.store.folders import StageFolders

@@ -14,7 +14,7 @@ from nanoforge.pipeline.aftermath import drop_output, tidied
 from nanoforge.pipeline.plan import FRESH, Status, Statuses, made, status_of
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import ArtifactInput, Stage
-from nanoforge.runners.contract import Outcome, Runner
+from nanoforge.runners.contract import Outcome, Runner, StageInput
 from nanoforge.stop import Stop
 from nanoforge.store.store import ArtifactFolder
 
@@ -31,6 +31,7 @@ class StageWork:
         steps: those that it has not taken yet.
         started: when its environment was ready, in seconds since 1970.
         tools: name -> version of what is in its environment.
+        aids: what spares it work.
         outcome: of its program, once that has ended.
         artifact: once it is published.
     """
@@ -44,6 +45,7 @@ class StageWork:
     stop: Stop = field(default_factory=Stop)
     started: float = 0.0
     tools: Mapping[str, str] = field(default_factory=dict)
+    aids: Mapping[str, StageInput] = field(default_factory=dict)
     outcome: Outcome = field(default_factory=Outcome)
     artifact: Optional[ArtifactFolder] = None
 

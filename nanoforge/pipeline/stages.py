@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union, get_type_hints
 
 from nanoforge.config import checkpoints
-from nanoforge.config.checkpoints import StartCheckpoint
-from nanoforge.config.dataset import find_annotations, find_image_sets
 from nanoforge.config.schema import Config, Size
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
-from nanoforge.files.paths import user_path
 from nanoforge.files.selection import ALL_FILES, Selection
+from nanoforge.pipeline.context import StageContext
 from nanoforge.runners.contract import Program
 from stages.files import PICTURE_SUFFIXES, SENT_UNREAD_SUFFIXES
 from stages.parameters import (
@@ -87,19 +85,6 @@ Parameters = Dict[str, Any]
 """What a declaration of stages/parameters.py holds, filled: name -> plain JSON value."""
 
 
-@dataclass(frozen=True)
-class StageContext:
-    """What the inputs and parameters of a project's stages depend on: its config and the folder of detector.toml."""
-
-    config: Config
-    folder: Path
-    start: Optional[StartCheckpoint] = None
-
-    def path(self, text: str) -> Path:
-        """A path of the config, relative to the folder of detector.toml."""
-        return (self.folder / user_path(text)).absolute()
-
-
 def _always(_context: StageContext) -> bool:
     return True
 
@@ -124,6 +109,7 @@ class Stage(Program):
         applies: whether a project has this stage at all.
         folder: where its artifacts are kept, if the user wants them elsewhere than in the build folder.
         consents: parameters that decide whether the stage goes on, never what comes out: they make nothing stale.
+        aids: inputs that spare it work and change nothing in what comes out, where there are such; see `aids`.
         varies: what is otherwise in this row with some configs, such as the environment; see `row_in`.
     """
 
@@ -134,6 +120,7 @@ class Stage(Program):
     applies: Callable[[StageContext], bool] = _always
     folder: Callable[[StageContext], Optional[Path]] = _in_the_build_folder
     consents: Tuple[str, ...] = ()
+    aids: Tuple[str, ...] = ()
     varies: Callable[[StageContext], Mapping[str, Any]] = _as_it_stands
 
 
@@ -147,11 +134,9 @@ def _photo_inputs(context: StageContext) -> Inputs:
     dataset = context.config.dataset
     if dataset.rendered_pictures:
         return {"photos": ArtifactInput("render", "JPEGImages"), "annotations": ArtifactInput("render", "Annotations")}
-    photos = context.path(dataset.photos)
-    annotations = context.path(dataset.annotations) if dataset.annotations else find_annotations(photos)
     return {
-        "photos": UserFiles(photos, "dataset.photos", PICTURES),
-        "annotations": UserFiles(annotations, "dataset.annotations", Selection((".xml",))),
+        "photos": UserFiles(context.path(dataset.photos), "dataset.photos", PICTURES),
+        "annotations": UserFiles(context.annotations, "dataset.annotations", Selection((".xml",))),
     }
 
 
@@ -160,8 +145,7 @@ def _dataset_inputs(context: StageContext) -> Inputs:
     inputs, dataset = _photo_inputs(context), context.config.dataset
     if dataset.rendered_pictures or context.config.records.split not in ("auto", "imagesets"):
         return inputs
-    photos = context.path(dataset.photos)
-    lists = context.path(dataset.image_sets) if dataset.image_sets else find_image_sets(photos)
+    lists = context.image_sets
     return {**inputs, "image_sets": UserFiles(lists, "dataset.image_sets", Selection((".txt",)))} if lists else inputs
 
 
@@ -260,7 +244,8 @@ def _network_size(context: StageContext) -> List[int]:
     return size_of(context.config.model.input_size)
 
 
-def _records_size(context: StageContext) -> List[int]:
+def records_size(context: StageContext) -> List[int]:
+    """The size of the pictures in records, as [height, width]."""
     return size_of(context.config.records.image_size or context.config.model.input_size)
 
 
@@ -315,9 +300,10 @@ TABLE: Tuple[Stage, ...] = (
         summary="Check photos and boxes, shrink them together, write TFRecords",
         makes="*.tfrecord, label_map.pbtxt, dataset.json, index.jsonl",
         inputs=_dataset_inputs,
-        parameters=_filled(RecordsParameters, "dataset", "records", image_size=_records_size),
+        parameters=_filled(RecordsParameters, "dataset", "records", image_size=records_size),
         folder=_records_folder,
         consents=("accept_losses",),
+        aids=("earlier", "digests"),
     ),
     Stage(
         "train",

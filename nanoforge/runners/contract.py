@@ -129,6 +129,7 @@ class Runner(Protocol):
         name: for people, such as `local` or `docker`.
         environment: what it is an environment of, as in the name of a lock file's folder or of a service.
         machine: whose memory stages take here; equal for runners that share it.
+        shares_files: whether stages see this machine's files; else their inputs are sent.
         image: the id of the image, which belongs to a stage's recipe; empty while it is not built, None where the
             environment is not an image.
         reserves: bytes of memory that a stage may take at most; None where nothing bounds it.
@@ -138,6 +139,7 @@ class Runner(Protocol):
     name: str
     environment: str
     machine: str
+    shares_files: bool
 
     @property
     def image(self) -> Optional[str]: ...

@@ -50,6 +50,7 @@ class DockerRunner:
         user = {} if daemon.shares_files else compose.IMAGE_USER
         self.service: Service = compose.service(service, {**user, **variables})
         self.machine = "here" if daemon.shares_files else daemon.name
+        self.shares_files = daemon.shares_files
         self._console = console
         self._facts: Optional[DaemonFacts] = None
         self._found: Optional[Image] = None

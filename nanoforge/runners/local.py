@@ -44,6 +44,7 @@ class LocalRunner:
 
     name = "local"
     machine = "here"
+    shares_files = True
     image: Optional[str] = None
     reserves: Optional[int] = None
 

@@ -60,6 +60,7 @@ class _RecordForm(Struct):
     metrics: Dict[str, Any]
     warnings: List[str]
     tools: Dict[str, str]
+    aids: Dict[str, str] = {}
 
 
 def complete(record: Mapping[str, Any], files: Mapping[str, Mapping[str, Any]]) -> Dict[str, Any]:

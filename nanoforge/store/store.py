@@ -13,7 +13,7 @@ import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Union
 
 from nanoforge.errors import BadInput
 from nanoforge.files.atomic import fsync_folder, fsync_tree, make_readable
@@ -116,6 +116,11 @@ class Store:
         """What lies under ``fingerprint`` although :meth:`find` does not believe it, or None."""
         found = self._look(stage, self.folders.of(stage) / fingerprint[:FOLDER_DIGITS])
         return found if isinstance(found, UnusableArtifact) else None
+
+    def artifacts(self, stage: str) -> List[ArtifactFolder]:
+        """Every artifact of the stage that is believed."""
+        found = [self._look(stage, folder) for folder in self.folders.own(stage)]
+        return [one for one in found if isinstance(one, ArtifactFolder)]
 
     def latest(self, stage: str) -> Optional[ArtifactFolder]:
         """The artifact that the stage made or used last, or None."""

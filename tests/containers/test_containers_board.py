@@ -14,7 +14,8 @@ from nanoforge.config.schema import Config, DetectSection
 from nanoforge.console import Console
 from nanoforge.containers.compose import local_environment
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
-from nanoforge.pipeline.stages import JETSON, StageContext, row_in
+from nanoforge.pipeline.context import StageContext
+from nanoforge.pipeline.stages import JETSON, row_in
 from nanoforge.runners import virtual_environments
 from nanoforge.runners.placement import Placement, PlacementOverride
 from tests.fakes.detectnet import jetson_inference

@@ -248,7 +248,7 @@ def _small(world: World, own: bool = False) -> Path:
     listings = project / "build" / "cache" / "listings"
     listings.mkdir(parents=True, exist_ok=True)
     if not list(listings.iterdir()):
-        (listings / "0123456789abcdef0123.json.gz").write_bytes(b"x")
+        (listings / "0123456789abcdef0123.lines").write_bytes(b"x")
     return project
 
 

@@ -57,6 +57,9 @@ def main(work):
         raise RuntimeError(behaviour["crash"])
     if "exit" in behaviour:
         os._exit(behaviour["exit"])
+    aids = {name: work.inputs.pop(name) for name in ("earlier", "digests") if name in work.inputs}
+    with open(os.path.join(home, "aids.json"), "w") as stream:
+        json.dump({**aids, **({"digests": json.load(open(aids["digests"]))} if "digests" in aids else {})}, stream)
     seen = {name: digest(path) for name, path in sorted(work.inputs.items())}
     for name in behaviour.get("files", ["out.txt"]):
         with open(work.out(name), "w") as stream:
@@ -112,6 +115,10 @@ class Home:
         names = log.read_text().split() if log.exists() else []
         log.unlink() if log.exists() else None
         return names
+
+    def aids(self):
+        """What the stage that ran last was given to spare it work, digests as they were written."""
+        return json.loads((self.folder / "aids.json").read_text())
 
     def module(self, stage: str) -> Path:
         return self.folder.joinpath(*stages.STAGES[stage].module.split(".")).with_suffix(".py")

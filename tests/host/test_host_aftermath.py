@@ -22,6 +22,7 @@ class Runner:
     """Stands in for a runner: writes an output and a checkpoint, then does what the test wants."""
 
     machine = name = environment = "local"
+    shares_files = True
     image = reserves = None
     capacity = 1 << 30
 

@@ -291,6 +291,7 @@ class Together:
     """Stands in for runners of containers: bounded in memory, and able to tell which stages ran at the same time."""
 
     machine = name = environment = "docker"
+    shares_files = True
     image = "sha256:0"
 
     def __init__(self, reserves, capacity):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from nanoforge.files import digests
 from nanoforge.files.digests import YOUNG_NS, DigestCache, listing_digest, sha256_file, sha256_text
-from nanoforge.files.selection import Selection, found_below
+from nanoforge.files.selection import Selection
+from stages.files import rows
 
 OLD = 1_500_000_000
 NOW = time.time_ns
@@ -81,7 +82,7 @@ def test_a_file_changed_within_the_clocks_tick_is_seen(folder, cache):
     path.write_text("two")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert cache.folder_digest(folder) != first
-    assert cache.listing(folder).files["a.jpg"] == sha256_text("two")
+    assert dict(cache.listing(folder).files())["a.jpg"] == sha256_text("two")
 
 
 @pytest.mark.parametrize(("age_ns", "reads"), [(YOUNG_NS, 2), (YOUNG_NS + 1, 1), (-1, 2)])
@@ -145,12 +146,12 @@ def test_what_a_selection_leaves_out_does_not_count(folder, cache):
     first = cache.folder_digest(folder, Selection((".jpg",)))
     (folder / "c.xml").write_text("other")
     assert cache.folder_digest(folder, Selection((".jpg",))) == first
-    assert list(cache.listing(folder, Selection((".xml",))).files) == ["c.xml"]
+    assert [path for path, _ in cache.listing(folder, Selection((".xml",))).files()] == ["c.xml"]
 
 
 def test_inside_a_snapshot_a_folder_is_walked_once(folder, cache, monkeypatch):
     walks = []
-    monkeypatch.setattr(digests, "found_below", lambda root: walks.append(root) or found_below(root))
+    monkeypatch.setattr(digests, "rows", lambda root, row: walks.append(root) or rows(root, row))
     with cache.snapshot():
         first = cache.folder_digest(folder)
         assert cache.folder_digest(folder) == cache.listing(folder).digest == first
@@ -214,7 +215,7 @@ def test_what_is_remembered_of_one_folder_does_not_stand_for_another(tmp_path):
     assert warnings and all("is damaged" in warning for warning in warnings)
 
 
-def test_a_cache_that_cannot_be_written_costs_a_warning(folder, tmp_path):
+def test_a_cache_that_cannot_be_written_costs_a_warning(folder, tmp_path, later):
     (tmp_path / "cache").write_text("a file where the folder should be")
     warnings = []
     cache = DigestCache(tmp_path / "cache", warnings.append)
@@ -260,4 +261,4 @@ def test_names_that_are_not_utf8_have_digests_too(folder, cache, later):
         stream.write(b"x")
     for _ in ("read", "remembered"):
         assert cache.folder_digest(folder) == cache.listing(folder).digest
-        assert "\udcff.jpg" in cache.listing(folder, Selection((".jpg",))).files
+        assert "\udcff.jpg" in dict(cache.listing(folder, Selection((".jpg",))).files())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanoforge.files import atomic
-from nanoforge.files.listings import NAMED_FILES, changed_files, load_listing, save_listing
+from nanoforge.files.listings import NAMED_FILES, changed_files, save_listing
 from nanoforge.files.selection import ALL_FILES, FileStat, Selection, walk
 
 CLONE = Path(__file__).resolve().parents[2]
@@ -168,37 +169,56 @@ def test_a_walk_of_nothing_is_an_error(tmp_path):
         walk(tmp_path / "gone")
 
 
-def test_a_listing_is_kept_by_its_digest(tmp_path):
-    save_listing(tmp_path, "1" * 64, {"a.jpg": "x"})
-    save_listing(tmp_path, "2" * 64, {})
-    assert load_listing(tmp_path, "1" * 64) == {"a.jpg": "x"}
-    assert load_listing(tmp_path, "2" * 64) == {}
-    assert load_listing(tmp_path, "3" * 64) is None and load_listing(tmp_path, None) is None
+OLD, NEW = "1" * 64, "2" * 64
 
 
-def test_a_damaged_listing_is_one_that_is_not_there(tmp_path):
-    save_listing(tmp_path, "1" * 64, {"a.jpg": "x"})
-    file = next((tmp_path / "cache" / "listings").iterdir())
-    file.write_bytes(file.read_bytes()[:-9])
-    assert load_listing(tmp_path, "1" * 64) is None
+def changes(build, old, new):
+    """What is said of two listings, given as path -> digest."""
+    for digest, files in ((OLD, old), (NEW, new)):
+        save_listing(build, digest, sorted(files.items()))
+    return changed_files(build, OLD, NEW)
 
 
-def test_changes_are_named_by_kind_the_first_few_of_each():
+def test_changes_are_named_by_kind_the_first_few_of_each(tmp_path):
     old = {"a": "1", "b": "1", "c": "1"}
-    assert changed_files(old, {"a": "1", "b": "2", "d": "1"}) == "1 added (d); 1 removed (c); 1 changed (b)"
+    assert changes(tmp_path / "1", old, {"a": "1", "b": "2", "d": "1"}) == "1 added (d); 1 removed (c); 1 changed (b)"
     many = {str(number): "1" for number in range(NAMED_FILES + 1)}
-    assert changed_files({}, many) == "6 added (0, 1, 2, 3, 4, …)"
-    assert changed_files(old, old) == ""
+    assert changes(tmp_path / "2", {}, many) == "6 added (0, 1, 2, 3, 4, …)"
+    assert changes(tmp_path / "3", old, old) == ""
+
+
+NAMES = st.text(st.sampled_from("ab/. \n\t\udcff고"), min_size=1, max_size=4)
+
+
+@given(*[st.dictionaries(NAMES, st.sampled_from("123"), max_size=6)] * 2)
+def test_every_change_is_counted_whatever_the_names_are(tmp_path_factory, old, new):
+    kinds = {
+        "added": new.keys() - old.keys(),
+        "removed": old.keys() - new.keys(),
+        "changed": {name for name in old.keys() & new.keys() if old[name] != new[name]},
+    }
+    said = changes(tmp_path_factory.mktemp("build"), old, new)
+    assert re.findall(r"(?:^|; )(\d) ([a-z]+) \(", said) == [(str(len(c)), kind) for kind, c in kinds.items() if c]
+
+
+def test_of_what_was_never_noted_nothing_is_said(tmp_path):
+    save_listing(tmp_path, OLD, [("a", "1")])
+    for pair in ((OLD, NEW), (NEW, OLD), (None, OLD), (OLD, None)):
+        assert changed_files(tmp_path, *pair) is None
 
 
 @given(st.data())
 def test_a_damaged_listing_is_none_and_is_made_again(tmp_path_factory, data):
-    build, digest = tmp_path_factory.mktemp("build"), "1" * 64
-    save_listing(build, digest, {"a.jpg": "x", "b.jpg": "y"})
+    build, files = tmp_path_factory.mktemp("build"), {"a.jpg": "x", "b.jpg": "y"}
+    save_listing(build, OLD, sorted(files.items()))
     (file,) = (build / "cache" / "listings").iterdir()
     whole = bytearray(file.read_bytes())
-    whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
+    place = data.draw(st.integers(0, len(whole) - 1))
+    if data.draw(st.booleans(), "cut"):
+        del whole[place:]
+    else:
+        whole[place] ^= data.draw(st.integers(1, 255))
     file.write_bytes(whole)
-    assert load_listing(build, digest) in (None, {"a.jpg": "x", "b.jpg": "y"})
-    save_listing(build, digest, {"a.jpg": "x", "b.jpg": "y"})
-    assert load_listing(build, digest) == {"a.jpg": "x", "b.jpg": "y"}
+    save_listing(build, NEW, [])
+    assert changed_files(build, OLD, NEW) is None
+    assert changes(build, files, {}) == "2 removed (a.jpg, b.jpg)"

@@ -18,7 +18,8 @@ from nanoforge.console import Console
 from nanoforge.containers.compose import local_environment
 from nanoforge.errors import EnvironmentNotReady, StageFailed
 from nanoforge.pipeline.adhoc import AdhocRun, run_adhoc
-from nanoforge.pipeline.stages import JETSON, STAGES, StageContext, row_in
+from nanoforge.pipeline.context import StageContext
+from nanoforge.pipeline.stages import JETSON, STAGES, row_in
 from nanoforge.runners import jetpack_python, virtual_environments
 from nanoforge.runners.placement import Placement, PlacementOverride
 from tests.fakes.detectnet import jetson_inference

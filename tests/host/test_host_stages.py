@@ -10,7 +10,8 @@ import stages.parameters
 from nanoforge.config.schema import Config, keys
 from nanoforge.errors import BadInput
 from nanoforge.pipeline import stages as table
-from nanoforge.pipeline.stages import STAGES, TABLE, StageContext, stage_called
+from nanoforge.pipeline.context import StageContext
+from nanoforge.pipeline.stages import STAGES, TABLE, stage_called
 
 DECLARATIONS = {
     re.sub("(?<!^)(?=[A-Z])", "-", name.replace("Parameters", "")).lower(): found
