@@ -7,7 +7,8 @@ from typing import Any, Dict, Iterator, List, Sequence
 
 from stages import files, record_index
 from stages.data import tfrecord
-from stages.view.sources import example_text
+from stages.view.sources import feature_text
+from stages.view.sources.features import Features, features
 from stages.view.sources.source import Entry, Looked, Place, Told, TruthBox
 
 SUMMARY, FINDINGS = "dataset.json", "findings.jsonl"
@@ -23,9 +24,10 @@ class RecordsSource:
         self.warnings: List[str] = []
         summary = json.loads(files.read(os.path.join(folder, SUMMARY)).decode("utf-8"))
         self.total, self.done = int(summary["images"]), 0
-        self._names = [str(one["name"]) for one in summary["classes"]]
+        self._names: List[str] = [str(one["name"]) for one in summary["classes"]]
         self._size = int(summary["image_size"][1]), int(summary["image_size"][0])
-        self._shards = sorted(shard for split in summary["splits"].values() for shard in split["shards"])
+        shards = [str(shard) for split in summary["splits"].values() for shard in split["shards"]]
+        self._shards = sorted(shards)
         self._unplaced: List[Told] = []
 
     def files(self) -> Sequence[str]:
@@ -53,10 +55,9 @@ class RecordsSource:
     def look(self, place: Place, name: str) -> Looked:
         line = {"shard": self._shards[place.file], "offset": place.offset, "length": place.length, "source_id": name}
         (content,) = tfrecord.contents(record_index.frame(self.folder, line))
-        features = tfrecord.Example.FromString(content).features.feature
-        record_index.check_source(line, b"".join(features["image/source_id"].bytes_list.value))
-        data = b"".join(features["image/encoded"].bytes_list.value)
-        return Looked(data, False, example_text.texts(features))
+        found = features(content)
+        record_index.check_source(line, _bytes(found, "image/source_id"))
+        return Looked(_bytes(found, "image/encoded"), False, feature_text.texts(found))
 
     def _boxes(self, line: Dict[str, Any]) -> List[TruthBox]:
         return [
@@ -73,6 +74,10 @@ class RecordsSource:
                 is_xml = entry["file"].lower().endswith(".xml")
                 found[_stem(entry["file"]) if is_xml else entry["file"]].append(Told(**entry))
         return found
+
+
+def _bytes(found: Features, key: str) -> bytes:
+    return b"".join(one for one in found.get(key, ()) if isinstance(one, bytes))
 
 
 def _stem(path: str) -> str:
