@@ -1,0 +1,126 @@
+"""The viewer's addresses: the page, its JSON API, the pictures, and what was built."""
+
+import os
+from functools import lru_cache
+from typing import Any, Callable, Dict, Optional, Tuple
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+
+from stages import files
+from stages.view import catalog, pictures
+from stages.view.built import Built
+from stages.view.exhibition import Exhibition
+from stages.view.guard import Guard
+from stages.view.selection import Selection, Unusable, number, selection
+
+PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page")
+USUAL, MOST = 200, 1000  # pictures of one answer
+FOREVER = "private, max-age=86400, immutable"
+
+
+def app(shown: Exhibition, token: str, names: Tuple[str, ...]) -> Guard:
+    """The whole application, behind what decides who is answered."""
+    answers = _Answers(shown)
+    routes = [
+        Route("/", _page),
+        Route("/picture/{id}", _page),
+        Route("/page/{name}", _page_file),
+        Route("/api/dataset", answers.dataset),
+        Route("/api/pictures", answers.listed),
+        Route("/api/picture/{id}", answers.details),
+        Route("/api/live", answers.live),
+        Route("/image/{id}", answers.image),
+        Mount("/built", Built(shown.build)),
+    ]
+    handlers: Dict[Any, Callable[..., Any]] = {HTTPException: _refused, Unusable: _unusable}
+    return Guard(Starlette(routes=routes, exception_handlers=handlers), token, names)
+
+
+def _page(_request: Request) -> Response:
+    return FileResponse(os.path.join(PAGE, "index.html"), headers={"Cache-Control": "no-cache"})
+
+
+def _page_file(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in os.listdir(PAGE):
+        raise HTTPException(404, "There is no such file.")
+    return FileResponse(os.path.join(PAGE, name), headers={"Cache-Control": "no-cache"})
+
+
+def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+def _unusable(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 400)
+
+
+class _Answers:
+    """What is answered about the pictures that are shown."""
+
+    def __init__(self, shown: Exhibition) -> None:
+        self._shown = shown
+        self._totals = lru_cache(maxsize=1000)(self._counted)
+        self._thumb = lru_cache(maxsize=2000)(self._made_thumb)
+
+    def dataset(self, _request: Request) -> Response:
+        return JSONResponse(self._shown.overview())
+
+    def listed(self, request: Request) -> Response:
+        chosen = self._selection(request)
+        offset, limit = number(request.query_params, "offset") or 0, number(request.query_params, "limit")
+        with self._shown.opened(chosen.run) as connection:
+            asked = catalog.keys(connection, chosen, offset, min(MOST, USUAL if limit is None else limit))
+            items = catalog.pictures(connection, asked, self._shown.ids)
+        progress = self._shown.index.progress
+        total = self._totals(chosen, progress and progress.done)
+        return JSONResponse({"total": total.pictures, "boxes": total.boxes, "items": items})
+
+    def details(self, request: Request) -> Response:
+        chosen = self._selection(request)
+        found = self._found(request)
+        with self._shown.opened(chosen.run) as connection:
+            (item,) = catalog.pictures(connection, [found.key], self._shown.ids)
+            item["findings"] = catalog.findings(connection, found.key)
+            item["previous"], item["next"] = catalog.neighbours(connection, chosen, found.key)
+        return JSONResponse(dict(item, **self._shown.described(found)))
+
+    def live(self, _request: Request) -> Response:
+        return JSONResponse(self._shown.live())
+
+    def image(self, request: Request) -> Response:
+        found = self._found(request)
+        try:
+            if request.query_params.get("size") == "thumb":
+                shown = self._thumb(found)
+            else:
+                looked = self._shown.look(found)
+                shown = pictures.full(looked.data, looked.upright)
+        except (OSError, ValueError) as error:
+            raise HTTPException(404, files.readable("The picture cannot be shown: %s." % error)) from error
+        return Response(shown.data, media_type=shown.mime, headers={"Cache-Control": FOREVER})
+
+    def _selection(self, request: Request) -> Selection:
+        return selection(request.query_params, self._shown.ids, self._shown.runs())
+
+    def _found(self, request: Request) -> catalog.Found:
+        asked = request.query_params.get("source", "")
+        source = self._shown.ids.index(asked) if asked in self._shown.ids else None
+        with self._shown.opened("") as connection:
+            found = catalog.find(connection, request.path_params["id"], source)
+        if found is None:
+            raise HTTPException(404, "There is no picture with this address.")
+        return found
+
+    def _counted(self, chosen: Selection, _done: Optional[int]) -> catalog.Totals:
+        with self._shown.opened(chosen.run) as connection:
+            return catalog.totals(connection, chosen)
+
+    def _made_thumb(self, found: catalog.Found) -> pictures.Shown:
+        looked = self._shown.look(found)
+        return pictures.thumb(looked.data, looked.upright)

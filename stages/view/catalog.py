@@ -1,0 +1,118 @@
+"""Questions to the index, each answered as the page gets it (JSON values)."""
+
+import sqlite3
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+from stages import files
+from stages.finding_kinds import KINDS
+from stages.view.selection import SORTS, Selection, conditions, tables
+
+COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6", "#bfef45", "#fabed4", "#469990",
+          "#dcbeff", "#9a6324", "#fffac8", "#800000", "#aaffc3", "#808000", "#ffd8b1", "#000075", "#ffe119", "#a9a9a9")  # fmt: skip
+
+
+class Totals(NamedTuple):
+    pictures: int
+    boxes: int
+
+
+class Found(NamedTuple):
+    """A picture in the index: its number, its source's, its name as it is and where it is."""
+
+    key: int
+    source: int
+    name: bytes
+    place: Tuple[int, int, int]
+
+
+def totals(connection: sqlite3.Connection, chosen: Selection) -> Totals:
+    """How many pictures a selection has, and boxes in them."""
+    where, values = conditions(chosen)
+    question = "SELECT count(*), total(picture.boxes) FROM %s WHERE %s" % (tables(chosen), where)
+    pictures, boxes = connection.execute(question, values).fetchone()
+    return Totals(int(pictures), int(boxes))
+
+
+def keys(connection: sqlite3.Connection, chosen: Selection, offset: int, limit: int) -> List[int]:
+    """Pictures of a selection, in its order; limit -1: all."""
+    where, values = conditions(chosen)
+    question = "SELECT picture.key FROM %s WHERE %s ORDER BY %s, picture.key LIMIT ? OFFSET ?"
+    rows = connection.execute(question % (tables(chosen), where, SORTS[chosen.sort]), [*values, limit, offset])
+    return [key for (key,) in rows]
+
+
+def find(connection: sqlite3.Connection, identity: str, source: Optional[int]) -> Optional[Found]:
+    """The picture of that id, in that source or the first that has it."""
+    question = "SELECT key, source, name, file, offset, length FROM picture WHERE id = ? %s ORDER BY source LIMIT 1"
+    only = "AND source = ?" if source is not None else ""
+    row = connection.execute(question % only, [identity, *([source] if source is not None else [])]).fetchone()
+    return Found(row[0], row[1], row[2], (row[3], row[4], row[5])) if row else None
+
+
+def neighbours(connection: sqlite3.Connection, chosen: Selection, key: int) -> Tuple[Optional[str], Optional[str]]:
+    """The ids of the pictures before and after one in a selection's order, whether it is in the selection or not."""
+    column = SORTS[chosen.sort]
+    place = "SELECT %s FROM %s WHERE picture.key = ?" % (column, tables(chosen))
+    row = connection.execute(place, [key]).fetchone()
+    if row is None:
+        return None, None
+    where, values = conditions(chosen)
+    found: List[Optional[str]] = []
+    for sign, way in (("<", "DESC"), (">", "ASC")):
+        question = "SELECT picture.id FROM %s WHERE %s AND (%s, picture.key) %s (?, ?) ORDER BY %s %s, picture.key %s LIMIT 1"
+        asked = question % (tables(chosen), where, column, sign, column, way, way)
+        other = connection.execute(asked, [*values, row[0], key]).fetchone()
+        found.append(other[0] if other else None)
+    return found[0], found[1]
+
+
+def pictures(connection: sqlite3.Connection, asked: Sequence[int], sources: Sequence[str]) -> List[Dict[str, Any]]:
+    """The pictures of these numbers, in this order, with their boxes and the kinds of their findings."""
+    listed = ", ".join(map(str, asked))
+    found: Dict[int, Dict[str, Any]] = {}
+    question = "SELECT key, id, source, name, split, width, height FROM picture WHERE key IN (%s)" % listed
+    for key, identity, source, name, split, width, height in connection.execute(question):
+        shown = files.readable(name.decode("utf-8", "surrogateescape"))
+        found[key] = {"id": identity, "source": sources[source], "name": shown, "split": split, "width": width}
+        found[key].update(height=height, boxes=[], findings=[])
+    question = (
+        "SELECT picture, xmin, ymin, xmax, ymax, name, difficult, truncated FROM box JOIN class ON class.number = class"
+        " WHERE picture IN (%s) ORDER BY picture, place" % listed
+    )
+    for key, xmin, ymin, xmax, ymax, name, difficult, truncated in connection.execute(question):
+        box = {"box": [xmin, ymin, xmax, ymax], "class": name, "score": None}
+        found[key]["boxes"].append(dict(box, difficult=bool(difficult), truncated=bool(truncated)))
+    question = "SELECT DISTINCT picture, kind FROM finding WHERE picture IN (%s) ORDER BY picture, kind" % listed
+    for key, kind in connection.execute(question):
+        found[key]["findings"].append(kind)
+    return [found[key] for key in asked]
+
+
+def findings(connection: sqlite3.Connection, key: int) -> List[Dict[str, Any]]:
+    """All findings about a picture."""
+    rows = connection.execute(
+        "SELECT kind, file, message, line, object, action FROM finding WHERE picture = ? ORDER BY rowid", [key]
+    )
+    return [dict(zip(("kind", "file", "message", "line", "object", "action"), row)) for row in rows]
+
+
+def overview(connection: sqlite3.Connection) -> Dict[str, Any]:
+    """Classes, splits, findings and warnings of all that is indexed so far, and the figures of each source."""
+    classes = connection.execute("SELECT name, boxes FROM class ORDER BY number").fetchall()
+    splits = connection.execute("SELECT name, pictures FROM split ORDER BY name = 'test', name").fetchall()
+    found = connection.execute(
+        "SELECT kind, count(*), count(DISTINCT picture) FROM finding GROUP BY kind ORDER BY count(*) DESC, kind"
+    ).fetchall()
+    return {
+        "classes": [
+            {"name": name, "boxes": boxes, "color": COLORS[number % len(COLORS)]}
+            for number, (name, boxes) in enumerate(classes)
+        ],
+        "splits": [{"name": name, "pictures": pictures} for name, pictures in splits],
+        "findings": [
+            {"kind": kind, "count": count, "pictures": pictures, "words": KINDS[kind].meaning if kind in KINDS else kind}
+            for kind, count, pictures in found
+        ],
+        "warnings": [text for (text,) in connection.execute("SELECT text FROM warning")],
+        "sources": connection.execute("SELECT number, pictures, boxes FROM source ORDER BY number").fetchall(),
+    }

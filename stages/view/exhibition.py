@@ -1,0 +1,95 @@
+"""All that is shown: the sources with their index, and the detections on them."""
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, Sequence
+
+from stages.view import catalog, pictures
+from stages.view.index import Index
+from stages.view.project import Description
+from stages.view.sources.records import RecordsSource
+from stages.view.sources.source import Looked, Place, Source
+
+
+class Exhibition:
+    """What a description names, opened.
+
+    Attributes:
+        ids: the sources' names in addresses, in the order of their numbers.
+    """
+
+    def __init__(self, told: Description, cache: str) -> None:
+        self.build = told.build
+        self._title = told.title
+        self._sources: Sequence[Source] = [RecordsSource(path, title) for path, title in told.sources]
+        self.ids = _ids(self._sources)
+        self.index = Index(self._sources, cache)
+
+    def runs(self) -> Sequence[str]:
+        return []
+
+    @contextmanager
+    def opened(self, run: str) -> Iterator[sqlite3.Connection]:
+        """The index, with the detections of ``run`` beside it where that is not empty."""
+        with self.index.open() as connection:
+            yield connection
+
+    def overview(self) -> Dict[str, Any]:
+        """What /api/dataset answers."""
+        with self.opened("") as connection:
+            known = catalog.overview(connection)
+        sources = [
+            {
+                "id": self.ids[number],
+                "kind": self._sources[number].kind,
+                "title": self._sources[number].title,
+                "pictures": count,
+                "boxes": boxes,
+            }
+            for number, count, boxes in known["sources"]
+        ]
+        progress = self.index.progress
+        warnings = known["warnings"] + [self.index.failed] * bool(self.index.failed)
+        return dict(
+            known,
+            title=self._title,
+            sources=sources,
+            runs=[],
+            indexing=progress and progress._asdict(),
+            warnings=warnings,
+            live=False,
+            stamp=self.index.stamp,
+        )
+
+    def live(self) -> Dict[str, Any]:
+        """What /api/live answers."""
+        return {"running": False, "step": None, "steps": None, "points": [], "evaluations": [], "runs": []}
+
+    def look(self, found: catalog.Found) -> Looked:
+        """The picture, read from its source and proven to be it.
+
+        Raises:
+            OSError, ValueError: as :meth:`Source.look`.
+        """
+        return self._sources[found.source].look(Place(*found.place), os.fsdecode(found.name))
+
+    def described(self, found: catalog.Found) -> Dict[str, Any]:
+        """What /api/picture answers of the stored picture: its file, bytes, format and features, and what is wrong."""
+        source, place = self._sources[found.source], Place(*found.place)
+        told: Dict[str, Any] = {"file": source.file(place), "bytes": None, "format": None, "sha256": None, "features": {}}
+        try:
+            looked = self.look(found)
+        except (OSError, ValueError) as error:
+            return dict(told, problem=str(error))
+        return dict(told, **pictures.facts(looked.data), features=looked.features, problem=looked.problem or None)
+
+
+def _ids(sources: Sequence[Source]) -> List[str]:
+    """``train-records`` and the like: of the titles, what is short, and each once."""
+    found: List[str] = []
+    for source in sources:
+        plain = "".join(one if one.isalnum() or one in "-_." else "-" for one in source.title.lower())[:60] or source.kind
+        number = sum(one == plain or one.startswith(plain + "~") for one in found)
+        found.append(plain + "~%d" % (number + 1) if number else plain)
+    return found

@@ -1,0 +1,257 @@
+"""The index: what every picture is called, and all its boxes and findings, in SQLite, made once for what is shown.
+
+It is built in a thread, aside; whoever asks meanwhile is answered from what is there so far. Once it is whole, a copy
+gets the name that it is found by, made of the paths, sizes and times of all files that it tells of.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import tempfile
+import threading
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from urllib.parse import quote
+
+from stages import files
+from stages.picture_id import picture_id
+from stages.view.sources.source import Entry, Source
+
+FORMAT = 1  # of the tables: another one is another key
+SMALL, MEDIUM = 32**2, 96**2  # pixels: COCO's limits of area (cocodataset.org, "Detection Evaluation")
+SIZES = ("small", "medium", "large")
+NO_BOX = 1e18  # in place of a smallest box, so that pictures without one come last
+FIRST_BATCH, BATCH = 200, 5000  # pictures of a transaction: few at first, so that there is something to see
+TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE source (number INTEGER PRIMARY KEY, pictures INTEGER, boxes INTEGER);
+CREATE TABLE class (number INTEGER PRIMARY KEY, name TEXT UNIQUE, boxes INTEGER);
+CREATE TABLE split (name TEXT PRIMARY KEY, pictures INTEGER) WITHOUT ROWID;
+CREATE TABLE warning (text TEXT);
+CREATE TABLE picture (
+    key INTEGER PRIMARY KEY, source INTEGER, split TEXT, boxes INTEGER, fewest INTEGER, smallest REAL, findings INTEGER,
+    folded TEXT, id TEXT, name BLOB, width INTEGER, height INTEGER, file INTEGER, offset INTEGER, length INTEGER);
+CREATE INDEX picture_id ON picture (id, source);
+CREATE TABLE box (
+    picture INTEGER, place INTEGER, class INTEGER, xmin REAL, ymin REAL, xmax REAL, ymax REAL,
+    difficult INTEGER, truncated INTEGER, PRIMARY KEY (picture, place)) WITHOUT ROWID;
+CREATE TABLE facet (
+    class INTEGER, size INTEGER, difficult INTEGER, truncated INTEGER, picture INTEGER,
+    PRIMARY KEY (class, size, difficult, truncated, picture)) WITHOUT ROWID;
+CREATE TABLE finding (
+    picture INTEGER, kind TEXT, file TEXT, message TEXT, line INTEGER, object INTEGER, action TEXT);
+CREATE INDEX finding_picture ON finding (picture);
+CREATE INDEX finding_kind ON finding (kind, picture);
+"""
+# Made at the end: what sorts and filters without them is small until then.
+INDEXES = """
+CREATE INDEX picture_folded ON picture (folded, key);
+CREATE INDEX picture_fewest ON picture (fewest, key, boxes);
+CREATE INDEX picture_smallest ON picture (smallest, key);
+CREATE INDEX picture_split ON picture (split, key, boxes);
+CREATE INDEX picture_source ON picture (source, key, boxes);
+ANALYZE;
+"""
+
+
+class Progress(NamedTuple):
+    """How much of the sources is indexed, in the unit of the source that is being read."""
+
+    done: int
+    total: int
+
+
+class Index:
+    """The index of some sources.
+
+    Attributes:
+        stamp: names what is shown: another one, and pictures that a browser keeps are others.
+        failed: a sentence on why it ended before its end, else empty.
+    """
+
+    def __init__(self, sources: Sequence[Source], folder: str) -> None:
+        """``folder`` is where indexes are kept; it is made if need be."""
+        self._sources = sources
+        self.stamp = _key(sources)
+        self.failed = ""
+        os.makedirs(folder, exist_ok=True)
+        self._whole = os.path.join(folder, self.stamp + ".sqlite")
+        self._aside = ""
+        self._reading: Optional[Source] = None
+        if not os.path.isfile(self._whole):
+            handle, self._aside = tempfile.mkstemp(prefix=self.stamp[:8] + "-", suffix=".part", dir=folder)
+            os.close(handle)
+            with self.open() as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(TABLES)
+
+    def build(self) -> None:
+        """Fill it, if that is not done; returns when it is whole, or has failed."""
+        if not self._aside:
+            return
+        try:
+            with self.open() as connection:
+                connection.execute("PRAGMA synchronous = OFF")  # a half-made index is never used
+                connection.execute("PRAGMA cache_size = -65536")
+                self._fill(connection)
+                copy = self._aside + ".copy"
+                connection.execute("VACUUM INTO ?", (copy,))
+            os.rename(copy, self._whole)
+            self.close()
+        except (OSError, ValueError, sqlite3.Error) as error:
+            self.failed = "The index could not be finished: %s" % files.readable(str(error))
+
+    def start(self) -> None:
+        """Build it in a thread."""
+        threading.Thread(target=self.build, name="index", daemon=True).start()
+
+    def close(self) -> None:
+        """Remove what is half made, or was aside."""
+        aside, self._aside = self._aside, ""
+        for suffix in ("", "-wal", "-shm", ".copy") if aside else ():
+            with contextlib.suppress(OSError):
+                os.remove(aside + suffix)
+
+    @contextmanager
+    def open(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own, so that threads and readers do not wait for each other; committed at the end."""
+        aside = self._aside
+        path = "file:%s?mode=%s" % (_quoted(aside or self._whole), "rw" if aside else "ro&immutable=1")
+        connection = sqlite3.connect(path, uri=True, timeout=30)
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            connection.close()
+
+    @property
+    def progress(self) -> Optional[Progress]:
+        """None once it is whole, or has failed."""
+        if not self._aside or self.failed:
+            return None
+        reading = self._reading
+        return Progress(reading.done, max(reading.total, reading.done)) if reading else Progress(0, 0)
+
+    def _fill(self, connection: sqlite3.Connection) -> None:
+        writer = _Writer(connection)
+        for number, source in enumerate(self._sources):
+            self._reading = source
+            writer.add_source(number, source)
+        connection.executescript(INDEXES)
+
+
+class _Writer:
+    """Puts the pictures of sources into the tables, many in one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._key = 0
+        self._classes: Dict[str, int] = {}
+        self._rows: Dict[str, List[Tuple[Any, ...]]] = {}
+        self._batch = FIRST_BATCH
+        self._pictures = self._boxes = 0
+
+    def add_source(self, number: int, source: Source) -> None:
+        self._pictures = self._boxes = 0
+        self._connection.execute("INSERT INTO source VALUES (?, 0, 0)", (number,))
+        for name in source.classes():
+            self._class(name)
+        seen: Dict[bytes, int] = {}
+        splits: Dict[str, int] = {}
+        class_boxes: Dict[int, int] = {}
+        waiting = 0
+        for entry in source.entries():
+            name = os.fsencode(entry.name)
+            seen[name] = seen.get(name, -1) + 1
+            self._add(number, entry, name, seen[name], class_boxes)
+            splits[entry.split] = splits.get(entry.split, 0) + 1
+            waiting += 1
+            if waiting == self._batch:
+                self._flush(number, splits, class_boxes)
+                waiting, self._batch = 0, BATCH
+        self._findings(None, source.unplaced())
+        self._flush(number, splits, class_boxes)
+        self._connection.executemany("INSERT INTO warning VALUES (?)", [(text,) for text in source.warnings])
+        self._connection.commit()
+
+    def _add(self, source: int, entry: Entry, name: bytes, ordinal: int, class_boxes: Dict[int, int]) -> None:
+        self._key += 1
+        width, height = entry.size
+        areas = []
+        facets = set()
+        for place, box in enumerate(entry.boxes):
+            class_id = self._class(box.label)
+            class_boxes[class_id] = class_boxes.get(class_id, 0) + 1
+            xmin, ymin, xmax, ymax = box.edges
+            area = abs((xmax - xmin) * (ymax - ymin)) * width * height
+            areas.append(area)
+            flags = int(box.difficult), int(box.truncated)
+            facets.add((class_id, size_of(area), *flags, self._key))
+            self._row("box", self._key, place, class_id, xmin, ymin, xmax, ymax, *flags)
+        self._rows.setdefault("facet", []).extend(facets)
+        findings = self._findings(self._key, entry.findings)
+        count = len(entry.boxes)
+        shown = files.readable(entry.name)
+        identity = picture_id(entry.name + "\0%d" % ordinal if ordinal else entry.name)
+        self._row(
+            "picture", self._key, source, entry.split, count, -count, min(areas, default=NO_BOX), findings,
+            shown.casefold(), identity, name, width, height, *entry.place,
+        )  # fmt: skip
+        self._pictures += 1
+        self._boxes += count
+
+    def _findings(self, key: Optional[int], findings: Any) -> int:
+        count = 0
+        for count, told in enumerate(findings, 1):  # noqa: B007 - it is returned
+            file, message = files.readable(told.file), files.readable(told.message)
+            self._row("finding", key, told.kind, file, message, told.line, told.object, told.action)
+        return count
+
+    def _row(self, table: str, *values: Any) -> None:
+        self._rows.setdefault(table, []).append(values)
+
+    def _class(self, name: str) -> int:
+        if name not in self._classes:
+            self._classes[name] = len(self._classes)
+            self._connection.execute("INSERT INTO class VALUES (?, ?, 0)", (self._classes[name], files.readable(name)))
+        return self._classes[name]
+
+    def _flush(self, source: int, splits: Dict[str, int], class_boxes: Dict[int, int]) -> None:
+        connection = self._connection
+        for table, rows in self._rows.items():
+            if rows:
+                connection.executemany("INSERT INTO %s VALUES (%s)" % (table, ", ".join("?" * len(rows[0]))), rows)
+        self._rows = {}
+        connection.execute(
+            "UPDATE source SET pictures = ?, boxes = ? WHERE number = ?", (self._pictures, self._boxes, source)
+        )
+        for name, count in splits.items():
+            connection.execute("INSERT OR IGNORE INTO split VALUES (?, 0)", (name,))
+            connection.execute("UPDATE split SET pictures = pictures + ? WHERE name = ?", (count, name))
+        connection.executemany(
+            "UPDATE class SET boxes = boxes + ? WHERE number = ?", [(n, one) for one, n in class_boxes.items()]
+        )
+        splits.clear()
+        class_boxes.clear()
+        connection.commit()
+
+
+def size_of(area: float) -> int:
+    """Which of ``SIZES`` a box of that many pixels is."""
+    return 0 if area < SMALL else 1 if area < MEDIUM else 2
+
+
+def _key(sources: Sequence[Source]) -> str:
+    """32 hex digits of all files that the sources tell of, as they are now."""
+    told: List[Any] = [FORMAT]
+    for source in sources:
+        stats = [(path, os.stat(path)) for path in source.files()]
+        told.append([source.kind, [(os.fsencode(p).hex(), one.st_size, one.st_mtime_ns) for p, one in stats]])
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+
+
+def _quoted(path: str) -> str:
+    """A path for SQLite's URI."""
+    return quote(os.fsencode(path))

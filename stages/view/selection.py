@@ -1,0 +1,134 @@
+"""Which pictures are asked for, and in which order: from the words of an address to conditions in SQL."""
+
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+
+from starlette.datastructures import QueryParams
+
+from stages.view.index import SIZES
+
+SORTS = {
+    "order": "picture.key",
+    "name": "picture.folded",
+    "boxes": "picture.fewest",
+    "smallest": "picture.smallest",
+    "worst": "judged.good",
+}
+MOST_NUMBER = 1 << 40
+
+
+class Unusable(ValueError):
+    """A word of an address that means nothing; a sentence."""
+
+
+class Selection(NamedTuple):
+    """Pictures of these, each where it is not empty; box conditions are about one and the same box of a picture.
+
+    ``sources`` are numbers of sources, ``sizes`` places in ``SIZES``; ``run`` names detections that are shown.
+    """
+
+    sources: Tuple[int, ...] = ()
+    classes: Tuple[str, ...] = ()
+    splits: Tuple[str, ...] = ()
+    findings: Tuple[str, ...] = ()
+    name: str = ""
+    sizes: Tuple[int, ...] = ()
+    truncated: bool = False
+    difficult: bool = False
+    empty: bool = False
+    run: str = ""
+    boxes_min: Optional[int] = None
+    boxes_max: Optional[int] = None
+    sort: str = "order"
+
+
+def selection(words: QueryParams, sources: Sequence[str], runs: Sequence[str]) -> Selection:
+    """The selection that the words of an address ask for; ``sources`` and ``runs`` are the ids that there are.
+
+    Raises:
+        Unusable: a word is none of those that there are.
+    """
+    chosen = Selection(
+        tuple(sources.index(one) for one in _known(words, "source", sources)),
+        tuple(words.getlist("class")),
+        tuple(words.getlist("split")),
+        tuple(words.getlist("finding")),
+        words.get("name", "").casefold(),
+        tuple(SIZES.index(one) for one in _known(words, "size", SIZES)),
+        _flag(words, "truncated"),
+        _flag(words, "difficult"),
+        _flag(words, "empty"),
+        (_known(words, "run", runs) or [""])[0],
+        number(words, "boxes_min"),
+        number(words, "boxes_max"),
+        (_known(words, "sort", list(SORTS)) or ["order"])[0],
+    )
+    if chosen.sort == "worst" and not chosen.run:
+        raise Unusable("sort=worst needs run=, the detections that are to be compared.")
+    return chosen
+
+
+def number(words: QueryParams, name: str) -> Optional[int]:
+    """A whole number from 0 on; None where there is none.
+
+    Raises:
+        Unusable: it is something else.
+    """
+    text = words.get(name, "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text[:20]) < MOST_NUMBER):
+        raise Unusable("%s=%s: expected a whole number from 0." % (name, text[:40]))
+    return int(text)
+
+
+def conditions(chosen: Selection) -> Tuple[str, List[Any]]:
+    """What stands behind WHERE, and the values of its question marks."""
+    clauses: List[str] = ["1"]
+    values: List[Any] = []
+
+    def among(column: str, ones: Sequence[Any]) -> str:
+        values.extend(ones)
+        return "%s IN (%s)" % (column, ", ".join("?" * len(ones)))
+
+    if chosen.sources:
+        clauses.append(among("picture.source", chosen.sources))
+    if chosen.splits:
+        clauses.append(among("picture.split", chosen.splits))
+    facets = [text for text, wanted in (("difficult = 1", chosen.difficult), ("truncated = 1", chosen.truncated)) if wanted]
+    if chosen.classes:
+        facets.append("class IN (SELECT number FROM class WHERE %s)" % among("name", chosen.classes))
+    if chosen.sizes:
+        facets.append(among("size", chosen.sizes))
+    if facets:
+        clauses.append("picture.key IN (SELECT picture FROM facet WHERE %s)" % " AND ".join(facets))
+    if "any" in chosen.findings:
+        clauses.append("picture.findings > 0")
+    elif chosen.findings:
+        clauses.append("picture.key IN (SELECT picture FROM finding WHERE %s)" % among("kind", chosen.findings))
+    if chosen.name:
+        clauses.append("instr(picture.folded, ?)")
+        values.append(chosen.name)
+    if chosen.empty:
+        clauses.append("picture.boxes = 0")
+    for text, limit in (("picture.boxes >= ?", chosen.boxes_min), ("picture.boxes <= ?", chosen.boxes_max)):
+        if limit is not None:
+            clauses.append(text)
+            values.append(limit)
+    return " AND ".join(clauses), values
+
+
+def tables(chosen: Selection) -> str:
+    """What stands behind FROM: sorted by a run, there are the pictures that it has looked at."""
+    return "run.judged JOIN picture ON picture.key = judged.picture" if chosen.sort == "worst" else "picture"
+
+
+def _known(words: QueryParams, name: str, known: Sequence[str]) -> List[str]:
+    asked = words.getlist(name)
+    for one in asked:
+        if one not in known:
+            raise Unusable("%s=%s: there is none; there are %s." % (name, one[:80], ", ".join(known) or "none"))
+    return list(asked)
+
+
+def _flag(words: QueryParams, name: str) -> bool:
+    return words.get(name, "") in ("1", "true")
