@@ -54,7 +54,9 @@ export class Filters {
     this._fill("classes", dataset.classes.map((one) => this._check("class", one.name, one.name, grouped(one.boxes), swatch(one.color))));
     this._fill("splits", dataset.splits.map((one) => this._check("split", one.name, one.name || "none", grouped(one.pictures))));
     this._fill("sources", dataset.sources.map((one) => this._check("source", one.id, one.title, grouped(one.pictures))), 2);
-    const kinds = dataset.findings.map((one) => this._check("finding", one.kind, one.kind, grouped(one.count), null, one.words));
+    const kinds = dataset.findings
+      .filter((one) => one.pictures > 0)
+      .map((one) => this._check("finding", one.kind, one.kind, grouped(one.pictures), null, one.words));
     this._fill("findings", kinds.length ? [this._check("finding", "any", "any finding"), ...kinds] : []);
     at("class-search").hidden = dataset.classes.length < MANY_CLASSES;
     this.offerRuns(dataset.runs);

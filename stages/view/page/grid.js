@@ -5,7 +5,8 @@ import { CAPTION, Tile } from "./tile.js";
 const GAP = 10;
 const ROWS_AROUND = 2; // drawn above and below what is seen
 const TALLEST = 8e6; // pixels; browsers end at 16 million. Beyond, a step of the scroll bar is more than one pixel
-const SETTLED_MS = 90; // nothing is loaded while the scroll bar flies past
+const FLYING = 8; // pixels a millisecond: nothing is loaded while pictures fly past
+const SETTLED_MS = 90;
 
 export class Grid {
   /**
@@ -23,6 +24,7 @@ export class Grid {
     this._spare = [];
     this._least = 200;
     this._top = 0;
+    this._moved = 0;
     this.current = 0;
     scroller.addEventListener("scroll", () => this._schedule(), { passive: true });
     scroller.addEventListener("focusin", (event) => this._focused(event.target));
@@ -130,11 +132,11 @@ export class Grid {
     const total = this._pages?.total;
     if (!total) {
       this._recycle(() => true);
+      this._hideSpare();
       return;
     }
     const [top, view] = [this._realTop(), this._scroller.clientHeight];
-    const flies = Math.abs(top - this._top) > 1.5 * view;
-    this._top = top;
+    const flies = this._flies(top);
     clearTimeout(this._settled);
     if (flies) {
       this._settled = setTimeout(() => this._update(), SETTLED_MS);
@@ -155,13 +157,22 @@ export class Grid {
       this._put(this.current, total, true, false);
     }
     this._markCurrent(first, last);
+    this._hideSpare();
+  }
+
+  /** Whether the grid is scrolled too fast to look at; called once at each move. */
+  _flies(top) {
+    const now = performance.now();
+    const flies = Math.abs(top - this._top) > FLYING * (now - this._moved);
+    this._top = top;
+    this._moved = now;
+    return flies;
   }
 
   _put(index, total, flies, inSight) {
     let tile = this._tiles.get(index);
     if (!tile) {
       tile = this._spare.pop() || this._made();
-      tile.node.hidden = false;
       this._tiles.set(index, tile);
     }
     const [row, column] = [Math.floor(index / this._columns), index % this._columns];
@@ -186,9 +197,18 @@ export class Grid {
         tile.cancel();
         tile.index = -1;
         tile.item = undefined;
-        tile.node.hidden = true;
         this._spare.push(tile);
       }
+    }
+  }
+
+  /** Last of all, so that a tile that is used again at once is never hidden, which would cost a layout. */
+  _hideSpare() {
+    for (const tile of this._tiles.values()) {
+      tile.node.hidden = false;
+    }
+    for (const tile of this._spare) {
+      tile.node.hidden = true;
     }
   }
 

@@ -42,7 +42,8 @@ export class Live {
 
   _show(state) {
     const steps = state.steps ? ` of ${grouped(state.steps)}` : "";
-    at("live-step").textContent = `${state.running ? "training" : "not running"}, step ${grouped(state.step || 0)}${steps}`;
+    at("live-state").textContent = state.running ? "Training" : "No training runs";
+    at("live-step").textContent = `step ${grouped(state.step || 0)}${steps}`;
     curve("loss", (state.points || []).map(({ step, loss }) => [step, loss]), 2);
     curve("map", (state.evaluations || []).map(({ step, mAP }) => [step, mAP]), 3);
   }
@@ -59,7 +60,7 @@ function curve(name, points, digits) {
   at(`live-${name}-value`).textContent = last.toFixed(digits);
   const line = makeSvg("path", { d: pathOf(known), class: "curve" });
   const [x, y] = onChart(known)(known[known.length - 1]);
-  at(`live-${name}-chart`).replaceChildren(line, makeSvg("circle", { cx: x, cy: y, r: 2.5, class: "end" }));
+  at(`live-${name}-chart`).replaceChildren(line, makeSvg("path", { d: `M${x} ${y}h.01`, class: "end" }));
   at(`live-${name}-chart`).setAttribute("aria-label", `from ${known[0][1].toFixed(digits)} at step ${known[0][0]} to ${last.toFixed(digits)} at step ${known[known.length - 1][0]}`);
 }
 

@@ -10,28 +10,28 @@ export const KINDS = {
 export const UNKNOWN_COLOR = "#9fada6";
 
 /**
- * The marks of a picture: `{kind, index, box, class, color, score, difficult, truncated, text}`, those of truth first.
+ * The marks of a picture: `{kind, found, box, class, color, score, difficult, truncated, text}`, those of truth first.
  *
- * Detections under the threshold are left out. A box that none of the others was matched to is missed, unless it is
- * difficult, as PASCAL VOC counts. Without detections, no box is missed.
+ * Detections under the threshold are left out. A box that one of the others was matched to is `found`; else it is missed,
+ * unless it is difficult, as PASCAL VOC counts. Without detections, no box is missed.
  */
 export function marksOf(picture, threshold, colors) {
   const shown = (picture.detections || []).filter((found) => found.score >= threshold);
   const hit = new Set(shown.map((found) => found.truth));
   const truth = picture.boxes.map((box, index) => {
     const missed = picture.detections && !hit.has(index) && !box.difficult;
-    return mark(missed ? "missed" : "truth", index, box, colors);
+    return mark(missed ? "missed" : "truth", hit.has(index), box, colors);
   });
-  return truth.concat(shown.map((found, index) => mark(found.matched ? "right" : "false", index, found, colors)));
+  return truth.concat(shown.map((one) => mark(one.matched ? "right" : "false", false, one, colors)));
 }
 
-function mark(kind, index, box, colors) {
+function mark(kind, found, box, colors) {
   const score = box.score ?? null;
   const name = box.class.length > 30 ? box.class.slice(0, 29) + "…" : box.class;
   const told = kind === "missed" || kind === "false" ? `${kind}: ${name}` : name;
   return {
     kind,
-    index,
+    found,
     box: box.box,
     class: box.class,
     color: colors.get(box.class) || UNKNOWN_COLOR,

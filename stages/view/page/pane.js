@@ -6,7 +6,7 @@ import { listen } from "./zoom.js";
 
 const STYLE = { line: 2, font: 12.5 };
 const REACH = 6; // pixels around a box in which it is still pointed at
-const PIXELS_SHOW = 3; // from this scale on, pixels are drawn as squares
+const PIXELS_SHOW = 6; // from this scale on, pixels are drawn as squares
 
 export class Pane {
   /** `moves` as for zoom.listen; `point(mark)` is told what is pointed at, null for nothing. */
@@ -42,7 +42,8 @@ export class Pane {
     }
   }
 
-  draw(picture, view, marks, labels, chosen) {
+  /** `labelled(mark)`: which marks have a label; of those of a `chosen` one (null: none) only that has. */
+  draw(picture, view, marks, labelled, chosen) {
     const frame = { x: view.x, y: view.y, width: picture.width * view.scale, height: picture.height * view.scale };
     this.image.style.width = `${frame.width}px`;
     this.image.style.height = `${frame.height}px`;
@@ -52,7 +53,7 @@ export class Pane {
     this._frame = frame;
     const { width, height } = this.area;
     const context = cleared(this.canvas, width, height);
-    draw(context, marks, frame, { width, height }, STYLE, (mark) => (chosen ? mark === chosen : labels), chosen);
+    draw(context, marks, frame, { width, height }, STYLE, (mark) => (chosen ? mark === chosen : labelled(mark)), chosen);
   }
 
   /** The smallest box at a pointer, as a large one may be around it. */

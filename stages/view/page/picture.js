@@ -182,6 +182,9 @@ export class PictureView {
     }
     this._panes[0].node.hidden = false;
     this._panes[1].node.hidden = !beside;
+    const { clientWidth, clientHeight } = at("stage");
+    const flat = this._picture && this._picture.width / this._picture.height > clientWidth / clientHeight;
+    at("stage").classList.toggle("stacked", beside && flat);
     this._panes[0].title = beside ? "Truth" : "";
     this._panes[1].title = "Detections";
   }
@@ -199,14 +202,14 @@ export class PictureView {
     const ofTruth = this._marks.filter(isTruth);
     const ofRun = this._marks.filter((mark) => !isTruth(mark));
     const [first, second] = this._beside() ? [ofTruth, ofRun] : [[...(truth ? ofTruth : []), ...(detections ? ofRun : [])], []];
-    const area = this._panes[0].area;
-    this._view = kept(this._view, area, this._picture);
-    this._panes[0].draw(this._picture, this._view, first, labels, first.includes(this._chosen) ? this._chosen : null);
+    const named = (mark) => labels && !(mark.found && detections && !this._beside()); // its detection has the label
+    const chosenOf = (marks) => (marks.includes(this._chosen) ? this._chosen : null);
+    this._view = kept(this._view, this._panes[0].area, this._picture);
+    this._panes[0].draw(this._picture, this._view, first, named, chosenOf(first));
     if (this._beside()) {
-      this._panes[1].draw(this._picture, this._view, second, labels, second.includes(this._chosen) ? this._chosen : null);
+      this._panes[1].draw(this._picture, this._view, second, named, chosenOf(second));
     }
-    const percent = Math.round(100 * this._view.scale);
-    at("zoom-fit").textContent = `${percent} %`;
+    at("zoom-fit").textContent = `${Math.round(100 * this._view.scale)} %`;
   }
 
   _choose(mark) {

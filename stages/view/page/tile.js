@@ -69,7 +69,8 @@ export class Tile {
   }
 
   redraw() {
-    const { colors, threshold, labels } = this._look();
+    this.note.textContent = this.item ? noteOf(this.item, this._marks()) : "";
+    const { labels } = this._look();
     const area = { width: this._width, height: this._height };
     const context = cleared(this.canvas, area.width, area.height);
     if (!this.item) {
@@ -79,7 +80,13 @@ export class Tile {
     const [width, height] = [this.item.width * scale, this.item.height * scale];
     const frame = { x: (area.width - width) / 2, y: (area.height - height) / 2, width, height };
     const labelled = labels || this._hovered;
-    draw(context, marksOf(this.item, threshold, colors), frame, area, STYLE, () => labelled);
+    draw(context, this._marks(), frame, area, STYLE, () => labelled);
+  }
+
+  /** What is drawn: right detections are not, as they are where their box is. */
+  _marks() {
+    const { colors, threshold } = this._look();
+    return marksOf(this.item, threshold, colors).filter((mark) => mark.kind !== "right");
   }
 
   _hover(hovered) {
@@ -91,7 +98,6 @@ export class Tile {
     const item = this.item;
     this.name.textContent = item ? item.name.split("/").pop() : "";
     this.link.title = item ? item.name : "";
-    this.note.textContent = item ? noteOf(item) : "";
     this.note.classList.toggle("found", Boolean(item && item.findings.length));
     if (item) {
       this.link.href = pictureAddress(item, this._look().query);
@@ -103,9 +109,10 @@ export class Tile {
   }
 }
 
-function noteOf(item) {
+function noteOf(item, marks) {
+  const wrong = marks.filter((mark) => mark.kind !== "truth").length;
   const findings = item.findings.length ? `⚠ ${item.findings.length} · ` : "";
-  return `${findings}${item.missed ? `${item.missed.length} missed of ${item.boxes.length}` : item.boxes.length || "empty"}`;
+  return findings + (wrong ? `${wrong} wrong` : item.boxes.length || "empty");
 }
 
 /** A picture in words: "a.jpg: 2 cone, 1 mug; validation; findings: leak". */
