@@ -76,7 +76,7 @@ class _Answers:
         offset, limit = number(request.query_params, "offset") or 0, number(request.query_params, "limit")
         with self._shown.opened(chosen.run) as connection:
             asked = catalog.keys(connection, chosen, offset, min(MOST, USUAL if limit is None else limit))
-            items = catalog.pictures(connection, asked, self._shown.ids)
+            items = catalog.pictures(connection, asked, self._shown.ids, bool(chosen.run))
         progress = self._shown.index.progress
         total = self._totals(chosen, progress and progress.done)
         return JSONResponse({"total": total.pictures, "boxes": total.boxes, "items": items})
@@ -85,7 +85,7 @@ class _Answers:
         chosen = self._selection(request)
         found = self._found(request)
         with self._shown.opened(chosen.run) as connection:
-            (item,) = catalog.pictures(connection, [found.key], self._shown.ids)
+            (item,) = catalog.pictures(connection, [found.key], self._shown.ids, bool(chosen.run))
             item["findings"] = catalog.findings(connection, found.key)
             item["previous"], item["next"] = catalog.neighbours(connection, chosen, found.key)
         return JSONResponse(dict(item, **self._shown.described(found)))
@@ -106,7 +106,7 @@ class _Answers:
         return Response(shown.data, media_type=shown.mime, headers={"Cache-Control": FOREVER})
 
     def _selection(self, request: Request) -> Selection:
-        return selection(request.query_params, self._shown.ids, self._shown.runs())
+        return selection(request.query_params, self._shown.ids, self._shown.run_ids())
 
     def _found(self, request: Request) -> catalog.Found:
         asked = request.query_params.get("source", "")

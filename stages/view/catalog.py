@@ -5,10 +5,14 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from stages import files
 from stages.finding_kinds import KINDS
+from stages.view import detections
 from stages.view.selection import SORTS, Selection, conditions, tables
 
-COLORS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6", "#bfef45", "#fabed4", "#469990",
-          "#dcbeff", "#9a6324", "#fffac8", "#800000", "#aaffc3", "#808000", "#ffd8b1", "#000075", "#ffe119", "#a9a9a9")  # fmt: skip
+# Apart from each other by eye, on photos too (Sasha Trubetskoy's list of distinct colours), classes in turn.
+COLORS = (
+    "#e6194b #3cb44b #4363d8 #f58231 #911eb4 #42d4f4 #f032e6 #bfef45 #fabed4 #469990 #dcbeff #9a6324 #fffac8 #800000"
+    " #aaffc3 #808000 #ffd8b1 #000075 #ffe119 #a9a9a9"
+).split()
 
 
 class Totals(NamedTuple):
@@ -59,15 +63,24 @@ def neighbours(connection: sqlite3.Connection, chosen: Selection, key: int) -> T
     where, values = conditions(chosen)
     found: List[Optional[str]] = []
     for sign, way in (("<", "DESC"), (">", "ASC")):
-        question = "SELECT picture.id FROM %s WHERE %s AND (%s, picture.key) %s (?, ?) ORDER BY %s %s, picture.key %s LIMIT 1"
+        question = (
+            "SELECT picture.id FROM %s WHERE %s AND (%s, picture.key) %s (?, ?) ORDER BY %s %s, picture.key %s LIMIT 1"
+        )
         asked = question % (tables(chosen), where, column, sign, column, way, way)
         other = connection.execute(asked, [*values, row[0], key]).fetchone()
         found.append(other[0] if other else None)
     return found[0], found[1]
 
 
-def pictures(connection: sqlite3.Connection, asked: Sequence[int], sources: Sequence[str]) -> List[Dict[str, Any]]:
-    """The pictures of these numbers, in this order, with their boxes and the kinds of their findings."""
+def pictures(
+    connection: sqlite3.Connection, asked: Sequence[int], sources: Sequence[str], run: bool
+) -> List[Dict[str, Any]]:
+    """The pictures of these numbers, in this order, with their boxes and the kinds of their findings.
+
+    Args:
+        sources: their ids, by their numbers.
+        run: whether detections are attached, which are told too.
+    """
     listed = ", ".join(map(str, asked))
     found: Dict[int, Dict[str, Any]] = {}
     question = "SELECT key, id, source, name, split, width, height FROM picture WHERE key IN (%s)" % listed
@@ -85,6 +98,8 @@ def pictures(connection: sqlite3.Connection, asked: Sequence[int], sources: Sequ
     question = "SELECT DISTINCT picture, kind FROM finding WHERE picture IN (%s) ORDER BY picture, kind" % listed
     for key, kind in connection.execute(question):
         found[key]["findings"].append(kind)
+    if run:
+        detections.add_to(connection, found)
     return [found[key] for key in asked]
 
 
@@ -110,7 +125,12 @@ def overview(connection: sqlite3.Connection) -> Dict[str, Any]:
         ],
         "splits": [{"name": name, "pictures": pictures} for name, pictures in splits],
         "findings": [
-            {"kind": kind, "count": count, "pictures": pictures, "words": KINDS[kind].meaning if kind in KINDS else kind}
+            {
+                "kind": kind,
+                "count": count,
+                "pictures": pictures,
+                "words": KINDS[kind].meaning if kind in KINDS else kind,
+            }
             for kind, count, pictures in found
         ],
         "warnings": [text for (text,) in connection.execute("SELECT text FROM warning")],

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Sequence
 
 from stages.view import catalog, pictures
-from stages.view.index import Index
+from stages.view.index import Index, location
+from stages.view.live import Live
 from stages.view.project import Description
+from stages.view.runs import Runs
 from stages.view.sources.records import RecordsSource
 from stages.view.sources.source import Looked, Place, Source
 
@@ -25,14 +27,21 @@ class Exhibition:
         self._sources: Sequence[Source] = [RecordsSource(path, title) for path, title in told.sources]
         self.ids = _ids(self._sources)
         self.index = Index(self._sources, cache)
+        records = told.sources[0][0] if told.sources and self._sources[0].kind == RecordsSource.kind else ""
+        self._runs = Runs(told.build if records else "", records, self.index, cache)
+        self._live = Live(told.build)
 
-    def runs(self) -> Sequence[str]:
-        return []
+    def run_ids(self) -> List[str]:
+        """The ids of the runs that can be shown."""
+        return [run.id for run in self._runs.ready()]
 
     @contextmanager
     def opened(self, run: str) -> Iterator[sqlite3.Connection]:
         """The index, with the detections of ``run`` beside it where that is not empty."""
         with self.index.open() as connection:
+            for found in self._runs.ready() if run else ():
+                if found.id == run:
+                    connection.execute("ATTACH ? AS run", [location(self._runs.path(found), "ro&immutable=1")])
             yield connection
 
     def overview(self) -> Dict[str, Any]:
@@ -50,21 +59,27 @@ class Exhibition:
             for number, count, boxes in known["sources"]
         ]
         progress = self.index.progress
-        warnings = known["warnings"] + [self.index.failed] * bool(self.index.failed)
+        warnings = known["warnings"] + [self.index.failed] * bool(self.index.failed) + self._runs.warnings()
         return dict(
             known,
             title=self._title,
             sources=sources,
-            runs=[],
+            runs=self._told_runs(),
             indexing=progress and progress._asdict(),
             warnings=warnings,
-            live=False,
+            live=self._live.told()["running"],
             stamp=self.index.stamp,
         )
 
     def live(self) -> Dict[str, Any]:
         """What /api/live answers."""
-        return {"running": False, "step": None, "steps": None, "points": [], "evaluations": [], "runs": []}
+        return dict(self._live.told(), runs=self._told_runs())
+
+    def _told_runs(self) -> List[Dict[str, Any]]:
+        return [
+            {"id": run.id, "title": run.title, "threshold": run.threshold, "source": self.ids[0], "mAP": run.quality}
+            for run in self._runs.ready()
+        ]
 
     def look(self, found: catalog.Found) -> Looked:
         """The picture, read from its source and proven to be it.
@@ -77,7 +92,13 @@ class Exhibition:
     def described(self, found: catalog.Found) -> Dict[str, Any]:
         """What /api/picture answers of the stored picture: its file, bytes, format and features, and what is wrong."""
         source, place = self._sources[found.source], Place(*found.place)
-        told: Dict[str, Any] = {"file": source.file(place), "bytes": None, "format": None, "sha256": None, "features": {}}
+        told: Dict[str, Any] = {
+            "file": source.file(place),
+            "bytes": None,
+            "format": None,
+            "sha256": None,
+            "features": {},
+        }
         try:
             looked = self.look(found)
         except (OSError, ValueError) as error:
@@ -89,7 +110,9 @@ def _ids(sources: Sequence[Source]) -> List[str]:
     """``train-records`` and the like: of the titles, what is short, and each once."""
     found: List[str] = []
     for source in sources:
-        plain = "".join(one if one.isalnum() or one in "-_." else "-" for one in source.title.lower())[:60] or source.kind
+        plain = (
+            "".join(one if one.isalnum() or one in "-_." else "-" for one in source.title.lower())[:60] or source.kind
+        )
         number = sum(one == plain or one.startswith(plain + "~") for one in found)
         found.append(plain + "~%d" % (number + 1) if number else plain)
     return found

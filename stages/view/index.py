@@ -31,8 +31,8 @@ CREATE TABLE class (number INTEGER PRIMARY KEY, name TEXT UNIQUE, boxes INTEGER)
 CREATE TABLE split (name TEXT PRIMARY KEY, pictures INTEGER) WITHOUT ROWID;
 CREATE TABLE warning (text TEXT);
 CREATE TABLE picture (
-    key INTEGER PRIMARY KEY, source INTEGER, split TEXT, boxes INTEGER, fewest INTEGER, smallest REAL, findings INTEGER,
-    folded TEXT, id TEXT, name BLOB, width INTEGER, height INTEGER, file INTEGER, offset INTEGER, length INTEGER);
+    key INTEGER PRIMARY KEY, source INTEGER, split TEXT, boxes INTEGER, fewest INTEGER, smallest REAL, sizes INTEGER,
+    findings INTEGER, folded TEXT, id TEXT, name BLOB, width INTEGER, height INTEGER, file INTEGER, offset INTEGER, length INTEGER);
 CREATE INDEX picture_id ON picture (id, source);
 CREATE TABLE box (
     picture INTEGER, place INTEGER, class INTEGER, xmin REAL, ymin REAL, xmax REAL, ymax REAL,
@@ -118,7 +118,7 @@ class Index:
     def open(self) -> Iterator[sqlite3.Connection]:
         """A connection of its own, so that threads and readers do not wait for each other; committed at the end."""
         aside = self._aside
-        path = "file:%s?mode=%s" % (_quoted(aside or self._whole), "rw" if aside else "ro&immutable=1")
+        path = location(aside, "rw") if aside else location(self._whole, "ro&immutable=1")
         connection = sqlite3.connect(path, uri=True, timeout=30)
         try:
             yield connection
@@ -196,7 +196,8 @@ class _Writer:
         shown = files.readable(entry.name)
         identity = picture_id(entry.name + "\0%d" % ordinal if ordinal else entry.name)
         self._row(
-            "picture", self._key, source, entry.split, count, -count, min(areas, default=NO_BOX), findings,
+            "picture", self._key, source, entry.split, count, -count, min(areas, default=NO_BOX),
+            sum({1 << size_of(area) for area in areas}), findings,
             shown.casefold(), identity, name, width, height, *entry.place,
         )  # fmt: skip
         self._pictures += 1
@@ -252,6 +253,6 @@ def _key(sources: Sequence[Source]) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
 
-def _quoted(path: str) -> str:
-    """A path for SQLite's URI."""
-    return quote(os.fsencode(path))
+def location(path: str, mode: str) -> str:
+    """A database's path as SQLite's URI."""
+    return "file:%s?mode=%s" % (quote(os.fsencode(path)), mode)

@@ -1,4 +1,4 @@
-"""Pictures as browsers show them: as they are stored where that is possible, else as PNG; and small ones for overviews."""
+"""Pictures as browsers show them: as they are stored where that is possible, else as PNG; and small ones."""
 
 import hashlib
 import io

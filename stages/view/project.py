@@ -1,4 +1,4 @@
-"""What a viewer is to show, as a JSON file says that the command writes; or a build folder, from which it is gathered."""
+"""What a viewer is to show, as a JSON file of the command's says; or a build folder, from which it is gathered."""
 
 import json
 import os

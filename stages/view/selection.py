@@ -83,38 +83,57 @@ def number(words: QueryParams, name: str) -> Optional[int]:
 
 def conditions(chosen: Selection) -> Tuple[str, List[Any]]:
     """What stands behind WHERE, and the values of its question marks."""
-    clauses: List[str] = ["1"]
-    values: List[Any] = []
-
-    def among(column: str, ones: Sequence[Any]) -> str:
-        values.extend(ones)
-        return "%s IN (%s)" % (column, ", ".join("?" * len(ones)))
-
-    if chosen.sources:
-        clauses.append(among("picture.source", chosen.sources))
-    if chosen.splits:
-        clauses.append(among("picture.split", chosen.splits))
-    facets = [text for text, wanted in (("difficult = 1", chosen.difficult), ("truncated = 1", chosen.truncated)) if wanted]
-    if chosen.classes:
-        facets.append("class IN (SELECT number FROM class WHERE %s)" % among("name", chosen.classes))
-    if chosen.sizes:
-        facets.append(among("size", chosen.sizes))
-    if facets:
-        clauses.append("picture.key IN (SELECT picture FROM facet WHERE %s)" % " AND ".join(facets))
+    where = _Where()
+    where.among("picture.source IN (%s)", chosen.sources)
+    where.among("picture.split IN (%s)", chosen.splits)
+    _box_conditions(chosen, where)
     if "any" in chosen.findings:
-        clauses.append("picture.findings > 0")
-    elif chosen.findings:
-        clauses.append("picture.key IN (SELECT picture FROM finding WHERE %s)" % among("kind", chosen.findings))
+        where.add("picture.findings > 0")
+    else:
+        where.among("picture.key IN (SELECT picture FROM finding WHERE kind IN (%s))", chosen.findings)
     if chosen.name:
-        clauses.append("instr(picture.folded, ?)")
-        values.append(chosen.name)
+        where.add("instr(picture.folded, ?)", chosen.name)
     if chosen.empty:
-        clauses.append("picture.boxes = 0")
+        where.add("picture.boxes = 0")
     for text, limit in (("picture.boxes >= ?", chosen.boxes_min), ("picture.boxes <= ?", chosen.boxes_max)):
         if limit is not None:
-            clauses.append(text)
-            values.append(limit)
-    return " AND ".join(clauses), values
+            where.add(text, limit)
+    return where.text(), where.values
+
+
+class _Where:
+    """Conditions, all of which must hold."""
+
+    def __init__(self) -> None:
+        self._clauses: List[str] = []
+        self.values: List[Any] = []
+
+    def add(self, clause: str, *values: Any) -> None:
+        self._clauses.append(clause)
+        self.values.extend(values)
+
+    def among(self, clause: str, values: Sequence[Any]) -> None:
+        """Add a clause that holds for any of the values; none of them: nothing is asked."""
+        if values:
+            self.add(clause % ", ".join("?" * len(values)), *values)
+
+    def text(self) -> str:
+        return " AND ".join(self._clauses) or "1"
+
+
+def _box_conditions(chosen: Selection, where: _Where) -> None:
+    """What one and the same box of a picture must be."""
+    box = _Where()
+    box.among("class IN (SELECT number FROM class WHERE name IN (%s))", chosen.classes)
+    for name, wanted in (("difficult", chosen.difficult), ("truncated", chosen.truncated)):
+        if wanted:
+            box.add(name + " = 1")
+    if box.text() == "1" and chosen.sizes:  # quicker than a list of most pictures
+        where.add("picture.sizes & ?", sum(1 << size for size in set(chosen.sizes)))
+        return
+    box.among("size IN (%s)", chosen.sizes)
+    if box.text() != "1":
+        where.add("picture.key IN (SELECT picture FROM facet WHERE %s)" % box.text(), *box.values)
 
 
 def tables(chosen: Selection) -> str:

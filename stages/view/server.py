@@ -37,7 +37,12 @@ def main(place: str, address: str, port: int) -> None:
         shown = Exhibition(told, told.cache or folder)
         shown.index.start()
         config: Any = uvicorn.Config(
-            app(shown, token, told.names), log_config=None, access_log=False, server_header=False, lifespan="off", ws="none"
+            app(shown, token, told.names),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
         )
         # In a thread, it leaves signals alone: whoever ends this process ends it at once, and waits for no browser.
         serve = threading.Thread(target=_Server(config).run, args=([listener],), daemon=True)

@@ -1,9 +1,9 @@
-"""A records artifact as a source: ``index.jsonl`` tells all pictures, and no TFRecord is read before it is looked at."""
+"""A records artifact as a source: ``index.jsonl`` tells all pictures, before any TFRecord is read."""
 
 import json
 import os
 from collections import defaultdict
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Sequence
 
 from stages import files, record_index
 from stages.data import tfrecord

@@ -1,4 +1,4 @@
-"""What every source of pictures gives: all its pictures in order, for the index, and one of them when it is looked at."""
+"""What every source of pictures gives: all of them in order, for the index, and one that is looked at."""
 
 from typing import Dict, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 

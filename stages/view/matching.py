@@ -1,0 +1,67 @@
+"""Detections against truth in one picture: which belong together, and how far they are from each other."""
+
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+from stages.view.sources.source import Edges
+
+LEAST_IOU = 0.5  # as COCO's AP@0.5 and PASCAL VOC have it
+
+
+class Detected(NamedTuple):
+    """A detection: edges as shares of the picture, score 0 to 1."""
+
+    edges: Edges
+    label: str
+    score: float
+
+
+class Match(NamedTuple):
+    """What detections and truth come to.
+
+    Attributes:
+        matched: of each detection, whether it is on an object of its class.
+        missed: places of the objects without a detection.
+        badness: the sum of 1 - score * IoU over all objects, where a missed one has score 0, and of the scores of the
+            detections that are on no object. 0: all found, with certainty and exactly; it has no upper limit.
+    """
+
+    matched: List[bool]
+    missed: List[int]
+    badness: float
+
+
+def match(detections: Sequence[Detected], truth: Sequence[Tuple[Edges, str]]) -> Match:
+    """Match greedily, as COCO does: by falling score, each detection takes the free object of its class that it
+    overlaps most, if their IoU is at least ``LEAST_IOU``."""
+    taken: Dict[int, float] = {}
+    matched = [False] * len(detections)
+    false_scores = 0.0
+    for place in sorted(range(len(detections)), key=lambda one: -detections[one].score):
+        found = detections[place]
+        free = [
+            (iou(found.edges, edges), -number)
+            for number, (edges, label) in enumerate(truth)
+            if label == found.label and number not in taken
+        ]
+        best, number = max(free, default=(0.0, 0))
+        if best >= LEAST_IOU:
+            taken[-number] = found.score * best
+            matched[place] = True
+        else:
+            false_scores += found.score
+    missed = [number for number in range(len(truth)) if number not in taken]
+    return Match(matched, missed, len(truth) - sum(taken.values()) + false_scores)
+
+
+def iou(one: Edges, other: Edges) -> float:
+    """Intersection over union of two boxes; 0 for boxes without area."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / (_area(one) + _area(other) - both)
+
+
+def _area(edges: Edges) -> float:
+    return (edges[2] - edges[0]) * (edges[3] - edges[1])
