@@ -1,7 +1,7 @@
 // What stands beside a picture: its boxes, findings, facts and features.
 
 import { at, bytesInWords, counted, make, swatch } from "./dom.js";
-import { isTruth, KINDS, sizeOf } from "./marks.js";
+import { isJudged, isTruth, KINDS, sizeOf } from "./marks.js";
 
 const MOST_ROWS = 300;
 
@@ -21,7 +21,7 @@ export class Details {
     const missed = marks.filter((mark) => mark.kind === "missed").length;
     const wrong = marks.filter((mark) => mark.kind === "false").length;
     const parts = [counted(truth, "box", "boxes")];
-    if (picture.detections) {
+    if (isJudged(picture)) {
       parts.push(`${missed} missed`, counted(marks.length - truth, "detection"), `${wrong} false`);
     }
     at("boxes-title").textContent = parts.join(", ");
@@ -65,7 +65,7 @@ export class Details {
   _row(mark, picture) {
     const [width, height] = sizeOf(mark, picture).map((size) => (size < 10 ? size.toFixed(1) : Math.round(size)));
     const flags = [mark.difficult && "difficult", mark.truncated && "truncated"].filter(Boolean);
-    const kind = mark.kind === "truth" && !picture.detections ? "" : KINDS[mark.kind].words;
+    const kind = mark.kind === "truth" && !isJudged(picture) ? "" : KINDS[mark.kind].words;
     const words = [kind, mark.score === null ? "" : mark.score.toFixed(2), ...flags].filter(Boolean).join(" · ");
     const button = make("button", { type: "button" }, swatch(mark.color), make("b", {}, mark.class), make("span", {}, `${width} × ${height}`), make("small", {}, words));
     const row = make("li", { className: mark.kind }, button);

@@ -13,17 +13,21 @@ export const UNKNOWN_COLOR = "#9fada6";
  * The marks of a picture: `{kind, found, box, class, color, score, difficult, truncated, text}`, those of truth first.
  *
  * Detections under the threshold are left out. A box that one of the others was matched to is `found`; else it is missed,
- * unless it is difficult, as PASCAL VOC counts. Without detections, no box is missed.
+ * unless it is difficult, as PASCAL VOC counts. In a picture at which no run has looked, no box is missed.
  */
 export function marksOf(picture, threshold, colors) {
-  const shown = (picture.detections || []).filter((found) => found.score >= threshold);
+  const judged = isJudged(picture);
+  const shown = judged ? picture.detections.filter((found) => found.score >= threshold) : [];
   const hit = new Set(shown.map((found) => found.truth));
   const truth = picture.boxes.map((box, index) => {
-    const missed = picture.detections && !hit.has(index) && !box.difficult;
+    const missed = judged && !hit.has(index) && !box.difficult;
     return mark(missed ? "missed" : "truth", hit.has(index), box, colors);
   });
   return truth.concat(shown.map((one) => mark(one.matched ? "right" : "false", false, one, colors)));
 }
+
+/** Whether the run that is shown has looked at a picture. */
+export const isJudged = (picture) => picture.badness !== undefined && picture.badness !== null;
 
 function mark(kind, found, box, colors) {
   const score = box.score ?? null;

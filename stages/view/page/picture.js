@@ -5,7 +5,7 @@ import { Details } from "./details.js";
 import { Pane } from "./pane.js";
 import { pictureAddress } from "./query.js";
 import { Away, ask, imageAddress } from "./server.js";
-import { isTruth, marksOf } from "./marks.js";
+import { isJudged, isTruth, marksOf } from "./marks.js";
 import { descriptionOf } from "./tile.js";
 import { closeUp, fitted, kept, scaled, STEP } from "./zoom.js";
 
@@ -126,7 +126,7 @@ export class PictureView {
   _show(picture) {
     const before = this._picture;
     this._picture = picture;
-    const compares = Boolean(picture.detections);
+    const compares = isJudged(picture);
     at("picture-name").textContent = picture.name;
     document.title = `${picture.name} · Nanoforge view`;
     at("place").textContent = picture.position === null ? "not in the selection" : `${grouped(picture.position + 1)} of ${grouped(picture.total)}`;
@@ -135,6 +135,7 @@ export class PictureView {
     for (const id of ["show-detections", "show-beside", "threshold-field", "legend"]) {
       at(id).hidden = !compares;
     }
+    at("not-judged").hidden = compares || !picture.detections;
     this._say(picture.problem || "");
     const address = picture.problem ? "" : imageAddress(picture, "full", this._look().stamp);
     this._panes.forEach((pane) => pane.load(address, descriptionOf(picture)));
@@ -190,7 +191,7 @@ export class PictureView {
   }
 
   _beside() {
-    return this._shown.beside && Boolean(this._picture?.detections);
+    return this._shown.beside && Boolean(this._picture && isJudged(this._picture));
   }
 
   _draw() {

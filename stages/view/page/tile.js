@@ -3,7 +3,7 @@
 import { counted, make } from "./dom.js";
 import { cleared, draw } from "./drawing.js";
 import { imageAddress } from "./server.js";
-import { marksOf } from "./marks.js";
+import { isJudged, marksOf } from "./marks.js";
 import { pictureAddress } from "./query.js";
 
 export const CAPTION = 26; // pixels below the thumbnail, as in style.css
@@ -122,7 +122,7 @@ export function descriptionOf(item) {
     classes.set(box.class, (classes.get(box.class) || 0) + 1);
   }
   const boxes = [...classes].map(([name, number]) => `${number} ${name}`).join(", ") || "no boxes";
-  const detections = item.detections ? `; ${counted(item.detections.length, "detection")}` : "";
+  const detections = isJudged(item) ? `; ${counted(item.detections.length, "detection")}` : "";
   const findings = item.findings.length ? `; findings: ${item.findings.map((found) => found.kind || found).join(", ")}` : "";
   return `${item.name}: ${boxes}${detections}${item.split ? `; ${item.split}` : ""}${findings}`;
 }
