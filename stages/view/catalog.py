@@ -9,10 +9,10 @@ from stages.view import detections
 from stages.view.selection import SORTS, Selection, conditions, tables
 
 # Apart from each other by eye, on photos too (Sasha Trubetskoy's list of distinct colours), classes in turn.
-COLORS = (
-    "#e6194b #3cb44b #4363d8 #f58231 #911eb4 #42d4f4 #f032e6 #bfef45 #fabed4 #469990 #dcbeff #9a6324 #fffac8 #800000"
-    " #aaffc3 #808000 #ffd8b1 #000075 #ffe119 #a9a9a9"
-).split()
+COLORS = [
+    *("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6", "#bfef45", "#fabed4", "#469990"),
+    *("#dcbeff", "#9a6324", "#fffac8", "#800000", "#aaffc3", "#808000", "#ffd8b1", "#000075", "#ffe119", "#a9a9a9"),
+]
 
 
 class Totals(NamedTuple):

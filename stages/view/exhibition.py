@@ -10,6 +10,7 @@ from stages.view.index import Index, location
 from stages.view.live import Live
 from stages.view.project import Description
 from stages.view.runs import Runs
+from stages.view.sources.opening import sources
 from stages.view.sources.records import RecordsSource
 from stages.view.sources.source import Looked, Place, Source
 
@@ -24,10 +25,10 @@ class Exhibition:
     def __init__(self, told: Description, cache: str) -> None:
         self.build = told.build
         self._title = told.title
-        self._sources: Sequence[Source] = [RecordsSource(path, title) for path, title in told.sources]
+        self._sources = [one for named in told.sources for one in sources(named.paths, named.title)]
         self.ids = _ids(self._sources)
         self.index = Index(self._sources, cache)
-        records = told.sources[0][0] if told.sources and self._sources[0].kind == RecordsSource.kind else ""
+        records = self._sources[0].folder if self._sources and isinstance(self._sources[0], RecordsSource) else ""
         self._runs = Runs(told.build if records else "", records, self.index, cache)
         self._live = Live(told.build)
 

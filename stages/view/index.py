@@ -32,7 +32,8 @@ CREATE TABLE split (name TEXT PRIMARY KEY, pictures INTEGER) WITHOUT ROWID;
 CREATE TABLE warning (text TEXT);
 CREATE TABLE picture (
     key INTEGER PRIMARY KEY, source INTEGER, split TEXT, boxes INTEGER, fewest INTEGER, smallest REAL, sizes INTEGER,
-    findings INTEGER, folded TEXT, id TEXT, name BLOB, width INTEGER, height INTEGER, file INTEGER, offset INTEGER, length INTEGER);
+    findings INTEGER, folded TEXT, id TEXT, name BLOB, width INTEGER, height INTEGER, file INTEGER, offset INTEGER,
+    length INTEGER);
 CREATE INDEX picture_id ON picture (id, source);
 CREATE TABLE box (
     picture INTEGER, place INTEGER, class INTEGER, xmin REAL, ymin REAL, xmax REAL, ymax REAL,
@@ -163,9 +164,9 @@ class _Writer:
         class_boxes: Dict[int, int] = {}
         waiting = 0
         for entry in source.entries():
-            name = os.fsencode(entry.name)
-            seen[name] = seen.get(name, -1) + 1
-            self._add(number, entry, name, seen[name], class_boxes)
+            named = os.fsencode(entry.name)
+            seen[named] = seen.get(named, -1) + 1
+            self._add(number, entry, named, seen[named], class_boxes)
             splits[entry.split] = splits.get(entry.split, 0) + 1
             waiting += 1
             if waiting == self._batch:

@@ -77,7 +77,7 @@ def _decoded(data: bytes, upright: bool, least: int) -> np.ndarray:
 
 
 def _reduced(size: Tuple[int, int], least: int) -> int:
-    return next((flag for factor, flag in REDUCED if least and max(size) >= factor * least), cv2.IMREAD_COLOR)
+    return int(next((flag for factor, flag in REDUCED if least and max(size) >= factor * least), cv2.IMREAD_COLOR))
 
 
 def _gif(data: bytes) -> np.ndarray:

@@ -20,7 +20,7 @@ TOKEN = "NANOFORGE_VIEW_TOKEN"
 """The variable with the token, which is no word of the command line, as everybody on a machine can read those."""
 
 
-class _Server(uvicorn.Server):
+class _Server(uvicorn.Server):  # type: ignore[misc] # its types are in another environment
     """Says that it listens once it does."""
 
     async def startup(self, sockets: Optional[List[socket.socket]] = None) -> None:

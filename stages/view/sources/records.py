@@ -1,14 +1,20 @@
-"""A records artifact as a source: ``index.jsonl`` tells all pictures, before any TFRecord is read."""
+"""A records artifact as a source: ``index.jsonl`` tells of all pictures, and where each is.
+
+What it does not tell, whether objects are difficult or truncated, is read from the records, without their pictures.
+"""
 
 import json
 import os
 from collections import defaultdict
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from stages import files, record_index
 from stages.data import tfrecord
-from stages.view.sources import example_text
+from stages.data.tfrecord import HEAD, TAIL
+from stages.view.sources import feature_text, stored_bytes
+from stages.view.sources.features import Features, features, scanned
 from stages.view.sources.source import Entry, Looked, Place, Told, TruthBox
+from stages.view.sources.stored_bytes import StoredBytes
 
 SUMMARY, FINDINGS = "dataset.json", "findings.jsonl"
 
@@ -23,9 +29,10 @@ class RecordsSource:
         self.warnings: List[str] = []
         summary = json.loads(files.read(os.path.join(folder, SUMMARY)).decode("utf-8"))
         self.total, self.done = int(summary["images"]), 0
-        self._names = [str(one["name"]) for one in summary["classes"]]
+        self._names: List[str] = [str(one["name"]) for one in summary["classes"]]
         self._size = int(summary["image_size"][1]), int(summary["image_size"][0])
-        self._shards = sorted(shard for split in summary["splits"].values() for shard in split["shards"])
+        shards = [str(shard) for split in summary["splits"].values() for shard in split["shards"]]
+        self._shards = sorted(shards)
         self._unplaced: List[Told] = []
 
     def files(self) -> Sequence[str]:
@@ -37,11 +44,14 @@ class RecordsSource:
     def entries(self) -> Iterator[Entry]:
         places = {shard: number for number, shard in enumerate(self._shards)}
         told = self._findings()
+        shards = _Shards(self.folder)
         for line in record_index.read(self.folder):
             place = Place(places[line["shard"]], line["offset"], line["length"])
-            found = told.pop(line["source_id"], ()) or told.pop(_stem(line["source_id"]), ())
+            found = [*told.pop(line["source_id"], ()), *told.pop(_stem(line["source_id"]), ())]
             self.done += 1
-            yield Entry(line["source_id"], line["split"], self._size, self._boxes(line), place, found)
+            boxes = self._boxes(line, shards.flags(line))
+            yield Entry(line["source_id"], line["split"], self._size, boxes, place, found)
+        self.warnings = shards.warnings
         self._unplaced = [one for ones in told.values() for one in ones]
 
     def unplaced(self) -> Iterator[Told]:
@@ -53,15 +63,14 @@ class RecordsSource:
     def look(self, place: Place, name: str) -> Looked:
         line = {"shard": self._shards[place.file], "offset": place.offset, "length": place.length, "source_id": name}
         (content,) = tfrecord.contents(record_index.frame(self.folder, line))
-        features = tfrecord.Example.FromString(content).features.feature
-        record_index.check_source(line, b"".join(features["image/source_id"].bytes_list.value))
-        data = b"".join(features["image/encoded"].bytes_list.value)
-        return Looked(data, False, example_text.texts(features))
+        found = features(content)
+        record_index.check_source(line, _bytes(found, "image/source_id"))
+        return Looked(_bytes(found, "image/encoded"), False, feature_text.texts(found))
 
-    def _boxes(self, line: Dict[str, Any]) -> List[TruthBox]:
+    def _boxes(self, line: Dict[str, Any], flags: List[Tuple[bool, bool]]) -> List[TruthBox]:
         return [
-            TruthBox((xmin, ymin, xmax, ymax), self._names[class_id - 1])
-            for class_id, (ymin, xmin, ymax, xmax) in zip(line["classes"], line["boxes"])
+            TruthBox((xmin, ymin, xmax, ymax), self._names[class_id - 1], *flag)
+            for class_id, (ymin, xmin, ymax, xmax), flag in zip(line["classes"], line["boxes"], flags)
         ]
 
     def _findings(self) -> Dict[str, List[Told]]:
@@ -73,6 +82,55 @@ class RecordsSource:
                 is_xml = entry["file"].lower().endswith(".xml")
                 found[_stem(entry["file"]) if is_xml else entry["file"]].append(Told(**entry))
         return found
+
+
+class _Shards:
+    """The records themselves, read one after the other for what the index does not tell."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._name = ""
+        self._stored: Optional[StoredBytes] = None
+        self.warnings: List[str] = []
+
+    def flags(self, line: Dict[str, Any]) -> List[Tuple[bool, bool]]:
+        """Of each box, whether it is difficult and truncated; that it is neither, where the record cannot be read."""
+        count = len(line["boxes"])
+        try:
+            found = self._features(line) if count else {}
+        except (OSError, ValueError) as error:
+            self._damaged(line["shard"], error)
+            found = {}
+        flags = [found.get("image/object/" + name, ()) for name in ("difficult", "truncated")]
+        difficult, truncated = (
+            [bool(one) for one in ones] if len(ones) == count else [False] * count for ones in flags
+        )
+        return list(zip(difficult, truncated))
+
+    def _features(self, line: Dict[str, Any]) -> Features:
+        if self._name != line["shard"]:
+            self.close()
+            self._stored = stored_bytes.opened(os.path.join(self._folder, line["shard"]))
+            self._name = line["shard"]
+        assert self._stored is not None
+        found = scanned(self._stored.read, line["offset"] + HEAD, line["length"] - HEAD - TAIL)
+        record_index.check_source(line, _bytes(found, "image/source_id"))
+        return found
+
+    def close(self) -> None:
+        if self._stored is not None:
+            self._stored.close()
+
+    def _damaged(self, shard: str, error: Exception) -> None:
+        """Say of each shard once that it is."""
+        begin = "%s is not what %s tells of" % (shard, record_index.FILE)
+        if not any(one.startswith(begin) for one in self.warnings):
+            why = error.strerror if isinstance(error, OSError) else error
+            self.warnings.append("%s (%s): make the records again." % (begin, why))
+
+
+def _bytes(found: Features, key: str) -> bytes:
+    return b"".join(one for one in found.get(key, ()) if isinstance(one, bytes))
 
 
 def _stem(path: str) -> str:

@@ -1,0 +1,87 @@
+"""From paths to sources: what a file or folder holds decides how it is shown."""
+
+import os
+from typing import List, Sequence
+
+from stages import files, record_index
+from stages.data.tfrecord import HEAD, masked_crc
+from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
+from stages.job import BadInput
+from stages.view.sources import stored_bytes
+from stages.view.sources.records import SUMMARY, RecordsSource
+from stages.view.sources.source import Source
+from stages.view.sources.tfrecords import TFRecordSource
+from stages.view.sources.voc import VocSource
+
+# Files that are no TFRecords, whatever their first bytes are.
+OTHERS = (
+    *PICTURE_SUFFIXES,
+    *UNREAD_SUFFIXES,
+    ".xml",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".pbtxt",
+    ".csv",
+    ".zip",
+    ".pb",
+    ".py",
+)
+
+
+def sources(paths: Sequence[str], title: str) -> List[Source]:
+    """The sources that paths make, which were named together: all files one, and of each folder what is in it.
+
+    Raises:
+        BadInput: there is nothing of the kind.
+    """
+    loose = [path for path in paths if os.path.isfile(path)]
+    found: List[Source] = [TFRecordSource(_checked(loose), title)] if loose else []
+    for path in paths:
+        if path not in loose:
+            found.extend(_of_folder(path, title))
+    return found
+
+
+def _of_folder(folder: str, title: str) -> List[Source]:
+    try:
+        if all(os.path.isfile(os.path.join(folder, name)) for name in (SUMMARY, record_index.FILE)):
+            return [RecordsSource(folder, title)]
+        names = [one.path for one in files.walk(folder).files]
+    except OSError as error:
+        raise BadInput("%s cannot be read: %s." % (files.readable(folder), error.strerror or error)) from error
+    except (LookupError, TypeError, ValueError) as error:
+        raise BadInput(
+            "%s is damaged (%s): make the records again." % (os.path.join(folder, SUMMARY), error)
+        ) from error
+    records = [os.path.join(folder, name) for name in names if not name.lower().endswith(OTHERS)]
+    records = [path for path in records if _is_tfrecord(path)]
+    found: List[Source] = [TFRecordSource(records, title)] if records else []
+    if any(name.lower().endswith(".xml") for name in names) and any(
+        name.lower().endswith(PICTURE_SUFFIXES) for name in names
+    ):
+        found.append(VocSource(folder, title))
+    if not found:
+        raise BadInput(
+            "%s holds neither TFRecords nor photos with VOC XML: name a folder or files that are such."
+            % files.readable(folder)
+        )
+    return found
+
+
+def _checked(paths: Sequence[str]) -> Sequence[str]:
+    for path in paths:
+        if not _is_tfrecord(path):
+            raise BadInput("%s is not a TFRecord file: it begins otherwise." % files.readable(path))
+    return paths
+
+
+def _is_tfrecord(path: str) -> bool:
+    """Whether a file begins as a TFRecord does, compressed or not."""
+    try:
+        stored = stored_bytes.opened(path)
+        head = stored.read(0, HEAD)
+        stored.close()
+    except (OSError, ValueError):
+        return False
+    return len(head) == HEAD and head[8:] == masked_crc(head[:8])

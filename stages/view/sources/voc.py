@@ -1,0 +1,125 @@
+"""A folder of photos with VOC XML as a source: what the annotations say, before records leave anything out."""
+
+import os
+from typing import Dict, Iterator, List, Optional, Sequence
+
+from stages import files, picture_header, pixels
+from stages.data.annotation import boxes, voc
+from stages.data.annotation.frame import BoxFrame, Reading, Turned, frame_of
+from stages.data.findings import DataFinding, Findings
+from stages.data.pairing.pairing import DatasetFiles, Folders, Pair, files_of, pairs
+from stages.data.photo import exif
+from stages.data.split.splits import Split, own_split
+from stages.finding_kinds import DROP, FIX, KINDS
+from stages.view.sources.source import Entry, Looked, Place, Told, TruthBox
+
+IMAGE_SETS = os.path.join("ImageSets", "Main")
+NO_CLASS = "(no class)"
+HEADER = 1 << 18  # bytes of a photo in which its EXIF orientation is looked for
+# Everything is shown that can be: a finding mends where there is a way, and is told.
+READING = Reading("auto", "xml")  # the defaults of dataset.boxes and dataset.sizes
+POLICIES = {kind: FIX if entry.fix else DROP for kind, entry in KINDS.items()}
+
+
+class VocSource:
+    """The photos below a folder, and the XML that belongs to them."""
+
+    kind = "voc"
+
+    def __init__(self, folder: str, title: str) -> None:
+        self._folders, self.title = Folders(folder, folder), title
+        self.warnings: List[str] = []
+        self._there: DatasetFiles = files_of(self._folders)
+        self._places = {photo: number for number, photo in enumerate(self._there.photos)}
+        self.total, self.done = len(self._there.photos), 0
+        self._unplaced: List[Told] = []
+
+    def files(self) -> Sequence[str]:
+        return [os.path.join(self._folders.photos, name) for name in (*self._there.photos, *self._there.xmls)]
+
+    def classes(self) -> Sequence[str]:
+        return ()
+
+    def file(self, place: Place) -> str:
+        return files.readable(self._there.photos[place.file])
+
+    def entries(self) -> Iterator[Entry]:
+        findings = Findings(POLICIES)
+        split = self._split(pairs(self._folders, self._there, findings), findings)
+        self.warnings = list(split.notes)
+        about: Dict[str, List[Told]] = {}
+        for found in findings.found:
+            about.setdefault(found.file, []).append(_told(found))
+        for pair in split.items:
+            entry = self._entry(pair, split.sides.get(pair.photo, ""))
+            earlier = about.pop(pair.photo, []) + about.pop(str(pair.xml), [])
+            self.done += 1
+            yield entry._replace(findings=[*earlier, *entry.findings])
+        self._unplaced = [one for ones in about.values() for one in ones]
+
+    def unplaced(self) -> Iterator[Told]:
+        return iter(self._unplaced)
+
+    def look(self, place: Place, name: str) -> Looked:
+        photo = self._there.photos[place.file]
+        if photo != name:
+            raise ValueError("the files of the folder are others than when they were listed: start the viewer anew")
+        data = pixels.read(self._folders.photo(photo), pixels.ANY_SIZE)
+        return Looked(data, True, {})
+
+    def _split(self, items: List[Pair], findings: Findings) -> Split:
+        lists = os.path.join(self._folders.photos, IMAGE_SETS)
+        return own_split("auto", items, self._folders, lists if os.path.isdir(lists) else None, findings)
+
+    def _entry(self, pair: Pair, side: str) -> Entry:
+        findings = Findings(POLICIES)
+        photo = self._photo(pair, findings)
+        upright = photo.upright if photo else (0, 0)
+        found = self._boxes(pair, photo, findings) if photo and pair.xml else []
+        return Entry(
+            pair.photo, side, upright, found, Place(self._places[pair.photo]), list(map(_told, findings.found))
+        )
+
+    def _photo(self, pair: Pair, findings: Findings) -> Optional[Turned]:
+        try:
+            with files.opened(self._folders.photo(pair.photo)) as stream:
+                size = picture_header.size(stream)
+                stream.seek(0)
+                orientation = exif.orientation(stream.read(HEADER))
+        except OSError as error:
+            findings.fixes("unreadable_image", pair.photo, "it cannot be read: %s" % error.strerror)
+            return None
+        if size is None:
+            findings.fixes("unreadable_image", pair.photo, pixels.UNREADABLE)
+            return None
+        width, height = boxes.upright_size(size, orientation)
+        return Turned(orientation, (width, height))
+
+    def _boxes(self, pair: Pair, photo: Turned, findings: Findings) -> List[TruthBox]:
+        """The boxes of the photo's XML that can be drawn, as shares of it."""
+        try:
+            root = voc.tree(self._folders.xml(pair.xml or ""))
+        except voc.Damaged as error:
+            kind = "empty_xml" if isinstance(error, voc.Empty) else "damaged_xml"
+            findings.fixes(kind, str(pair.xml), str(error), (None, error.line))
+            return []
+        frame = frame_of(root, pair, photo, READING, findings) or BoxFrame(photo.upright, exif.UPRIGHT, photo.upright)
+        shown = []
+        for one in voc.objects_of(root, READING.boxes):
+            for note in one.notes:
+                findings.fixes(note.kind, str(pair.xml), note.message, (one.number, one.line), note.fixable)
+            if one.box is None:
+                continue
+            box = boxes.scaled(boxes.ordered(frame.place(one.box)), photo.upright, (1, 1))
+            shown.append(TruthBox(box, one.name or NO_CLASS, one.difficult, one.truncated))
+            if not one.name:
+                message = "it has no <name>, or several that differ"
+                findings.fixes("no_class", str(pair.xml), message, (one.number, one.line))
+            if boxes.clipped(box, (1, 1)) != box:
+                message = "its box reaches outside of the photo"
+                findings.fixes("outside_box", str(pair.xml), message, (one.number, one.line))
+        return shown
+
+
+def _told(found: DataFinding) -> Told:
+    return Told(found.kind, found.file, found.message, found.line, found.object)
