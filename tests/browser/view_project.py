@@ -2,8 +2,8 @@
 
 PYTHONPATH=. python tests/browser/view_project.py small|large FOLDER
 
-``small``: 60 photos of coloured squares made into records by the stage, and an evaluation of them. ``large``: records of
-100,000 pictures.
+``small``: 60 photos of coloured squares made into records by the stage, and an evaluation of them. ``large``: records
+of 100,000 pictures.
 """
 
 import json

@@ -86,11 +86,17 @@ function select(index) {
 }
 
 function arrived() {
-  const all = dataset.sources.reduce((sum, source) => sum + source.pictures, 0);
-  filters.count(pages.total, pages.boxes, Math.max(all, pages.total));
+  count();
   const nothing = pages.total === 0;
   refuse(!nothing ? "" : dataset.indexing ? "Nothing yet: the records are being read" : "No picture is so");
   grid.arrived();
+}
+
+function count() {
+  if (pages.total !== null && dataset.stamp) {
+    const all = dataset.sources.reduce((sum, source) => sum + source.pictures, 0);
+    filters.count(pages.total, pages.boxes, Math.max(all, pages.total));
+  }
 }
 
 function refuse(sentence) {
@@ -140,6 +146,7 @@ function take() {
     at("indexing-words").textContent = `Reading: ${grouped(indexing.done)} of ${counted(indexing.total, "picture")}`;
   }
   live.follow(dataset.live);
+  count();
   grid.redraw();
   picture.refresh();
 }
@@ -161,9 +168,14 @@ function warning(sentence) {
   return line;
 }
 
+/** Ask anew for what did not come. */
 function retry() {
   learn();
-  pages && grid.arrived();
+  if (pages.total === null) {
+    select(0);
+  } else {
+    grid.arrived();
+  }
   if (where.id !== null && picture.position === null) {
     picture.open(where.id, where.of, where.query);
   }

@@ -7,6 +7,7 @@ const ROWS_AROUND = 2; // drawn above and below what is seen
 const TALLEST = 8e6; // pixels; browsers end at 16 million. Beyond, a step of the scroll bar is more than one pixel
 const FLYING = 8; // pixels a millisecond: nothing is loaded while pictures fly past
 const SETTLED_MS = 90;
+const ORDERED_MS = 400;
 
 export class Grid {
   /**
@@ -158,6 +159,22 @@ export class Grid {
     }
     this._markCurrent(first, last);
     this._hideSpare();
+    clearTimeout(this._ordering);
+    this._ordering = setTimeout(() => this._order(), ORDERED_MS);
+  }
+
+  /** Give the elements the pictures' order, as they are read aloud; what has the focus is not moved, or would lose it. */
+  _order() {
+    const nodes = [...this._tiles].sort(([a], [b]) => a - b).map(([, tile]) => tile.node);
+    if (nodes.every((node, place) => place === 0 || node.previousSibling === nodes[place - 1])) {
+      return;
+    }
+    const held = nodes.findIndex((node) => node.contains(document.activeElement));
+    nodes.forEach((node, place) => {
+      if (place !== held) {
+        this._canvas.insertBefore(node, place < held ? nodes[held] : null);
+      }
+    });
   }
 
   /** Whether the grid is scrolled too fast to look at; called once at each move. */

@@ -183,15 +183,20 @@ export class PictureView {
     }
     this._panes[0].node.hidden = false;
     this._panes[1].node.hidden = !beside;
-    const { clientWidth, clientHeight } = at("stage");
-    const flat = this._picture && this._picture.width / this._picture.height > clientWidth / clientHeight;
-    at("stage").classList.toggle("stacked", beside && flat);
+    at("stage").classList.toggle("stacked", beside && this._isLargerStacked());
     this._panes[0].title = beside ? "Truth" : "";
     this._panes[1].title = "Detections";
   }
 
   _beside() {
     return this._shown.beside && Boolean(this._picture && isJudged(this._picture));
+  }
+
+  _isLargerStacked() {
+    const { width, height } = this._picture;
+    const { clientWidth, clientHeight } = at("stage");
+    const besideEachOther = Math.min(clientWidth / 2 / width, clientHeight / height);
+    return Math.min(clientWidth / width, clientHeight / 2 / height) > besideEachOther;
   }
 
   _draw() {
