@@ -62,11 +62,18 @@ class Option(Argument):
 
 
 class DocumentedTask(Task[Any]):
-    """A task of Nanoforge; ``group`` is where the overview shows it."""
+    """A task of Nanoforge.
 
-    def __init__(self, body: Any, group: Optional[Group] = None, **options: Any) -> None:
+    Args:
+        group: where the overview shows it.
+        words: the option that words right behind the task's name are for; unlike Invoke's positional arguments, they
+            may be several, or none.
+    """
+
+    def __init__(self, body: Any, group: Optional[Group] = None, words: str = "", **options: Any) -> None:
         super().__init__(body, auto_shortflags=False, **options)
         self.group = group
+        self.words = words
 
     def get_arguments(self, ignore_unknown_help: Optional[bool] = None) -> List[Argument]:
         """The task's options and positional arguments, with the letters that they have everywhere."""
@@ -112,10 +119,21 @@ class CommandLine(Program):
             first = [asked] if isinstance(asked, str) else []
             self._show_help([*first, *(word for word in given if word not in (*HELP, "help"))])
         self._check_options(given)
+        self.core.unparsed = self._with_flags(given)
         try:
             super().parse_tasks()
         except ParseError as error:
             raise ParseError(self._as_sentence(str(error), error.context)) from None
+
+    def _with_flags(self, given: List[str]) -> List[str]:
+        """The words, with the option before each of those that stand right behind a task that takes them so."""
+        task = self.collection.tasks.get(given[0]) if given else None
+        flag = getattr(task, "words", "")
+        if not flag:
+            return given
+        count = next((place for place, word in enumerate(given[1:]) if word.startswith("-")), len(given) - 1)
+        flagged = (part for word in given[1 : 1 + count] for part in (f"--{flag}", word))
+        return [given[0], *flagged, *given[1 + count :]]
 
     def _check_options(self, words: Sequence[str]) -> None:
         """Invoke would take an unknown option for a positional argument.
@@ -186,8 +204,9 @@ class CommandLine(Program):
 
     def print_task_help(self, name: str) -> None:
         """What a task does, with examples, and its options."""
-        context = self.parser.contexts[name]
-        places = " ".join(argument.names[0].upper() for argument in context.positional_args)
+        context, words = self.parser.contexts[name], getattr(self.collection[name], "words", "")
+        places = " ".join([argument.names[0].upper() for argument in context.positional_args])
+        places += f"[{words.upper()} ...]" if words else ""
         print(f"Usage: ./run {' '.join(filter(None, (name, places)))} [options]\n")
         print(inspect.getdoc(self.collection[name]))
         print()

@@ -1,7 +1,8 @@
 """What the servers have in common: how they are started, that they say when they listen, and to whom they answer.
 
-A server is a module with ``main(folder, address, port)``, started as ``python -m stages.<package>.<module> FOLDER
-ADDRESS PORT``. It talks back as a stage does (stages/job.py), with one event more: ``{"listening": PORT}``.
+A server is a module with ``main(what, address, port)``, started as ``python -m stages.<package>.<module> WHAT ADDRESS
+PORT``, where WHAT is the path of what it serves. It talks back as a stage does (stages/job.py), with one event more:
+``{"listening": PORT}``.
 
 Standard library only, Python 3.6.
 """
@@ -11,22 +12,25 @@ import sys
 from typing import Callable
 
 from stages import parent
-from stages.job import EXIT_FAILED, emit
+from stages.job import EXIT_BAD_INPUT, EXIT_FAILED, BadInput, emit
 
 LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 REFUSAL = "This server answers to http://127.0.0.1 and http://localhost only."
 
 
 def run(main: Callable[[str, str, int], None]) -> None:
-    """Run ``main`` on the folder, address and port of the command line; ends with the exit codes of a stage."""
+    """Run ``main`` on what the command line names, its address and port; ends with the exit codes of a stage."""
     if len(sys.argv) != 4:
-        sys.exit("usage: python -m stages.<package>.<module> FOLDER ADDRESS PORT")
-    folder, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+        sys.exit("usage: python -m stages.<package>.<module> WHAT ADDRESS PORT")
+    what, address, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
     parent.end_with_it()
     try:
-        main(folder, address, port)
+        main(what, address, port)
     except KeyboardInterrupt:
         return
+    except BadInput as error:
+        emit({"error": str(error)})
+        sys.exit(EXIT_BAD_INPUT)
     except OSError as error:
         emit(
             {

@@ -5,10 +5,11 @@ import sqlite3
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, Sequence
 
+from stages.job import BadInput
 from stages.view import catalog, pictures
 from stages.view.index import Index, location
 from stages.view.live import Live
-from stages.view.project import Description
+from stages.view.project import Description, Named
 from stages.view.runs import Runs
 from stages.view.sources.opening import sources
 from stages.view.sources.records import RecordsSource
@@ -25,12 +26,27 @@ class Exhibition:
     def __init__(self, told: Description, cache: str) -> None:
         self.build = told.build
         self._title = told.title
-        self._sources = [one for named in told.sources for one in sources(named.paths, named.title)]
+        self._warnings: List[str] = []
+        self._sources = [one for named in told.sources for one in self._opened(named, bool(told.build))]
         self.ids = _ids(self._sources)
         self.index = Index(self._sources, cache)
         records = self._sources[0].folder if self._sources and isinstance(self._sources[0], RecordsSource) else ""
         self._runs = Runs(told.build if records else "", records, self.index, cache)
         self._live = Live(told.build)
+
+    def _opened(self, named: Named, is_built: bool) -> List[Source]:
+        """The sources of what is named; where there is more to show, such as a report, none that cannot be shown.
+
+        Raises:
+            BadInput: there is nothing that can be shown.
+        """
+        try:
+            return sources(named.paths, named.title)
+        except BadInput as error:
+            if not is_built:
+                raise
+            self._warnings.append(str(error))
+            return []
 
     def run_ids(self) -> List[str]:
         """The ids of the runs that can be shown."""
@@ -60,7 +76,9 @@ class Exhibition:
             for number, count, boxes in known["sources"]
         ]
         progress = self.index.progress
-        warnings = known["warnings"] + [self.index.failed] * bool(self.index.failed) + self._runs.warnings()
+        warnings = (
+            self._warnings + known["warnings"] + [self.index.failed] * bool(self.index.failed) + self._runs.warnings()
+        )
         return dict(
             known,
             title=self._title,

@@ -6,7 +6,6 @@ from typing import Any, Dict, NamedTuple, Tuple
 
 from stages import files
 
-FILE = "view.json"
 MOST_BYTES = 1 << 24
 
 
@@ -36,11 +35,10 @@ class Description(NamedTuple):
 
 
 def description(place: str) -> Description:
-    """What the file ``view.json`` in the folder says; of a folder without it, that is a build folder's."""
-    path = os.path.join(place, FILE)
-    if not os.path.isfile(path):
-        return of_build(place)
-    told: Dict[str, Any] = json.loads(files.read(path, MOST_BYTES).decode("utf-8"))
+    """What a file such as ``view.json`` says; of a folder, that it is a build folder, or holds pictures itself."""
+    if os.path.isdir(place):
+        return of_build(place) if _is_build(place) else Description("Nanoforge", (Named((place,), "pictures"),))
+    told: Dict[str, Any] = json.loads(files.read(place, MOST_BYTES).decode("utf-8"))
     sources = tuple(Named(tuple(one["paths"]), one["title"]) for one in told["sources"])
     return Description(told["title"], sources, told["build"], told["cache"], tuple(told["names"]))
 
@@ -49,3 +47,8 @@ def of_build(build: str) -> Description:
     """The records that a build folder's link leads to, with all that was made of them."""
     records = os.path.join(build, "records")
     return Description("Nanoforge", (Named((records,), "records"),) if os.path.isdir(records) else (), build)
+
+
+def _is_build(folder: str) -> bool:
+    """Whether something in a folder is a link to an artifact."""
+    return any(os.path.islink(os.path.join(folder, name)) for name in os.listdir(folder))

@@ -6,15 +6,15 @@ import signal
 import socket
 import tempfile
 import threading
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Tuple
 
 import uvicorn
 
-from stages import serving
-from stages.job import EXIT_DONE
+from stages import files, serving
+from stages.job import EXIT_DONE, BadInput
 from stages.view.app import app
 from stages.view.exhibition import Exhibition
-from stages.view.project import description
+from stages.view.project import Description, description
 
 TOKEN = "NANOFORGE_VIEW_TOKEN"
 """The variable with the token, which is no word of the command line, as everybody on a machine can read those."""
@@ -29,12 +29,18 @@ class _Server(uvicorn.Server):  # type: ignore[misc] # its types are in another 
             serving.listening(sockets[0].getsockname()[1])
 
 
-def main(place: str, address: str, port: int) -> None:
-    """Show what ``view.json`` in the folder ``place`` says, or that build folder, until the process is ended."""
-    told = description(place)
+def main(what: str, address: str, port: int) -> None:
+    """Show what the file ``what`` says, or that folder, until the process is ended.
+
+    Raises:
+        BadInput: it cannot be shown.
+        OSError: the server cannot listen there.
+    """
     token = os.environ.pop(TOKEN, "")
     with tempfile.TemporaryDirectory(prefix="nanoforge-view-") as folder, _listening(address, port) as listener:
-        shown = Exhibition(told, told.cache or folder)
+        # From here on, whatever ends this process lets it remove what it keeps for itself.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        told, shown = _opened(what, folder)
         shown.index.start()
         config: Any = uvicorn.Config(
             app(shown, token, told.names),
@@ -48,10 +54,23 @@ def main(place: str, address: str, port: int) -> None:
         serve = threading.Thread(target=_Server(config).run, args=([listener],), daemon=True)
         serve.start()
         with contextlib.suppress(KeyboardInterrupt):
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
             serve.join()
         shown.index.close()
     os._exit(EXIT_DONE)  # nobody waits for threads, such as one that decodes a picture
+
+
+def _opened(what: str, folder: str) -> Tuple[Description, Exhibition]:
+    """What is to be shown; ``folder`` is where its index is kept if no other is named.
+
+    Raises:
+        BadInput: it cannot be.
+    """
+    try:
+        told = description(what)
+        return told, Exhibition(told, told.cache or folder)
+    except OSError as error:
+        path = files.readable(os.fsdecode(error.filename or what))
+        raise BadInput("%s cannot be read: %s." % (path, error.strerror or error)) from error
 
 
 def _listening(address: str, port: int) -> socket.socket:
