@@ -1,3 +1,5 @@
+"""Chromium for all tests of this folder that need nothing special of it."""
+
 import shutil
 from typing import Iterator
 
