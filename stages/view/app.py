@@ -7,11 +7,11 @@ from typing import Any, Callable, Dict, Optional, Tuple
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
 from stages import files
-from stages.view import catalog, pictures
+from stages.view import catalog, export, pictures
 from stages.view.built import Built
 from stages.view.exhibition import Exhibition
 from stages.view.guard import Guard
@@ -32,6 +32,7 @@ def app(shown: Exhibition, token: str, names: Tuple[str, ...]) -> Guard:
         Route("/api/dataset", answers.dataset),
         Route("/api/pictures", answers.listed),
         Route("/api/picture/{id}", answers.details),
+        Route("/api/export", answers.export),
         Route("/api/live", answers.live),
         Route("/image/{id}", answers.image),
         Mount("/built", Built(shown.build)),
@@ -77,24 +78,35 @@ class _Answers:
         with self._shown.opened(chosen.run) as connection:
             asked = catalog.keys(connection, chosen, offset, min(MOST, USUAL if limit is None else limit))
             items = catalog.pictures(connection, asked, self._shown.ids, bool(chosen.run))
-        progress = self._shown.index.progress
-        total = self._totals(chosen, progress and progress.done)
+        total = self._total(chosen)
         return JSONResponse({"total": total.pictures, "boxes": total.boxes, "items": items})
 
     def details(self, request: Request) -> Response:
         chosen = self._selection(request)
-        found = self._found(request)
+        found = self._found(request, "of")
         with self._shown.opened(chosen.run) as connection:
             (item,) = catalog.pictures(connection, [found.key], self._shown.ids, bool(chosen.run))
             item["findings"] = catalog.findings(connection, found.key)
-            item["previous"], item["next"] = catalog.neighbours(connection, chosen, found.key)
+            stands = catalog.standing(connection, chosen, found.key)
+        for name, other in (("previous", stands.previous), ("next", stands.next)):
+            item[name] = other and {"id": other.id, "source": self._shown.ids[other.source]}
+        item.update(position=stands.position, total=self._total(chosen).pictures)
         return JSONResponse(dict(item, **self._shown.described(found)))
+
+    def export(self, request: Request) -> Response:
+        chosen = self._selection(request)
+        kind = request.query_params.get("format", "txt")
+        if kind not in export.MIME:
+            raise Unusable("format=%s: there is none; there are %s." % (kind[:40], ", ".join(export.MIME)))
+        lines = export.lines(self._shown, chosen, kind)
+        headers = {"Content-Disposition": 'attachment; filename="pictures.%s"' % kind}
+        return StreamingResponse(lines, media_type=export.MIME[kind], headers=headers)
 
     def live(self, _request: Request) -> Response:
         return JSONResponse(self._shown.live())
 
     def image(self, request: Request) -> Response:
-        found = self._found(request)
+        found = self._found(request, "source")
         try:
             if request.query_params.get("size") == "thumb":
                 shown = self._thumb(found)
@@ -108,14 +120,19 @@ class _Answers:
     def _selection(self, request: Request) -> Selection:
         return selection(request.query_params, self._shown.ids, self._shown.run_ids())
 
-    def _found(self, request: Request) -> catalog.Found:
-        asked = request.query_params.get("source", "")
+    def _found(self, request: Request, word: str) -> catalog.Found:
+        """The picture that an address names; ``word`` is the one that says of which source it is, if one does."""
+        asked = request.query_params.get(word, "")
         source = self._shown.ids.index(asked) if asked in self._shown.ids else None
         with self._shown.opened("") as connection:
             found = catalog.find(connection, request.path_params["id"], source)
         if found is None:
             raise HTTPException(404, "There is no picture with this address.")
         return found
+
+    def _total(self, chosen: Selection) -> catalog.Totals:
+        progress = self._shown.index.progress
+        return self._totals(chosen, progress and progress.done)
 
     def _counted(self, chosen: Selection, _done: Optional[int]) -> catalog.Totals:
         with self._shown.opened(chosen.run) as connection:

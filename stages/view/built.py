@@ -8,16 +8,16 @@ import html
 import mimetypes
 import os
 import urllib.parse
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-# Files of users are among what is shown, such as XML, so nothing may run a script; the report's own policy, in the page
-# itself, names the one script that it has.
+# Files of users are among what is shown, such as XML, so nothing may run a script; the own policies of the pages that
+# Nanoforge makes, in the pages themselves, name the one script that each has.
 POLICY = "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-REPORT_POLICY = POLICY + "; script-src 'unsafe-inline'"
-REPORT = "report/report.html"
+PAGE_POLICY = POLICY + "; script-src 'unsafe-inline'"
+PAGES = {"report/report.html": "report", "check-data/health.html": "health of the data"}
 RECORD = "record.json"
 # What browsers shall show rather than save.
 TEXT = (".txt", ".jsonl", ".pbtxt", ".config")
@@ -33,7 +33,7 @@ class Built:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = _asked(scope)
         response = self._response(scope["method"], asked)
-        policy = REPORT_POLICY if asked == REPORT else POLICY
+        policy = PAGE_POLICY if asked in PAGES else POLICY
         # The same address shows another file after the next build, perhaps an older one.
         response.headers.update({"Content-Security-Policy": policy, "Cache-Control": "no-store"})
         await response(scope, receive, send)
@@ -79,6 +79,16 @@ def is_shown(build: str, path: str) -> bool:
     artifact = _artifact(os.path.join(build, parts[0]))
     real = os.path.realpath(path)
     return artifact is not None and (real == artifact or real.startswith(artifact + os.sep))
+
+
+def pages(build: str) -> List[Tuple[str, str]]:
+    """What there is to be looked at, as title and path below the build folder: pages of artifacts, and all of them."""
+    if not build:
+        return []
+    build = os.path.realpath(build)
+    found = [(title, page, os.path.join(build, page)) for page, title in PAGES.items()]
+    there = [(title, page) for title, page, path in found if os.path.isfile(path) and is_shown(build, path)]
+    return [*there, ("all that was built", "")]
 
 
 def _artifact(link: str) -> Optional[str]:

@@ -4,15 +4,10 @@ import sqlite3
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from stages import files
+from stages.drawing import color_of
 from stages.finding_kinds import KINDS
 from stages.view import detections
 from stages.view.selection import SORTS, Selection, conditions, tables
-
-# Apart from each other by eye, on photos too (Sasha Trubetskoy's list of distinct colours), classes in turn.
-COLORS = [
-    *("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6", "#bfef45", "#fabed4", "#469990"),
-    *("#dcbeff", "#9a6324", "#fffac8", "#800000", "#aaffc3", "#808000", "#ffd8b1", "#000075", "#ffe119", "#a9a9a9"),
-]
 
 
 class Totals(NamedTuple):
@@ -53,23 +48,39 @@ def find(connection: sqlite3.Connection, identity: str, source: Optional[int]) -
     return Found(row[0], row[1], row[2], (row[3], row[4], row[5])) if row else None
 
 
-def neighbours(connection: sqlite3.Connection, chosen: Selection, key: int) -> Tuple[Optional[str], Optional[str]]:
-    """The ids of the pictures before and after one in a selection's order, whether it is in the selection or not."""
+class Neighbour(NamedTuple):
+    """The id of a picture and the number of its source."""
+
+    id: str
+    source: int
+
+
+class Standing(NamedTuple):
+    """Where a picture stands in a selection: what is before and after it, and its place from 0 on (None: outside)."""
+
+    previous: Optional[Neighbour]
+    next: Optional[Neighbour]
+    position: Optional[int]
+
+
+def standing(connection: sqlite3.Connection, chosen: Selection, key: int) -> Standing:
+    """Where a picture stands in a selection's order; what is before and after it is told outside of it, too."""
     column = SORTS[chosen.sort]
-    place = "SELECT %s FROM %s WHERE picture.key = ?" % (column, tables(chosen))
-    row = connection.execute(place, [key]).fetchone()
+    row = connection.execute("SELECT %s FROM %s WHERE picture.key = ?" % (column, tables(chosen)), [key]).fetchone()
     if row is None:
-        return None, None
+        return Standing(None, None, None)
     where, values = conditions(chosen)
-    found: List[Optional[str]] = []
+    begin = "FROM %s WHERE %s AND " % (tables(chosen), where)
+    found: List[Optional[Neighbour]] = []
     for sign, way in (("<", "DESC"), (">", "ASC")):
-        question = (
-            "SELECT picture.id FROM %s WHERE %s AND (%s, picture.key) %s (?, ?) ORDER BY %s %s, picture.key %s LIMIT 1"
-        )
-        asked = question % (tables(chosen), where, column, sign, column, way, way)
-        other = connection.execute(asked, [*values, row[0], key]).fetchone()
-        found.append(other[0] if other else None)
-    return found[0], found[1]
+        order = "(%s, picture.key) %s (?, ?) ORDER BY %s %s, picture.key %s LIMIT 1" % (column, sign, column, way, way)
+        question = "SELECT picture.id, picture.source " + begin + order
+        other = connection.execute(question, [*values, row[0], key]).fetchone()
+        found.append(Neighbour(*other) if other else None)
+    is_in = connection.execute("SELECT count(*) " + begin + "picture.key = ?", [*values, key]).fetchone()[0]
+    before = "SELECT count(*) " + begin + "(%s, picture.key) < (?, ?)" % column
+    position = int(connection.execute(before, [*values, row[0], key]).fetchone()[0]) if is_in else None
+    return Standing(found[0], found[1], position)
 
 
 def pictures(
@@ -120,8 +131,8 @@ def overview(connection: sqlite3.Connection) -> Dict[str, Any]:
     ).fetchall()
     return {
         "classes": [
-            {"name": name, "boxes": boxes, "color": COLORS[number % len(COLORS)]}
-            for number, (name, boxes) in enumerate(classes)
+            {"name": name, "boxes": boxes, "color": "#%02x%02x%02x" % color_of(number)}
+            for number, (name, boxes) in enumerate(classes, 1)
         ],
         "splits": [{"name": name, "pictures": pictures} for name, pictures in splits],
         "findings": [

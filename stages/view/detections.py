@@ -16,7 +16,7 @@ PICTURES = re.compile(r'"pictures"\s*:\s*\[\s*')
 TABLES = """
 CREATE TABLE judged (picture INTEGER PRIMARY KEY, good REAL, missed TEXT);
 CREATE TABLE detection (
-    picture INTEGER, place INTEGER, class TEXT, xmin REAL, ymin REAL, xmax REAL, ymax REAL, score REAL, matched INTEGER,
+    picture INTEGER, place INTEGER, class TEXT, xmin REAL, ymin REAL, xmax REAL, ymax REAL, score REAL, truth INTEGER,
     PRIMARY KEY (picture, place)) WITHOUT ROWID;
 CREATE INDEX judged_good ON judged (good, picture);
 """
@@ -55,8 +55,9 @@ def add_to(connection: sqlite3.Connection, pictures: Dict[int, Dict[str, Any]]) 
     for key, good, missed in connection.execute("SELECT * FROM run.judged WHERE picture IN (%s)" % listed):
         pictures[key].update(badness=-good, missed=json.loads(missed))
     question = "SELECT * FROM run.detection WHERE picture IN (%s) ORDER BY picture, place" % listed
-    for key, _, name, xmin, ymin, xmax, ymax, score, matched in connection.execute(question):
-        box = {"box": [xmin, ymin, xmax, ymax], "class": name, "score": score, "matched": bool(matched)}
+    for key, _, name, xmin, ymin, xmax, ymax, score, truth in connection.execute(question):
+        box = {"box": [xmin, ymin, xmax, ymax], "class": name, "score": score, "matched": truth is not None}
+        box["truth"] = truth
         pictures[key]["detections"].append(box)
 
 
@@ -65,8 +66,8 @@ def _add(connection: sqlite3.Connection, key: int, found: List[Detected], told: 
     connection.executemany(
         "INSERT OR REPLACE INTO detection VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (key, place, one.label, *one.edges, one.score, matched)
-            for place, (one, matched) in enumerate(zip(found, told.matched))
+            (key, place, one.label, *one.edges, one.score, truth)
+            for place, (one, truth) in enumerate(zip(found, told.truth))
         ],
     )
 

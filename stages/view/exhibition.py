@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterator, List, Sequence
 
 from stages.job import BadInput
 from stages.view import catalog, pictures
+from stages.view.built import pages as built_pages
 from stages.view.index import Index, location
 from stages.view.live import Live
 from stages.view.project import Description, Named
@@ -88,6 +89,7 @@ class Exhibition:
             warnings=warnings,
             live=self._live.told()["running"],
             stamp=self.index.stamp,
+            built=[{"title": title, "href": "/built/" + place} for title, place in built_pages(self.build)],
         )
 
     def live(self) -> Dict[str, Any]:

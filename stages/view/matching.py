@@ -1,6 +1,6 @@
 """Detections against truth in one picture: which belong together, and how far they are from each other."""
 
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from stages.view.sources.source import Edges
 
@@ -19,13 +19,13 @@ class Match(NamedTuple):
     """What detections and truth come to.
 
     Attributes:
-        matched: of each detection, whether it is on an object of its class.
+        truth: of each detection, the place of the object of its class that it is on; None: it is false.
         missed: places of the objects without a detection.
         badness: the sum of 1 - score * IoU over all objects, where a missed one has score 0, and of the scores of the
             detections that are on no object. 0: all found, with certainty and exactly; it has no upper limit.
     """
 
-    matched: List[bool]
+    truth: List[Optional[int]]
     missed: List[int]
     badness: float
 
@@ -34,7 +34,7 @@ def match(detections: Sequence[Detected], truth: Sequence[Tuple[Edges, str]]) ->
     """Match greedily, as COCO does: by falling score, each detection takes the free object of its class that it
     overlaps most, if their IoU is at least ``LEAST_IOU``."""
     taken: Dict[int, float] = {}
-    matched = [False] * len(detections)
+    found_on: List[Optional[int]] = [None] * len(detections)
     false_scores = 0.0
     for place in sorted(range(len(detections)), key=lambda one: -detections[one].score):
         found = detections[place]
@@ -46,11 +46,11 @@ def match(detections: Sequence[Detected], truth: Sequence[Tuple[Edges, str]]) ->
         best, number = max(free, default=(0.0, 0))
         if best >= LEAST_IOU:
             taken[-number] = found.score * best
-            matched[place] = True
+            found_on[place] = -number
         else:
             false_scores += found.score
     missed = [number for number in range(len(truth)) if number not in taken]
-    return Match(matched, missed, len(truth) - sum(taken.values()) + false_scores)
+    return Match(found_on, missed, len(truth) - sum(taken.values()) + false_scores)
 
 
 def iou(one: Edges, other: Edges) -> float:
