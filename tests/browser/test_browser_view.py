@@ -19,9 +19,12 @@ PATIENCE_MS = 20000
 expect.set_options(timeout=PATIENCE_MS)
 pytestmark = pytest.mark.browser
 
-# Whether there is ink on a canvas, and what is drawn and loaded of each thumbnail in sight.
-INKED = """canvas => canvas.width > 0
-    && canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some(value => value > 0)"""
+# Whether anything is drawn on a canvas; read from a copy, as the browser complains of a canvas that is read often.
+INKED = """canvas => {
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
+    copy.drawImage(canvas, 0, 0);
+    return copy.getImageData(0, 0, canvas.width, canvas.height).data.some(value => value > 0);
+}"""
 SEEN = (
     """() => [...document.querySelectorAll(".tile:not([hidden])")].map(tile => tile.querySelector("b").textContent)"""
 )
@@ -151,7 +154,7 @@ def test_a_picture_has_a_link_that_lasts(page: Page, troubles: List[str]) -> Non
     page.locator(".tile:visible", has_text="photo-03.jpg").click()
     expect(page.locator("#picture-name")).to_have_text("photo-03.jpg")
     link = page.url
-    expect(page.locator("#place")).to_have_text("2 of 24")
+    expect(page.locator("#place")).to_have_text("3 of 24")
     expect(page.locator("#boxes li")).to_have_count(3)
     expect(page.locator("#boxes")).to_contain_text("14 × 20")
     expect(page.locator("#picture-findings")).to_contain_text("reaches outside the photo")
