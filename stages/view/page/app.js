@@ -11,6 +11,7 @@ import { ask, Away, connection } from "./server.js";
 
 const INDEXING_MS = 1000;
 const RETRY_MS = 3000;
+const LOOKED_AT = 0.3; // detections under this score are shown when asked for: an evaluation keeps them from 0.05 on
 const SIZES = [130, 160, 200, 260, 340]; // least widths of thumbnails
 const dataset = { title: "", stamp: "", classes: [], splits: [], findings: [], sources: [], runs: [], warnings: [], built: [] };
 const chosen = { threshold: null, labels: false };
@@ -22,16 +23,26 @@ let pages = null;
 const look = () => ({ stamp: dataset.stamp, colors, threshold: thresholdNow(), labels: chosen.labels, query: where.query });
 const filters = new Filters((query, replace) => visit(gridAddress(query), replace));
 const grid = new Grid(at("grid"), look, (item) => visit(pictureAddress(item, where.query), false));
-const picture = new PictureView(look, setThreshold, (other, address) => visit(address, true), close);
+const picture = new PictureView(look, (other, address) => visit(address, true), close);
 const live = new Live((runs) => takeRuns(runs));
 
-function thresholdNow() {
-  const run = dataset.runs.find((one) => one.id === where.query.get("run"));
-  return chosen.threshold ?? run?.threshold ?? 0;
+function runNow() {
+  return dataset.runs.find((one) => one.id === where.query.get("run"));
 }
 
+function thresholdNow() {
+  return chosen.threshold ?? Math.max(LOOKED_AT, runNow()?.threshold ?? 0);
+}
+
+/** Show detections from a score on; null: from the usual one. */
 function setThreshold(threshold) {
   chosen.threshold = threshold;
+  for (const input of document.querySelectorAll(".threshold input")) {
+    input.min = runNow()?.threshold ?? 0;
+    input.value = thresholdNow();
+    input.nextElementSibling.textContent = thresholdNow().toFixed(2);
+  }
+  at("threshold-field").hidden = !runNow();
   picture.refresh();
   grid.redraw();
 }
@@ -58,7 +69,7 @@ function arrive() {
   where = whereOf(location);
   filters.show(where.query);
   if (before.query.get("run") !== where.query.get("run")) {
-    chosen.threshold = null;
+    setThreshold(null);
   }
   const position = picture.position;
   if (where.id !== null) {
@@ -147,8 +158,7 @@ function take() {
   }
   live.follow(dataset.live);
   count();
-  grid.redraw();
-  picture.refresh();
+  setThreshold(chosen.threshold);
 }
 
 function takeRuns(runs) {
@@ -241,6 +251,9 @@ function showFilters(isShown) {
   at("show-filters").setAttribute("aria-expanded", isShown);
 }
 
+for (const input of document.querySelectorAll(".threshold input")) {
+  input.addEventListener("input", () => setThreshold(Number(input.value)));
+}
 at("show-filters").addEventListener("click", () => showFilters(!document.body.classList.contains("filtering")));
 at("hide-filters").addEventListener("click", () => showFilters(false));
 at("grid-labels").addEventListener("click", toggleLabels);

@@ -13,11 +13,11 @@ const PAN = 60; // pixels a step
 
 export class PictureView {
   /**
-   * @param look `{stamp, colors, threshold}` of the page; `setThreshold(number)` changes it.
+   * @param look `{stamp, colors, threshold}` of the page.
    * @param goTo called with a picture (`{id, source}`) to show in place of this one.
    * @param close called to get back to the grid.
    */
-  constructor(look, setThreshold, goTo, close) {
+  constructor(look, goTo, close) {
     this._look = look;
     this._goTo = goTo;
     this._picture = null;
@@ -43,7 +43,6 @@ export class PictureView {
     at("back").addEventListener("click", close);
     at("previous").addEventListener("click", () => this._step("previous"));
     at("next").addEventListener("click", () => this._step("next"));
-    at("threshold").addEventListener("input", (event) => setThreshold(Number(event.target.value)));
     this._close = close;
   }
 
@@ -91,8 +90,6 @@ export class PictureView {
   refresh() {
     if (this._picture) {
       const { threshold, colors } = this._look();
-      at("threshold").value = threshold;
-      at("threshold-value").textContent = threshold.toFixed(2);
       this._chosen = null;
       this._marks = marksOf(this._picture, threshold, colors);
       this._details.list(this._picture, this._marks);
@@ -132,7 +129,7 @@ export class PictureView {
     at("place").textContent = picture.position === null ? "not in the selection" : `${grouped(picture.position + 1)} of ${grouped(picture.total)}`;
     at("previous").disabled = !picture.previous;
     at("next").disabled = !picture.next;
-    for (const id of ["show-detections", "show-beside", "threshold-field", "legend"]) {
+    for (const id of ["show-detections", "show-beside", "picture-threshold-field", "legend"]) {
       at(id).hidden = !compares;
     }
     at("not-judged").hidden = compares || !picture.detections;
