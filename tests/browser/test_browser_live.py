@@ -5,14 +5,13 @@ Runs in the host's test environment; the page is served by the data environment'
 
 import os
 import re
-import shutil
 import subprocess
 import time
 from typing import Iterator, List
 
 import pytest
-from chromium import FLAGS, FOREIGN, ROOT
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from chromium import FOREIGN, ROOT
+from playwright.sync_api import Browser, Page, expect
 
 # The brightness of the middle of what the page shows.
 BRIGHTNESS = """() => {
@@ -59,14 +58,6 @@ def served() -> Iterator[Served]:
     yield made
     if made.process.poll() is None:
         made.end()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What `viewer` serves, in a real browser: the report works under the server's policy, and nothing else can be had.
+"""What was built, as `view` serves it below /built/, in a real browser: the report works, and nothing else can be had.
 
 Runs in the host's test environment. The report is made by the data environment's Python, NANOFORGE_DATA_PYTHON.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Iterator, List
 
 import pytest
-from chromium import FLAGS, FOREIGN, ROOT
-from playwright.sync_api import Browser, Page, sync_playwright
+from chromium import FOREIGN, ROOT
+from playwright.sync_api import Browser, Page
 
 DETECTOR = '[dataset]\nclasses = ["cat"]\nrendered_pictures = 20\n'
 
@@ -47,27 +47,19 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(project: Path) -> Iterator[str]:
-    """What the command says, up to the report's path."""
+    """What the command says, without the slash at its end."""
     command = subprocess.Popen(
-        [str(ROOT / "run"), "viewer", "--port", "0", "--runner", "local"],
+        [str(ROOT / "run"), "view", "--port", "0", "--runner", "local"],
         cwd=str(project),
         stderr=subprocess.PIPE,
         text=True,
     )
     assert command.stderr is not None
-    found = re.search(r"(http://127\.0\.0\.1:\d+)/report/report\.html", command.stderr.readline())
+    found = re.search(r"(http://127\.0\.0\.1:\d+)/", command.stderr.readline())
     assert found
     yield found.group(1)
     command.send_signal(signal.SIGTERM)
     assert command.wait(60) == 0
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -81,7 +73,7 @@ def test_the_report_works_as_from_a_file(page: Page, address: str) -> None:
     troubles: List[str] = []
     page.on("console", lambda message: troubles.append(message.text))
     page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.goto(address + "/report/report.html")
+    page.goto(address + "/built/report/report.html")
     widths = page.eval_on_selector_all(".picture img", "images => images.map(image => image.naturalWidth)")
     assert len(widths) == 36 and min(widths) > 0
     page.get_by_role("button", name="Show all 36 pictures").click()
@@ -90,7 +82,7 @@ def test_the_report_works_as_from_a_file(page: Page, address: str) -> None:
 
 
 def test_from_the_first_page_one_gets_to_a_picture(page: Page, address: str) -> None:
-    page.goto(address + "/")
+    page.goto(address + "/built/")
     assert page.get_by_role("link").all_inner_texts() == ["report/"]
     page.get_by_role("link", name="report/").click()
     page.get_by_role("link", name="picture.jpg").click()
@@ -99,19 +91,29 @@ def test_from_the_first_page_one_gets_to_a_picture(page: Page, address: str) -> 
 
 
 def test_a_script_in_a_users_file_does_not_run(page: Page, address: str) -> None:
-    page.goto(address + "/report/script.xml")
+    page.goto(address + "/built/report/script.xml")
     assert page.evaluate("document.documentElement.tagName") == "annotation"
     assert page.evaluate("document.documentElement.id") == ""
 
 
 def test_a_site_whose_name_points_here_sees_nothing(page: Page, address: str) -> None:
-    for path in ("/", "/report/report.html"):
+    for path in ("/", "/built/report/report.html"):
         answer = page.goto(address.replace("127.0.0.1", FOREIGN) + path)
         assert answer is not None and answer.status == 421
         assert page.locator(".picture").count() == 0
 
 
-@pytest.mark.parametrize("path", ["/logs/", "/logs/train.log", "/cache/", "/store/", "/report/../logs/train.log"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/logs/train.log",
+        "/built/logs/",
+        "/built/logs/train.log",
+        "/built/cache/",
+        "/built/store/",
+        "/built/report/../logs/train.log",
+    ],
+)
 def test_what_is_no_artifact_cannot_be_reached(page: Page, address: str, path: str) -> None:
     answer = page.goto(address + path)
     assert answer is not None and answer.status == 404
