@@ -75,10 +75,18 @@ def read(path: str, max_megapixels: int = MAX_MEGAPIXELS) -> bytes:
         ValueError: it cannot be read, or is not a picture.
     """
     try:
-        with files.opened(path) as stream:
+        with files.opened(path) as opened:
+            stream = in_memory(opened)
             return rest_of(stream, checked_size(stream, max_megapixels))
     except OSError as error:
         raise ValueError("it cannot be read: %s" % error.strerror) from error
+
+
+def in_memory(stream: BinaryIO) -> BinaryIO:
+    """The same file, read at once where it is of a usual size: its header is then read from memory, too."""
+    length = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    return io.BytesIO(stream.read(length)) if length <= SPARE_BYTES else stream
 
 
 def rest_of(stream: BinaryIO, size: Tuple[int, int]) -> bytes:
