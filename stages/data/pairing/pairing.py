@@ -56,7 +56,7 @@ class Folders(NamedTuple):
         try:
             data = self.xml(name)
         except voc.Damaged as error:
-            return XmlFile(voc.Fault(error.kind, str(error), error.line), b"")
+            return XmlFile(voc.XmlFault(error.kind, str(error), error.line), b"")
         return XmlFile(voc.said(data, boxes), hashlib.sha256(data).digest())
 
 
