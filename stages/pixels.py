@@ -5,6 +5,7 @@ too. So records, previews, parity and detection all come through here. Needs Ope
 """
 
 import io
+from contextlib import ExitStack
 from typing import BinaryIO, Callable, List, NamedTuple, Optional, Tuple
 
 import cv2
@@ -74,10 +75,18 @@ def read(path: str, max_megapixels: int = MAX_MEGAPIXELS) -> bytes:
         ValueError: it cannot be read, or is not a picture.
     """
     try:
-        with files.opened(path) as stream:
+        with files.opened(path) as opened:
+            stream = in_memory(opened)
             return rest_of(stream, checked_size(stream, max_megapixels))
     except OSError as error:
         raise ValueError("it cannot be read: %s" % error.strerror) from error
+
+
+def in_memory(stream: BinaryIO) -> BinaryIO:
+    """The same file, read at once where it is of a usual size: its header is then read from memory, too."""
+    length = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    return io.BytesIO(stream.read(length)) if length <= SPARE_BYTES else stream
 
 
 def rest_of(stream: BinaryIO, size: Tuple[int, int]) -> bytes:
@@ -128,7 +137,7 @@ def decode(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> np.ndarray:
         UnreadFormat: it is a picture in a format that is not read.
         ValueError: the bytes are not a picture that OpenCV can read, or a file cut off before its end.
     """
-    return _unheard(data, max_megapixels, _as_it_is)
+    return decoded(data, max_megapixels, heard=False).picture
 
 
 def shrunk(data: bytes, height: int, width: int, max_megapixels: int = MAX_MEGAPIXELS) -> np.ndarray:
@@ -141,20 +150,25 @@ def shrunk(data: bytes, height: int, width: int, max_megapixels: int = MAX_MEGAP
     Raises:
         TooLarge, UnreadFormat, ValueError: as :func:`decode`.
     """
-    return _unheard(data, max_megapixels, lambda _: (height, width))
+    return decoded(data, max_megapixels, lambda _: (height, width), heard=False).picture
 
 
-def decoded(data: bytes, max_megapixels: int = MAX_MEGAPIXELS, target: Optional[Target] = None) -> Decoded:
+def decoded(
+    data: bytes, max_megapixels: int = MAX_MEGAPIXELS, target: Optional[Target] = None, heard: bool = True
+) -> Decoded:
     """As :func:`decode`, or :func:`shrunk` to ``target``, with what its decoder says of it.
 
-    It is not for processes in which several threads decode.
+    Args:
+        heard: False in processes in which several threads decode, where nobody can tell of whose picture something is
+            said: then nothing counts as missing.
 
     Raises:
         TooLarge, UnreadFormat, ValueError: as :func:`decode`.
     """
     size = _check(data, max_megapixels)
     target = target or _as_it_is
-    with decoder_words.captured() as words:
+    with ExitStack() as stack:
+        words = stack.enter_context(decoder_words.captured()) if heard else decoder_words.Words()
         raw = _imdecoded(data, size, target)
     if raw is None:
         why = words.why_not()
@@ -168,14 +182,6 @@ def decoded(data: bytes, max_megapixels: int = MAX_MEGAPIXELS, target: Optional[
 
 def _as_it_is(whole: Shape) -> Shape:
     return whole
-
-
-def _unheard(data: bytes, max_megapixels: int, target: Target) -> np.ndarray:
-    size = _check(data, max_megapixels)
-    raw = _imdecoded(data, size, target)
-    if raw is None:
-        raise ValueError(UNREADABLE)
-    return _finished(raw, data, target)[0]
 
 
 def _check(data: bytes, max_megapixels: int) -> Tuple[int, int]:

@@ -1,8 +1,9 @@
 """Decoding a JPEG at a part of its size: of an 8x8 block only the lowest frequencies are turned into pixels.
 
 libjpeg's inverse cosine transforms of 4x4, 2x2 and 1x1 pixels do so (``scale_num`` and ``scale_denom`` in its
-libjpeg.txt), in half the time of a whole one, and without aliasing, for what they leave out is what aliases. A picture
-of odd size becomes ceil(size / scale) pixels, of which the last lies partly outside of the picture.
+libjpeg.txt), in half the time of a whole one, and without aliasing, for what they leave out is what aliases. Colours
+that are stored at half the size come at the whole smaller size; those of 4:2:2, of half the width, stay at half of it.
+A picture of odd size becomes ceil(size / scale) pixels, of which the last lies partly outside of the picture.
 Needs OpenCV and numpy, Python 3.6 to current.
 """
 

@@ -12,8 +12,8 @@ from stages.data.pairing.unpaired import chosen, tell_unpaired
 from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 from stages.job import BadInput
 
-# PASCAL VOC's pictures of outlines, under the names of the photos: nothing to train on, and none of them is missed.
 XML = ".xml"
+# PASCAL VOC's pictures of outlines, under the names of the photos: nothing to train on, and none of them is missed.
 MASK_FOLDERS = ("segmentationclass", "segmentationobject")
 
 

@@ -49,7 +49,8 @@ def load(path: str, name: str, max_megapixels: int, target: pixels.Target, findi
         BadInput: a finding whose policy is to fail.
     """
     try:
-        with files.opened(path) as stream:
+        with files.opened(path) as opened:
+            stream = pixels.in_memory(opened)
             size = pixels.checked_size(stream, max_megapixels)
             with workers.room_for(size[0] * size[1] / 1e6):
                 data = pixels.rest_of(stream, size)
