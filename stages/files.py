@@ -29,11 +29,11 @@ UNREAD_SUFFIXES = SENT_UNREAD_SUFFIXES + RAW_SUFFIXES
 UNREAD_REMEDY = "convert them to JPEG or PNG, for instance with ImageMagick's `mogrify -format jpg`"
 # What macOS adds to a .zip (no pixels under the pictures' own names), and what file systems keep for repairs.
 NOT_OURS = ("__MACOSX", "lost+found")
+KINDS = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
 # Of an artifact of records: how it came to be, for the stage's own next run. No later stage reads it, so that it makes
 # none stale.
 MADE = "made.jsonl"
 Row = TypeVar("Row")
-KINDS = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
 
 
 class FileStat(NamedTuple):

@@ -16,7 +16,7 @@ DIGEST = 32  # bytes
 READ_BYTES = 1 << 20
 
 
-class Task(NamedTuple):
+class ReadingTask(NamedTuple):
     """Pairs, each with its XML if it has been read already, and whether its photo's digest is wanted."""
 
     pairs: Sequence[Pair]
@@ -24,7 +24,7 @@ class Task(NamedTuple):
     hashed: List[bool]
 
 
-class Seen(NamedTuple):
+class SeenPair(NamedTuple):
     """What a pair shows: its XML, packed (None without one, or if it was given), and the digests of XML and photo,
     empty where there is none, or none was wanted."""
 
@@ -34,7 +34,7 @@ class Seen(NamedTuple):
     photo_digest: bytes
 
 
-class Keys:
+class PictureKeys:
     """The key of each picture in the order of the items, in 32 bytes; all zero where it is not known."""
 
     def __init__(self) -> None:
@@ -68,21 +68,21 @@ def first_pass(
     digests: Optional[Dict[str, bytes]],
     pool: Pool,
     progress: Callable[[int], None],
-) -> Tuple[Survey, Keys]:
+) -> Tuple[Survey, PictureKeys]:
     """What all pairs show, their XML put into ``annotations``; and the keys of their records.
 
     ``digests`` are those of photos; where they lack one, it is read. None: no key is wanted.
     """
-    survey, keys = Survey(), Keys()
+    survey, keys = Survey(), PictureKeys()
     settings_digest = settings.digest()
     reading = SurveySettings(
         settings.folders, settings.reading, settings.image_size, settings.policy, settings.max_megapixels
     )
 
-    def tasks() -> Iterator[Task]:
+    def tasks() -> Iterator[ReadingTask]:
         for chunk in chunked(items, CHUNK):
             xmls = [annotations.get(pair.xml) if pair.xml else None for pair in chunk]
-            yield Task(chunk, xmls, [digests is not None and pair.photo not in digests for pair in chunk])
+            yield ReadingTask(chunk, xmls, [digests is not None and pair.photo not in digests for pair in chunk])
 
     results = (seen for chunk in pool.in_order(partial(_seen, reading), tasks()) for seen in chunk)
     for done, (pair, seen) in enumerate(zip(items, results), 1):
@@ -96,17 +96,17 @@ def first_pass(
     return survey, keys
 
 
-def _seen(settings: SurveySettings, task: Task) -> List[Seen]:
+def _seen(settings: SurveySettings, task: ReadingTask) -> List[SeenPair]:
     """In a process: what the pairs of a task show."""
     return [_seen_pair(settings, *one) for one in zip(task.pairs, task.xmls, task.hashed)]
 
 
-def _seen_pair(settings: SurveySettings, pair: Pair, given: Optional[bytes], hashed: bool) -> Seen:
+def _seen_pair(settings: SurveySettings, pair: Pair, given: Optional[bytes], hashed: bool) -> SeenPair:
     digest = _digest(settings.folders.photo(pair.photo)) if hashed else b""
     if pair.xml is None:
-        return Seen(look(settings, pair, None), None, b"", digest)
+        return SeenPair(look(settings, pair, None), None, b"", digest)
     xml = unpacked(given) if given else settings.folders.read(pair.xml, settings.reading.boxes)
-    return Seen(look(settings, pair, xml.said), None if given else packed(xml), xml.digest, digest)
+    return SeenPair(look(settings, pair, xml.said), None if given else packed(xml), xml.digest, digest)
 
 
 def _digest(path: str) -> bytes:

@@ -23,7 +23,7 @@ END = re.compile(rb'\{"sha256": "([0-9a-f]{64})"\}\n')
 MOST_BYTES = 16 << 20  # of a line
 
 
-class Keys:
+class KeyPlaces:
     """Where something is by its key of 64 hex digits, in 16 bytes each: by its first 16 digits, so look what it is."""
 
     def __init__(self) -> None:
@@ -89,9 +89,9 @@ class Earlier:
         self._folder = folder or ""
         self._path = os.path.join(self._folder, FILE)
         try:
-            self.known = self._keys() if folder else Keys()
+            self.known = self._keys() if folder else KeyPlaces()
         except (OSError, ValueError):
-            self.known = Keys()
+            self.known = KeyPlaces()
 
     def find(self, key: str) -> Optional[PictureRecord]:
         """What was made of the picture of that key, whose record is there and whole; None: make it."""
@@ -123,13 +123,13 @@ class Earlier:
             raise ValueError("another record is there")
         return frame
 
-    def _keys(self) -> Keys:
+    def _keys(self) -> KeyPlaces:
         """The places of all lines.
 
         Raises:
             OSError, ValueError: there is no such file, or it is not what was written.
         """
-        keys, digest, place = Keys(), hashlib.sha256(), 0
+        keys, digest, place = KeyPlaces(), hashlib.sha256(), 0
         with files.opened(self._path) as stream:
             for line in iter(lambda: stream.readline(MOST_BYTES), b""):
                 end, key = END.fullmatch(line), KEY.match(line)

@@ -37,7 +37,7 @@ class RecordSettings(NamedTuple):
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
 
 
-class Picture(NamedTuple):
+class ReadPair(NamedTuple):
     """A photo and what its XML says, None if it has none."""
 
     pair: Pair
@@ -91,7 +91,7 @@ def key_of(settings_digest: bytes, pair: Pair, photo_digest: bytes, xml_digest: 
     return hashlib.sha256(b"".join((settings_digest, photo_digest, xml_digest.ljust(32, b"\0"), names))).hexdigest()
 
 
-def make(settings: RecordSettings, picture: Picture) -> Tuple[PictureRecord, bytes]:
+def make(settings: RecordSettings, picture: ReadPair) -> Tuple[PictureRecord, bytes]:
     """What was made of a picture, and its record as ``tfrecord.framed`` gives it; empty if it cannot be used.
 
     Raises:
@@ -124,7 +124,7 @@ def make(settings: RecordSettings, picture: Picture) -> Tuple[PictureRecord, byt
 
 def _is_usable(said: Optional[voc.Said], pair: Pair, findings: Findings) -> bool:
     """Whether what an XML says can be used, or does not matter."""
-    if not isinstance(said, voc.Fault):
+    if not isinstance(said, voc.XmlFault):
         return True
     return findings.fixes(said.kind, str(pair.xml), said.message, (None, said.line))
 

@@ -13,7 +13,7 @@ class _Mark(NamedTuple):
     done: int
 
 
-class Rate:
+class ImageRate:
     """Pictures a second in the last seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -17,15 +17,15 @@ from stages.data.annotation_spool import AnnotationSpool
 from stages.data.dataset_summary import DatasetSummary
 from stages.data.finding_log import FILE, FindingLog
 from stages.data.findings import did_you_mean, policies, summary
-from stages.data.first_pass import Keys, first_pass, photo_digests
+from stages.data.first_pass import PictureKeys, first_pass, photo_digests
 from stages.data.labels import label_map
 from stages.data.losses import Losses, Whole
 from stages.data.made import Earlier, MadeWriter
-from stages.data.making import Source, made
+from stages.data.making import MadeFrom, made
 from stages.data.pairing.pairing import Folders, Pair, files_of, pairs, place_of, shuffled
 from stages.data.patterns import patterns
 from stages.data.picture_record import RecordSettings
-from stages.data.progress import Rate
+from stages.data.progress import ImageRate
 from stages.data.shards import SplitWriter, shards_for
 from stages.data.split import looks, sides
 from stages.data.split.groups import Gallery, Grouping, grouped
@@ -43,7 +43,7 @@ BY_CHANCE = 'chance splits them, so say which of them are to validate, with reco
 BY_ITS_OWN = "the dataset's own split holds, so see that it divides them by place or time"
 
 
-class Work(NamedTuple):
+class RecordsWork(NamedTuple):
     """What a run has from its beginning to its end."""
 
     job: Job
@@ -54,11 +54,11 @@ class Work(NamedTuple):
     accounts: Accounts
 
 
-class Taken(NamedTuple):
+class TakenPictures(NamedTuple):
     """The pictures to make records of, in the order of the records, and the key of each one's record."""
 
     split: Split
-    keys: Keys
+    keys: PictureKeys
 
 
 def main(job: Job) -> None:
@@ -78,9 +78,11 @@ def main(job: Job) -> None:
         job.cpus
     ) as pool, AnnotationSpool(job.scratch, settings.folders, parameters.boxes) as annotations:
         dataset = DatasetSummary(parameters.classes, settings.image_size)
-        work = Work(job, parameters, settings, annotations, pool, Accounts(dataset, log, Losses(parameters.findings)))
+        work = RecordsWork(
+            job, parameters, settings, annotations, pool, Accounts(dataset, log, Losses(parameters.findings))
+        )
         taken = _taken(work, bool(len(earlier.known) or len(spool.known)))
-        gallery = _make(work, taken, Source(annotations, earlier), spool)
+        gallery = _make(work, taken, MadeFrom(annotations, earlier), spool)
         if gallery.photos and not parameters.accept_losses:  # before the shards are written for nothing
             pictures = dataset.tally_pictures.dropped + len(gallery.photos)
             work.accounts.losses.judge(Whole(pictures, dataset.listed + spool.listed), log)
@@ -103,7 +105,7 @@ def _settings(job: Job, parameters: RecordsParameters) -> RecordSettings:
     )
 
 
-def _taken(work: Work, known: bool) -> Taken:
+def _taken(work: RecordsWork, known: bool) -> TakenPictures:
     """The pictures to make records of, after all checks that need no pixel; ``known``: some may have been made before.
 
     A trial (``records.limit``) is about the pictures that it takes: what has no partner is told and judged, but not in
@@ -126,10 +128,10 @@ def _taken(work: Work, known: bool) -> Taken:
     else:
         left_out.count_boxes(settings, found, unpaired, work.annotations, work.pool, accounts)
     items = shuffled(split.items, parameters.seed, parameters.limit)
-    return Taken(split._replace(items=items), _survey(work, items, known))
+    return TakenPictures(split._replace(items=items), _survey(work, items, known))
 
 
-def _survey(work: Work, items: List[Pair], known: bool) -> Keys:
+def _survey(work: RecordsWork, items: List[Pair], known: bool) -> PictureKeys:
     """Refuse a dataset of boxes that mean something else, or a listed class that no XML names, before the long work.
 
     Returns the keys of the records.
@@ -165,10 +167,10 @@ def _nameless(seen: Survey) -> str:
     return "".join("\n  %d %s: %s" % line for line in lines)
 
 
-def _make(work: Work, taken: Taken, source: Source, spool: Spool) -> Gallery:
+def _make(work: RecordsWork, taken: TakenPictures, source: MadeFrom, spool: Spool) -> Gallery:
     """Make all records; the pictures that can be used, in the order of the spool."""
     accounts, items = work.accounts, taken.split.items
-    gallery, boxes, rate = Gallery(), 0, Rate()
+    gallery, boxes, rate = Gallery(), 0, ImageRate()
     records = made(work.settings, zip(items, taken.keys), source, spool, work.pool)
     for done, record in enumerate(records, 1):
         accounts.log.note(record.findings)
@@ -184,7 +186,7 @@ def _make(work: Work, taken: Taken, source: Source, spool: Spool) -> Gallery:
     return gallery
 
 
-def _deal(work: Work, gallery: Gallery, split: Split, spool: Spool) -> Dict[str, List[str]]:
+def _deal(work: RecordsWork, gallery: Gallery, split: Split, spool: Spool) -> Dict[str, List[str]]:
     """Write the records into the shards of their sides; the names of these, ``index.jsonl`` and ``made.jsonl``."""
     job, parameters, accounts = work.job, work.parameters, work.accounts
     job.progress(len(split.items), len(split.items), "looking for pictures that belong together")
@@ -205,7 +207,7 @@ def _deal(work: Work, gallery: Gallery, split: Split, spool: Spool) -> Dict[str,
 
 
 def _write_records(
-    work: Work, twins: Twins, placed: sides.Sides, spool: Spool, writers: Dict[str, SplitWriter]
+    work: RecordsWork, twins: Twins, placed: sides.Sides, spool: Spool, writers: Dict[str, SplitWriter]
 ) -> None:
     places = enumerate(placed.of)
     with MadeWriter(work.job.out(made_file.FILE)) as told:
@@ -273,7 +275,7 @@ def _check(parameters: RecordsParameters, accounts: Accounts) -> None:
             raise BadInput("No box of class %r is left to train on; findings: %s." % (name, summary(log.kinds)))
 
 
-def _conclude(work: Work, split: Split, shards: Dict[str, List[str]]) -> None:
+def _conclude(work: RecordsWork, split: Split, shards: Dict[str, List[str]]) -> None:
     job, parameters, dataset, log = work.job, work.parameters, work.accounts.dataset, work.accounts.log
     log.publish(job.out(FILE))
     document = dict(dataset.document(shards, log), encoding=parameters.encoding, split=split.source)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Iterator, NamedTuple, Optional
 
 from stages import disk
 from stages.data import tfrecord
-from stages.data.made import Earlier, Keys
+from stages.data.made import Earlier, KeyPlaces
 from stages.data.picture_record import PictureRecord, of_text
 from stages.job import StageFailed
 
@@ -46,7 +46,7 @@ class Spool:
         self._path = os.path.join(scratch, FILE)
         self._earlier = earlier
         self._places = array("Q")
-        self.known = Keys()
+        self.known = KeyPlaces()
         self.listed = 0
 
     def __enter__(self) -> "Spool":

@@ -15,7 +15,7 @@ from stages.data.annotation import boxes
 from stages.data.annotation.boxes import WholeSize
 from stages.data.annotation.frame import Reading, Turned, frame_of
 from stages.data.annotation.objects import ObjectFilter
-from stages.data.annotation.voc import Empty, Fault, Said
+from stages.data.annotation.voc import Empty, Said, XmlFault
 from stages.data.annotation.vocabulary import Vocabulary, composed, folded
 from stages.data.findings import DataFinding, Findings, policies
 from stages.data.pairing.pairing import Folders, Pair, files_of, pairs
@@ -152,7 +152,7 @@ def look(settings: SurveySettings, pair: Pair, said: Optional[Said]) -> PictureS
     findings = Findings({kind: DROP if policy == FAIL else policy for kind, policy in settings.policy.items()})
     if pair.xml is None or said is None:
         return PictureSurvey(None, [], [], findings.found)
-    if isinstance(said, Fault):
+    if isinstance(said, XmlFault):
         findings.fixes(said.kind, pair.xml, said.message, (None, said.line))
         return PictureSurvey(None, [], [] if said.kind == Empty.kind else None, findings.found)
     objects = said.objects

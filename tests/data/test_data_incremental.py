@@ -17,6 +17,7 @@ from data_voc import PARAMETERS, Dataset, photo
 
 from stages.data import making, records, tfrecord
 from stages.data.made import FILE
+from stages.data.pairing.pairing import Folders
 from stages.data.picture_record import PictureRecord
 from stages.data.spool import FILE as SPOOL
 from stages.job import BadInput, Job
@@ -341,3 +342,16 @@ def test_a_run_that_is_killed_goes_on(dataset: Dataset, runs: Callable[..., Run]
             return
         process.wait()
     raise AssertionError("the last run ended with %s" % process.returncode)
+
+
+def test_each_xml_is_read_once_whatever_its_name(dataset: Dataset, runs: Callable[..., Run], monkeypatch: Any):
+    """Also where only what the XML says tells which photo it is of, and where its photo is missing."""
+    filled(dataset, 6)
+    for number in range(3):
+        (dataset.annotations / ("photo-%03d.xml" % number)).rename(dataset.annotations / ("label %d.xml" % number))
+    (dataset.photos / "photo-004.jpg").unlink()
+    read: List[str] = []
+    xml = Folders.xml
+    monkeypatch.setattr(Folders, "xml", lambda folders, name: [read.append(name), xml(folders, name)][1])
+    runs()
+    assert sorted(read) == sorted(path.name for path in dataset.annotations.iterdir())

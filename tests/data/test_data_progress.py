@@ -1,11 +1,11 @@
 """How fast the work goes, in words."""
 
-from stages.data.progress import EVERY_S, SPAN_S, Rate
+from stages.data.progress import EVERY_S, SPAN_S, ImageRate
 
 
 def test_the_rate_is_that_of_the_last_seconds():
     clock = [0.0]
-    rate = Rate(lambda: clock[0])
+    rate = ImageRate(lambda: clock[0])
     assert not rate.is_due(1) and rate.words(1) == "0.0 images/s"
     clock[0] = 10.0
     assert rate.is_due(50) and rate.words(50) == "5.0 images/s"

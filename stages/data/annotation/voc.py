@@ -17,7 +17,7 @@ __all__ = [
     "Annotation",
     "Damaged",
     "Empty",
-    "Fault",
+    "XmlFault",
     "Note",
     "Said",
     "VocObject",
@@ -105,7 +105,7 @@ class Annotation(NamedTuple):
     stray: Optional[str]
 
 
-class Fault(NamedTuple):
+class XmlFault(NamedTuple):
     """Why a file holds no annotation: the kind of finding (empty_xml or damaged_xml), in words, and the line where
     known."""
 
@@ -114,7 +114,7 @@ class Fault(NamedTuple):
     line: Optional[int]
 
 
-Said = Union[Annotation, Fault]
+Said = Union[Annotation, XmlFault]
 
 
 def tree(data: bytes) -> etree._Element:
@@ -201,7 +201,7 @@ def said(data: bytes, boxes: str = "auto") -> Said:
     try:
         return parse(data, boxes)
     except Damaged as error:
-        return Fault(error.kind, str(error), error.line)
+        return XmlFault(error.kind, str(error), error.line)
 
 
 def annotation_of(root: etree._Element, boxes: str = "auto") -> Annotation:

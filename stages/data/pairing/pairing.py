@@ -12,6 +12,7 @@ from stages.data.pairing.unpaired import chosen, tell_unpaired
 from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 from stages.job import BadInput
 
+XML = ".xml"
 # PASCAL VOC's pictures of outlines, under the names of the photos: nothing to train on, and none of them is missed.
 MASK_FOLDERS = ("segmentationclass", "segmentationobject")
 
@@ -56,12 +57,12 @@ class Folders(NamedTuple):
         try:
             data = self.xml(name)
         except voc.Damaged as error:
-            return XmlFile(voc.Fault(error.kind, str(error), error.line), b"")
+            return XmlFile(voc.XmlFault(error.kind, str(error), error.line), b"")
         return XmlFile(voc.said(data, boxes), hashlib.sha256(data).digest())
 
 
-def files_below(folder: str) -> List[str]:
-    """The files that count (stages/files.py) below ``folder``, sorted.
+def files_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
+    """The files that count (stages/files.py) below ``folder`` with one of these suffixes, in any case, sorted.
 
     Raises:
         BadInput: there is no such folder, or it cannot be read.
@@ -69,7 +70,7 @@ def files_below(folder: str) -> List[str]:
     if not os.path.isdir(folder):
         raise BadInput("There is no folder %s: name the folder that holds the files." % folder)
     try:
-        return [one.path for one in files.walk(folder).files]
+        return files.names_below(folder, suffixes)
     except OSError as error:
         raise BadInput("The folder %s cannot be read: %s." % (folder, error.strerror)) from error
 
@@ -88,10 +89,10 @@ def files_of(folders: Folders) -> DatasetFiles:
     Raises:
         BadInput: a folder is missing, or holds no photo or no XML.
     """
-    seen = files_below(folders.photos)
-    photos, unread = _pictures_in(seen)
-    seen = seen if folders.annotations == folders.photos else files_below(folders.annotations)
-    xmls = [one for one in seen if one.lower().endswith(".xml")]
+    both = folders.photos == folders.annotations
+    seen = files_below(folders.photos, PICTURE_SUFFIXES + UNREAD_SUFFIXES + (XML,) * both)
+    photos, unread = _pictures_in([one for one in seen if not one.lower().endswith(XML)])
+    xmls = [one for one in seen if one.lower().endswith(XML)] if both else files_below(folders.annotations, (XML,))
     if not photos:
         more = ", but " + files.unread_words(unread) if unread else ""
         raise BadInput("There is no photo (%s) in %s%s." % (", ".join(PICTURE_SUFFIXES), folders.photos, more))
@@ -119,8 +120,7 @@ def pairs(
 
 def _pictures_in(seen: List[str]) -> Tuple[List[str], List[str]]:
     """The photos, and the pictures in formats that are not read."""
-    pictures = [one for one in seen if one.lower().endswith(PICTURE_SUFFIXES + UNREAD_SUFFIXES)]
-    pictures = [one for one in pictures if not any(name in MASK_FOLDERS for name in one.lower().split("/")[:-1])]
+    pictures = [one for one in seen if not any(name in MASK_FOLDERS for name in one.lower().split("/")[:-1])]
     photos = [one for one in pictures if one.lower().endswith(PICTURE_SUFFIXES)]
     return photos, [one for one in pictures if not one.lower().endswith(PICTURE_SUFFIXES)]
 
