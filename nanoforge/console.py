@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Iterator, Optional, Protocol, Tuple
 
@@ -140,14 +141,23 @@ class _PlainBar:
     def __init__(self, console: Console, title: str) -> None:
         self._console = console
         self._title = title
-        self._last: Optional[float] = None
+        self._last: Optional[Tuple[float, float]] = None  # when a line was said, and what was done then
 
     def update(self, done: float, total: float, message: str) -> None:
         now = time.monotonic()
-        if self._last is not None and now - self._last < PLAIN_INTERVAL_S:
+        if self._last is not None and now - self._last[0] < PLAIN_INTERVAL_S:
             return
-        self._last = now
-        self._console.say(f"  {self._title} {done:g} of {total:g}  {message}".rstrip())
+        left = _left(done, total, now, *self._last) if self._last else ""
+        self._last = now, done
+        self._console.say(f"  {self._title} {done:g} of {total:g}  {message}{left}".rstrip())
+
+
+def _left(done: float, total: float, now: float, before: float, done_before: float) -> str:
+    """How long it will take if it goes on as since ``before``; empty where nothing tells."""
+    if not done_before < done < total:
+        return ""
+    seconds = (total - done) * (now - before) / (done - done_before)
+    return f"  {timedelta(seconds=round(seconds))} left"
 
 
 def print_json(value: Any) -> None:

@@ -31,6 +31,9 @@ UNREAD_REMEDY = "convert them to JPEG or PNG, for instance with ImageMagick's `m
 NOT_OURS = ("__MACOSX", "lost+found")
 Row = TypeVar("Row")
 KINDS = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
+# Of an artifact of records: how it came to be, for the stage's own next run. No later stage reads it, so that it makes
+# none stale.
+MADE = "made.jsonl"
 
 
 class FileStat(NamedTuple):

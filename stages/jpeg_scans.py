@@ -4,10 +4,13 @@ Standard library only, Python 3.6 to current.
 """
 
 import re
+import struct
 from typing import Iterator, NamedTuple
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
-START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
+START_OF_SCAN, END_OF_IMAGE, APP1 = 0xDA, 0xD9, 0xE1
+EXIF_TIFF = 10  # where in the segment the TIFF is that EXIF is: behind marker, length and "Exif" (EXIF 2.32, 4.7.2)
+ORIENTATION, UPRIGHT = 0x0112, 1
 SEQUENTIAL = frozenset((0xC0, 0xC1, 0xC9))
 ALONE = frozenset(range(0xD0, 0xD9)) | {0x01}  # markers without a length
 # Tables, frames and restart intervals; not APPn and COM, of whose contents no pixel is made.
@@ -23,6 +26,47 @@ class Segment(NamedTuple):
     code: int
     start: int
     end: int
+
+
+def heads(data: bytes) -> Iterator[Segment]:
+    """The segments before the first scan, in order."""
+    place = len(SOI)
+    while True:
+        found = MARKER.search(data, place)
+        if not found or found.group(1)[0] in (START_OF_SCAN, END_OF_IMAGE):
+            return
+        code, place = found.group(1)[0], found.end()
+        if code not in ALONE:
+            end = place + int.from_bytes(data[place : place + 2], "big")
+            yield Segment(code, found.start(), end)
+            place = max(place, end)
+
+
+def orientation(data: bytes) -> int:
+    """The EXIF orientation, 1 to 8, as OpenCV heeds it: of the first segment APP1, which must be EXIF; else 1."""
+    first = next((one for one in heads(data) if one.code == APP1), None)
+    tiff = data[first.start + EXIF_TIFF : first.end] if first else b""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    try:
+        told = _field(tiff, order, ORIENTATION) if order else UPRIGHT
+    except struct.error:  # cut off
+        return UPRIGHT
+    return told if told in range(1, 9) else UPRIGHT
+
+
+def _field(tiff: bytes, order: str, tag: int) -> int:
+    """The first two bytes of a field's value (TIFF 6.0, section 2), whatever its type, as OpenCV reads them; else 0.
+
+    Raises:
+        struct.error: the directory ends before that field.
+    """
+    place = struct.unpack_from(order + "I", tiff, 4)[0]
+    count = struct.unpack_from(order + "H", tiff, place)[0]
+    for entry in range(place + 2, place + 2 + 12 * count, 12):
+        if struct.unpack_from(order + "H", tiff, entry)[0] == tag:
+            value: int = struct.unpack_from(order + "H", tiff, entry + 8)[0]
+            return value
+    return 0
 
 
 def segments(data: bytes) -> Iterator[Segment]:
@@ -56,7 +100,7 @@ def is_cut_off(data: bytes) -> bool:
     while place + 4 <= len(data) and data[place] == 0xFF:
         code, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
         if code == START_OF_SCAN:
-            return data.find(EOI, place) < 0
+            return data.rfind(EOI, place) < 0  # it is near the end where it is at all
         place += 1 if code == 0xFF else 2 + length
     return False
 

@@ -70,13 +70,20 @@ def significant_bits(data: bytes) -> Optional[int]:
     return max(found) if found else None
 
 
-def _chunks_before_pixels(data: bytes) -> Iterator[Tuple[bytes, bytes]]:
-    """The names and contents of a PNG's chunks up to the first with pixels (PNG specification, 5.3)."""
+def chunks(data: bytes) -> Iterator[Tuple[bytes, int, bytes]]:
+    """Of each chunk of a PNG its name, the length that it says, and how its content begins (specification, 5.3)."""
     place = 8
-    while place + 8 <= len(data) and data[place + 4 : place + 8] != b"IDAT":
+    while place + 8 <= len(data):
         length = int.from_bytes(data[place : place + 4], "big")
-        yield data[place + 4 : place + 8], data[place + 8 : place + 8 + min(length, HEAD)]
+        yield data[place + 4 : place + 8], length, data[place + 8 : place + 8 + min(length, HEAD)]
         place += 12 + length
+
+
+def _chunks_before_pixels(data: bytes) -> Iterator[Tuple[bytes, bytes]]:
+    for name, _, content in chunks(data):
+        if name == b"IDAT":
+            return
+        yield name, content
 
 
 def _jpeg(stream: BinaryIO) -> Optional[Tuple[int, int]]:

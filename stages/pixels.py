@@ -5,12 +5,13 @@ too. So records, previews, parity and detection all come through here. Needs Ope
 """
 
 import io
-from typing import BinaryIO, List, NamedTuple, Optional, Tuple
+from contextlib import ExitStack
+from typing import BinaryIO, Callable, List, NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
 
-from stages import decoder_words, files, jpeg_scans, picture_header, tiff_header, unread_formats
+from stages import decoder_words, files, jpeg_scans, picture_header, reduction, tiff_header, unread_formats
 from stages.picture_header import format_of
 
 MAX_MEGAPIXELS = 100  # the default of dataset.max_megapixels: more than cameras have, and under a gigabyte to decode
@@ -21,6 +22,12 @@ DEEP, RANGES = 16, (10, 12, 14, 16)  # bits a channel
 OPENCV = tuple(int(part) for part in cv2.__version__.split(".")[:2])
 OLDEST_FOR_TIFF = (3, 4)
 SPARE_BYTES = 64 << 20  # of a picture's file, beside its pixels: profiles, thumbnails, the film of a "live" photo
+
+
+Shape = Tuple[int, int]
+"""(height, width) in pixels."""
+Target = Callable[[Shape], Shape]
+"""From the shape of a whole upright picture to the shape that is wanted of it."""
 
 
 class TooLarge(ValueError):
@@ -35,13 +42,28 @@ class Decoded(NamedTuple):
     """A picture, uint8 RGB [h, w, 3], and what is odd about its file.
 
     Attributes:
+        whole: the (height, width) of the upright picture in the file; ``picture`` may be a smaller version of it.
         bits: how many a channel were taken for its range, before that was made 8.
         missing: the decoder's own words that data is missing, empty where it has none.
+        silent: its decoder said nothing at all.
     """
 
     picture: np.ndarray
+    whole: Shape
     bits: int
     missing: str
+    silent: bool
+
+
+class _Raw(NamedTuple):
+    """A picture as OpenCV gives it, BGR, 8 or 16 bits a channel; ``plan`` says how it was reduced, if it was."""
+
+    picture: np.ndarray
+    plan: Optional[reduction.Reduction] = None
+
+    def whole(self) -> Shape:
+        """The (height, width) of the picture that this one may be a smaller version of."""
+        return self.plan.whole if self.plan else (self.picture.shape[0], self.picture.shape[1])
 
 
 def read(path: str, max_megapixels: int = MAX_MEGAPIXELS) -> bytes:
@@ -53,25 +75,32 @@ def read(path: str, max_megapixels: int = MAX_MEGAPIXELS) -> bytes:
         ValueError: it cannot be read, or is not a picture.
     """
     try:
-        with files.opened(path) as stream:
-            size = checked_size(stream, max_megapixels)
-            stream.seek(0)
-            data = stream.read(8 * size[0] * size[1] + SPARE_BYTES + 1)  # 16 bits of red, green, blue and alpha
+        with files.opened(path) as opened:
+            stream = in_memory(opened)
+            return rest_of(stream, checked_size(stream, max_megapixels))
     except OSError as error:
         raise ValueError("it cannot be read: %s" % error.strerror) from error
-    if len(data) > 8 * size[0] * size[1] + SPARE_BYTES:
+
+
+def in_memory(stream: BinaryIO) -> BinaryIO:
+    """The same file, read at once where it is of a usual size: its header is then read from memory, too."""
+    length = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    return io.BytesIO(stream.read(length)) if length <= SPARE_BYTES else stream
+
+
+def rest_of(stream: BinaryIO, size: Tuple[int, int]) -> bytes:
+    """The whole file that ``stream`` is, of a picture of that size as :func:`checked_size` gives it.
+
+    Raises:
+        TooLarge: it has more bytes than any picture of its size.
+    """
+    most = 8 * size[0] * size[1] + SPARE_BYTES  # 16 bits of red, green, blue and alpha
+    length = stream.seek(0, io.SEEK_END)
+    if length > most:
         raise TooLarge("its file is larger than a picture of %d x %d pixels can be" % size)
-    return data
-
-
-def megapixels(path: str) -> float:
-    """How many the file's header says, 0 where it says nothing."""
-    try:
-        with files.opened(path) as stream:
-            width, height = picture_header.size(stream) or (0, 0)
-    except OSError:
-        return 0.0
-    return width * height / 1e6
+    stream.seek(0)
+    return stream.read(length)
 
 
 def checked_size(stream: BinaryIO, max_megapixels: int = MAX_MEGAPIXELS) -> Tuple[int, int]:
@@ -108,38 +137,62 @@ def decode(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> np.ndarray:
         UnreadFormat: it is a picture in a format that is not read.
         ValueError: the bytes are not a picture that OpenCV can read, or a file cut off before its end.
     """
-    _check(data, max_megapixels)
-    picture = _imdecoded(data)
-    if picture is None:
-        raise ValueError(UNREADABLE)
-    return _finished(picture, data)[0]
+    return decoded(data, max_megapixels, heard=False).picture
 
 
-def decoded(data: bytes, max_megapixels: int = MAX_MEGAPIXELS) -> Decoded:
-    """As :func:`decode`, with what its decoder says of it; not for processes in which several threads decode.
+def shrunk(data: bytes, height: int, width: int, max_megapixels: int = MAX_MEGAPIXELS) -> np.ndarray:
+    """The picture in ``data`` stretched to [height, width, 3], uint8 RGB, upright.
+
+    These are the pixels that the records of a dataset hold, and that a detector of that input size looks at. A JPEG is
+    decoded at 1/2, 1/4 or 1/8 of its size if that leaves it as large as is wanted, see :mod:`stages.reduction`; what
+    is left to do is :func:`resize`. Of all else it is as :func:`decode`.
 
     Raises:
         TooLarge, UnreadFormat, ValueError: as :func:`decode`.
     """
-    _check(data, max_megapixels)
-    with decoder_words.captured() as words:
-        picture = _imdecoded(data)
-    if picture is None:
+    return decoded(data, max_megapixels, lambda _: (height, width), heard=False).picture
+
+
+def decoded(
+    data: bytes, max_megapixels: int = MAX_MEGAPIXELS, target: Optional[Target] = None, heard: bool = True
+) -> Decoded:
+    """As :func:`decode`, or :func:`shrunk` to ``target``, with what its decoder says of it.
+
+    Args:
+        heard: False in processes in which several threads decode, where nobody can tell of whose picture something is
+            said: then nothing counts as missing.
+
+    Raises:
+        TooLarge, UnreadFormat, ValueError: as :func:`decode`.
+    """
+    size = _check(data, max_megapixels)
+    target = target or _as_it_is
+    with ExitStack() as stack:
+        words = stack.enter_context(decoder_words.captured()) if heard else decoder_words.Words()
+        raw = _imdecoded(data, size, target)
+    if raw is None:
         why = words.why_not()
         raise ValueError("%s: its decoder says %r" % (UNREADABLE, why) if why else UNREADABLE)
     missing = words.missing()
     if missing is None and words.lines and format_of(data) == "jpeg":
         missing = _missing_after_all(data)
-    return Decoded(*_finished(picture, data), missing or "")
+    picture, bits = _finished(raw, data, target)
+    return Decoded(picture, raw.whole(), bits, missing or "", not words.lines)
 
 
-def _check(data: bytes, max_megapixels: int) -> None:
-    checked_size(io.BytesIO(data), max_megapixels)
+def _as_it_is(whole: Shape) -> Shape:
+    return whole
+
+
+def _check(data: bytes, max_megapixels: int) -> Tuple[int, int]:
+    """(width, height) of the picture as stored."""
+    size = checked_size(io.BytesIO(data), max_megapixels)
     kind = format_of(data)
     if kind == "jpeg" and jpeg_scans.is_cut_off(data):
         raise ValueError("the JPEG is cut off before its end")
     if kind == "tiff":
         _check_tiff(data)
+    return size
 
 
 def _check_tiff(data: bytes) -> None:
@@ -154,8 +207,19 @@ def _check_tiff(data: bytes) -> None:
         raise UnreadFormat("it is a TIFF, which OpenCV %s does not read as later ones do" % cv2.__version__)
 
 
-def _imdecoded(data: bytes) -> Optional[np.ndarray]:
-    flags = cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if picture_header.bits(data) == DEEP else 0)
+def _imdecoded(data: bytes, size: Tuple[int, int], target: Target) -> Optional[_Raw]:
+    """The picture, reduced as far as ``target`` allows; None where OpenCV cannot read it."""
+    plan = reduction.planned(data, size, target) if format_of(data) == "jpeg" else None
+    if plan:
+        picture = _opencv(data, plan.flags)
+        # Nobody knows how it lies if it has not the shape that its header foretells: then it is decoded as it is.
+        if picture is None or picture.shape[:2] == plan.shape:
+            return None if picture is None else _Raw(picture, plan)
+    picture = _opencv(data, cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if picture_header.bits(data) == DEEP else 0))
+    return None if picture is None else _Raw(picture)
+
+
+def _opencv(data: bytes, flags: int) -> Optional[np.ndarray]:
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:  # for instance more pixels than OpenCV's limit
@@ -166,16 +230,18 @@ def _missing_after_all(data: bytes) -> Optional[str]:
     """Whether data is missing in a JPEG of which libjpeg said something else: it says the first thing only."""
     bare = jpeg_scans.bare(data)
     with decoder_words.captured() as words:
-        _imdecoded(bare)
+        _opencv(bare, cv2.IMREAD_COLOR)
     return words.missing() or words.left_over(bare[: -len(jpeg_scans.EOI)])
 
 
-def _finished(picture: np.ndarray, data: bytes) -> Tuple[np.ndarray, int]:
-    """From OpenCV's picture to uint8 RGB, and of how many bits its range was taken to be."""
-    bits = 8
+def _finished(raw: _Raw, data: bytes, target: Target) -> Tuple[np.ndarray, int]:
+    """From OpenCV's picture to uint8 RGB of the wanted shape, and of how many bits its range was taken to be."""
+    bits, picture = 8, raw.picture
     if picture.dtype == np.uint16:
         bits = _range(picture, data)
         picture = np.right_shift(picture, bits - 8).astype(np.uint8)
+    wanted = target(raw.whole())
+    picture = reduction.finished(picture, raw.plan, wanted) if raw.plan else resize(picture, *wanted)
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), bits
 
 

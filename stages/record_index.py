@@ -8,6 +8,7 @@ import json
 import math
 import os
 import struct
+import sys
 from typing import Any, Dict, List
 
 from stages import files
@@ -16,6 +17,7 @@ FILE = "index.jsonl"
 HEAD, TAIL = 12, 4  # bytes of a TFRecord frame before and after its content (TensorFlow's core/lib/io/record_writer.cc)
 NUMBERS = {"offset": 0, "length": HEAD + TAIL, "width": 1, "height": 1}  # the least that each may be
 MOST = 1 << 62
+TEXTS, LISTS = ("source_id", "split", "shard"), ("boxes", "classes")
 
 
 def lines(folder: str) -> List[Dict[str, Any]]:
@@ -76,7 +78,7 @@ def _shown(name: bytes) -> str:
 def _checked(line: Any) -> Dict[str, Any]:
     if not isinstance(line, dict):
         raise ValueError("it is not an object with keys")
-    for key in ("source_id", "split", "shard"):
+    for key in TEXTS:
         if not isinstance(line.get(key), str) or not line[key]:
             raise ValueError("%s is not a text" % key)
     if os.path.basename(line["shard"]) != line["shard"] or line["shard"].startswith("."):
@@ -90,7 +92,14 @@ def _checked(line: Any) -> Dict[str, Any]:
         raise ValueError("classes is not a list of ids from 1")
     if len(line["boxes"]) != len(line["classes"]):
         raise ValueError("%d boxes have %d classes" % (len(line["boxes"]), len(line["classes"])))
-    return line
+    return _small(line)
+
+
+def _small(line: Dict[str, Any]) -> Dict[str, Any]:
+    """The line in half of the memory: with one copy of each key, and of what many lines have alike."""
+    small = {key: line[key] for key in (*TEXTS, *NUMBERS, *LISTS)}
+    small.update((key, sys.intern(small[key])) for key in ("split", "shard"))
+    return small
 
 
 def _is_whole(value: Any) -> bool:

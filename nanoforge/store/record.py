@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from nanoforge.files.digests import json_digest, listing_digest, sha256_text
 from nanoforge.store.provenance import statement
-from stages.files import read
+from stages.files import MADE, read
 
 RECORD = "record.json"
 PROVENANCE = "provenance.json"
@@ -130,4 +130,4 @@ def _is_of(record: Mapping[str, Any], folder: Path, stage: str) -> bool:
 
 
 def _digest_of(files: Mapping[str, Mapping[str, Any]]) -> str:
-    return listing_digest({path: entry["sha256"] for path, entry in files.items()})
+    return listing_digest({path: entry["sha256"] for path, entry in files.items() if path != MADE})

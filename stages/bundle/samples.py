@@ -72,7 +72,7 @@ def of(picture: Picture, height: int, width: int) -> ChosenSample:
     Raises:
         BadInput: the record cannot be read.
     """
-    return ChosenSample(picture.name, pixels.resize(picture.load(), height, width), _scaled(picture, height, width))
+    return ChosenSample(picture.name, picture.load((height, width)).picture, _scaled(picture, height, width))
 
 
 def _scaled(picture: Picture, height: int, width: int) -> List[Dict[str, Any]]:

@@ -8,8 +8,8 @@ from typing import Counter as CounterOf
 
 from stages.data.finding_log import FindingLog
 from stages.data.findings import summary
+from stages.data.picture_record import PictureRecord
 from stages.data.split.sides import SIDES
-from stages.data.spool import Spooled
 from stages.finding_kinds import DROP, FIX
 
 SIZE_EDGES = (0, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # pixels; the last class is open
@@ -64,7 +64,7 @@ class DatasetSummary:
         """Objects that are in the XML and not in the records, whatever the reason."""
         return self.tally_boxes.dropped + self.tally_boxes.background
 
-    def add(self, split: str, record: Spooled) -> None:
+    def add(self, split: str, record: PictureRecord) -> None:
         """Count a record of ``split``."""
         self.pictures[split] += 1
         self.listed += record.listed
@@ -103,7 +103,7 @@ class DatasetSummary:
         parts = [told % (self.images, pictures.read, boxes.kept, boxes.read)]
         if pictures.background:
             parts[0] += ", %d of them as background without a box" % pictures.background
-        lost = log.of_action(DROP)
+        lost = log.of_taken(DROP)
         lost.pop("unknown_class", None)  # told apart
         dropped = summary(lost)
         if pictures.dropped:
@@ -113,7 +113,7 @@ class DatasetSummary:
             parts.append("%s dropped: %s" % (counted(boxes.dropped, "box"), dropped))
         if boxes.background:
             parts.append("%s of classes that are not listed" % counted(boxes.background, "box"))
-        mended = summary(log.of_action(FIX))
+        mended = summary(log.of_taken(FIX))
         return "; ".join(parts + ["mended: %s" % mended] * bool(mended))
 
     def document(self, shards: Dict[str, List[str]], log: FindingLog) -> Dict[str, Any]:

@@ -25,6 +25,7 @@ class FindingLog:
         actions: how many of each kind and action.
         first: the first ``MOST_FINDINGS`` of all.
         examples: the first of each kind and action.
+        apart: how many of each kind and action were found before ``set_apart``.
     """
 
     def __init__(self, scratch: str, policy: Dict[str, str]) -> None:
@@ -36,6 +37,7 @@ class FindingLog:
         self.policy = policy
         self.kinds: CounterOf[str] = Counter()
         self.actions: CounterOf[Tuple[str, str]] = Counter()
+        self.apart: CounterOf[Tuple[str, str]] = Counter()
         self.first: List[DataFinding] = []
         self.examples: Dict[Tuple[str, str], DataFinding] = {}
         self.path = os.path.join(scratch, FILE)
@@ -72,6 +74,14 @@ class FindingLog:
                 if len(self.first) < MOST_FINDINGS:
                     self.first.append(finding)
                 self._stream.write(json.dumps(finding._asdict(), sort_keys=True) + "\n")
+
+    def set_apart(self) -> None:
+        """What was found so far is not about the pictures that the run takes, but about the whole dataset."""
+        self.apart = Counter(self.actions)
+
+    def of_taken(self, action: str) -> CounterOf[str]:
+        """As ``of_action``, without what is set apart."""
+        return self.of_action(action) - Counter({kind: n for (kind, done), n in self.apart.items() if done == action})
 
     def publish(self, path: str) -> None:
         """Move the file to ``path``.

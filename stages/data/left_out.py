@@ -1,18 +1,20 @@
 """Photos and XML files that are in no pair, or in none that the dataset's split names: what is left out with them."""
 
 from functools import partial
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from stages import workers
 from stages.data.accounts import Accounts
+from stages.data.annotation_spool import AnnotationSpool, unpacked
 from stages.data.findings import DataFinding
 from stages.data.losses import Losses
 from stages.data.pairing.pairing import DatasetFiles, Pair
 from stages.data.picture_record import RecordSettings, objects_in
+from stages.data.survey import chunked
 from stages.finding_kinds import DROP
+from stages.workers import Pool
 
 WITHOUT_PHOTO = ("no_image", "unread_format")  # kinds that stand for a picture that is not among the photos
-MANY = 500  # XML files from which more processes are faster than the time to start them
+CHUNK = 50  # XML files that a process does at a time
 
 
 class Unused(NamedTuple):
@@ -45,14 +47,28 @@ def count_losses(found: Unused, losses: Losses) -> None:
             losses.picture(kind, 0)
 
 
-def count_boxes(settings: RecordSettings, found: List[Pair], left: Unused, accounts: Accounts, cpus: int) -> None:
+def count_boxes(
+    settings: RecordSettings,
+    found: List[Pair],
+    left: Unused,
+    annotations: AnnotationSpool,
+    pool: Pool,
+    accounts: Accounts,
+) -> None:
     """Count as dropped what is left out, and the objects of its XML; ``found`` were paired."""
     photo_of: Dict[Optional[str], str] = {pair.xml: pair.photo for pair in found}
     accounts.dataset.drop(left.photos + left.without_photo, 0, 0)
-    work = partial(objects_in, settings)
-    processes = cpus if len(left.xmls) > MANY else 1
-    for xml, (written, listed) in zip(left.xmls, workers.in_order(work, left.xmls, processes)):
+    tasks = ([(xml, annotations.get(xml)) for xml in chunk] for chunk in chunked(left.xmls, CHUNK))
+    counts = (one for chunk in pool.in_order(partial(_counts, settings), tasks) for one in chunk)
+    for xml, (written, listed) in zip(left.xmls, counts):
         accounts.dataset.drop(0, written, listed)
         kind = left.kinds.get(xml) or left.kinds.get(photo_of.get(xml, ""))
         if kind:
             accounts.losses.boxes(kind, listed)
+
+
+def _counts(settings: RecordSettings, xmls: Sequence[Tuple[str, Optional[bytes]]]) -> List[Tuple[int, int]]:
+    """The objects in XML files, of which some have been read."""
+    boxes = settings.reading.boxes
+    read = (unpacked(data) if data else settings.folders.read(xml, boxes) for xml, data in xmls)
+    return [objects_in(settings, one.said) for one in read]

@@ -49,9 +49,9 @@ class Losses:
             self._boxes[kind] += count
 
     def record(self, made: PictureRecord) -> None:
-        """Count what was lost while a picture's record was made."""
+        """Count what was lost in what was made of a picture."""
         dropped = [one.kind for one in made.findings if one.action == DROP and one.kind not in self._none]
-        if made.framed is None:
+        if not made.facts:
             self.picture(left_out_by(made), made.listed)
             return
         self._boxes.update(dropped)

@@ -1,21 +1,21 @@
 """From a photo and its XML to one framed TFRecord: everything about a picture that needs no other picture."""
 
 import hashlib
+import json
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-import numpy as np
-
-from stages import pixels, workers
 from stages.data import tfrecord
 from stages.data.annotation import voc
-from stages.data.annotation.frame import Reading
+from stages.data.annotation.frame import Reading, Turned, frame_of
 from stages.data.annotation.objects import LabelledBox, ObjectFilter
 from stages.data.annotation.vocabulary import Vocabulary
 from stages.data.findings import DataFinding, Findings
-from stages.data.pairing.pairing import Folders, Pair
-from stages.data.photo import sample
+from stages.data.pairing.pairing import Folders, Pair, XmlFile
+from stages.data.photo import encoding, photo
 from stages.data.split import looks
+
+FORM = 1  # of what is written here; another one makes all records anew
 
 
 class RecordSettings(NamedTuple):
@@ -30,71 +30,120 @@ class RecordSettings(NamedTuple):
     jpeg_quality: int
     policy: Dict[str, str]
 
+    def digest(self) -> bytes:
+        """32 bytes, other ones for all settings with which a picture's record may be another: not for its folders."""
+        rest = {name: value for name, value in self._asdict().items() if name not in ("folders", "vocabulary")}
+        told = [FORM, self.vocabulary.classes, self.vocabulary.aliases, rest]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
+
+
+class ReadPair(NamedTuple):
+    """A photo and what its XML says, None if it has none."""
+
+    pair: Pair
+    xml: Optional[XmlFile]
+
 
 class PictureRecord(NamedTuple):
-    """A picture's record as ``tfrecord.framed`` gives it (None: it cannot be used) and its facts.
+    """What was made of a picture.
 
-    ``digest`` is the SHA-256 of the photo's file and ``look`` what ``looks.look`` gives; ``facts`` are the index's keys
-    that hang on the picture alone; ``written`` counts the objects in the XML, ``listed`` those of listed classes.
+    Attributes:
+        key: 64 hex digits, other ones for every other photo, XML and settings; empty where the photo cannot be read.
+        digest: the SHA-256 of the photo's file.
+        look: what ``looks.look`` gives.
+        facts: the index's keys that hang on the picture alone; none where it cannot be used.
+        findings: what is wrong with it.
+        written: how many objects the XML has, and ``listed`` how many of listed classes.
+        checksum: of its record, as it stands at the end of its frame, in hex digits; empty where it has no record.
+        at: the ``shard``, ``offset`` and ``length`` of its record's frame in an artifact, None where it is in none.
     """
 
-    framed: Optional[bytes]
+    key: str
     digest: bytes
     look: bytes
     facts: Dict[str, Any]
     findings: List[DataFinding]
     written: int
     listed: int
+    checksum: str
+    at: Optional[Dict[str, Any]] = None
+
+    def text(self) -> bytes:
+        """As a line of JSON that begins with the key."""
+        return json.dumps(dict(self._asdict(), digest=self.digest.hex(), look=self.look.hex())).encode()
 
 
-def make(settings: RecordSettings, pair: Pair) -> PictureRecord:
-    """The record of a pair.
+def of_text(text: bytes) -> PictureRecord:
+    """What ``PictureRecord.text`` was made of.
+
+    Raises:
+        ValueError, LookupError, TypeError: it is no such text.
+    """
+    document: Dict[str, Any] = json.loads(text.decode())
+    for name in ("digest", "look"):
+        document[name] = bytes.fromhex(document[name])
+    return PictureRecord(**dict(document, findings=[DataFinding(*one) for one in document["findings"]]))
+
+
+def key_of(settings_digest: bytes, pair: Pair, photo_digest: bytes, xml_digest: bytes) -> str:
+    """``PictureRecord.key``; ``settings_digest`` is that of ``RecordSettings``, the others of the files' bytes."""
+    names = json.dumps(pair).encode()
+    return hashlib.sha256(b"".join((settings_digest, photo_digest, xml_digest.ljust(32, b"\0"), names))).hexdigest()
+
+
+def make(settings: RecordSettings, picture: ReadPair) -> Tuple[PictureRecord, bytes]:
+    """What was made of a picture, and its record as ``tfrecord.framed`` gives it; empty if it cannot be used.
 
     Raises:
         BadInput: a finding whose policy is to fail.
     """
-    with workers.room_for(pixels.megapixels(settings.folders.photo(pair.photo))):
-        return _make(settings, pair)
-
-
-def _make(settings: RecordSettings, pair: Pair) -> PictureRecord:
-    findings = Findings(settings.policy)
-    source = sample.load(settings.folders, pair, settings.max_megapixels, settings.reading, findings)
+    findings, pair, said = Findings(settings.policy), picture.pair, picture.xml and picture.xml.said
+    counts = objects_in(settings, said)
+    source = None
+    if _is_usable(said, pair, findings):
+        source = photo.load(
+            settings.folders.photo(pair.photo),
+            pair.photo,
+            settings.max_megapixels,
+            lambda _: settings.image_size,
+            findings,
+        )
     if source is None:
-        return PictureRecord(None, b"", b"", {}, findings.found, *objects_in(settings, pair.xml))
-    objects: List[voc.VocObject] = []
-    labelled: Optional[List[LabelledBox]] = []
-    if source.root is not None:
-        objects = voc.objects_of(source.root, settings.reading.boxes)
-        object_filter = ObjectFilter(settings.vocabulary, settings.image_size, source.frame, str(pair.xml), findings)
-        labelled = object_filter.kept(objects, voc.stray(source.root))
-    listed = _listed(settings, objects)
+        return PictureRecord("", b"", b"", {}, findings.found, *counts, ""), b""
+    digest = hashlib.sha256(source.data).digest()
+    key = key_of(settings.digest(), pair, digest, picture.xml.digest if picture.xml else b"")
+    annotation = said if isinstance(said, voc.Annotation) else None
+    labelled = _labelled(settings, pair, annotation, Turned(source.orientation, source.upright), findings)
     if labelled is None:
-        return PictureRecord(None, b"", b"", {}, findings.found, len(objects), listed)
-    small = pixels.resize(source.picture, *settings.image_size)
-    content = _example(settings, pair.photo, small, labelled)
-    return PictureRecord(
-        tfrecord.framed(content),
-        hashlib.sha256(source.data).digest(),
-        looks.look(small),
-        _facts(pair.photo, source.frame.upright, labelled),
-        findings.found,
-        len(objects),
-        listed,
-    )
+        return PictureRecord(key, digest, b"", {}, findings.found, *counts, ""), b""
+    encoded = encoding.encoded(source, settings.encoding, settings.jpeg_quality)
+    framed = tfrecord.framed(_example(settings, pair.photo, encoded, labelled))
+    facts, look = _facts(pair.photo, source.upright, labelled), looks.look(source.picture)
+    return PictureRecord(key, digest, look, facts, findings.found, *counts, tfrecord.checksum(framed)), framed
 
 
-def objects_in(settings: RecordSettings, xml: Optional[str]) -> Tuple[int, int]:
+def _is_usable(said: Optional[voc.Said], pair: Pair, findings: Findings) -> bool:
+    """Whether what an XML says can be used, or does not matter."""
+    if not isinstance(said, voc.XmlFault):
+        return True
+    return findings.fixes(said.kind, str(pair.xml), said.message, (None, said.line))
+
+
+def _labelled(
+    settings: RecordSettings, pair: Pair, annotation: Optional[voc.Annotation], source: Turned, findings: Findings
+) -> Optional[List[LabelledBox]]:
+    """The objects for the record of a picture, None if it cannot be used."""
+    frame = frame_of(annotation, pair, source, settings.reading, findings)
+    if frame is None or annotation is None:
+        return None if frame is None else []
+    object_filter = ObjectFilter(settings.vocabulary, settings.image_size, frame, str(pair.xml), findings)
+    return object_filter.kept(annotation.objects, annotation.stray)
+
+
+def objects_in(settings: RecordSettings, said: Optional[voc.Said]) -> Tuple[int, int]:
     """How many objects an XML file has, and how many of them are of listed classes; none if it cannot be parsed."""
-    try:
-        objects = voc.parse(settings.folders.xml(xml), settings.reading.boxes).objects if xml else []
-    except voc.Damaged:
-        return 0, 0
-    return len(objects), _listed(settings, objects)
-
-
-def _listed(settings: RecordSettings, objects: List[voc.VocObject]) -> int:
-    return sum(_is_listed(settings, one.name) for one in objects)
+    objects = said.objects if isinstance(said, voc.Annotation) else []
+    return len(objects), sum(_is_listed(settings, one.name) for one in objects)
 
 
 def _is_listed(settings: RecordSettings, name: str) -> bool:
@@ -102,10 +151,10 @@ def _is_listed(settings: RecordSettings, name: str) -> bool:
     return settings.vocabulary.id_of(name) is not None or bool(settings.vocabulary.nearly(name))
 
 
-def _facts(photo: str, size: Tuple[int, int], labelled: List[LabelledBox]) -> Dict[str, Any]:
+def _facts(name: str, size: Tuple[int, int], labelled: List[LabelledBox]) -> Dict[str, Any]:
     yxyx = [[one.box[1], one.box[0], one.box[3], one.box[2]] for one in labelled]
     return {
-        "source_id": photo,
+        "source_id": name,
         "width": size[0],
         "height": size[1],
         "boxes": yxyx,
@@ -113,21 +162,19 @@ def _facts(photo: str, size: Tuple[int, int], labelled: List[LabelledBox]) -> Di
     }
 
 
-def _example(settings: RecordSettings, photo: str, picture: np.ndarray, labelled: List[LabelledBox]) -> bytes:
+def _example(settings: RecordSettings, name: str, encoded: bytes, labelled: List[LabelledBox]) -> bytes:
     """The tf.train.Example with the keys of object_detection's ``create_pascal_tf_record``."""
-    jpeg = settings.encoding == "jpeg"
-    encoded = pixels.encode_jpeg(picture, settings.jpeg_quality) if jpeg else pixels.encode_png(picture)
     integers = {
-        "image/height": [picture.shape[0]],
-        "image/width": [picture.shape[1]],
+        "image/height": [settings.image_size[0]],
+        "image/width": [settings.image_size[1]],
         "image/object/class/label": [one.class_id for one in labelled],
         "image/object/difficult": [int(one.source.difficult) for one in labelled],
         "image/object/truncated": [int(one.source.truncated) for one in labelled],
     }
     floats = {"image/object/bbox/" + edge: [one.box[place] for one in labelled] for place, edge in enumerate(voc.EDGES)}
     texts = {
-        "image/filename": [os.fsencode(os.path.basename(photo))],
-        "image/source_id": [os.fsencode(photo)],
+        "image/filename": [os.fsencode(os.path.basename(name))],
+        "image/source_id": [os.fsencode(name)],
         "image/key/sha256": [hashlib.sha256(encoded).hexdigest().encode()],
         "image/encoded": [encoded],
         "image/format": [settings.encoding.encode()],

@@ -5,42 +5,66 @@ known. So the records are made first, into one file, and dealt out to their shar
 """
 
 import json
-from functools import partial
-from typing import Dict, List
+from typing import Dict, List, NamedTuple
 
-from stages import disk, workers
+from stages import disk, record_index
 from stages.data import left_out
+from stages.data import made as made_file
 from stages.data.accounts import Accounts
 from stages.data.annotation.frame import Reading
 from stages.data.annotation.vocabulary import Vocabulary
+from stages.data.annotation_spool import AnnotationSpool
 from stages.data.dataset_summary import DatasetSummary
 from stages.data.finding_log import FILE, FindingLog
 from stages.data.findings import did_you_mean, policies, summary
+from stages.data.first_pass import PictureKeys, first_pass, photo_digests
 from stages.data.labels import label_map
 from stages.data.losses import Losses, Whole
-from stages.data.pairing.pairing import Folders, Pair, files_of, pairs, shuffled
+from stages.data.made import Earlier, MadeWriter
+from stages.data.making import MadeFrom, made
+from stages.data.pairing.pairing import Folders, Pair, files_of, pairs, place_of, shuffled
 from stages.data.patterns import patterns
-from stages.data.picture_record import RecordSettings, make
-from stages.data.shards import SplitWriter
+from stages.data.picture_record import RecordSettings
+from stages.data.progress import ImageRate
+from stages.data.shards import SplitWriter, shards_for
 from stages.data.split import looks, sides
 from stages.data.split.groups import Gallery, Grouping, grouped
 from stages.data.split.splits import Split, own_split
 from stages.data.split.twins import Twins
 from stages.data.spool import Spool
-from stages.data.survey import Survey, SurveySettings, survey
+from stages.data.survey import Survey
 from stages.finding_kinds import DROP, FAIL, FIX
 from stages.job import BadInput, Job, run
 from stages.parameters import RecordsParameters
+from stages.workers import Pool
 
 NAMELESS = ("damaged_xml", "no_class", "no_objects")  # why XML may name no class
 BY_CHANCE = 'chance splits them, so say which of them are to validate, with records.split = "folders" or "imagesets"'
 BY_ITS_OWN = "the dataset's own split holds, so see that it divides them by place or time"
 
 
-def main(job: Job) -> None:
-    """Write ``*.tfrecord``, ``label_map.pbtxt``, ``index.jsonl``, ``findings.jsonl`` and ``dataset.json``.
+class RecordsWork(NamedTuple):
+    """What a run has from its beginning to its end."""
 
-    Until it has done so, ``findings.jsonl`` is in the scratch folder.
+    job: Job
+    parameters: RecordsParameters
+    settings: RecordSettings
+    annotations: AnnotationSpool
+    pool: Pool
+    accounts: Accounts
+
+
+class TakenPictures(NamedTuple):
+    """The pictures to make records of, in the order of the records, and the key of each one's record."""
+
+    split: Split
+    keys: PictureKeys
+
+
+def main(job: Job) -> None:
+    """Write ``*.tfrecord``, ``label_map.pbtxt``, ``index.jsonl``, ``findings.jsonl``, ``dataset.json``, ``made.jsonl``.
+
+    Until it has done so, ``findings.jsonl`` is in the scratch folder, and in ``records.spool`` what was made so far.
 
     Raises:
         BadInput: nothing to read, a listed class without a box, a dataset that looks otherwise than it is read, too
@@ -49,17 +73,22 @@ def main(job: Job) -> None:
     """
     parameters = job.read(RecordsParameters)
     settings = _settings(job, parameters)
-    with FindingLog(job.scratch, settings.policy) as log, Spool(job.scratch) as spool:
+    earlier = Earlier(job.inputs.get("earlier"))
+    with FindingLog(job.scratch, settings.policy) as log, Spool(job.scratch, earlier) as spool, Pool(
+        job.cpus
+    ) as pool, AnnotationSpool(job.scratch, settings.folders, parameters.boxes) as annotations:
         dataset = DatasetSummary(parameters.classes, settings.image_size)
-        accounts = Accounts(dataset, log, Losses(parameters.findings))
-        split = _taken(job, parameters, settings, accounts)
-        gallery = _make(job, settings, split.items, spool, accounts)
+        work = RecordsWork(
+            job, parameters, settings, annotations, pool, Accounts(dataset, log, Losses(parameters.findings))
+        )
+        taken = _taken(work, bool(len(earlier.known) or len(spool.known)))
+        gallery = _make(work, taken, MadeFrom(annotations, earlier), spool)
         if gallery.photos and not parameters.accept_losses:  # before the shards are written for nothing
             pictures = dataset.tally_pictures.dropped + len(gallery.photos)
-            accounts.losses.judge(Whole(pictures, dataset.listed + spool.listed), log)
-        shards = _deal(job, parameters, gallery, split, spool, accounts)
-        _check(parameters, accounts)
-        _conclude(job, parameters, split, shards, accounts)
+            work.accounts.losses.judge(Whole(pictures, dataset.listed + spool.listed), log)
+        shards = _deal(work, gallery, taken.split, spool)
+        _check(parameters, work.accounts)
+        _conclude(work, taken.split, shards)
 
 
 def _settings(job: Job, parameters: RecordsParameters) -> RecordSettings:
@@ -76,15 +105,16 @@ def _settings(job: Job, parameters: RecordsParameters) -> RecordSettings:
     )
 
 
-def _taken(job: Job, parameters: RecordsParameters, settings: RecordSettings, accounts: Accounts) -> Split:
-    """The pictures to make records of, in the order of the records, after all checks that need no pixel.
+def _taken(work: RecordsWork, known: bool) -> TakenPictures:
+    """The pictures to make records of, after all checks that need no pixel; ``known``: some may have been made before.
 
     A trial (``records.limit``) is about the pictures that it takes: what has no partner is told and judged, but not in
     the figures.
     """
+    job, parameters, settings, accounts = work.job, work.parameters, work.settings, work.accounts
     there = files_of(settings.folders)
     with accounts.log.noting() as findings:
-        found = pairs(settings.folders, there, findings)
+        found = pairs(settings.folders, there, findings, work.annotations.said)
         split = own_split(parameters.split, found, settings.folders, job.inputs.get("image_sets"), findings)
     for note in split.notes:
         job.warn(note)
@@ -93,30 +123,41 @@ def _taken(job: Job, parameters: RecordsParameters, settings: RecordSettings, ac
     left_out.count_losses(unpaired, losses)
     if not parameters.accept_losses:
         losses.judge(Whole(unpaired.pictures, 0), accounts.log)
-    if not parameters.limit:
-        left_out.count_boxes(settings, found, unpaired, accounts, job.cpus)
+    if parameters.limit:
+        accounts.log.set_apart()
+    else:
+        left_out.count_boxes(settings, found, unpaired, work.annotations, work.pool, accounts)
     items = shuffled(split.items, parameters.seed, parameters.limit)
-    _survey(job, settings, items, bool(parameters.limit))
-    return split._replace(items=items)
+    return TakenPictures(split._replace(items=items), _survey(work, items, known))
 
 
-def _survey(job: Job, settings: RecordSettings, items: List[Pair], trial: bool) -> None:
-    """Refuse a dataset of boxes that mean something else, or a listed class that no XML names, before the long work."""
+def _survey(work: RecordsWork, items: List[Pair], known: bool) -> PictureKeys:
+    """Refuse a dataset of boxes that mean something else, or a listed class that no XML names, before the long work.
+
+    Returns the keys of the records.
+    """
+    job, settings = work.job, work.settings
     job.progress(0, len(items), "reading XML")
-    reading = SurveySettings(
-        settings.folders, settings.reading, settings.image_size, settings.policy, settings.max_megapixels
+    digests = photo_digests(job.inputs.get("digests")) if known else None
+    seen, keys = first_pass(
+        settings,
+        items,
+        work.annotations,
+        digests,
+        work.pool,
+        lambda done: job.progress(done, len(items), "reading XML"),
     )
-    seen = survey(reading, items, job.cpus, lambda done: job.progress(done, len(items), "reading XML"))
     patterns.check(seen.observed, settings.reading)
     renamed = settings.policy["near_class"] == FIX
-    for name in [] if trial else settings.vocabulary.classes:
+    for name in [] if work.parameters.limit else settings.vocabulary.classes:
         only = Vocabulary([name], settings.vocabulary.aliases)
         if not any(only.id_of(written) or (renamed and only.nearly(written)) for written in seen.objects):
-            known = summary(seen.objects) or "nothing"
+            listed = summary(seen.objects) or "nothing"
             raise BadInput(
                 "No XML file in %s names an object of class %r%s They name: %s.%s"
-                % (settings.folders.annotations, name, did_you_mean(name, seen.objects), known, _nameless(seen))
+                % (settings.folders.annotations, name, did_you_mean(name, seen.objects), listed, _nameless(seen))
             )
+    return keys
 
 
 def _nameless(seen: Survey) -> str:
@@ -126,29 +167,28 @@ def _nameless(seen: Survey) -> str:
     return "".join("\n  %d %s: %s" % line for line in lines)
 
 
-def _make(job: Job, settings: RecordSettings, items: List[Pair], spool: Spool, accounts: Accounts) -> Gallery:
+def _make(work: RecordsWork, taken: TakenPictures, source: MadeFrom, spool: Spool) -> Gallery:
     """Make all records; the pictures that can be used, in the order of the spool."""
-    gallery = Gallery()
-    boxes = 0
-    for done, made in enumerate(workers.in_order(partial(make, settings), items, job.cpus), 1):
-        accounts.log.note(made.findings)
-        accounts.losses.record(made)
-        if made.framed is None:
-            accounts.dataset.drop(1, made.written, made.listed)
+    accounts, items = work.accounts, taken.split.items
+    gallery, boxes, rate = Gallery(), 0, ImageRate()
+    records = made(work.settings, zip(items, taken.keys), source, spool, work.pool)
+    for done, record in enumerate(records, 1):
+        accounts.log.note(record.findings)
+        accounts.losses.record(record)
+        if record.facts:
+            size = record.facts["width"], record.facts["height"]
+            gallery.add(record.facts["source_id"], record.digest, record.look, size)
+            boxes += len(record.facts["boxes"])
         else:
-            spool.add(made)
-            gallery.add(made.facts["source_id"], made.digest, made.look, (made.facts["width"], made.facts["height"]))
-            boxes += len(made.facts["boxes"])
-        if done % 20 == 0 or done == len(items):
-            job.progress(done, len(items), "%d boxes" % boxes)
+            accounts.dataset.drop(1, record.written, record.listed)
+        if rate.is_due(done) or done == len(items):
+            work.job.progress(done, len(items), "%s, %d boxes" % (rate.words(done), boxes))
     return gallery
 
 
-def _deal(
-    job: Job, parameters: RecordsParameters, gallery: Gallery, split: Split, spool: Spool, accounts: Accounts
-) -> Dict[str, List[str]]:
-    """Write the records into the shards of their sides; the names of these, and ``index.jsonl``."""
-    dataset = accounts.dataset
+def _deal(work: RecordsWork, gallery: Gallery, split: Split, spool: Spool) -> Dict[str, List[str]]:
+    """Write the records into the shards of their sides; the names of these, ``index.jsonl`` and ``made.jsonl``."""
+    job, parameters, accounts = work.job, work.parameters, work.accounts
     job.progress(len(split.items), len(split.items), "looking for pictures that belong together")
     grouping = grouped(gallery, looks.TOGETHER if split.source == "hash" else looks.SAME)
     together = grouped(gallery, looks.TOGETHER) if sides.is_completed_by_chance(gallery, split) else grouping
@@ -156,22 +196,36 @@ def _deal(
     chance = sides.Chance(parameters.seed, parameters.validation_fraction)
     with accounts.log.noting() as findings:
         placed = sides.placed(gallery, groups, split, chance, findings)
-    writers = {name: SplitWriter(name, job.output, job.scratch, parameters.pictures_per_shard) for name in sides.SIDES}
-    twins = Twins(gallery)
-    for place, (side, record) in enumerate(zip(placed.of, spool.records())):
-        if side is None:
-            dataset.drop(1, record.written, record.listed)
-            accounts.losses.picture("leak", record.listed)
-            continue
-        twins.add(place, record.facts)
-        writers[side].add(record.framed, record.facts)
-        dataset.add(side, record)
-    with open(job.out("index.jsonl"), "w", encoding="utf-8") as index:
-        shards = {name: writer.finish(index) for name, writer in writers.items()}
-    if twins.differing:
-        job.warn(twins.words())
+    counts = {name: shards_for(placed.of.count(name), parameters.pictures_per_shard) for name in sides.SIDES}
+    writers = {name: SplitWriter(name, job.output, job.scratch, counts[name]) for name in sides.SIDES}
+    _write_records(work, Twins(gallery), placed, spool, writers)
+    with disk.writing(job.out(record_index.FILE)), open(job.out(record_index.FILE), "wb") as index:
+        for writer in writers.values():
+            writer.finish(index)
     _warn_of_split(job, gallery, grouping, placed, split.source)
-    return shards
+    return {name: writer.shards for name, writer in writers.items()}
+
+
+def _write_records(
+    work: RecordsWork, twins: Twins, placed: sides.Sides, spool: Spool, writers: Dict[str, SplitWriter]
+) -> None:
+    places = enumerate(placed.of)
+    with MadeWriter(work.job.out(made_file.FILE)) as told:
+        for record, framed in spool.pictures():
+            if not record.facts:
+                told.add(record)
+                continue
+            place, side = next(places)
+            if side is None:
+                work.accounts.dataset.drop(1, record.written, record.listed)
+                work.accounts.losses.picture("leak", record.listed)
+                continue
+            twins.add(place, record.facts)
+            at = writers[side].add(place_of(work.parameters.seed, record.facts["source_id"]), framed, record.facts)
+            told.add(record._replace(at=at))
+            work.accounts.dataset.add(side, record)
+    if twins.differing:
+        work.job.warn(twins.words())
 
 
 def _warn_of_split(job: Job, gallery: Gallery, grouping: Grouping, placed: sides.Sides, source: str) -> None:
@@ -221,10 +275,8 @@ def _check(parameters: RecordsParameters, accounts: Accounts) -> None:
             raise BadInput("No box of class %r is left to train on; findings: %s." % (name, summary(log.kinds)))
 
 
-def _conclude(
-    job: Job, parameters: RecordsParameters, split: Split, shards: Dict[str, List[str]], accounts: Accounts
-) -> None:
-    dataset, log = accounts.dataset, accounts.log
+def _conclude(work: RecordsWork, split: Split, shards: Dict[str, List[str]]) -> None:
+    job, parameters, dataset, log = work.job, work.parameters, work.accounts.dataset, work.accounts.log
     log.publish(job.out(FILE))
     document = dict(dataset.document(shards, log), encoding=parameters.encoding, split=split.source)
     disk.write(job.out("label_map.pbtxt"), label_map(parameters.classes).encode())

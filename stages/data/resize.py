@@ -12,9 +12,9 @@ from typing import List, NamedTuple, Optional, Sequence, Set, Tuple
 from lxml import etree
 
 from stages import disk, drawing, pixels, workers
-from stages.data.annotation import boxes
+from stages.data.annotation import boxes, voc
 from stages.data.annotation.boxes import WholeSize
-from stages.data.annotation.frame import BoxFrame, Reading
+from stages.data.annotation.frame import BoxFrame, Reading, Turned, frame_of
 from stages.data.annotation.geometry import Move
 from stages.data.annotation.numerals import decimal, visible
 from stages.data.annotation.places import Note, lacking, read_shape
@@ -22,7 +22,7 @@ from stages.data.annotation.shapes import WrittenShape, found_in, stray_in, text
 from stages.data.finding_log import FILE, FindingLog
 from stages.data.findings import DataFinding, Findings, policies, summary
 from stages.data.pairing.pairing import Folders, Pair, files_of, pairs, shuffled
-from stages.data.photo import exif, sample
+from stages.data.photo import exif, photo
 from stages.data.split.splits import Split, own_split
 from stages.finding_kinds import DROP
 from stages.job import BadInput, Job, run
@@ -67,24 +67,42 @@ def named(items: Sequence[Pair]) -> List[NamedPair]:
 
 def make(settings: ResizeSettings, item: NamedPair) -> Tuple[bool, List[DataFinding]]:
     """Write one picture and its XML; returns whether there is one, and what was found wrong."""
-    with workers.room_for(pixels.megapixels(settings.folders.photo(item.pair.photo))):
-        return _make(settings, item)
-
-
-def _make(settings: ResizeSettings, item: NamedPair) -> Tuple[bool, List[DataFinding]]:
     findings, pair = Findings(policies({})), item.pair
-    source = sample.load(settings.folders, pair, settings.max_megapixels, settings.reading, findings)
-    if source is None or source.root is None:
+    root = _root(settings, pair, findings)
+    if root is None:
         return False, findings.found
-    target = target_size(source.frame.upright, settings.long_side)
-    photo = item.stem + _suffix(pair.photo, source.format)
-    told = rewrite(source.root, source.frame, os.path.basename(photo), target, settings.reading)
+    source = photo.load(
+        settings.folders.photo(pair.photo), pair.photo, settings.max_megapixels, partial(_target, settings), findings
+    )
+    if source is None:
+        return False, findings.found
+    annotation = voc.annotation_of(root, settings.reading.boxes)
+    frame = frame_of(annotation, pair, Turned(source.orientation, source.upright), settings.reading, findings)
+    if frame is None:
+        return False, findings.found
+    target, name = target_size(source.upright, settings.long_side), item.stem + _suffix(pair.photo, source.format)
+    told = rewrite(root, frame, os.path.basename(name), target, settings.reading)
     if not all([findings.fixes(note.kind, str(pair.xml), note.message, at, note.fixable) for note, at in told]):
         return False, findings.found
-    disk.write(os.path.join(settings.output, "JPEGImages", photo), _photo(settings, source, target))
-    xml = etree.tostring(source.root.getroottree(), encoding="utf-8") + b"\n"
-    disk.write(os.path.join(settings.output, "Annotations", item.stem + ".xml"), xml)
+    disk.write(os.path.join(settings.output, "JPEGImages", name), _encoded(settings, source, target))
+    text = etree.tostring(root.getroottree(), encoding="utf-8") + b"\n"
+    disk.write(os.path.join(settings.output, "Annotations", item.stem + ".xml"), text)
     return True, findings.found
+
+
+def _root(settings: ResizeSettings, pair: Pair, findings: Findings) -> Optional[etree._Element]:
+    """The tree of a pair's XML, to be rewritten; None if it has none that can be used."""
+    try:
+        return voc.tree(settings.folders.xml(pair.xml)) if pair.xml else None
+    except voc.Damaged as error:
+        findings.fixes(error.kind, str(pair.xml), str(error), (None, error.line))
+    return None
+
+
+def _target(settings: ResizeSettings, size: Tuple[int, int]) -> Tuple[int, int]:
+    """The (height, width) that a photo of ``size`` gets, which is (height, width) too."""
+    width, height = target_size((size[1], size[0]), settings.long_side)
+    return height, width
 
 
 def target_size(size: WholeSize, long_side: int) -> WholeSize:
@@ -95,8 +113,8 @@ def target_size(size: WholeSize, long_side: int) -> WholeSize:
     return max(1, (size[0] * long_side + longer // 2) // longer), max(1, (size[1] * long_side + longer // 2) // longer)
 
 
-def rewrite(root: etree._Element, frame: BoxFrame, photo: str, target: WholeSize, reading: Reading) -> List[ShapeNote]:
-    """Make the annotation that of the picture ``photo`` of size ``target``: its name, its size, and every shape.
+def rewrite(root: etree._Element, frame: BoxFrame, name: str, target: WholeSize, reading: Reading) -> List[ShapeNote]:
+    """Make the annotation that of the picture ``name`` of size ``target``: its name, its size, and every shape.
 
     Returns what was noted: what no policy mends could not be moved, and the annotation is wrong.
     """
@@ -104,8 +122,11 @@ def rewrite(root: etree._Element, frame: BoxFrame, photo: str, target: WholeSize
     told: List[ShapeNote] = []
     if (frame.size, frame.orientation) != (whole, exif.UPRIGHT):
         told = _move_shapes(root, lambda box: boxes.scaled(frame.place(box), frame.upright, whole), reading.boxes)
-    name = NOT_IN_XML.sub("_", photo)
-    for path, text in (("filename", name), ("size/width", str(target[0])), ("size/height", str(target[1]))):
+    for path, text in (
+        ("filename", NOT_IN_XML.sub("_", name)),
+        ("size/width", str(target[0])),
+        ("size/height", str(target[1])),
+    ):
         _made(root, path).text = text
     return told
 
@@ -160,19 +181,20 @@ def _made(root: etree._Element, path: str) -> etree._Element:
     return root
 
 
-def _photo(settings: ResizeSettings, source: sample.Sample, target: WholeSize) -> bytes:
-    unchanged = target == source.frame.upright and source.orientation == exif.UPRIGHT
+def _encoded(settings: ResizeSettings, source: photo.Photo, target: WholeSize) -> bytes:
+    unchanged = target == source.upright and source.orientation == exif.UPRIGHT
     if unchanged and source.format in ("jpeg", "png"):
         return source.data
-    smaller = pixels.resize(source.picture, target[1], target[0])
-    return pixels.encode_png(smaller) if source.format == "png" else pixels.encode_jpeg(smaller, settings.jpeg_quality)
+    if source.format == "png":
+        return pixels.encode_png(source.picture)
+    return pixels.encode_jpeg(source.picture, settings.jpeg_quality)
 
 
-def _suffix(photo: str, kind: str) -> str:
+def _suffix(name: str, kind: str) -> str:
     """The suffix that tells the truth, the photo's own where it does."""
     kind = "png" if kind == "png" else "jpeg"
-    own = os.path.splitext(photo)[1]
-    return own if own.lower() in sample.SUFFIXES[kind] else sample.SUFFIXES[kind][0]
+    own = os.path.splitext(name)[1]
+    return own if own.lower() in photo.SUFFIXES[kind] else photo.SUFFIXES[kind][0]
 
 
 def _write_lists(job: Job, split: Split, items: List[NamedPair]) -> None:

@@ -7,31 +7,33 @@ it, by the same code, but every name is taken as a class: what is counted is wha
 import json
 from collections import Counter
 from functools import partial
-from io import BytesIO
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple, TypeVar
 from typing import Counter as CounterOf
 
-from stages import disk, files, picture_header, pixels, workers
-from stages.data.annotation import boxes, voc
+from stages import disk, pixels
+from stages.data.annotation import boxes
 from stages.data.annotation.boxes import WholeSize
 from stages.data.annotation.frame import Reading, Turned, frame_of
 from stages.data.annotation.objects import ObjectFilter
+from stages.data.annotation.voc import Empty, Said, XmlFault
 from stages.data.annotation.vocabulary import Vocabulary, composed, folded
 from stages.data.findings import DataFinding, Findings, policies
 from stages.data.pairing.pairing import Folders, Pair, files_of, pairs
 from stages.data.patterns import patterns
 from stages.data.patterns.pattern_tallies import Observed, WrittenBox, WrittenPicture
-from stages.data.photo import exif
+from stages.data.photo import exif, head
 from stages.data.split.sides import SIDES
 from stages.data.split.splits import Split, own_split
 from stages.finding_kinds import DROP, FAIL
 from stages.job import Job, run
 from stages.parameters import SurveyParameters
+from stages.workers import Pool
 
 CHUNK = 50  # pictures that a process does at a time: one takes less time than sending it there
 MANY = 2000  # pictures from which more processes are faster than the time to start them
 BY_CHANCE = "by chance"
-HEAD_BYTES = 1 << 18  # of a photo: more than nearly all have before their pixels
+
+Item = TypeVar("Item")
 
 
 class SurveySettings(NamedTuple):
@@ -124,62 +126,57 @@ class Survey:
 def survey(
     settings: SurveySettings, items: List[Pair], cpus: int = 1, progress: Callable[[int], None] = lambda done: None
 ) -> Survey:
-    """Each pair's XML and the header of its photo, read once; ``progress`` is told how many are done."""
-    result = Survey()
-    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    work = partial(_looked_at, settings)
-    for done, chunk in enumerate(workers.in_order(work, chunks, cpus if len(items) > MANY else 1), 1):
-        for one in chunk:
-            result.add(one)
-        progress(min(done * CHUNK, len(items)))
+    """Each pair's XML and the head of its photo, read once; ``progress`` is told how many are done."""
+    result, done = Survey(), 0
+    with Pool(cpus if len(items) > MANY else 1) as pool:
+        for chunk in pool.in_order(partial(_looked_at, settings), chunked(items, CHUNK)):
+            for one in chunk:
+                result.add(one)
+            done += len(chunk)
+            progress(done)
     return result
 
 
-def _looked_at(settings: SurveySettings, items: List[Pair]) -> List[PictureSurvey]:
-    return [look(settings, pair) for pair in items]
+def chunked(items: Sequence[Item], most: int) -> Iterator[Sequence[Item]]:
+    """The items in pieces of so many, the last of the rest."""
+    return (items[start : start + most] for start in range(0, len(items), most))
 
 
-def look(settings: SurveySettings, pair: Pair) -> PictureSurvey:
-    """What a pair shows. Policies that fail leave out: it is for ``records`` to fail."""
+def _looked_at(settings: SurveySettings, items: Sequence[Pair]) -> List[PictureSurvey]:
+    read = settings.folders.read
+    return [look(settings, pair, read(pair.xml, settings.reading.boxes).said if pair.xml else None) for pair in items]
+
+
+def look(settings: SurveySettings, pair: Pair, said: Optional[Said]) -> PictureSurvey:
+    """What a pair shows, whose XML was read. Policies that fail leave out: it is for ``records`` to fail."""
     findings = Findings({kind: DROP if policy == FAIL else policy for kind, policy in settings.policy.items()})
-    if pair.xml is None:
+    if pair.xml is None or said is None:
         return PictureSurvey(None, [], [], findings.found)
-    try:
-        root = voc.tree(settings.folders.xml(pair.xml))
-    except voc.Empty as error:
-        findings.fixes("empty_xml", pair.xml, str(error))
-        return PictureSurvey(None, [], [], findings.found)
-    except voc.Damaged as error:
-        findings.fixes("damaged_xml", pair.xml, str(error), (None, error.line))
-        return PictureSurvey(None, [], None, findings.found)
-    objects = voc.objects_of(root, settings.reading.boxes)
+    if isinstance(said, XmlFault):
+        findings.fixes(said.kind, pair.xml, said.message, (None, said.line))
+        return PictureSurvey(None, [], [] if said.kind == Empty.kind else None, findings.found)
+    objects = said.objects
     names = [one.name for one in objects]
-    stored, orientation = _header(settings, pair.photo, findings)
+    stored, orientation = _head(settings, pair.photo, findings)
     numbers = [WrittenBox(one.number, one.line, one.numbers) for one in objects if one.numbers]
-    written = WrittenPicture(pair.xml, voc.size_of(root), stored, orientation, numbers)
+    written = WrittenPicture(pair.xml, said.size, stored, orientation, numbers)
     if stored is None:
         return PictureSurvey(written, names, None, findings.found)
     frame = frame_of(
-        root, pair, Turned(orientation, boxes.upright_size(stored, orientation)), settings.reading, findings
+        said, pair, Turned(orientation, boxes.upright_size(stored, orientation)), settings.reading, findings
     )
     if frame is None:
         return PictureSurvey(written, names, None, findings.found)
     vocabulary = Vocabulary(sorted(set(map(composed, filter(None, names)))), {})
-    kept = ObjectFilter(vocabulary, settings.image_size, frame, pair.xml, findings).kept(objects, voc.stray(root))
+    kept = ObjectFilter(vocabulary, settings.image_size, frame, pair.xml, findings).kept(objects, said.stray)
     return PictureSurvey(written, names, None if kept is None else [one.source.name for one in kept], findings.found)
 
 
-def _header(settings: SurveySettings, photo: str, findings: Findings) -> Tuple[Optional[WholeSize], int]:
+def _head(settings: SurveySettings, photo: str, findings: Findings) -> Tuple[Optional[WholeSize], int]:
     """(width, height) of a photo as it is stored, None if it cannot be used, and its EXIF orientation."""
     kind, why = "unreadable_image", ""
     try:
-        with files.opened(settings.folders.photo(photo)) as stream:
-            size = pixels.checked_size(stream, settings.max_megapixels)
-            stream.seek(0)
-            head = stream.read(HEAD_BYTES)
-            if picture_header.size(BytesIO(head)) is None:  # behind large profiles, or at the end, as in TIFF
-                head += stream.read(pixels.SPARE_BYTES)
-            return size, exif.orientation(head)
+        return head.read(settings.folders.photo(photo), settings.max_megapixels)
     except OSError as error:
         why = "it cannot be read: %s" % error.strerror
     except pixels.TooLarge as error:

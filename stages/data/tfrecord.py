@@ -1,7 +1,7 @@
 """tf.train.Example and TFRecord frames without TensorFlow, the same bytes for the same content."""
 
 import struct
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, Iterator, Mapping, Sequence
 
 import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -25,6 +25,16 @@ def masked_crc(content: bytes) -> bytes:
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + MASK_DELTA) & 0xFFFFFFFF)
 
 
+def checksum(frame: bytes) -> str:
+    """The checksum of a frame's content, as it stands at its end, in hex digits."""
+    return frame[-TAIL:].hex()
+
+
+def first_content(data: bytes) -> bytes:
+    """The content of the whole frame that ``data`` begins with."""
+    return data[HEAD : HEAD + int(struct.unpack("<Q", data[:8])[0])]
+
+
 def contents(data: bytes) -> Iterator[bytes]:
     """The contents of the frames in ``data``, in order.
 
@@ -42,6 +52,22 @@ def contents(data: bytes) -> Iterator[bytes]:
             raise ValueError("the record at byte %d is cut off or damaged" % place)
         yield content
         place = end + TAIL
+
+
+def next_frame(stream: BinaryIO, end: int) -> bytes:
+    """The frame that begins where the stream is; the file ends at byte ``end``, and no more is read than it has.
+
+    Raises:
+        ValueError: it is cut off, or a checksum is wrong.
+    """
+    head = stream.read(HEAD)
+    if len(head) < HEAD or head[8:] != masked_crc(head[:8]):
+        raise ValueError("a record has a damaged head")
+    length = int(struct.unpack("<Q", head[:8])[0])
+    rest = stream.read(length + TAIL) if length + TAIL <= end - stream.tell() else b""
+    if len(rest) < length + TAIL or rest[length:] != masked_crc(rest[:length]):
+        raise ValueError("a record is cut off or damaged")
+    return head + rest
 
 
 def _field(message: descriptor_pb2.DescriptorProto, number: int, name: str, kind: str, **more: Any) -> None:

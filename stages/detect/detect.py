@@ -13,15 +13,16 @@ from stages import drawing, pixels
 from stages.detect import detectors, pictures
 from stages.detect import media as media_files
 from stages.detect.detector import Detection, Detector
-from stages.detect.pictures import Picture
+from stages.detect.pictures import Loaded, Picture
 from stages.detect.video import VideoReader, VideoWriter
 from stages.job import BadInput, Job, run
 from stages.parameters import DetectParameters
 
 RECORD_ENLARGEMENT = 3  # a record has the network's small size; labels need more room
 
-
 Source = TypeVar("Source")
+ToLookAt = Tuple[Source, np.ndarray, pixels.Shape]
+"""What a picture is of, its pixels at any size, and the (height, width) that its boxes are to be for."""
 
 
 class DetectionRun:
@@ -49,8 +50,8 @@ class DetectionRun:
             BadInput: not one can be read.
         """
         entries = []
-        for source, picture, found in self._looked(self._loaded(sources)):
-            entries.append(self._picture(source, picture, found))
+        for (source, loaded), found in self._looked(self._loaded(sources)):
+            entries.append(self._picture(source, loaded, found))
             self._job.progress(len(entries) + self._left_out, len(sources), "%d detections" % self.detections)
         if not entries:
             raise BadInput(
@@ -70,7 +71,7 @@ class DetectionRun:
         frames: List[Dict[str, Any]] = []
         height = width = 0
         drawn = self._free_name("videos", os.path.basename(path), ".mp4") if self._draws else None
-        for _, frame, found in self._looked((path, frame) for frame in reader.frames()):
+        for frame, found in self._looked((frame, frame, frame.shape[:2]) for frame in reader.frames()):
             frames.append({"time": round(len(frames) / reader.fps, 3), "detections": found})
             if len(frames) == 1:
                 height, width = frame.shape[:2]
@@ -92,41 +93,43 @@ class DetectionRun:
             "drawing": drawn,
         }
 
-    def _loaded(self, sources: Sequence[Picture]) -> Iterator[Tuple[Picture, np.ndarray]]:
+    def _loaded(self, sources: Sequence[Picture]) -> Iterator[ToLookAt[Tuple[Picture, Loaded]]]:
         for source in sources:
             try:
-                yield source, source.load()
+                loaded = source.load((self._detector.height, self._detector.width))
+                yield (source, loaded), loaded.picture, loaded.shape
             except ValueError as error:
                 self._left_out += 1
                 self._job.warn("%s is left out: %s" % (source.name, error))
 
-    def _looked(
-        self, pictures: Iterable[Tuple[Source, np.ndarray]]
-    ) -> Iterator[Tuple[Source, np.ndarray, List[Detection]]]:
-        """Each picture with the detections on it that reach the threshold; the next is read while one is computed."""
-        under_way: Deque[Tuple[int, Source, np.ndarray]] = collections.deque()
-        for turn, (source, picture) in enumerate(pictures):
+    def _looked(self, pictures: Iterable[ToLookAt[Source]]) -> Iterator[Tuple[Source, List[Detection]]]:
+        """What each picture is of, with the detections on it that reach the threshold.
+
+        The next is read while one is computed.
+        """
+        under_way: Deque[Tuple[int, Source, pixels.Shape]] = collections.deque()
+        for turn, (source, picture, shape) in enumerate(pictures):
             slot, start = turn % self._detector.slots, time.perf_counter()
             self._detector.prepare(picture, slot)
             self._detector.start(slot)
             self.seconds += time.perf_counter() - start
-            under_way.append((slot, source, picture))
+            under_way.append((slot, source, shape))
             if len(under_way) == self._detector.slots:
                 yield self._finished(*under_way.popleft())
         while under_way:
             yield self._finished(*under_way.popleft())
 
-    def _finished(self, slot: int, source: Source, picture: np.ndarray) -> Tuple[Source, np.ndarray, List[Detection]]:
+    def _finished(self, slot: int, source: Source, shape: pixels.Shape) -> Tuple[Source, List[Detection]]:
         start = time.perf_counter()
-        found = self._detector.finish(slot, (picture.shape[0], picture.shape[1]), self.threshold)
+        found = self._detector.finish(slot, shape, self.threshold)
         self.seconds += time.perf_counter() - start
         self.looks += 1
         self.detections += len(found)
-        return source, picture, found
+        return source, found
 
-    def _picture(self, source: Picture, picture: np.ndarray, detections: List[Detection]) -> Dict[str, Any]:
-        height, width = source.size or picture.shape[:2]
-        scale = width / picture.shape[1], height / picture.shape[0]
+    def _picture(self, source: Picture, loaded: Loaded, detections: List[Detection]) -> Dict[str, Any]:
+        height, width = source.size or loaded.shape
+        scale = width / loaded.shape[1], height / loaded.shape[0]
         found = [dict(detection, box=_scaled(detection["box"], *scale)) for detection in detections]
         entry = {
             "file": source.name,
@@ -137,7 +140,7 @@ class DetectionRun:
             "drawing": None,
         }
         if self._draws:
-            entry["drawing"] = self._draw(entry, picture, source.size is not None)
+            entry["drawing"] = self._draw(entry, loaded.whole(), source.size is not None)
         return entry
 
     def _truth(self, source: Picture) -> Optional[List[Dict[str, Any]]]:

@@ -13,18 +13,32 @@ Tell = Callable[[str], None]
 """Takes a sentence for the user."""
 
 
+class Loaded(NamedTuple):
+    """A picture that was read.
+
+    Attributes:
+        picture: its pixels, uint8 RGB [h, w, 3], of the shape that was asked for.
+        shape: (height, width) of the whole picture.
+        whole: gives the whole picture, uint8 RGB [*shape, 3].
+    """
+
+    picture: np.ndarray
+    shape: pixels.Shape
+    whole: Callable[[], np.ndarray]
+
+
 class Picture(NamedTuple):
     """A picture to look at.
 
     Attributes:
         name: relative path with ``/``.
-        load: gives its pixels, uint8 RGB [H, W, 3]; raises ValueError where they cannot be read.
+        load: reads it and gives it at a (height, width), or as it is; raises ValueError where it cannot be read.
         size: the [height, width] that its boxes are for, None for that of its pixels.
         truth: ``{"class_id", "box"}``, box [xmin, ymin, xmax, ymax] in pixels of ``size``; None where unknown.
     """
 
     name: str
-    load: Callable[[], np.ndarray]
+    load: Callable[[Optional[pixels.Shape]], Loaded]
     size: Optional[List[int]]
     truth: Optional[List[Dict[str, Any]]]
 
@@ -71,17 +85,15 @@ def _others(found: List[str]) -> List[Tuple[str, str]]:
 
 
 def _file(path: str, name: str, max_megapixels: int, tell: Optional[Tell]) -> Picture:
-    def load() -> np.ndarray:
+    def load(shape: Optional[pixels.Shape]) -> Loaded:
         data = pixels.read(path, max_megapixels)
-        if tell is None:
-            return pixels.decode(data, max_megapixels)
-        decoded = pixels.decoded(data, max_megapixels)
-        if decoded.missing:
+        decoded = pixels.decoded(data, max_megapixels, shape and (lambda _: shape), heard=tell is not None)
+        if tell and decoded.missing:
             tell("%s is damaged, and looked at as far as it goes: its decoder says %r" % (name, decoded.missing))
-        held = picture_header.pictures(data)
-        if held > 1:
+        held = picture_header.pictures(data) if tell else 1
+        if tell and held > 1:
             tell("%s holds %d pictures, of which the first is looked at" % (name, held))
-        return decoded.picture
+        return Loaded(decoded.picture, decoded.whole, lambda: pixels.decode(data, max_megapixels))
 
     return Picture(name, load, None, None)
 
@@ -115,14 +127,16 @@ def _record(folder: str, line: Dict[str, Any]) -> Picture:
         {"class_id": class_id, "box": [xmin * width, ymin * height, xmax * width, ymax * height]}
         for class_id, (ymin, xmin, ymax, xmax) in zip(line["classes"], line["boxes"])
     ]
-    return Picture(line["source_id"], lambda: _load_record(folder, line), [height, width], truth)
+    return Picture(line["source_id"], lambda shape: _load_record(folder, line, shape), [height, width], truth)
 
 
-def _load_record(folder: str, line: Dict[str, Any]) -> np.ndarray:
+def _load_record(folder: str, line: Dict[str, Any], shape: Optional[pixels.Shape]) -> Loaded:
     try:
         example = tfrecord.content(record_index.frame(folder, line))
         record_index.check_source(line, tfrecord.feature(example, "image/source_id"))
-        return pixels.decode(tfrecord.feature(example, "image/encoded"))
+        data = tfrecord.feature(example, "image/encoded")
+        decoded = pixels.decoded(data, target=shape and (lambda _: shape), heard=False)
+        return Loaded(decoded.picture, decoded.whole, lambda: pixels.decode(data))
     except (OSError, ValueError) as error:
         raise BadInput(
             "The record at byte %d of %s cannot be read (%s); make the records again"

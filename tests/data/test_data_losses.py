@@ -34,9 +34,9 @@ def picture(kind=None, boxes=1, kept=None):
     """A picture of so many boxes that was left out for ``kind``, or kept without those of the kind."""
     if kept is None:
         found = [DataFinding(kind, "a.jpg", None, None, "it is bad", "drop")] if kind else []
-        return PictureRecord(None, b"", b"", {}, found, boxes, boxes)
+        return PictureRecord("", b"", b"", {}, found, boxes, boxes, "")
     found = [DataFinding(kind, "a.xml", 1, 9, "it is bad", "drop")] * (boxes - kept)
-    return PictureRecord(b"x", b"", b"", {"boxes": [0] * kept}, found, boxes, boxes)
+    return PictureRecord("", b"", b"", {"boxes": [0] * kept}, found, boxes, boxes, "78")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_findings_of_a_failed_run_stay_in_the_scratch_folder(dataset, tmp_path, 
         records.main(Job(job))
     lines = (tmp_path / "scratch" / "findings.jsonl").read_text().splitlines()
     assert {json.loads(line)["kind"] for line in lines} == {"small_box", "empty_box"}
-    assert os.listdir(str(tmp_path / "scratch")) == ["findings.jsonl"]
+    assert sorted(os.listdir(str(tmp_path / "scratch"))) == ["findings.jsonl", "records.spool"]
 
 
 def test_the_dataset_s_own_split_is_in_the_records_and_test_pictures_in_files_of_their_own(
@@ -271,3 +271,19 @@ def test_whatever_becomes_of_a_dataset_all_is_accounted_for(tmp_path_factory, mo
     index = [json.loads(line) for line in (folder / "out" / "index.jsonl").read_text().splitlines()]
     assert len({line["source_id"] for line in index}) == len(index) == dataset["images"]
     assert sum(len(line["boxes"]) for line in index) == dataset["boxes"] == dataset["figures"]["boxes"]["kept"]
+
+
+def test_a_trial_s_last_line_names_what_was_found_in_its_pictures_only(dataset, make_records):
+    dataset.fill(30)
+    for number in range(20):
+        (dataset.photos / ("lone-%d.jpg" % number)).write_bytes(photo(seed=100 + number))
+    for number in range(30):
+        path = dataset.annotations / ("photo-%03d.xml" % number)
+        path.write_text(path.read_text().replace("ball", "tree"))
+    done = make_records(limit=10, classes=["cone"])
+    (told,) = [warning for warning in done.warnings if "are in the records" in warning]
+    assert told == (
+        "10 of 10 pictures (10 of 20 boxes) are in the records; 10 boxes of classes that are not listed"
+        " (see findings.jsonl)."
+    )
+    assert done.dataset["finding_counts"] == {"no_xml": 20, "unknown_class": 10}

@@ -8,7 +8,7 @@ from stages.data.annotation import boxes
 from stages.data.annotation.frame import BoxFrame, Reading, Turned, _guessed_frame, frame_of
 from stages.data.annotation.objects import SMALLEST, ObjectFilter
 from stages.data.annotation.places import Note
-from stages.data.annotation.voc import VocObject, stray, tree
+from stages.data.annotation.voc import VocObject, parse
 from stages.data.annotation.vocabulary import Vocabulary, folded
 from stages.data.findings import Findings, policies
 from stages.data.pairing.pairing import Pair
@@ -118,10 +118,10 @@ def test_an_annotation_without_objects_is_background_or_not(policy, result):
 
 
 def test_a_shape_outside_of_any_object_is_no_background():
-    root = tree(b"<annotation>\n<item><bndbox><xmin>1</xmin></bndbox></item></annotation>")
+    annotation = parse(b"<annotation>\n<item><bndbox><xmin>1</xmin></bndbox></item></annotation>")
     findings = Findings(policies({}))
     object_filter = ObjectFilter(VOCABULARY, (HEIGHT, WIDTH), FRAME, "a.xml", findings)
-    assert object_filter.kept([], stray(root)) is None
+    assert object_filter.kept([], annotation.stray) is None
     assert "but a <bndbox> in line 2 outside of any" in findings.found[0].message
 
 
@@ -172,6 +172,6 @@ def test_the_user_says_how_sizes_and_boxes_are_to_be_read(size, orientation, rea
     words = "<annotation><size><width>%s</width><height>%s</height></size></annotation>" % tuple(size.split("x"))
     findings = Findings(policies({}))
     photo = Turned(orientation, (200, 100))
-    frame = frame_of(tree(words.encode()), Pair("a.jpg", "a.xml"), photo, Reading(*reading), findings)
+    frame = frame_of(parse(words.encode()), Pair("a.jpg", "a.xml"), photo, Reading(*reading), findings)
     assert frame == (BoxFrame(*expected, (200, 100)) if expected else None)
     assert [one.kind for one in findings.found] == kinds

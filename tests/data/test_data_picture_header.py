@@ -117,7 +117,6 @@ def test_what_is_no_file_is_not_read(tmp_path, make):
     make(str(tmp_path / "a.jpg"))
     with pytest.raises(ValueError, match="it cannot be read: "):
         pixels.read(str(tmp_path / "a.jpg"))
-    assert pixels.megapixels(str(tmp_path / "a.jpg")) == 0
 
 
 def test_large_pictures_are_worked_on_one_at_a_time():

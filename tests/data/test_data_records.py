@@ -75,7 +75,9 @@ def test_the_index_finds_every_record_and_the_files_hold_nothing_else(dataset, m
         assert done.features(line["source_id"])["image/source_id"] == [line["source_id"].encode()]
         assert (line["width"], line["height"], line["classes"]) == (200, 100, [1, 2])
         assert line["boxes"] == [[0.1, 0.1, 0.8, 0.6], [0.4, 0.65, 0.9, 0.95]]
-    assert place == {name: os.path.getsize(done.folder / name) for name in shards}
+    assert {name: place.get(name, 0) for name in shards} == {
+        name: os.path.getsize(done.folder / name) for name in shards
+    }
     assert len({line["source_id"] for line in done.index}) == 11
 
 
@@ -157,9 +159,9 @@ def test_one_picture_is_trained_on_and_said_to_be_alone(dataset, make_records):
 
 def test_a_trial_takes_a_few_and_needs_not_all_classes(dataset, make_records):
     dataset.fill(30)
-    done = make_records(limit=12, classes=["cone", "ball", "mug"])
+    done = make_records(limit=12, seed=1, classes=["cone", "ball", "mug"])
     assert done.metrics["images"] == 12
-    few, all_of_them = split_of(done), split_of(make_records(classes=["cone", "ball"]))
+    few, all_of_them = split_of(done), split_of(make_records(seed=1, classes=["cone", "ball"]))
     assert {name: all_of_them[name] for name in few} == few
     assert any("'mug' has no box" in warning for warning in done.warnings)
 
@@ -490,6 +492,6 @@ def test_a_shard_that_cannot_be_made_is_said(dataset, make_records, monkeypatch)
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("stages.data.shards.SplitWriter._start", full)
+    monkeypatch.setattr("stages.data.shards.SplitWriter._begin", full)
     with pytest.raises(StageFailed, match="disk is full.*free some space.*another disk"):
         make_records()

@@ -1,4 +1,4 @@
-"""Records in files of a fixed number, their index, the spool before them, and the figures of dataset.json."""
+"""Records in files by their places, their index, and the figures of dataset.json."""
 
 import io
 import json
@@ -13,48 +13,62 @@ from stages.data.dataset_summary import SIZE_EDGES, DatasetSummary
 from stages.data.finding_log import MOST_FINDINGS, FindingLog
 from stages.data.findings import DataFinding, policies
 from stages.data.picture_record import PictureRecord
-from stages.data.shards import SplitWriter
-from stages.data.spool import Spool, Spooled
+from stages.data.shards import SplitWriter, shards_for
 
 
 def spooled(boxes=(), written=0, listed=0):
-    return Spooled(b"frame", {"classes": [1] * len(boxes), "boxes": list(boxes)}, written, listed)
+    facts = {"classes": [1] * len(boxes), "boxes": list(boxes)}
+    return PictureRecord("", b"", b"", facts, [], written, listed, "78")
+
+
+PLACES = st.binary(min_size=32, max_size=32)
+PICTURES = st.dictionaries(PLACES, st.binary(min_size=1, max_size=40), max_size=12)
+
+
+def written(folder, pictures, count):
+    """The output folder and the lines of the index of pictures: place -> frame."""
+    output, scratch = Path(folder, "out"), Path(folder, "scratch")
+    output.mkdir()
+    scratch.mkdir()
+    split = SplitWriter("train", str(output), str(scratch), count)
+    told = [split.add(place, frame, {"source_id": place.hex()}) for place, frame in sorted(pictures.items())]
+    index = io.BytesIO()
+    split.finish(index)
+    lines = [json.loads(line) for line in index.getvalue().splitlines()]
+    assert [{name: line[name] for name in ("shard", "offset", "length")} for line in lines] == told
+    assert sorted(path.name for path in output.iterdir()) == split.shards == sorted(split.shards)
+    assert list(scratch.iterdir()) == []
+    return output, lines
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.binary(min_size=1, max_size=40), max_size=12), st.integers(1, 5))
-def test_the_index_leads_to_every_frame(frames, per_shard):
+@given(PICTURES, st.integers(1, 5))
+def test_the_index_leads_to_every_frame(pictures, per_shard):
+    count = shards_for(len(pictures), per_shard)
     with tempfile.TemporaryDirectory() as folder:
-        output, scratch = Path(folder, "out"), Path(folder, "scratch")
-        output.mkdir()
-        scratch.mkdir()
-        split = SplitWriter("train", str(output), str(scratch), per_shard)
-        for number, frame in enumerate(frames):
-            split.add(frame, {"source_id": str(number)})
-        index = io.StringIO()
-        names = split.finish(index)
-        lines = [json.loads(line) for line in index.getvalue().splitlines()]
-        assert sorted(path.name for path in output.iterdir()) == names == sorted(names)
-        assert list(scratch.iterdir()) == []
-        assert len(names) == -(-len(frames) // per_shard)
-        assert [line["source_id"] for line in lines] == [str(number) for number in range(len(frames))]
-        for line, frame in zip(lines, frames):
+        output, lines = written(folder, pictures, count)
+        assert [line["source_id"] for line in lines] == [place.hex() for place in sorted(pictures)]
+        for line, place in zip(lines, sorted(pictures)):
             content = (output / line["shard"]).read_bytes()
-            assert content[line["offset"] : line["offset"] + line["length"]] == frame
-        assert sum(path.stat().st_size for path in output.iterdir()) == sum(map(len, frames))
+            assert content[line["offset"] : line["offset"] + line["length"]] == pictures[place]
+        assert sum(path.stat().st_size for path in output.iterdir()) == sum(map(len, pictures.values()))
+
+
+@given(st.integers(0, 10**7), st.integers(1, 10**4))
+def test_there_is_the_least_power_of_two_of_shards(pictures, most):
+    count = shards_for(pictures, most)
+    assert count & (count - 1) == 0 and pictures <= count * most
+    assert count <= 1 or pictures > count // 2 * most
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.binary(max_size=40), st.text(max_size=5), st.integers(0, 9)), max_size=12))
-def test_a_spool_gives_back_what_went_in_and_leaves_nothing(pictures):
-    with tempfile.TemporaryDirectory() as scratch:
-        with Spool(scratch) as spool:
-            for framed, name, written in pictures:
-                spool.add(PictureRecord(framed, b"", b"", {"source_id": name}, [], written, 0))
-            assert list(spool.records()) == [
-                Spooled(framed, {"source_id": name}, written, 0) for framed, name, written in pictures
-            ]
-        assert list(Path(scratch).iterdir()) == []
+@given(PICTURES.filter(bool), PLACES, st.sampled_from([1, 2, 4, 8]))
+def test_another_picture_changes_one_shard(pictures, place, count):
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        before, _ = written(one, pictures, count)
+        after, _ = written(other, {**pictures, place: b"another frame, the longest of all of them"}, count)
+        changed = [path.name for path in before.iterdir() if path.read_bytes() != (after / path.name).read_bytes()]
+        assert len(changed) == 1
 
 
 @pytest.mark.parametrize("place, side", enumerate(SIZE_EDGES[1:], 1))

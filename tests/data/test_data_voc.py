@@ -1,6 +1,7 @@
 """Reading VOC XML."""
 
 import math
+import pickle
 
 import pytest
 from hypothesis import given, settings
@@ -326,3 +327,12 @@ def test_whatever_stands_in_an_xml_each_object_has_a_box_or_the_reason_why_not(o
 def test_more_than_a_photo_can_hold_is_not_read(unit, words):
     with pytest.raises(voc.Damaged, match=words):
         voc.parse(("<annotation>%s</annotation>" % (unit * 20001)).encode())
+
+
+def test_what_is_wrong_with_a_file_is_said_as_plain_data():
+    assert voc.said(b" \n") == ("empty_xml", "the file is empty", None)
+    kind, message, line = voc.said(b"<annotation>\n<object></annotation>")
+    assert (kind, line) == ("damaged_xml", 2) and "damaged" in message
+    found = voc.said(xml("<object><name>cone</name>%s</object>" % BOX))
+    assert found == voc.parse(xml("<object><name>cone</name>%s</object>" % BOX)) and found.size_line
+    assert pickle.loads(pickle.dumps(found)) == found

@@ -34,7 +34,7 @@ LINE = {
 def read(folder):
     """What detection makes of a records artifact: the number of its pictures, or the sentence."""
     try:
-        return len([one.load() for one in pictures.from_records(str(folder))])
+        return len([one.load(None) for one in pictures.from_records(str(folder))])
     except BadInput as error:
         assert str(folder) in str(error) and "\n" not in str(error)
         return str(error)

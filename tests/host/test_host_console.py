@@ -29,7 +29,11 @@ def test_a_bar_off_a_terminal_is_a_line_now_and_then(capsys, monkeypatch):
             bar.update(step, 5, f"loss {step} [x]")
             clock[0] += PLAIN_INTERVAL_S / 2
     lines = [line.strip() for line in capsys.readouterr().err.splitlines()]
-    assert lines == ["train 0 of 5  loss 0 [x]", "train 2 of 5  loss 2 [x]", "train 4 of 5  loss 4 [x]"]
+    assert lines == [
+        "train 0 of 5  loss 0 [x]",
+        "train 2 of 5  loss 2 [x]  0:00:30 left",
+        "train 4 of 5  loss 4 [x]  0:00:10 left",
+    ]
 
 
 def test_a_status_off_a_terminal_is_one_line(capsys):

@@ -45,6 +45,16 @@ def test_the_digest_is_that_of_the_contents(store):
     assert other.digest != one.digest
 
 
+def test_how_records_came_to_be_is_kept_and_makes_nothing_after_them_stale(store):
+    told = {"a.txt": "one", "made.jsonl": "of this"}
+    one, other = publish(store, files=told), publish(store, seed=2, files={**told, "made.jsonl": "of that"})
+    assert one.digest == other.digest == listing_digest({"a.txt": sha256_text("one")})
+    assert one.record["files"]["made.jsonl"]["sha256"] == sha256_text("of this")
+    os.chmod(one.folder / "made.jsonl", 0o644)
+    (one.folder / "made.jsonl").write_text("of what")
+    assert "made.jsonl" in str(store.damage(one, thorough=True))
+
+
 def test_files_become_read_only(store):
     artifact = publish(store)
     for name in (*artifact.record["files"], RECORD, PROVENANCE):

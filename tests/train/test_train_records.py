@@ -12,8 +12,7 @@ import pytest
 import tensorflow as tf
 from object_detection.data_decoders import tf_example_decoder
 
-from stages import pixels
-from stages.detect import tfrecord
+from stages.detect import pictures, tfrecord
 from stages.job import BadInput
 from stages.train import diagnosis
 from stages.train.records import RecordSet
@@ -187,11 +186,15 @@ XML = """<annotation><filename>%(file)s</filename><size><width>120</width><heigh
 
 @pytest.fixture
 def made_by_the_records_stage(tmp_path):
-    """Records of four photos, made by stages.data.records in the environment it is meant for."""
-    for number in range(4):
-        name = "photo-%d.png" % number
-        picture = np.random.RandomState(number).randint(0, 255, (80, 120, 3)).astype(np.uint8)
-        cv2.imwrite(str(tmp_path / name), picture)
+    """Records of four photos, made by stages.data.records in the environment it is meant for.
+
+    Three are JPEGs that are decoded at a part of their size, or a whole one; two are of odd size, one is progressive.
+    """
+    for number, (height, width) in enumerate([(80, 120), (160, 240), (162, 243), (75, 112)]):
+        name = "photo-%d.%s" % (number, "jpg" if number else "png")
+        picture = np.random.RandomState(number).randint(0, 255, (height // 4, width // 4, 3)).astype(np.uint8)
+        options = [cv2.IMWRITE_JPEG_PROGRESSIVE, int(number == 2)] if number else []
+        cv2.imwrite(str(tmp_path / name), cv2.resize(picture, (width, height)), options)
         (tmp_path / name).with_suffix(".xml").write_text(XML % {"file": name})
     (tmp_path / "out").mkdir()
     (tmp_path / "scratch").mkdir()
@@ -244,8 +247,9 @@ def test_tensorflow_reads_what_the_records_stage_wrote(made_by_the_records_stage
         for line, example in zip(lines, decoded(os.path.join(records.folder, lines[0]["shard"]))):
             name = line["source_id"]
             seen.append(name)
-            photo = pixels.decode((made_by_the_records_stage / example["filename"].decode()).read_bytes())
-            np.testing.assert_array_equal(example["image"], pixels.resize(photo, 40, 60))
+            photo = made_by_the_records_stage / example["filename"].decode()
+            looked_at = pictures.from_files(str(photo), 100, pytest.fail)[0].load((40, 60)).picture
+            np.testing.assert_array_equal(example["image"], looked_at)
             np.testing.assert_allclose(example["groundtruth_boxes"], line["boxes"], atol=1e-7)
             np.testing.assert_allclose(
                 example["groundtruth_boxes"],

@@ -36,8 +36,7 @@ def from_records(folder: str, count: int, height: int, width: int) -> List[Proof
     lines = [line for line in _index(folder) if line["split"] != "test"]
     lines.sort(key=lambda line: line["split"] != "validation")  # stable: file order within each split
     return [
-        ProofPicture(line["source_id"], pixels.resize(_record(folder, line), height, width), _truth(line))
-        for line in lines[:count]
+        ProofPicture(line["source_id"], _record(folder, line, height, width), _truth(line)) for line in lines[:count]
     ]
 
 
@@ -52,13 +51,13 @@ def _truth(line: Any) -> Truth:
     return Truth(np.array(line["boxes"], float).reshape(-1, 4), np.array(line["classes"], int))
 
 
-def _record(folder: str, line: Any) -> np.ndarray:
+def _record(folder: str, line: Any, height: int, width: int) -> np.ndarray:
     try:
         example = example_pb2.Example.FromString(
             record_index.frame(folder, line)[record_index.HEAD : -record_index.TAIL]
         )
         record_index.check_source(line, b"".join(_bytes(example, "image/source_id")))
-        return pixels.decode(b"".join(_bytes(example, "image/encoded")))
+        return pixels.shrunk(b"".join(_bytes(example, "image/encoded")), height, width)
     except (OSError, ValueError, message.DecodeError) as error:
         raise BadInput(
             "Record %s in %s cannot be read (%s); run records again" % (line["source_id"], line["shard"], error)
@@ -80,12 +79,12 @@ def from_folder(folder: str, count: int, height: int, width: int) -> List[ProofP
     names = files.names_below(folder, files.PICTURE_SUFFIXES)[:count]
     if not names:
         raise BadInput("The folder %s holds no picture (%s)" % (folder, ", ".join(files.PICTURE_SUFFIXES)))
-    return [ProofPicture(name, pixels.resize(_read(os.path.join(folder, name)), height, width), None) for name in names]
+    return [ProofPicture(name, _read(os.path.join(folder, name), height, width), None) for name in names]
 
 
-def _read(path: str) -> np.ndarray:
+def _read(path: str, height: int, width: int) -> np.ndarray:
     try:
-        return pixels.decode(pixels.read(path))
+        return pixels.shrunk(pixels.read(path), height, width)
     except ValueError as error:
         raise BadInput("%s cannot be used: %s" % (path, error)) from error
 

@@ -2,10 +2,9 @@
 
 from typing import NamedTuple, Optional
 
-from lxml import etree
-
-from stages.data.annotation import boxes, voc
+from stages.data.annotation import boxes
 from stages.data.annotation.boxes import WholeSize
+from stages.data.annotation.voc import Annotation
 from stages.data.findings import Findings
 from stages.data.pairing.pairing import Pair
 from stages.data.photo import exif
@@ -39,26 +38,25 @@ class BoxFrame(NamedTuple):
 
 
 def frame_of(
-    root: Optional[etree._Element], pair: Pair, photo: Turned, reading: Reading, findings: Findings
+    annotation: Optional[Annotation], pair: Pair, photo: Turned, reading: Reading, findings: Findings
 ) -> Optional[BoxFrame]:
     """Which picture the XML's boxes are measured on, or None if nobody can tell and the policy is to leave it out.
 
     Boxes in shares of the picture are measured on one of size (1, 1). What the XML says about the photo's size is not
     heeded where the user says so, and the boxes then lie on the upright photo.
     """
-    if root is None or reading.sizes == "photo":
+    if annotation is None or reading.sizes == "photo":
         frame: Optional[BoxFrame] = BoxFrame(photo.upright, exif.UPRIGHT, photo.upright)
     else:
-        frame = _said_frame(root, pair, photo, findings)
+        frame = _said_frame(annotation, pair, photo, findings)
     return frame._replace(size=(1, 1)) if frame and reading.boxes == "relative" else frame
 
 
-def _said_frame(root: etree._Element, pair: Pair, photo: Turned, findings: Findings) -> Optional[BoxFrame]:
+def _said_frame(annotation: Annotation, pair: Pair, photo: Turned, findings: Findings) -> Optional[BoxFrame]:
     """The picture that the XML's size tells of: the upright one, the stored one, or another version of them."""
     orientation, upright = photo
-    said = voc.size_of(root)
+    said = annotation.size
     stored = boxes.upright_size(upright, orientation)
-    size_line = getattr(root.find("size"), "sourceline", None)
     if said == upright:
         unclear = stored == upright and orientation != exif.UPRIGHT
         message = "its EXIF orientation is %d, and the XML does not tell whether its boxes follow it" % orientation
@@ -70,7 +68,9 @@ def _said_frame(root: etree._Element, pair: Pair, photo: Turned, findings: Findi
     frame = _guessed_frame(said, orientation, upright, stored)
     says = "the XML says %dx%d" % said if said else "the XML gives no size"
     message = "%s, but the photo %s is %dx%d" % ((says, pair.photo) + upright)
-    mended = findings.fixes("size_mismatch", str(pair.xml), message, (None, size_line), fixable=frame is not None)
+    mended = findings.fixes(
+        "size_mismatch", str(pair.xml), message, (None, annotation.size_line), fixable=frame is not None
+    )
     return frame if mended else None
 
 

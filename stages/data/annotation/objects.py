@@ -37,7 +37,7 @@ class ObjectFilter:
         """The usable ones of an XML's ``objects``, mended where the policies say so, in their order.
 
         Args:
-            stray: what else in the XML places something, if there is no object (``voc.stray``).
+            stray: what else in the XML places something, if there is no object (``Annotation.stray``).
 
         None: the picture cannot be used, because the place of an object of a listed class is not known, or because of
         another finding that is about the picture. All objects are looked at even so.

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from lxml import etree
 
@@ -17,12 +17,15 @@ __all__ = [
     "Annotation",
     "Damaged",
     "Empty",
+    "XmlFault",
     "Note",
+    "Said",
     "VocObject",
+    "annotation_of",
     "objects_of",
     "parse",
+    "said",
     "size_of",
-    "stray",
     "tree",
 ]
 
@@ -44,7 +47,9 @@ VOC_NAMES = {
 
 
 class Damaged(ValueError):
-    """Not well-formed XML, or not a VOC annotation. ``line`` counts from 1, where known."""
+    """Not well-formed XML, or not a VOC annotation. ``line`` counts from 1, where known; ``kind`` is the finding."""
+
+    kind = "damaged_xml"
 
     def __init__(self, message: str, line: Optional[int] = None) -> None:
         super().__init__(message)
@@ -53,6 +58,8 @@ class Damaged(ValueError):
 
 class Empty(Damaged):
     """A file of 0 bytes, or of nothing but blanks."""
+
+    kind = "empty_xml"
 
 
 class VocObject(NamedTuple):
@@ -79,11 +86,35 @@ class VocObject(NamedTuple):
 
 
 class Annotation(NamedTuple):
-    """``filename`` as the XML says it, with any path; ``size`` is (width, height), None if missing or not positive."""
+    """What an annotation says, as plain data.
+
+    Attributes:
+        filename, folder, path: of its photo, as the XML says them; empty where it does not.
+        size: (width, height), None if missing or not positive.
+        size_line: where its <size> stands, None if it has none.
+        objects: in the order of the file.
+        stray: what places something outside of every <object>, with its line; None if nothing does.
+    """
 
     filename: str
+    folder: str
+    path: str
     size: Optional[Tuple[int, int]]
+    size_line: Optional[int]
     objects: List[VocObject]
+    stray: Optional[str]
+
+
+class XmlFault(NamedTuple):
+    """Why a file holds no annotation: the kind of finding (empty_xml or damaged_xml), in words, and the line where
+    known."""
+
+    kind: str
+    message: str
+    line: Optional[int]
+
+
+Said = Union[Annotation, XmlFault]
 
 
 def tree(data: bytes) -> etree._Element:
@@ -162,8 +193,29 @@ def parse(data: bytes, boxes: str = "auto") -> Annotation:
     Raises:
         Damaged: see ``tree``.
     """
-    root = tree(data)
-    return Annotation(_text(root, "filename"), size_of(root), objects_of(root, boxes))
+    return annotation_of(tree(data), boxes)
+
+
+def said(data: bytes, boxes: str = "auto") -> Said:
+    """As ``parse``, but what is wrong with the file is returned as well."""
+    try:
+        return parse(data, boxes)
+    except Damaged as error:
+        return XmlFault(error.kind, str(error), error.line)
+
+
+def annotation_of(root: etree._Element, boxes: str = "auto") -> Annotation:
+    """What the tree of an annotation says; ``boxes`` as in ``objects_of``."""
+    size, stray = root.find("size"), stray_in(root)
+    return Annotation(
+        _text(root, "filename"),
+        _text(root, "folder"),
+        _text(root, "path"),
+        size_of(root),
+        None if size is None else size.sourceline,
+        objects_of(root, boxes),
+        None if stray is None else "a <%s> in line %d" % (stray.tag, stray.sourceline),
+    )
 
 
 def objects_of(root: etree._Element, boxes: str = "auto") -> List[VocObject]:
@@ -180,12 +232,6 @@ def objects_of(root: etree._Element, boxes: str = "auto") -> List[VocObject]:
         if _text(element, "deleted") != "1"
         for one in _objects(number, element, boxes)
     ]
-
-
-def stray(root: etree._Element) -> Optional[str]:
-    """What places something outside of every <object>, with its line; None if nothing does."""
-    element = stray_in(root)
-    return None if element is None else "a <%s> in line %d" % (element.tag, element.sourceline)
 
 
 def size_of(root: etree._Element) -> Optional[Tuple[int, int]]:

@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
-from stages.data.annotation import voc
+from stages.data.annotation.voc import Annotation, Said
 from stages.data.annotation.vocabulary import composed
 from stages.data.pairing.names import endings_of, folder_of, grouped, in_words, last, loosened, own_name, stem
 from stages.data.pairing.nearness import FAR, Nearness, nearest, nearness
@@ -52,8 +52,9 @@ class Matching:
         doubts: XML file -> why the photo that it seems to mean was not given to it.
     """
 
-    def __init__(self, read: Callable[[str], bytes], photos: List[str], unread: List[str], xmls: List[str]) -> None:
-        """``unread`` are pictures in formats that are not read, which keep their XML from going to others' photos."""
+    def __init__(self, read: Callable[[str], Said], photos: List[str], unread: List[str], xmls: List[str]) -> None:
+        """``read`` gives what an XML file says; ``unread`` are pictures in formats that are not read, which keep their
+        XML from going to others' photos."""
         places = {stem(photo) for photo in photos}
         self._unread = [one for one in unread if stem(one) not in places]
         self._read, self._photos, self._xmls = read, photos, xmls
@@ -91,7 +92,7 @@ class Matching:
     def hint(self, xml: str) -> Hint:
         """What an XML file says of its photo; nothing where it cannot be read."""
         if xml not in self._hints:
-            self._hints[xml] = _hint(self._read, xml)
+            self._hints[xml] = _hint(self._read(xml))
         return self._hints[xml]
 
     def _part_torn(self) -> None:
@@ -115,7 +116,8 @@ class Matching:
                 self.groups.insert(0, SameName(photos, [owner, *xmls]))
 
     def _objects(self, xml: str) -> Set[Tuple[str, object]]:
-        return {(one.name, one.numbers or one.box) for one in voc.objects_of(voc.tree(self._read(xml)))}
+        said = self._read(xml)
+        return {(one.name, one.numbers or one.box) for one in said.objects} if isinstance(said, Annotation) else set()
 
     def _same_place(self, pictures: List[str]) -> List[Want]:
         """The same path but for the suffix, or with the photo's suffix before the XML's: a.jpg.xml."""
@@ -268,14 +270,11 @@ def _loose_name(path: str) -> str:
     return loosened(own_name(path))
 
 
-def _hint(read: Callable[[str], bytes], xml: str) -> Hint:
-    try:
-        root = voc.tree(read(xml))
-    except voc.Damaged as error:
-        return Hint("", [], str(error))
+def _hint(said: Said) -> Hint:
+    if not isinstance(said, Annotation):
+        return Hint("", [], said.message)
     filename, path, folder = (
-        composed((root.findtext(tag) or "").strip().replace("\\", "/")).rstrip("/")
-        for tag in ("filename", "path", "folder")
+        composed(text.replace("\\", "/")).rstrip("/") for text in (said.filename, said.path, said.folder)
     )
     name = last(filename or path)
     folders = [folder_of(path)] if last(path) == name else []

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from stages import files
 from stages.data.annotation import voc
@@ -12,6 +12,7 @@ from stages.data.pairing.unpaired import chosen, tell_unpaired
 from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 from stages.job import BadInput
 
+XML = ".xml"
 # PASCAL VOC's pictures of outlines, under the names of the photos: nothing to train on, and none of them is missed.
 MASK_FOLDERS = ("segmentationclass", "segmentationobject")
 
@@ -21,6 +22,13 @@ class Pair(NamedTuple):
 
     photo: str
     xml: Optional[str]
+
+
+class XmlFile(NamedTuple):
+    """An XML file that was read: what it says, and the SHA-256 of its bytes (none where they cannot be read)."""
+
+    said: voc.Said
+    digest: bytes
 
 
 class Folders(NamedTuple):
@@ -43,6 +51,14 @@ class Folders(NamedTuple):
             return files.read(os.path.join(self.annotations, name), voc.MOST_BYTES)
         except OSError as error:
             raise voc.Damaged("the XML cannot be read: %s" % error.strerror) from error
+
+    def read(self, name: str, boxes: str = "auto") -> XmlFile:
+        """An XML file, parsed; ``boxes`` is what the four numbers of a box are (``dataset.boxes``)."""
+        try:
+            data = self.xml(name)
+        except voc.Damaged as error:
+            return XmlFile(voc.XmlFault(error.kind, str(error), error.line), b"")
+        return XmlFile(voc.said(data, boxes), hashlib.sha256(data).digest())
 
 
 def files_below(folder: str, suffixes: Tuple[str, ...]) -> List[str]:
@@ -68,12 +84,15 @@ class DatasetFiles(NamedTuple):
 
 
 def files_of(folders: Folders) -> DatasetFiles:
-    """The files of a dataset, by one walk through each folder.
+    """The files of a dataset, by one walk through each folder, or through the one that is both.
 
     Raises:
         BadInput: a folder is missing, or holds no photo or no XML.
     """
-    (photos, unread), xmls = _pictures_below(folders.photos), files_below(folders.annotations, (".xml",))
+    both = folders.photos == folders.annotations
+    seen = files_below(folders.photos, PICTURE_SUFFIXES + UNREAD_SUFFIXES + (XML,) * both)
+    photos, unread = _pictures_in([one for one in seen if not one.lower().endswith(XML)])
+    xmls = [one for one in seen if one.lower().endswith(XML)] if both else files_below(folders.annotations, (XML,))
     if not photos:
         more = ", but " + files.unread_words(unread) if unread else ""
         raise BadInput("There is no photo (%s) in %s%s." % (", ".join(PICTURE_SUFFIXES), folders.photos, more))
@@ -82,21 +101,25 @@ def files_of(folders: Folders) -> DatasetFiles:
     return DatasetFiles(photos, unread, xmls)
 
 
-def pairs(folders: Folders, there: DatasetFiles, findings: Findings) -> List[Pair]:
+def pairs(
+    folders: Folders, there: DatasetFiles, findings: Findings, said: Optional[Callable[[str], voc.Said]] = None
+) -> List[Pair]:
     """Every photo with its XML, sorted by photo; what has no partner is a finding.
 
     A photo's XML has the same name: at the same place below its folder, or else in the folder nearest to the photo's.
     What is left is matched by the XML's ``<filename>``, ``<folder>`` and ``<path>``, and then by names that differ only
     in how they are written. Where nothing tells which of several is meant, none is taken.
+
+    Args:
+        said: gives what an XML file says, where it has been read for other reasons, too; None: they are read here.
     """
-    matching = Matching(folders.xml, *there).run()
+    matching = Matching(said or (lambda xml: folders.read(xml).said), *there).run()
     found = [Pair(photo, xml) for xml, photo in chosen(matching, findings).items() if _is_read(photo, xml, findings)]
     return sorted(found + [Pair(photo, None) for photo in tell_unpaired(matching, there.photos, findings)])
 
 
-def _pictures_below(folder: str) -> Tuple[List[str], List[str]]:
+def _pictures_in(seen: List[str]) -> Tuple[List[str], List[str]]:
     """The photos, and the pictures in formats that are not read."""
-    seen = files_below(folder, PICTURE_SUFFIXES + UNREAD_SUFFIXES)
     pictures = [one for one in seen if not any(name in MASK_FOLDERS for name in one.lower().split("/")[:-1])]
     photos = [one for one in pictures if one.lower().endswith(PICTURE_SUFFIXES)]
     return photos, [one for one in pictures if not one.lower().endswith(PICTURE_SUFFIXES)]
@@ -108,10 +131,18 @@ def _is_read(photo: str, xml: str, findings: Findings) -> bool:
     )
 
 
-def shuffled(items: List[Pair], seed: int, limit: int) -> List[Pair]:
-    """The first ``limit`` pairs (0: all) in an order that looks random but hangs on the photos' names and the seed.
+def place_of(seed: int, photo: str) -> bytes:
+    """Where a photo comes in an order that looks random but hangs on its name and the seed alone: 32 bytes to sort by,
+    evenly distributed."""
+    return hashlib.sha256(b"%d:%s" % (seed, os.fsencode(photo))).digest()
 
-    So records come ready mixed, a trial sees all kinds of pictures, and a new photo changes no two others' order.
+
+def shuffled(items: List[Pair], seed: int, limit: int) -> List[Pair]:
+    """``limit`` of the pairs (0: all) in the order of ``place_of``.
+
+    So records come ready mixed, a trial sees all kinds of pictures, and a new photo changes no two others' order. Which
+    of them a trial takes is told by the other half of these bytes, so that its places are as evenly distributed.
     """
-    order = sorted(items, key=lambda pair: hashlib.sha256(b"%d:%s" % (seed, os.fsencode(pair.photo))).digest())
-    return order[:limit] if limit else order
+    if limit:
+        items = sorted(items, key=lambda pair: place_of(seed, pair.photo)[16:])[:limit]
+    return sorted(items, key=lambda pair: place_of(seed, pair.photo))

@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from stages import picture_header, tiff_header
+from stages import jpeg_scans, picture_header, tiff_header
 
 ORIENTATION = 0x0112  # EXIF 2.32
 UPRIGHT = 1
@@ -12,11 +12,14 @@ UPRIGHT = 1
 
 def orientation(data: bytes) -> int:
     """1 to 8 as EXIF says it, 1 where it says nothing that ``pixels.decode`` would heed."""
-    if picture_header.format_of(data) == "tiff":
+    kind = picture_header.format_of(data)
+    if kind == "jpeg":
+        return jpeg_scans.orientation(data)
+    if kind == "tiff":
         found = tiff_header.header(io.BytesIO(data))
         return found.orientation if found else UPRIGHT
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             value = picture.getexif().get(ORIENTATION, UPRIGHT)
     except Exception:  # Pillow raises a dozen kinds on damaged headers; the decoder is the judge of the picture
         return UPRIGHT

@@ -58,6 +58,14 @@ class ListedName(NamedTuple):
     shorter: Tuple[str, ...] = ()
 
 
+class ListFile(NamedTuple):
+    """A list as it was read: its side, its path below the folder of all lists, and its bytes."""
+
+    side: str
+    path: str
+    data: bytes
+
+
 class SideList(NamedTuple):
     """A list of one side."""
 
@@ -67,15 +75,16 @@ class SideList(NamedTuple):
 
 def said_of(image_sets: str, items: List[Pair]) -> "Said":
     """What the lists in a folder say of pictures, in the encoding in which most of their names are of pictures."""
-    said = Said(read_lists(image_sets), items)
+    found = _lists_in(image_sets)
+    said = Said([_side_list(image_sets, one, "") for one in found], items)
     for code_page in CODE_PAGES if any(max(one.name) > "~" for one in said.unknown) else ():
-        other = Said(read_lists(image_sets, code_page), items)
+        other = Said([_side_list(image_sets, one, code_page) for one in found], items)
         said = min(said, other, key=lambda one: len(one.unknown))
     return said
 
 
-def read_lists(image_sets: str, code_page: str = "") -> List[SideList]:
-    """The lists of sides: those in the folder itself, or else in every folder Main below.
+def _lists_in(image_sets: str) -> List[ListFile]:
+    """The lists of sides, read once: those in the folder itself, or else in every folder Main below.
 
     Those of single classes (cone_train.txt), which VOC puts there as well, count only where there are no others: they
     name the same pictures, with a second column that says whether the class is there.
@@ -89,7 +98,7 @@ def read_lists(image_sets: str, code_page: str = "") -> List[SideList]:
     for side in (_list_side, _class_list_side):
         found = [one for one in direct if side(one)] or [one for one in below if side(one)]
         if found:
-            return [SideList(side(one), _read(image_sets, one, code_page)) for one in found]
+            return [ListFile(side(one), one, _read(os.path.join(image_sets, one))) for one in found]
     return []
 
 
@@ -104,21 +113,26 @@ def _class_list_side(path: str) -> str:
     return _list_side(side) if before else ""
 
 
-def _read(image_sets: str, name: str, code_page: str) -> List[ListedName]:
-    path = os.path.join(image_sets, name)
+def _read(path: str) -> bytes:
     try:
-        data = files.read(path, MOST_BYTES)
+        return files.read(path, MOST_BYTES)
     except OSError as error:
         raise BadInput("The list %s cannot be read: %s." % (path, error.strerror)) from error
-    text = data.decode(code_page, "replace") if code_page else decoded(data)
-    scope = re.sub(r"(?i)(?:^|/)(?:imagesets/)?main$", "", name.rpartition("/")[0])
+
+
+def _side_list(image_sets: str, found: ListFile, code_page: str) -> SideList:
+    """The names in a list, whose text is in ``code_page``; empty: it says by itself what it is in."""
+    path = os.path.join(image_sets, found.path)
+    text = found.data.decode(code_page, "replace") if code_page else decoded(found.data)
+    scope = re.sub(r"(?i)(?:^|/)(?:imagesets/)?main$", "", found.path.rpartition("/")[0])
     lines = [composed(line.strip()) for line in re.split("\r\n|\r|\n", text)]
     times = Counter(name for line in lines for name in [line, *_without_columns(line)])
-    return [
+    names = [
         ListedName(line, path, number, scope, tuple(one for one in _without_columns(line) if times[one] == 1))
         for number, line in enumerate(lines, 1)
         if line
     ]
+    return SideList(found.side, names)
 
 
 def _without_columns(line: str) -> List[str]:

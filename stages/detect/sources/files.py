@@ -31,7 +31,7 @@ class PictureSource(FrameSource):
         number = 0
         for source in self._pictures:
             try:
-                picture = source.load()
+                picture = source.load(None).picture
             except ValueError as error:
                 self._tell("%s is left out: %s" % (source.name, error))
                 continue
