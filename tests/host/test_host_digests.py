@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
+from host_files import write
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -158,6 +159,23 @@ def test_inside_a_snapshot_a_folder_is_walked_once(folder, cache, monkeypatch):
         assert cache.folder_digest(folder, Selection((".jpg",))) != first and walks == [str(folder)]
     cache.folder_digest(folder)
     assert len(walks) > 1
+
+
+def test_of_many_files_only_the_new_one_is_read_and_all_are_known_afterwards(tmp_path, cache, monkeypatch, later):
+    names = [f"{number:03}.jpg" for number in range(100)]
+    root = write(tmp_path / "many", *names)
+    cache.folder_digest(root)
+    for name, other in (("050-x.jpg", "050.jpg"), ("000-first.jpg", "000.jpg"), ("z.jpg", "099.jpg")):
+        with monkeypatch.context() as patch:
+            (root / other).rename(root / name)
+            read = count_reads(patch)
+            assert dict(cache.listing(root).files())[name] == sha256_text(other) and other not in read
+            assert read == [name]
+
+
+def test_the_extent_is_the_number_of_files_and_their_bytes(folder, cache):
+    assert cache.extent(folder) == (3, len("a.jpg" + "deep/b.JPG" + "c.xml"))
+    assert cache.extent(folder, Selection((".jpg",))) == (2, len("a.jpg" + "deep/b.JPG"))
 
 
 def test_a_snapshot_ends_with_an_error_too(folder, cache):

@@ -1,5 +1,6 @@
 """Which files count: links followed, every folder once, nothing opened but files, and what is left out is told."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -93,6 +94,46 @@ def test_a_folder_that_cannot_be_read_is_an_error_that_names_it(photos, monkeypa
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(PermissionError, match="deep"):
         files.walk(str(photos))
+
+
+class Gone:
+    """An entry of a folder whose file was removed after the folder was read."""
+
+    def __init__(self, entry):
+        self.name, self.path = entry.name, entry.path
+        self._entry = entry
+
+    def is_dir(self, **_):
+        return False
+
+    def is_symlink(self):
+        return False
+
+    def stat(self):
+        os.unlink(self.path)
+        return os.stat(self.path)
+
+
+def test_a_file_that_is_removed_while_its_folder_is_read_does_not_count(photos, monkeypatch):
+    real = os.scandir
+
+    @contextlib.contextmanager
+    def scandir(path):
+        with real(path) as entries:
+            yield [Gone(entry) if entry.name == "a.jpg" else entry for entry in entries]
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert counted(photos) == ["deep/b.jpg"] and not left_out(photos)
+
+
+def test_rows_are_of_the_files_of_a_walk_and_so_is_what_is_left_out(photos):
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "link.jpg").symlink_to("a.jpg")
+    found = files.walk(str(photos))
+    rows = files.rows(str(photos), lambda path, seen: (path, seen.st_size, seen.st_ino))
+    assert sorted(rows) == [(one.path, one.size, one.inode) for one in found.files]
+    assert files.left_out_below(str(photos)) == found.left_out != []
+    assert files.rows(str(photos / "a.jpg"), lambda path, _seen: path) == ["a.jpg"]
 
 
 def test_folders_deeper_than_python_recurses_are_walked(tmp_path):
