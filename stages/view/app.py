@@ -46,10 +46,10 @@ def _page(_request: Request) -> Response:
 
 
 def _page_file(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name not in os.listdir(PAGE):
+    path = os.path.join(PAGE, os.path.basename(request.path_params["name"]))
+    if not os.path.isfile(path):
         raise HTTPException(404, "There is no such file.")
-    return FileResponse(os.path.join(PAGE, name), headers={"Cache-Control": "no-cache"})
+    return FileResponse(path, headers={"Cache-Control": "no-cache"})
 
 
 def _refused(_request: Request, error: Exception) -> Response:
