@@ -47,8 +47,8 @@ def warnings(told: Manner, sample: Features) -> Iterator[str]:
     keys = files.readable(found.boxes[0]) + (" and the like" if len(found.boxes) > 1 else "")
     if boxes.is_exchanged and boxes.bad_at_first and len(found.boxes) == 4:
         yield (
-            "has boxes that are no boxes of their pictures as they are named (%d of %d in %s); they are shown as if %s%s,"
-            " and whoever trains on these records must read them so"
+            "has boxes that are no boxes of their pictures as they are named (%d of %d in %s); they are shown as if"
+            " %s%s, and whoever trains on these records must read them so"
             % (boxes.bad_at_first, boxes.seen, keys, boxes.order.words, _or_else(boxes))
         )
     elif boxes.is_exchanged and len(found.boxes) == 4:
