@@ -37,7 +37,7 @@ def app(shown: Exhibition, token: str, names: Tuple[str, ...]) -> Guard:
         Route("/image/{id}", answers.image),
         Mount("/built", BuiltFiles(shown.build)),
     ]
-    handlers: Dict[Any, Callable[..., Any]] = {HTTPException: _refused, Unusable: _unusable}
+    handlers: Dict[Any, Callable[..., Any]] = {HTTPException: _refused, Unusable: _unusable, Exception: _broken}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token, names)
 
 
@@ -59,6 +59,12 @@ def _refused(_request: Request, error: Exception) -> Response:
 
 def _unusable(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
+
+
+def _broken(_request: Request, error: Exception) -> Response:
+    """A bug, or a disk that is gone: the browser gets a sentence, and the command's output the traceback."""
+    told = "%s: %s" % (type(error).__name__, error)
+    return JSONResponse({"error": files.readable("This could not be answered (%s)." % told)}, 500)
 
 
 class _Answers:
