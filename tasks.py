@@ -98,12 +98,7 @@ def tensorboard(_c, config="", port=6006, runner=""):
     commands.serve.tensorboard(StageOptions(config, runner=runner), port)
 
 
-@command(
-    LOOK,
-    words="what",
-    iterable=["what"],
-    help={"what": "TFRecord files, anybody's, or a folder of such or of photos with XML; default: the project."},
-)
+@command(LOOK, words="what", iterable=["what"])
 def view(_c, what=None, checkpoint="", config="", port=8000, listen="127.0.0.1", runner=""):
     """Show pictures with their boxes and detections in a browser, and what was built: report, models, pictures.
 
