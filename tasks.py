@@ -89,7 +89,7 @@ def preview(_c, config="", checkpoint="", running=False, set_=None, dry_run=Fals
         commands.stages.run_stage("preview", options)
 
 
-@command(LOOK, help={"port": "Port on 127.0.0.1; 0: one that is free."})
+@command(LOOK)
 def tensorboard(_c, config="", port=6006, runner=""):
     """Show the training's curves in TensorBoard, on this machine only.
 
@@ -98,24 +98,12 @@ def tensorboard(_c, config="", port=6006, runner=""):
     commands.serve.tensorboard(StageOptions(config, runner=runner), port)
 
 
-@command(
-    LOOK,
-    words="what",
-    iterable=["what"],
-    help={
-        "what": "TFRecord files, anybody's, or a folder of such or of photos with VOC XML; default: the project.",
-        "checkpoint": "Evaluate that one first (best, last or a step), and show what it detects.",
-        "port": "Port to listen at; 0: one that is free.",
-        "listen": "Address of this machine to listen at; another than 127.0.0.1 needs the token that is printed.",
-    },
-)
+@command(LOOK, words="what", iterable=["what"])
 def view(_c, what=None, checkpoint="", config="", port=8000, listen="127.0.0.1", runner=""):
     """Show pictures with their boxes and detections in a browser, and what was built: report, models, pictures.
 
-    Example: ./run view
     Example: ./run view --checkpoint 2000
-    Example: ./run view ~/records/train.record-*
-    Example: ./run view ~/photos --port 8080
+    Example: ./run view ~/records/train.record-* --port 8080
     """
     commands.view.view(StageOptions(config, runner=runner), what or (), checkpoint, port, listen)
 

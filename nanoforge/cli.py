@@ -20,6 +20,9 @@ OPTIONS: Dict[str, str] = {
     "host": "Run this stage on the machine of that name in detector.toml, such as nano.",
     "json_": "Print JSON on standard output.",
     "checkpoint": "best, last or a step.",
+    "what": "TFRecord files, anybody's, or a folder of such or of photos with XML; default: the project.",
+    "port": "Port to listen at; 0: one that is free.",
+    "listen": "Address of this machine to listen at; another than 127.0.0.1 asks for the token that is printed.",
     "accept_losses": "Go on even if findings leave out more than a tenth of the dataset.",
     "train_anyway": "Train your own pipeline.config even if convert would refuse it, for TensorFlow alone.",
 }

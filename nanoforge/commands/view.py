@@ -30,7 +30,7 @@ FILE, TOKEN = "view.json", "NANOFORGE_VIEW_TOKEN"
 TOKEN_BYTES = 24
 
 
-class Exhibits(NamedTuple):
+class ToView(NamedTuple):
     """What is to be shown.
 
     Attributes:
@@ -79,8 +79,8 @@ def view(options: StageOptions, what: Sequence[str], checkpoint: str, port: int,
         )
     records = project.build / "records"
     paths = (Path(os.path.realpath(records)),) if records.exists() else ()
-    exhibits = Exhibits(project.folder.name, paths, project.build, project.build / "cache" / "view")
-    _show(base_of(project), exhibits, allowed, port)
+    shown = ToView(project.folder.name, paths, project.build, project.build / "cache" / "view")
+    _show(base_of(project), shown, allowed, port)
 
 
 def access(listen: str) -> Access:
@@ -117,7 +117,7 @@ def _in_url(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def _named(what: Sequence[str]) -> Exhibits:
+def _named(what: Sequence[str]) -> ToView:
     """What the user named, each a path or a pattern.
 
     Raises:
@@ -134,32 +134,32 @@ def _named(what: Sequence[str]) -> Exhibits:
         if not path.is_file() and not path.is_dir():
             raise BadInput(f"{path} is neither a file nor a folder.")
     title = paths[0].name + (f" and {len(paths) - 1} more" if len(paths) > 1 else "")
-    return Exhibits(title, tuple(path.resolve() for path in paths), None, cache_folder() / "view")
+    return ToView(title, tuple(path.resolve() for path in paths), None, cache_folder() / "view")
 
 
-def _show(base: Base, exhibits: Exhibits, allowed: Access, port: int) -> None:
+def _show(base: Base, shown: ToView, allowed: Access, port: int) -> None:
     names = [name for name in allowed.names if name != LOOPBACK] if allowed.token else [LOOPBACK]
     page = f"http://{names[0] if names else LOOPBACK}:{port}/" + (f"?token={allowed.token}" if allowed.token else "")
-    with scratch_folder(exhibits.cache, "view") as scratch:
+    with scratch_folder(shown.cache, "view") as scratch:
         folders = _Folders(not runs_here(base, VIEW))
         told = scratch / FILE
-        told.write_text(json.dumps(_description(exhibits, allowed, folders)), encoding="utf-8")
+        told.write_text(json.dumps(_description(shown, allowed, folders)), encoding="utf-8")
         told.chmod(0o644)  # the container's user reads it; there is no secret in it
         variables = {TOKEN: allowed.token} if allowed.token else {}
-        announcement = f"Pictures of {exhibits.title}: {page}"
+        announcement = f"Pictures of {shown.title}: {page}"
         serve(base, VIEW, Work(told, allowed.address, port, announcement, folders.mounts, variables))
 
 
-def _description(exhibits: Exhibits, allowed: Access, folders: _Folders) -> Dict[str, object]:
-    """What `view.json` says (stages/view/project.py)."""
-    title = "records" if exhibits.build else exhibits.title
-    sources = [{"paths": [folders.seen(path) for path in exhibits.paths], "title": title}] if exhibits.paths else []
+def _description(shown: ToView, allowed: Access, folders: _Folders) -> Dict[str, object]:
+    """What `view.json` says (stages/view/exhibits.py)."""
+    title = "records" if shown.build else shown.title
+    sources = [{"paths": [folders.seen(path) for path in shown.paths], "title": title}] if shown.paths else []
     return {
-        "title": exhibits.title,
+        "title": shown.title,
         "sources": sources,
-        "build": folders.seen(exhibits.build) if exhibits.build else "",
+        "build": folders.seen(shown.build) if shown.build else "",
         # A container writes to nothing of this machine's: it keeps what it finds out for itself.
-        "cache": "" if folders.are_mounted else str(exhibits.cache),
+        "cache": "" if folders.are_mounted else str(shown.cache),
         "names": list(allowed.names),
     }
 

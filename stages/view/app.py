@@ -12,10 +12,10 @@ from starlette.routing import Mount, Route
 
 from stages import files
 from stages.view import catalog, export, pictures
-from stages.view.built import Built
+from stages.view.built import BuiltFiles
 from stages.view.exhibition import Exhibition
 from stages.view.guard import Guard
-from stages.view.selection import Selection, Unusable, number, selection
+from stages.view.selection import PictureSelection, Unusable, number, selection
 
 PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page")
 USUAL, MOST = 200, 1000  # pictures of one answer
@@ -35,7 +35,7 @@ def app(shown: Exhibition, token: str, names: Tuple[str, ...]) -> Guard:
         Route("/api/export", answers.export),
         Route("/api/live", answers.live),
         Route("/image/{id}", answers.image),
-        Mount("/built", Built(shown.build)),
+        Mount("/built", BuiltFiles(shown.build)),
     ]
     handlers: Dict[Any, Callable[..., Any]] = {HTTPException: _refused, Unusable: _unusable}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token, names)
@@ -117,10 +117,10 @@ class _Answers:
             raise HTTPException(404, files.readable("The picture cannot be shown: %s." % error)) from error
         return Response(shown.data, media_type=shown.mime, headers={"Cache-Control": FOREVER})
 
-    def _selection(self, request: Request) -> Selection:
+    def _selection(self, request: Request) -> PictureSelection:
         return selection(request.query_params, self._shown.ids, self._shown.run_ids())
 
-    def _found(self, request: Request, word: str) -> catalog.Found:
+    def _found(self, request: Request, word: str) -> catalog.FoundPicture:
         """The picture that an address names; ``word`` is the one that says of which source it is, if one does."""
         asked = request.query_params.get(word, "")
         source = self._shown.ids.index(asked) if asked in self._shown.ids else None
@@ -130,14 +130,14 @@ class _Answers:
             raise HTTPException(404, "There is no picture with this address.")
         return found
 
-    def _total(self, chosen: Selection) -> catalog.Totals:
+    def _total(self, chosen: PictureSelection) -> catalog.Totals:
         progress = self._shown.index.progress
         return self._totals(chosen, progress and progress.done)
 
-    def _counted(self, chosen: Selection, _done: Optional[int]) -> catalog.Totals:
+    def _counted(self, chosen: PictureSelection, _done: Optional[int]) -> catalog.Totals:
         with self._shown.opened(chosen.run) as connection:
             return catalog.totals(connection, chosen)
 
-    def _made_thumb(self, found: catalog.Found) -> pictures.Shown:
+    def _made_thumb(self, found: catalog.FoundPicture) -> pictures.Shown:
         looked = self._shown.look(found)
         return pictures.thumb(looked.data, looked.upright)

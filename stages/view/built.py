@@ -24,7 +24,7 @@ TEXT = (".txt", ".jsonl", ".pbtxt", ".config")
 MISSING = "There is no such file in what was built."
 
 
-class Built:
+class BuiltFiles:
     """Answers GET and HEAD below the address where it is mounted; ``build`` is the folder, empty: there is none."""
 
     def __init__(self, build: str) -> None:

@@ -7,7 +7,7 @@ from stages import files
 from stages.drawing import color_of
 from stages.finding_kinds import KINDS
 from stages.view import detections
-from stages.view.selection import SORTS, Selection, conditions, tables
+from stages.view.selection import SORTS, PictureSelection, conditions, tables
 
 
 class Totals(NamedTuple):
@@ -15,7 +15,7 @@ class Totals(NamedTuple):
     boxes: int
 
 
-class Found(NamedTuple):
+class FoundPicture(NamedTuple):
     """A picture in the index: its number, its source's, its name as it is and where it is."""
 
     key: int
@@ -24,7 +24,7 @@ class Found(NamedTuple):
     place: Tuple[int, int, int]
 
 
-def totals(connection: sqlite3.Connection, chosen: Selection) -> Totals:
+def totals(connection: sqlite3.Connection, chosen: PictureSelection) -> Totals:
     """How many pictures a selection has, and boxes in them."""
     where, values = conditions(chosen)
     question = "SELECT count(*), total(picture.boxes) FROM %s WHERE %s" % (tables(chosen), where)
@@ -32,7 +32,7 @@ def totals(connection: sqlite3.Connection, chosen: Selection) -> Totals:
     return Totals(int(pictures), int(boxes))
 
 
-def keys(connection: sqlite3.Connection, chosen: Selection, offset: int, limit: int) -> List[int]:
+def keys(connection: sqlite3.Connection, chosen: PictureSelection, offset: int, limit: int) -> List[int]:
     """Pictures of a selection, in its order; limit -1: all."""
     where, values = conditions(chosen)
     question = "SELECT picture.key FROM %s WHERE %s ORDER BY %s, picture.key LIMIT ? OFFSET ?"
@@ -40,12 +40,12 @@ def keys(connection: sqlite3.Connection, chosen: Selection, offset: int, limit: 
     return [key for (key,) in rows]
 
 
-def find(connection: sqlite3.Connection, identity: str, source: Optional[int]) -> Optional[Found]:
+def find(connection: sqlite3.Connection, identity: str, source: Optional[int]) -> Optional[FoundPicture]:
     """The picture of that id, in that source or the first that has it."""
     question = "SELECT key, source, name, file, offset, length FROM picture WHERE id = ? %s ORDER BY source LIMIT 1"
     only = "AND source = ?" if source is not None else ""
     row = connection.execute(question % only, [identity, *([source] if source is not None else [])]).fetchone()
-    return Found(row[0], row[1], row[2], (row[3], row[4], row[5])) if row else None
+    return FoundPicture(row[0], row[1], row[2], (row[3], row[4], row[5])) if row else None
 
 
 class Neighbour(NamedTuple):
@@ -63,7 +63,7 @@ class Standing(NamedTuple):
     position: Optional[int]
 
 
-def standing(connection: sqlite3.Connection, chosen: Selection, key: int) -> Standing:
+def standing(connection: sqlite3.Connection, chosen: PictureSelection, key: int) -> Standing:
     """Where a picture stands in a selection's order; what is before and after it is told outside of it, too."""
     column = SORTS[chosen.sort]
     row = connection.execute("SELECT %s FROM %s WHERE picture.key = ?" % (column, tables(chosen)), [key]).fetchone()

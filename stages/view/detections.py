@@ -8,11 +8,11 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 from stages import files
 from stages.picture_id import picture_id
-from stages.view.matching import Detected, Match, match
+from stages.view.matching import Detected, TruthMatch, match
 from stages.view.sources.source import Edges
 
 FILE = "detections.json"
-PICTURES = re.compile(r'"pictures"\s*:\s*\[\s*')
+BETWEEN = re.compile(r"[\s,:]*")
 TABLES = """
 CREATE TABLE judged (picture INTEGER PRIMARY KEY, good REAL, missed TEXT);
 CREATE TABLE detection (
@@ -61,7 +61,7 @@ def add_to(connection: sqlite3.Connection, pictures: Dict[int, Dict[str, Any]]) 
         pictures[key]["detections"].append(box)
 
 
-def _add(connection: sqlite3.Connection, key: int, found: List[Detected], told: Match) -> None:
+def _add(connection: sqlite3.Connection, key: int, found: List[Detected], told: TruthMatch) -> None:
     connection.execute("INSERT OR REPLACE INTO judged VALUES (?, ?, ?)", (key, -told.badness, json.dumps(told.missed)))
     connection.executemany(
         "INSERT OR REPLACE INTO detection VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -82,18 +82,34 @@ def _truth(index: sqlite3.Connection, key: int) -> List[Tuple[Edges, str]]:
 
 def _pictures(text: str) -> Iterator[Tuple[str, List[Detected]]]:
     """Names and detections, one picture after the other: all of them at once would take ten times their file."""
-    begin = PICTURES.search(text)
-    if not begin:
-        raise ValueError("it lists no pictures")
-    decoder, place = json.JSONDecoder(), begin.end()
-    while text[place : place + 1] == "{":
+    decoder, place = json.JSONDecoder(), _begin_of_pictures(text)
+    while text.startswith("{", place):
         told, place = decoder.raw_decode(text, place)
         try:
             yield str(told["file"]), [_detected(one, told["width"], told["height"]) for one in told["detections"]]
-        except (LookupError, TypeError) as error:
+        except (LookupError, TypeError, ArithmeticError) as error:
             raise ValueError("a picture in it is damaged: %s" % error) from error
-        while text[place : place + 1] in (",", " ", "\n", "\r", "\t") and place < len(text):
-            place += 1
+        place = _after_blanks(text, place)
+    if not text.startswith("]", place):
+        raise ValueError("it is cut off, or damaged at letter %d" % place)
+
+
+def _begin_of_pictures(text: str) -> int:
+    """Where the first element of the list ``pictures`` of the whole object is."""
+    decoder, place = json.JSONDecoder(), _after_blanks(text, text.find("{") + 1)
+    while text.startswith('"', place):
+        key, place = decoder.raw_decode(text, place)
+        place = _after_blanks(text, place)
+        if key == "pictures" and text.startswith("[", place):
+            return _after_blanks(text, place + 1)
+        place = _after_blanks(text, decoder.raw_decode(text, place)[1])
+    raise ValueError("it lists no pictures")
+
+
+def _after_blanks(text: str, place: int) -> int:
+    """The place after blanks and what separates values."""
+    found = BETWEEN.match(text, place)
+    return found.end() if found else place
 
 
 def _detected(told: Dict[str, Any], width: int, height: int) -> Detected:

@@ -8,13 +8,13 @@ from typing import Any, Dict, Iterator, List, Sequence
 from stages.job import BadInput
 from stages.view import catalog, pictures
 from stages.view.built import pages as built_pages
+from stages.view.exhibits import Exhibits, Named
 from stages.view.index import Index, location
 from stages.view.live import Live
-from stages.view.project import Description, Named
 from stages.view.runs import Runs
 from stages.view.sources.opening import sources
 from stages.view.sources.records import RecordsSource
-from stages.view.sources.source import Looked, Place, Source
+from stages.view.sources.source import Looked, PicturePlace, ViewSource
 
 
 class Exhibition:
@@ -24,7 +24,7 @@ class Exhibition:
         ids: the sources' names in addresses, in the order of their numbers.
     """
 
-    def __init__(self, told: Description, cache: str) -> None:
+    def __init__(self, told: Exhibits, cache: str) -> None:
         self.build = told.build
         self._title = told.title
         self._warnings: List[str] = []
@@ -35,7 +35,7 @@ class Exhibition:
         self._runs = Runs(told.build if records else "", records, self.index, cache)
         self._live = Live(told.build)
 
-    def _opened(self, named: Named, is_built: bool) -> List[Source]:
+    def _opened(self, named: Named, is_built: bool) -> List[ViewSource]:
         """The sources of what is named; where there is more to show, such as a report, none that cannot be shown.
 
         Raises:
@@ -102,17 +102,17 @@ class Exhibition:
             for run in self._runs.ready()
         ]
 
-    def look(self, found: catalog.Found) -> Looked:
+    def look(self, found: catalog.FoundPicture) -> Looked:
         """The picture, read from its source and proven to be it.
 
         Raises:
-            OSError, ValueError: as :meth:`Source.look`.
+            OSError, ValueError: as :meth:`ViewSource.look`.
         """
-        return self._sources[found.source].look(Place(*found.place), os.fsdecode(found.name))
+        return self._sources[found.source].look(PicturePlace(*found.place), os.fsdecode(found.name))
 
-    def described(self, found: catalog.Found) -> Dict[str, Any]:
+    def described(self, found: catalog.FoundPicture) -> Dict[str, Any]:
         """What /api/picture answers of the stored picture: its file, bytes, format and features, and what is wrong."""
-        source, place = self._sources[found.source], Place(*found.place)
+        source, place = self._sources[found.source], PicturePlace(*found.place)
         told: Dict[str, Any] = {
             "file": source.file(place),
             "bytes": None,
@@ -127,7 +127,7 @@ class Exhibition:
         return dict(told, **pictures.facts(looked.data), features=looked.features, problem=looked.problem or None)
 
 
-def _ids(sources: Sequence[Source]) -> List[str]:
+def _ids(sources: Sequence[ViewSource]) -> List[str]:
     """``train-records`` and the like: of the titles, what is short, and each once."""
     found: List[str] = []
     for source in sources:

@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, List
 
 from stages.view import catalog
 from stages.view.exhibition import Exhibition
-from stages.view.selection import Selection
+from stages.view.selection import PictureSelection
 
 MIME = {"txt": "text/plain; charset=utf-8", "csv": "text/csv; charset=utf-8", "json": "application/json"}
 BATCH = 1000  # pictures that are in memory at once
@@ -29,13 +29,13 @@ DETECTED = ("score", "matched")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
 
 
-def lines(shown: Exhibition, chosen: Selection, kind: str) -> Iterator[str]:
+def lines(shown: Exhibition, chosen: PictureSelection, kind: str) -> Iterator[str]:
     """The file, piece by piece; ``kind`` is one of ``MIME``. Edges are pixels of the stored picture in CSV."""
     write = {"txt": _names, "csv": _rows, "json": _objects}[kind]
     return write(_batches(shown, chosen), bool(chosen.run))
 
 
-def _batches(shown: Exhibition, chosen: Selection) -> Iterator[List[Dict[str, Any]]]:
+def _batches(shown: Exhibition, chosen: PictureSelection) -> Iterator[List[Dict[str, Any]]]:
     with shown.opened(chosen.run) as connection:
         asked = catalog.keys(connection, chosen, 0, -1)
         for begin in range(0, len(asked), BATCH):

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from stages import files
 from stages.picture_id import picture_id
-from stages.view.sources.source import Entry, Source
+from stages.view.sources.source import PictureEntry, ViewSource
 
 FORMAT = 1  # of the tables: another one is another key
 SMALL, MEDIUM = 32**2, 96**2  # pixels: COCO's limits of area (cocodataset.org, "Detection Evaluation")
@@ -57,7 +57,7 @@ ANALYZE;
 """
 
 
-class Progress(NamedTuple):
+class Indexed(NamedTuple):
     """How much of the sources is indexed, in the unit of the source that is being read."""
 
     done: int
@@ -72,7 +72,7 @@ class Index:
         failed: a sentence on why it ended before its end, else empty.
     """
 
-    def __init__(self, sources: Sequence[Source], folder: str) -> None:
+    def __init__(self, sources: Sequence[ViewSource], folder: str) -> None:
         """``folder`` is where indexes are kept; it is made if need be."""
         self._sources = sources
         self.stamp = _key(sources)
@@ -80,7 +80,7 @@ class Index:
         os.makedirs(folder, exist_ok=True)
         self._whole = os.path.join(folder, self.stamp + ".sqlite")
         self._aside = ""
-        self._reading: Optional[Source] = None
+        self._reading: Optional[ViewSource] = None
         if not os.path.isfile(self._whole):
             handle, self._aside = tempfile.mkstemp(prefix=self.stamp[:8] + "-", suffix=".part", dir=folder)
             os.close(handle)
@@ -128,12 +128,12 @@ class Index:
             connection.close()
 
     @property
-    def progress(self) -> Optional[Progress]:
+    def progress(self) -> Optional[Indexed]:
         """None once it is whole, or has failed."""
         if not self._aside or self.failed:
             return None
         reading = self._reading
-        return Progress(reading.done, max(reading.total, reading.done)) if reading else Progress(0, 0)
+        return Indexed(reading.done, max(reading.total, reading.done)) if reading else Indexed(0, 0)
 
     def _fill(self, connection: sqlite3.Connection) -> None:
         writer = _Writer(connection)
@@ -154,7 +154,7 @@ class _Writer:
         self._batch = FIRST_BATCH
         self._pictures = self._boxes = 0
 
-    def add_source(self, number: int, source: Source) -> None:
+    def add_source(self, number: int, source: ViewSource) -> None:
         self._pictures = self._boxes = 0
         self._connection.execute("INSERT INTO source VALUES (?, 0, 0)", (number,))
         for name in source.classes():
@@ -177,7 +177,7 @@ class _Writer:
         self._connection.executemany("INSERT INTO warning VALUES (?)", [(text,) for text in source.warnings])
         self._connection.commit()
 
-    def _add(self, source: int, entry: Entry, name: bytes, ordinal: int, class_boxes: Dict[int, int]) -> None:
+    def _add(self, source: int, entry: PictureEntry, name: bytes, ordinal: int, class_boxes: Dict[int, int]) -> None:
         self._key += 1
         width, height = entry.size
         areas = []
@@ -245,7 +245,7 @@ def size_of(area: float) -> int:
     return 0 if area < SMALL else 1 if area < MEDIUM else 2
 
 
-def _key(sources: Sequence[Source]) -> str:
+def _key(sources: Sequence[ViewSource]) -> str:
     """32 hex digits of all files that the sources tell of, as they are now."""
     told: List[Any] = [FORMAT]
     for source in sources:

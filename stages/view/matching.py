@@ -15,7 +15,7 @@ class Detected(NamedTuple):
     score: float
 
 
-class Match(NamedTuple):
+class TruthMatch(NamedTuple):
     """What detections and truth come to.
 
     Attributes:
@@ -30,7 +30,7 @@ class Match(NamedTuple):
     badness: float
 
 
-def match(detections: Sequence[Detected], truth: Sequence[Tuple[Edges, str]]) -> Match:
+def match(detections: Sequence[Detected], truth: Sequence[Tuple[Edges, str]]) -> TruthMatch:
     """Match greedily, as COCO does: by falling score, each detection takes the free object of its class that it
     overlaps most, if their IoU is at least ``LEAST_IOU``."""
     taken: Dict[int, float] = {}
@@ -50,7 +50,7 @@ def match(detections: Sequence[Detected], truth: Sequence[Tuple[Edges, str]]) ->
         else:
             false_scores += found.score
     missed = [number for number in range(len(truth)) if number not in taken]
-    return Match(found_on, missed, len(truth) - sum(taken.values()) + false_scores)
+    return TruthMatch(found_on, missed, len(truth) - sum(taken.values()) + false_scores)
 
 
 def iou(one: Edges, other: Edges) -> float:

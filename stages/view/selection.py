@@ -20,7 +20,7 @@ class Unusable(ValueError):
     """A word of an address that means nothing; a sentence."""
 
 
-class Selection(NamedTuple):
+class PictureSelection(NamedTuple):
     """Pictures of these, each where it is not empty; box conditions are about one and the same box of a picture.
 
     ``sources`` are numbers of sources, ``sizes`` places in ``SIZES``; ``run`` names detections that are shown.
@@ -41,13 +41,13 @@ class Selection(NamedTuple):
     sort: str = "order"
 
 
-def selection(words: QueryParams, sources: Sequence[str], runs: Sequence[str]) -> Selection:
+def selection(words: QueryParams, sources: Sequence[str], runs: Sequence[str]) -> PictureSelection:
     """The selection that the words of an address ask for; ``sources`` and ``runs`` are the ids that there are.
 
     Raises:
         Unusable: a word is none of those that there are.
     """
-    chosen = Selection(
+    chosen = PictureSelection(
         tuple(sources.index(one) for one in _known(words, "source", sources)),
         tuple(words.getlist("class")),
         tuple(words.getlist("split")),
@@ -81,7 +81,7 @@ def number(words: QueryParams, name: str) -> Optional[int]:
     return int(text)
 
 
-def conditions(chosen: Selection) -> Tuple[str, List[Any]]:
+def conditions(chosen: PictureSelection) -> Tuple[str, List[Any]]:
     """What stands behind WHERE, and the values of its question marks."""
     where = _Where()
     where.among("picture.source IN (%s)", chosen.sources)
@@ -121,7 +121,7 @@ class _Where:
         return " AND ".join(self._clauses) or "1"
 
 
-def _box_conditions(chosen: Selection, where: _Where) -> None:
+def _box_conditions(chosen: PictureSelection, where: _Where) -> None:
     """What one and the same box of a picture must be."""
     box = _Where()
     box.among("class IN (SELECT number FROM class WHERE name IN (%s))", chosen.classes)
@@ -136,7 +136,7 @@ def _box_conditions(chosen: Selection, where: _Where) -> None:
         where.add("picture.key IN (SELECT picture FROM facet WHERE %s)" % box.text(), *box.values)
 
 
-def tables(chosen: Selection) -> str:
+def tables(chosen: PictureSelection) -> str:
     """What stands behind FROM: sorted by a run, there are the pictures that it has looked at."""
     return "run.judged JOIN picture ON picture.key = judged.picture" if chosen.sort == "worst" else "picture"
 

@@ -14,7 +14,7 @@ from stages import files, serving
 from stages.job import EXIT_DONE, BadInput
 from stages.view.app import app
 from stages.view.exhibition import Exhibition
-from stages.view.project import Description, description
+from stages.view.exhibits import Exhibits, description
 
 TOKEN = "NANOFORGE_VIEW_TOKEN"
 """The variable with the token, which is no word of the command line, as everybody on a machine can read those."""
@@ -59,7 +59,7 @@ def main(what: str, address: str, port: int) -> None:
     os._exit(EXIT_DONE)  # nobody waits for threads, such as one that decodes a picture
 
 
-def _opened(what: str, folder: str) -> Tuple[Description, Exhibition]:
+def _opened(what: str, folder: str) -> Tuple[Exhibits, Exhibition]:
     """What is to be shown; ``folder`` is where its index is kept if no other is named.
 
     Raises:

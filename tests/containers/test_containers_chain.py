@@ -134,8 +134,8 @@ def _hear_interrupts():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def test_tensorboard_and_viewer_listen_on_loopback_only(detector):
-    for command, page in (("viewer", "report/report.html"), ("tensorboard", "data/logdir")):
+def test_tensorboard_and_view_listen_on_loopback_only(detector):
+    for command, page in (("view", "built/report/report.html"), ("tensorboard", "data/logdir")):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]

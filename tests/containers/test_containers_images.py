@@ -158,7 +158,7 @@ def composes():
 @pytest.mark.parametrize("program", composes())
 def test_compose_accepts_the_file(program):
     said = run(program, "--profile", "stages", "config", "--services", cwd=CLONE).stdout.split()
-    assert set(said) == {"data", "train", "train-gpu", "jetson", "tensorboard", "viewer"} == set(compose.names())
+    assert set(said) == {"data", "train", "train-gpu", "jetson", "tensorboard", "view"} == set(compose.names())
 
 
 @pytest.fixture

@@ -27,7 +27,9 @@ from nanoforge.commands import serve
 from nanoforge.commands.options import StageOptions
 from nanoforge.endings import hear_signals
 hear_signals()
-serve._serve(StageOptions().project(), serve.TENSORBOARD, Path("events").absolute(), serve._free(0), "TensorBoard")
+port = serve.free_port(0)
+work = serve.Work(Path("events").absolute(), "127.0.0.1", port, f"TensorBoard: http://127.0.0.1:{port}/")
+serve.serve(serve.base_of(StageOptions().project()), serve.TENSORBOARD, work)
 """
 
 
@@ -59,7 +61,7 @@ def _hear_interrupts():
 def started(kind, folder):
     """A server at work, and the port that it says."""
     words = {
-        "viewer": [str(CLONE / "run"), "viewer", "--port", "0"],
+        "view": [str(CLONE / "run"), "view", "--port", "0"],
         "tensorboard": [sys.executable, "-c", TENSORBOARD],
     }
     server = subprocess.Popen(
@@ -78,7 +80,7 @@ def containers_of(folder):
     return run("docker", "ps", "-aq", "--filter", f"label={OWNER}={owner_of(folder)}").stdout.split()
 
 
-PAGES = {"viewer": "report/report.html", "tensorboard": "data/logdir"}
+PAGES = {"view": "built/report/report.html", "tensorboard": "data/logdir"}
 
 
 @pytest.mark.parametrize("kind", PAGES)
@@ -86,7 +88,7 @@ def test_what_is_announced_can_be_opened_here_and_under_no_other_name(project, k
     with started(kind, project) as (_, port):
         address = f"http://127.0.0.1:{port}/{PAGES[kind]}"
         assert urllib.request.urlopen(address, timeout=30).read()
-        for path, host, code in ((PAGES[kind], "evil.example", 421), ("logs/train.log", "127.0.0.1", 404)):
+        for path, host, code in ((PAGES[kind], "evil.example", 421), ("built/logs/train.log", "127.0.0.1", 404)):
             foreign = urllib.request.Request(f"http://127.0.0.1:{port}/{path}", headers={"Host": host})
             with pytest.raises(urllib.error.HTTPError) as refused:
                 urllib.request.urlopen(foreign, timeout=30)

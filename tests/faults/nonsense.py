@@ -29,10 +29,10 @@ build --nosuchoption
 --
 status extra
 status status
-viewer --port abc
-viewer --port -1
-viewer --port 99999
-viewer --port
+view --port abc
+view --port -1
+view --port 99999
+view --port
 tensorboard --port x
 records --limit abc
 records --limit -5 --dry-run
@@ -91,7 +91,7 @@ OUTSIDE = (
     ["build", "--dry-run"],
     ["gc"],
     ["clean", "--yes"],
-    ["viewer"],
+    ["view"],
     ["preview", "--running"],
     ["explain", "train"],
 )

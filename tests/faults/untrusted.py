@@ -44,7 +44,7 @@ detect --media photos/JPEGImages
 audit --graph graph.pb
 """.strip().splitlines()
 ]
-SERVERS = (("viewer",), ("tensorboard",))
+SERVERS = (("view",), ("tensorboard",))
 WITH_TENSORFLOW = ("audit", "tensorboard")
 
 

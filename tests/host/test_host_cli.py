@@ -133,7 +133,7 @@ def test_every_stage_task_has_a_dry_run_and_overrides(help_of):
         (["init", "-o", "x"], "no option -o"),
         (["init"], "init needs PHOTOS: `./run help init`"),
         (["train", "--set"], "--set needs a value"),
-        (["viewer", "--port", "abc"], "--port abc: expected a whole number"),
+        (["view", "--port", "abc"], "--port abc: expected a whole number"),
         (["records", "--limit", "1.5"], "--limit 1.5: expected a whole number"),
         (["status"], "init PHOTOS"),
         (["status", "--config", "nowhere.toml"], "nowhere.toml"),

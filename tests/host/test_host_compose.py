@@ -43,7 +43,7 @@ def test_every_service_of_a_stage_is_confined(clone):
 
 
 def test_servers_listen_on_loopback_only(clone):
-    for name in ("tensorboard", "viewer"):
+    for name in ("tensorboard", "view"):
         service = compose.service(name)
         assert service.ports and all(port.startswith("127.0.0.1:") for port in service.ports)
         assert all(volume.endswith(":ro") for volume in service.volumes)
@@ -97,7 +97,7 @@ def test_what_cannot_be_honoured_is_refused(clone, old, new, words):
 
 def test_every_variable_of_the_file_has_a_default():
     used = set(yaml.safe_load((CLONE / "compose.yml").read_text())["services"])
-    assert used == {*STAGE_SERVICES, "tensorboard", "viewer"}
+    assert used == {*STAGE_SERVICES, "tensorboard", "view"}
     for name in used:
         compose.service(name)
 

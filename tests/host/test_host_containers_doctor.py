@@ -157,8 +157,8 @@ def test_the_environments_are_the_services_with_a_build():
     assert list(compose.environments()) == ["data", "train", "train-gpu", "jetson"]
     assert compose.usual_environments() == ["data", "train"]
     assert compose.facts("train").gpu in compose.environments()
-    with pytest.raises(BadInput, match="Unknown environment viewer; environments are data, train, train-gpu, jetson"):
-        compose.facts("viewer")
+    with pytest.raises(BadInput, match="Unknown environment view; environments are data, train, train-gpu, jetson"):
+        compose.facts("view")
 
 
 def test_a_virtual_environment_has_its_python_and_the_locks_of_the_image():

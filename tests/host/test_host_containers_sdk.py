@@ -105,7 +105,7 @@ def test_a_gpu_a_runtime_and_ports_are_asked_for_where_a_service_has_them(daemon
     host = created(daemon, wire, Container(compose.service("train-gpu"), "i", []))["HostConfig"]
     assert [(each["Driver"], each["Capabilities"]) for each in host["DeviceRequests"]] == [("nvidia", [["gpu"]])]
     assert host["Memory"] == 16 << 30
-    body = created(daemon, wire, Container(compose.service("viewer"), "i", []))
+    body = created(daemon, wire, Container(compose.service("view"), "i", []))
     assert body["HostConfig"]["PortBindings"] == {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8000"}]}
     assert list(body["ExposedPorts"]) == ["8000/tcp"]
     jetson = compose.service("jetson", {"JETSON_RUNTIME": "nvidia"})

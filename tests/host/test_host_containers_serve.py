@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from nanoforge.commands import serve, shell
+from nanoforge.commands import serve, shell, view
 from nanoforge.commands.options import StageOptions
 from nanoforge.containers import compose, images
 from nanoforge.containers.container import labels_of
@@ -38,19 +38,20 @@ def server(daemon):
 
 
 def test_the_viewer_listens_on_loopback_and_can_only_read(daemon, project, tmp_path):
-    serve.viewer(project, 0)
+    view.view(project, (), "", 0, "127.0.0.1")
     made = server(daemon)
     assert re.fullmatch(r"127\.0\.0\.1:[1-9]\d+:8000", *made.service.ports) and made.service.read_only
-    assert [folder for folder in made.folders if folder.target.startswith("/nanoforge/inputs")] == [
-        (str(tmp_path / "detector" / "build"), "/nanoforge/inputs/build", True)
-    ]
+    told, build = [folder for folder in made.folders if folder.target.startswith("/nanoforge/inputs")]
+    assert (told.target, os.path.basename(told.source)) == ("/nanoforge/inputs/view", "view.json")
+    assert build == (str(tmp_path / "detector" / "build"), "/nanoforge/inputs/1", True)
     assert all(folder.read_only for folder in made.folders)
-    assert made.command == compose.service("viewer").command and daemon.containers({}) == []
+    assert made.command == compose.service("view").command and daemon.containers({}) == []
 
 
 def test_tensorboard_sees_the_events_and_nothing_else_of_the_project(daemon, project, tmp_path):
     events = tmp_path / "detector" / "build" / "store" / "train" / "0123" / "events"
-    serve._serve(project.project(), serve.TENSORBOARD, events_of(events), 6006, "TensorBoard")
+    work = serve.Work(events_of(events), "127.0.0.1", 6006, "TensorBoard")
+    serve.serve(serve.base_of(project.project()), serve.TENSORBOARD, work)
     made = server(daemon)
     assert [folder.source for folder in made.folders if folder.target.startswith("/nanoforge/inputs")] == [str(events)]
 
@@ -61,7 +62,7 @@ def events_of(folder):
 
 
 def test_a_server_ends_with_its_runner_and_bears_what_finds_it_when_it_did_not(daemon, project, tmp_path):
-    serve.viewer(project, 0)
+    view.view(project, (), "", 0, "127.0.0.1")
     made = server(daemon)
     assert made.environment["NANOFORGE_PARENT_PIPE"] == "1"
     assert labels_of(owner_of(tmp_path / "detector")).items() <= made.labels.items()
@@ -77,28 +78,28 @@ def test_a_server_is_announced_when_it_listens_and_not_before(daemon, project, c
         return 0
 
     daemon.program = listen
-    serve.viewer(project, 0)
+    view.view(project, (), "", 0, "127.0.0.1")
     assert "http" not in said[0]
-    announced = re.findall(r"http://127\.0\.0\.1:(\d+)/report/report\.html", capsys.readouterr().err)
+    announced = re.findall(r"http://127\.0\.0\.1:(\d+)/ ", capsys.readouterr().err)
     assert [f"127.0.0.1:{port}:8000" for port in announced] == server(daemon).service.ports
 
 
 def test_a_server_that_cannot_run_is_a_sentence_with_its_last_words(daemon, project):
     daemon.program = lambda process: process.print("Cannot do it", 2) or 1
-    with pytest.raises(StageFailed, match=r"^viewer: it ended with exit code 1 and said: Cannot do it$"):
-        serve.viewer(project, 0)
+    with pytest.raises(StageFailed, match=r"^view: it ended with exit code 1 and said: Cannot do it$"):
+        view.view(project, (), "", 0, "127.0.0.1")
 
 
 def test_a_server_that_knows_why_it_cannot_listen_says_it(daemon, project):
     daemon.program = lambda process: process.emit(error="it cannot listen on port 80 (Permission denied)") or 1
-    with pytest.raises(StageFailed, match=r"^viewer: it cannot listen on port 80 \(Permission denied\)$"):
-        serve.viewer(project, 0)
+    with pytest.raises(StageFailed, match=r"^view: it cannot listen on port 80 \(Permission denied\)$"):
+        view.view(project, (), "", 0, "127.0.0.1")
 
 
 @pytest.mark.parametrize("code", [0, 130, 143])
 def test_a_server_that_was_asked_to_end_has_not_failed(daemon, project, code):
     daemon.program = lambda process: code
-    serve.viewer(project, 0)
+    view.view(project, (), "", 0, "127.0.0.1")
 
 
 def test_ctrl_c_ends_a_server_that_listens_and_interrupts_one_that_does_not_yet(daemon, project, monkeypatch):
@@ -110,21 +111,21 @@ def test_ctrl_c_ends_a_server_that_listens_and_interrupts_one_that_does_not_yet(
     monkeypatch.setattr(serve, "run_to_end", interrupted)
     lines = ["loading"]
     with pytest.raises(KeyboardInterrupt):
-        serve.viewer(project, 0)
+        view.view(project, (), "", 0, "127.0.0.1")
     lines = ['::nanoforge:: {"listening": 8000}']
-    serve.viewer(project, 0)
+    view.view(project, (), "", 0, "127.0.0.1")
 
 
 def test_a_daemon_that_does_not_see_the_files_cannot_serve_them(daemon, project):
     daemon.shares_files = False
     with pytest.raises(BadInput, match="shows files of this machine, which the Docker daemon does not see"):
-        serve.viewer(project, 0)
+        view.view(project, (), "", 0, "127.0.0.1")
 
 
 def test_there_must_be_something_to_show(daemon, project, tmp_path):
     (tmp_path / "detector" / "build" / "report").rmdir()
     with pytest.raises(StageFailed, match="run `build` first"):
-        serve.viewer(project, 0)
+        view.view(project, (), "", 0, "127.0.0.1")
 
 
 def test_a_shell_is_started_by_dockers_own_tool_and_sees_what_a_stage_sees(daemon, monkeypatch, tmp_path):

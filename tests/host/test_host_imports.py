@@ -31,6 +31,7 @@ AMONG_STAGES = {
     "foresee": ("stages.convert", "stages.train"),
     "jetson": ("stages.detect", "stages.reference"),
     "train": ("stages.protos",),
+    "view": ("stages.data",),
 }
 HANDSHAKE = ("files", "finding_kinds", "job", "parameters", "parent", "system_errors")
 CONTRACT = tuple(f"stages.{name}" for name in HANDSHAKE)

@@ -1,5 +1,6 @@
 """Servers and shells of the local runner, as processes: when they say where they are, and that they end."""
 
+import os
 import re
 import signal
 import socket
@@ -16,18 +17,19 @@ import pytest
 from nanoforge.files.scratch import scratch_folder
 
 CLONE = Path(__file__).resolve().parents[2]
-# The command itself, but with this Python for the environment's: the viewer needs the standard library only.
+# The command itself, with the data environment's Python for the server.
+DATA_PYTHON = os.environ["NANOFORGE_DATA_PYTHON"]
 PROGRAM = f"""
 import sys
 from pathlib import Path
 sys.path.insert(0, {str(CLONE)!r})
 from nanoforge.runners import virtual_environments
-virtual_environments.ensure = lambda *_: Path(sys.executable)
+virtual_environments.ensure = lambda *_: Path({DATA_PYTHON!r})
 from nanoforge.__main__ import main
 sys.argv[0] = "run"
 main()
 """
-ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/report/report\.html \(Ctrl-C ends it\)")
+ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends it\)")
 
 
 @pytest.fixture
@@ -72,33 +74,33 @@ def address(command):
     return int(found.group(1))
 
 
-def page(port, path="report/report.html"):
+def page(port, path="built/report/report.html"):
     return urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=30).read().decode()
 
 
 def test_the_address_is_said_when_it_can_be_opened(project):
-    with started("viewer", "--port", "0", folder=project) as command:
+    with started("view", "--port", "0", folder=project) as command:
         port = address(command)
         assert page(port) == "the report"
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            page(port, "store/")
+            page(port, "built/store/")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_whoever_ends_a_server_gets_0_one_line_and_a_free_port(project, number):
-    with started("viewer", "--port", "0", folder=project) as command:
+    with started("view", "--port", "0", folder=project) as command:
         port = address(command)
         (server,) = psutil.Process(command.pid).children()
         command.send_signal(number)
         # Asked while the address is still being printed, it may be printed twice.
-        assert command.communicate(timeout=60)[0].endswith("viewer has ended.\n") and command.returncode == 0
+        assert command.communicate(timeout=60)[0].endswith("view has ended.\n") and command.returncode == 0
         assert not server.is_running()
         with pytest.raises(urllib.error.URLError):
             page(port)
 
 
 def test_a_server_ends_with_its_killed_runner(project):
-    with started("viewer", "--port", "0", folder=project) as command:
+    with started("view", "--port", "0", folder=project) as command:
         address(command)
         (server,) = psutil.Process(command.pid).children()
         command.kill()
@@ -106,19 +108,19 @@ def test_a_server_ends_with_its_killed_runner(project):
 
 
 def test_a_file_of_the_current_folder_is_not_taken_for_a_module(project, tmp_path):
-    for name in ("html", "http", "json", "stages", "socketserver"):
+    for name in ("html", "http", "json", "stages", "starlette", "uvicorn", "sqlite3"):
         (project / f"{name}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write({name!r})")
-    with started("viewer", "--port", "0", folder=project) as command:
-        assert "report" in page(address(command), "")
+    with started("view", "--port", "0", folder=project) as command:
+        assert "report" in page(address(command), "built/")
     assert not (tmp_path / "executed").exists()
 
 
 NO_PORTS = [
-    ("viewer", "65536"),
+    ("view", "65536"),
     ("tensorboard", "-1"),
     *(
         pytest.param(*one, marks=pytest.mark.slow)
-        for one in (("viewer", "99999"), ("viewer", "-1"), ("tensorboard", "99999"), ("tensorboard", "65536"))
+        for one in (("view", "99999"), ("view", "-1"), ("tensorboard", "99999"), ("tensorboard", "65536"))
     ),
 ]
 
@@ -136,13 +138,13 @@ def test_a_port_where_another_program_listens_is_told_before_anything_else(proje
         other.bind((interface, 0))
         other.listen()
         port = other.getsockname()[1]
-        with started("viewer", "--port", str(port), folder=project) as command:
+        with started("view", "--port", str(port), folder=project) as command:
             said = command.communicate(timeout=60)[0]
     assert command.returncode == 2
     assert said.startswith(f"--port {port}: another program listens there; name another port") and "http" not in said
 
 
-@pytest.mark.parametrize("task", ["viewer", "tensorboard"])
+@pytest.mark.parametrize("task", ["view", "tensorboard"])
 def test_a_project_that_was_never_built_has_nothing_to_show(project, task):
     (project / "build" / "report").unlink()
     with started(task, "--port", "0", folder=project) as command:

@@ -9,7 +9,7 @@ from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 from stages.job import BadInput
 from stages.view.sources import stored_bytes
 from stages.view.sources.records import SUMMARY, RecordsSource
-from stages.view.sources.source import Source
+from stages.view.sources.source import ViewSource
 from stages.view.sources.tfrecords import TFRecordSource
 from stages.view.sources.voc import VocSource
 
@@ -29,21 +29,21 @@ OTHERS = (
 )
 
 
-def sources(paths: Sequence[str], title: str) -> List[Source]:
+def sources(paths: Sequence[str], title: str) -> List[ViewSource]:
     """The sources that paths make, which were named together: all files one, and of each folder what is in it.
 
     Raises:
         BadInput: there is nothing of the kind.
     """
     loose = [path for path in paths if os.path.isfile(path)]
-    found: List[Source] = [TFRecordSource(_checked(loose), title)] if loose else []
+    found: List[ViewSource] = [TFRecordSource(_checked(loose), title)] if loose else []
     for path in paths:
         if path not in loose:
             found.extend(_of_folder(path, title))
     return found
 
 
-def _of_folder(folder: str, title: str) -> List[Source]:
+def _of_folder(folder: str, title: str) -> List[ViewSource]:
     try:
         if all(os.path.isfile(os.path.join(folder, name)) for name in (SUMMARY, record_index.FILE)):
             return [RecordsSource(folder, title)]
@@ -56,7 +56,7 @@ def _of_folder(folder: str, title: str) -> List[Source]:
         ) from error
     records = [os.path.join(folder, name) for name in names if not name.lower().endswith(OTHERS)]
     records = [path for path in records if _is_tfrecord(path)]
-    found: List[Source] = [TFRecordSource(records, title)] if records else []
+    found: List[ViewSource] = [TFRecordSource(records, title)] if records else []
     if any(name.lower().endswith(".xml") for name in names) and any(
         name.lower().endswith(PICTURE_SUFFIXES) for name in names
     ):

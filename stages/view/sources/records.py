@@ -13,7 +13,7 @@ from stages.data import tfrecord
 from stages.data.tfrecord import HEAD, TAIL
 from stages.view.sources import feature_text, stored_bytes
 from stages.view.sources.features import Features, features, scanned
-from stages.view.sources.source import Entry, Looked, Place, Told, TruthBox
+from stages.view.sources.source import Looked, PictureEntry, PicturePlace, ToldFinding, TruthBox
 from stages.view.sources.stored_bytes import StoredBytes
 
 SUMMARY, FINDINGS = "dataset.json", "findings.jsonl"
@@ -33,7 +33,7 @@ class RecordsSource:
         self._size = int(summary["image_size"][1]), int(summary["image_size"][0])
         shards = [str(shard) for split in summary["splits"].values() for shard in split["shards"]]
         self._shards = sorted(shards)
-        self._unplaced: List[Told] = []
+        self._unplaced: List[ToldFinding] = []
 
     def files(self) -> Sequence[str]:
         return [os.path.join(self.folder, name) for name in (SUMMARY, record_index.FILE, FINDINGS, *self._shards)]
@@ -41,26 +41,26 @@ class RecordsSource:
     def classes(self) -> Sequence[str]:
         return self._names
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[PictureEntry]:
         places = {shard: number for number, shard in enumerate(self._shards)}
         told = self._findings()
         shards = _Shards(self.folder)
         for line in record_index.read(self.folder):
-            place = Place(places[line["shard"]], line["offset"], line["length"])
+            place = PicturePlace(places[line["shard"]], line["offset"], line["length"])
             found = [*told.pop(line["source_id"], ()), *told.pop(_stem(line["source_id"]), ())]
             self.done += 1
             boxes = self._boxes(line, shards.flags(line))
-            yield Entry(line["source_id"], line["split"], self._size, boxes, place, found)
+            yield PictureEntry(line["source_id"], line["split"], self._size, boxes, place, found)
         self.warnings = shards.warnings
         self._unplaced = [one for ones in told.values() for one in ones]
 
-    def unplaced(self) -> Iterator[Told]:
+    def unplaced(self) -> Iterator[ToldFinding]:
         return iter(self._unplaced)
 
-    def file(self, place: Place) -> str:
+    def file(self, place: PicturePlace) -> str:
         return self._shards[place.file]
 
-    def look(self, place: Place, name: str) -> Looked:
+    def look(self, place: PicturePlace, name: str) -> Looked:
         line = {"shard": self._shards[place.file], "offset": place.offset, "length": place.length, "source_id": name}
         (content,) = tfrecord.contents(record_index.frame(self.folder, line))
         found = features(content)
@@ -73,14 +73,14 @@ class RecordsSource:
             for class_id, (ymin, xmin, ymax, xmax), flag in zip(line["classes"], line["boxes"], flags)
         ]
 
-    def _findings(self) -> Dict[str, List[Told]]:
+    def _findings(self) -> Dict[str, List[ToldFinding]]:
         """Findings by the file that they are about, or by its path without suffix where that is an XML file."""
-        found: Dict[str, List[Told]] = defaultdict(list)
+        found: Dict[str, List[ToldFinding]] = defaultdict(list)
         with files.opened(os.path.join(self.folder, FINDINGS)) as stream:
             for line in stream:
                 entry = json.loads(line.decode("utf-8"))
                 is_xml = entry["file"].lower().endswith(".xml")
-                found[_stem(entry["file"]) if is_xml else entry["file"]].append(Told(**entry))
+                found[_stem(entry["file"]) if is_xml else entry["file"]].append(ToldFinding(**entry))
         return found
 
 

@@ -15,7 +15,7 @@ class TruthBox(NamedTuple):
     truncated: bool = False
 
 
-class Told(NamedTuple):
+class ToldFinding(NamedTuple):
     """A finding about a picture; as in ``findings.jsonl``, ``object`` counts from 1."""
 
     kind: str
@@ -26,7 +26,7 @@ class Told(NamedTuple):
     action: str = ""
 
 
-class Place(NamedTuple):
+class PicturePlace(NamedTuple):
     """Where a picture is: a file by its number in the source, and the frame in it; length 0: the whole file."""
 
     file: int
@@ -34,7 +34,7 @@ class Place(NamedTuple):
     length: int = 0
 
 
-class Entry(NamedTuple):
+class PictureEntry(NamedTuple):
     """A picture as the index keeps it.
 
     Attributes:
@@ -47,8 +47,8 @@ class Entry(NamedTuple):
     split: str
     size: Tuple[int, int]
     boxes: Sequence[TruthBox]
-    place: Place
-    findings: Sequence[Told] = ()
+    place: PicturePlace
+    findings: Sequence[ToldFinding] = ()
 
 
 class Looked(NamedTuple):
@@ -67,7 +67,7 @@ class Looked(NamedTuple):
     problem: str = ""
 
 
-class Source(Protocol):
+class ViewSource(Protocol):
     """Where pictures come from.
 
     Attributes:
@@ -87,19 +87,19 @@ class Source(Protocol):
     def files(self) -> Sequence[str]:
         """Paths of all files that what is told depends on."""
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[PictureEntry]:
         """All pictures, in order. What cannot be read is left out, with a warning."""
 
     def classes(self) -> Sequence[str]:
         """Names of classes that the source lists, in its order; boxes may have others."""
 
-    def unplaced(self) -> Iterator[Told]:
+    def unplaced(self) -> Iterator[ToldFinding]:
         """Findings that are about no picture that is told, such as one that was left out."""
 
-    def file(self, place: Place) -> str:
+    def file(self, place: PicturePlace) -> str:
         """The name of the file that the picture is in, for people."""
 
-    def look(self, place: Place, name: str) -> Looked:
+    def look(self, place: PicturePlace, name: str) -> Looked:
         """The picture at ``place``; never another than that of ``name``.
 
         Raises:

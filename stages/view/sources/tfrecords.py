@@ -13,7 +13,7 @@ from stages.view.sources import feature_text, frames, label_map, manner, stored_
 from stages.view.sources.features import Features, NoExample, features, scanned
 from stages.view.sources.frames import Frame
 from stages.view.sources.layout import layout
-from stages.view.sources.source import Entry, Looked, Place, Told
+from stages.view.sources.source import Looked, PictureEntry, PicturePlace, ToldFinding
 from stages.view.sources.stored_bytes import StoredBytes
 
 SAMPLE = 100  # records of a file that tell how it is read
@@ -41,17 +41,17 @@ class TFRecordSource:
     def classes(self) -> Sequence[str]:
         return ()
 
-    def unplaced(self) -> Iterator[Told]:
+    def unplaced(self) -> Iterator[ToldFinding]:
         return iter(())
 
-    def file(self, place: Place) -> str:
+    def file(self, place: PicturePlace) -> str:
         return files.readable(os.path.relpath(self._paths[place.file], self._folder))
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[PictureEntry]:
         told = _Warnings()
         before = 0
         for number, path in enumerate(self._paths):
-            for entry in _File(number, path, self.file(Place(number)), told).entries():
+            for entry in _File(number, path, self.file(PicturePlace(number)), told).entries():
                 # Of a compressed file nobody knows how far it is.
                 self.done = min(self.total, before + entry.place.offset)
                 yield entry
@@ -59,7 +59,7 @@ class TFRecordSource:
         self.done = self.total
         self.warnings = told.sentences()
 
-    def look(self, place: Place, name: str) -> Looked:
+    def look(self, place: PicturePlace, name: str) -> Looked:
         found = features(frames.content(self._opened(place.file), Frame(place.offset, place.length)))
         where = layout([found])
         if manner.name_of(found, where) not in (name, ""):
@@ -91,7 +91,7 @@ class _File:
     def __init__(self, number: int, path: str, shown: str, told: "_Warnings") -> None:
         self._number, self._path, self._shown, self._told = number, path, shown, told
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[PictureEntry]:
         """Its pictures, as far as it can be read."""
         try:
             stored = stored_bytes.opened(self._path)
@@ -103,7 +103,7 @@ class _File:
         finally:
             stored.close()
 
-    def _entries(self, stored: StoredBytes) -> Iterator[Entry]:
+    def _entries(self, stored: StoredBytes) -> Iterator[PictureEntry]:
         found = self._records(stored)
         sample = list(itertools.islice(found, SAMPLE))
         if not sample:
@@ -115,8 +115,8 @@ class _File:
         for ordinal, (frame, one) in enumerate(itertools.chain(sample, found)):
             name = manner.name_of(one, how.layout) or "%s#%d" % (self._shown, ordinal)
             size = manner.size_of(one, how.layout, stored.read)
-            place = Place(self._number, frame.offset, frame.size)
-            yield Entry(name, split, size, manner.boxes_of(one, how, size), place)
+            place = PicturePlace(self._number, frame.offset, frame.size)
+            yield PictureEntry(name, split, size, manner.boxes_of(one, how, size), place)
 
     def _records(self, stored: StoredBytes) -> Iterator[Tuple[Frame, Features]]:
         try:

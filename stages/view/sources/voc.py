@@ -11,7 +11,7 @@ from stages.data.pairing.pairing import DatasetFiles, Folders, Pair, files_of, p
 from stages.data.photo import exif
 from stages.data.split.splits import Split, own_split
 from stages.finding_kinds import DROP, FIX, KINDS
-from stages.view.sources.source import Entry, Looked, Place, Told, TruthBox
+from stages.view.sources.source import Looked, PictureEntry, PicturePlace, ToldFinding, TruthBox
 
 IMAGE_SETS = os.path.join("ImageSets", "Main")
 NO_CLASS = "(no class)"
@@ -32,7 +32,7 @@ class VocSource:
         self._there: DatasetFiles = files_of(self._folders)
         self._places = {photo: number for number, photo in enumerate(self._there.photos)}
         self.total, self.done = len(self._there.photos), 0
-        self._unplaced: List[Told] = []
+        self._unplaced: List[ToldFinding] = []
 
     def files(self) -> Sequence[str]:
         return [os.path.join(self._folders.photos, name) for name in (*self._there.photos, *self._there.xmls)]
@@ -40,14 +40,14 @@ class VocSource:
     def classes(self) -> Sequence[str]:
         return ()
 
-    def file(self, place: Place) -> str:
+    def file(self, place: PicturePlace) -> str:
         return files.readable(self._there.photos[place.file])
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[PictureEntry]:
         findings = Findings(POLICIES)
         split = self._split(pairs(self._folders, self._there, findings), findings)
         self.warnings = list(split.notes)
-        about: Dict[str, List[Told]] = {}
+        about: Dict[str, List[ToldFinding]] = {}
         for found in findings.found:
             about.setdefault(found.file, []).append(_told(found))
         for pair in split.items:
@@ -57,10 +57,10 @@ class VocSource:
             yield entry._replace(findings=[*earlier, *entry.findings])
         self._unplaced = [one for ones in about.values() for one in ones]
 
-    def unplaced(self) -> Iterator[Told]:
+    def unplaced(self) -> Iterator[ToldFinding]:
         return iter(self._unplaced)
 
-    def look(self, place: Place, name: str) -> Looked:
+    def look(self, place: PicturePlace, name: str) -> Looked:
         photo = self._there.photos[place.file]
         if photo != name:
             raise ValueError("the files of the folder are others than when they were listed: start the viewer anew")
@@ -71,13 +71,13 @@ class VocSource:
         lists = os.path.join(self._folders.photos, IMAGE_SETS)
         return own_split("auto", items, self._folders, lists if os.path.isdir(lists) else None, findings)
 
-    def _entry(self, pair: Pair, side: str) -> Entry:
+    def _entry(self, pair: Pair, side: str) -> PictureEntry:
         findings = Findings(POLICIES)
         photo = self._photo(pair, findings)
         upright = photo.upright if photo else (0, 0)
         found = self._boxes(pair, photo, findings) if photo and pair.xml else []
-        return Entry(
-            pair.photo, side, upright, found, Place(self._places[pair.photo]), list(map(_told, findings.found))
+        return PictureEntry(
+            pair.photo, side, upright, found, PicturePlace(self._places[pair.photo]), list(map(_told, findings.found))
         )
 
     def _photo(self, pair: Pair, findings: Findings) -> Optional[Turned]:
@@ -121,5 +121,5 @@ class VocSource:
         return shown
 
 
-def _told(found: DataFinding) -> Told:
-    return Told(found.kind, found.file, found.message, found.line, found.object)
+def _told(found: DataFinding) -> ToldFinding:
+    return ToldFinding(found.kind, found.file, found.message, found.line, found.object)

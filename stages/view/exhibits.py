@@ -16,7 +16,7 @@ class Named(NamedTuple):
     title: str
 
 
-class Description(NamedTuple):
+class Exhibits(NamedTuple):
     """What is to be shown.
 
     Attributes:
@@ -34,19 +34,19 @@ class Description(NamedTuple):
     names: Tuple[str, ...] = ()
 
 
-def description(place: str) -> Description:
+def description(place: str) -> Exhibits:
     """What a file such as ``view.json`` says; of a folder, that it is a build folder, or holds pictures itself."""
     if os.path.isdir(place):
-        return of_build(place) if _is_build(place) else Description("Nanoforge", (Named((place,), "pictures"),))
+        return of_build(place) if _is_build(place) else Exhibits("Nanoforge", (Named((place,), "pictures"),))
     told: Dict[str, Any] = json.loads(files.read(place, MOST_BYTES).decode("utf-8"))
     sources = tuple(Named(tuple(one["paths"]), one["title"]) for one in told["sources"])
-    return Description(told["title"], sources, told["build"], told["cache"], tuple(told["names"]))
+    return Exhibits(told["title"], sources, told["build"], told["cache"], tuple(told["names"]))
 
 
-def of_build(build: str) -> Description:
+def of_build(build: str) -> Exhibits:
     """The records that a build folder's link leads to, with all that was made of them."""
     records = os.path.join(build, "records")
-    return Description("Nanoforge", (Named((records,), "records"),) if os.path.isdir(records) else (), build)
+    return Exhibits("Nanoforge", (Named((records,), "records"),) if os.path.isdir(records) else (), build)
 
 
 def _is_build(folder: str) -> bool:
