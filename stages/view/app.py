@@ -37,7 +37,7 @@ def app(shown: Exhibition, token: str, names: Tuple[str, ...]) -> Guard:
         Route("/image/{id}", answers.image),
         Mount("/built", BuiltFiles(shown.build)),
     ]
-    handlers: Dict[Any, Callable[..., Any]] = {HTTPException: _refused, Unusable: _unusable}
+    handlers: Dict[Any, Callable[..., Any]] = {HTTPException: _refused, Unusable: _unusable, Exception: _broken}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token, names)
 
 
@@ -46,10 +46,10 @@ def _page(_request: Request) -> Response:
 
 
 def _page_file(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name not in os.listdir(PAGE):
+    path = os.path.join(PAGE, os.path.basename(request.path_params["name"]))
+    if not os.path.isfile(path):
         raise HTTPException(404, "There is no such file.")
-    return FileResponse(os.path.join(PAGE, name), headers={"Cache-Control": "no-cache"})
+    return FileResponse(path, headers={"Cache-Control": "no-cache"})
 
 
 def _refused(_request: Request, error: Exception) -> Response:
@@ -59,6 +59,12 @@ def _refused(_request: Request, error: Exception) -> Response:
 
 def _unusable(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 400)
+
+
+def _broken(_request: Request, error: Exception) -> Response:
+    """A bug, or a disk that is gone: the browser gets a sentence, and the command's output the traceback."""
+    told = "%s: %s" % (type(error).__name__, error)
+    return JSONResponse({"error": files.readable("This could not be answered (%s)." % told)}, 500)
 
 
 class _Answers:

@@ -4,7 +4,7 @@ import hmac
 import re
 from http.cookies import SimpleCookie
 from typing import Any, Dict, List, Tuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
@@ -31,6 +31,8 @@ class Guard:
     def __init__(self, app: ASGIApp, token: str, names: Tuple[str, ...]) -> None:
         self._app, self._token = app, token
         self._names = {name.lower() for name in names}
+        others = "".join(", and %s" % name for name in names if name not in serving.LOCAL_NAMES)
+        self._refusal = serving.REFUSAL.replace(" only.", others + " only.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +54,7 @@ class Guard:
         for name, value in scope["headers"]:
             told.setdefault(name, []).append(value.decode("latin-1"))
         if not all(map(self._is_ours, told.get(b"host", [""]))):
-            return JSONResponse({"error": serving.REFUSAL}, 421)
+            return JSONResponse({"error": self._refusal}, 421)
         if not self._token or self._has_cookie(told.get(b"cookie", [])):
             return self._app
         asked = parse_qs(scope["query_string"].decode("latin-1")).get(WORD, [""])[-1]
@@ -72,6 +74,9 @@ class Guard:
 
     def _welcome(self, scope: Scope) -> Response:
         """To the same page without the token in its address, which others may see, and with a cookie instead."""
-        response = Response(status_code=303, headers={"Location": scope["path"]})
+        words = [one for one in parse_qsl(scope["query_string"].decode("latin-1")) if one[0] != WORD]
+        # One slash and no backslash: browsers would read another site's name behind two.
+        path = "/" + quote(scope["path"].lstrip("/\\"))
+        response = Response(status_code=303, headers={"Location": path + ("?" + urlencode(words) if words else "")})
         response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
         return response

@@ -8,8 +8,8 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import sqlite3
-import tempfile
 import threading
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -19,6 +19,7 @@ from stages import files
 from stages.picture_id import picture_id
 from stages.view.sources.source import PictureEntry, ViewSource
 
+SUFFIX, MOST_KEPT = ".sqlite", 40
 FORMAT = 1  # of the tables: another one is another key
 SMALL, MEDIUM = 32**2, 96**2  # pixels: COCO's limits of area (cocodataset.org, "Detection Evaluation")
 SIZES = ("small", "medium", "large")
@@ -78,13 +79,14 @@ class Index:
         self.stamp = _key(sources)
         self.failed = ""
         os.makedirs(folder, exist_ok=True)
-        self._whole = os.path.join(folder, self.stamp + ".sqlite")
-        self._aside = ""
+        _tidy(folder)
+        self._whole = os.path.join(folder, self.stamp + SUFFIX)
+        self._aside = self._spent = ""
         self._reading: Optional[ViewSource] = None
-        if not os.path.isfile(self._whole):
-            handle, self._aside = tempfile.mkstemp(prefix=self.stamp[:8] + "-", suffix=".part", dir=folder)
-            os.close(handle)
-            with self.open() as connection:
+        if not self._is_whole():
+            self._aside = os.path.join(folder, "%s-%d.part" % (self.stamp[:8], os.getpid()))
+            _remove(self._aside)
+            with self.open("rwc") as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.executescript(TABLES)
 
@@ -100,7 +102,7 @@ class Index:
                 copy = self._aside + ".copy"
                 connection.execute("VACUUM INTO ?", (copy,))
             os.rename(copy, self._whole)
-            self.close()
+            self._spent, self._aside = self._aside, ""  # who has just asked may not have opened it yet
         except (OSError, ValueError, sqlite3.Error) as error:
             self.failed = "The index could not be finished: %s" % files.readable(str(error))
 
@@ -110,16 +112,15 @@ class Index:
 
     def close(self) -> None:
         """Remove what is half made, or was aside."""
-        aside, self._aside = self._aside, ""
-        for suffix in ("", "-wal", "-shm", ".copy") if aside else ():
-            with contextlib.suppress(OSError):
-                os.remove(aside + suffix)
+        for path in filter(None, (self._spent, self._aside)):
+            _remove(path)
+        self._spent = self._aside = ""
 
     @contextmanager
-    def open(self) -> Iterator[sqlite3.Connection]:
+    def open(self, mode: str = "rw") -> Iterator[sqlite3.Connection]:
         """A connection of its own, so that threads and readers do not wait for each other; committed at the end."""
         aside = self._aside
-        path = location(aside, "rw") if aside else location(self._whole, "ro&immutable=1")
+        path = location(aside, mode) if aside else location(self._whole, "ro&immutable=1")
         connection = sqlite3.connect(path, uri=True, timeout=30)
         try:
             yield connection
@@ -135,12 +136,27 @@ class Index:
         reading = self._reading
         return Indexed(reading.done, max(reading.total, reading.done)) if reading else Indexed(0, 0)
 
+    def _is_whole(self) -> bool:
+        """Whether the index is there already; it is used from now on, so that it is not tidied away."""
+        if not os.path.isfile(self._whole):
+            return False
+        try:
+            with self.open() as connection:
+                found = connection.execute("SELECT value FROM meta WHERE name = 'whole'").fetchone()
+        except sqlite3.Error:  # a power cut may leave a file without its contents
+            found = None
+        if found:
+            os.utime(self._whole)
+        return bool(found)
+
     def _fill(self, connection: sqlite3.Connection) -> None:
         writer = _Writer(connection)
         for number, source in enumerate(self._sources):
             self._reading = source
             writer.add_source(number, source)
         connection.executescript(INDEXES)
+        connection.execute("INSERT INTO meta VALUES ('whole', '1')")
+        connection.commit()
 
 
 class _Writer:
@@ -153,6 +169,7 @@ class _Writer:
         self._rows: Dict[str, List[Tuple[Any, ...]]] = {}
         self._batch = FIRST_BATCH
         self._pictures = self._boxes = 0
+        self._warnings: List[str] = []
 
     def add_source(self, number: int, source: ViewSource) -> None:
         self._pictures = self._boxes = 0
@@ -163,7 +180,7 @@ class _Writer:
         splits: Dict[str, int] = {}
         class_boxes: Dict[int, int] = {}
         waiting = 0
-        for entry in source.entries():
+        for entry in self._entries(source):
             named = os.fsencode(entry.name)
             seen[named] = seen.get(named, -1) + 1
             self._add(number, entry, named, seen[named], class_boxes)
@@ -174,8 +191,19 @@ class _Writer:
                 waiting, self._batch = 0, BATCH
         self._findings(None, source.unplaced())
         self._flush(number, splits, class_boxes)
-        self._connection.executemany("INSERT INTO warning VALUES (?)", [(text,) for text in source.warnings])
+        warnings = [(text,) for text in (*source.warnings, *self._warnings)]
+        self._connection.executemany("INSERT INTO warning VALUES (?)", warnings)
         self._connection.commit()
+
+    def _entries(self, source: ViewSource) -> Iterator[PictureEntry]:
+        """The entries of a source; where they end early, what is there is shown, and why is told."""
+        self._warnings = []
+        try:
+            yield from source.entries()
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            told = "%s is shown up to where it is damaged: %s." % (source.title, why)
+            self._warnings.append(files.readable(told.replace("?.", "?")))
 
     def _add(self, source: int, entry: PictureEntry, name: bytes, ordinal: int, class_boxes: Dict[int, int]) -> None:
         self._key += 1
@@ -252,6 +280,25 @@ def _key(sources: Sequence[ViewSource]) -> str:
         stats = [(path, os.stat(path)) for path in source.files()]
         told.append([source.kind, [(os.fsencode(p).hex(), one.st_size, one.st_mtime_ns) for p, one in stats]])
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
+
+
+def _tidy(folder: str) -> None:
+    """Remove what killed processes left half made, and indexes that were not used for the longest time."""
+    names = os.listdir(folder)
+    for name in names:
+        process = re.match(r"[0-9a-f]{8}-(\d+)\.part", name)
+        if process and not os.path.exists("/proc/%s" % process.group(1)):
+            _remove(os.path.join(folder, name))
+    whole = [os.path.join(folder, name) for name in names if name.endswith(SUFFIX)]
+    for path in sorted(whole, key=os.path.getmtime)[:-MOST_KEPT]:
+        _remove(path)
+
+
+def _remove(path: str) -> None:
+    """Remove a database with what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm", ".copy"):
+        with contextlib.suppress(OSError):
+            os.remove(path + suffix)
 
 
 def location(path: str, mode: str) -> str:

@@ -103,6 +103,7 @@ def shown(tmp_path, *paths, build="", title="things"):
     made = Exhibition(Exhibits("test", named, str(build)), str(tmp_path / "cache"))
     made.index.build()
     assert made.index.failed == ""
+    made.index.close()
     return made
 
 

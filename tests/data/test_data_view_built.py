@@ -1,14 +1,20 @@
-"""The viewer's server: artifacts are shown, to this machine's names only, and nothing else of the build folder is."""
+"""What was built, in the viewer: artifacts are shown, to this machine only, and nothing else of the build folder is.
+
+The server is a real one, so that paths and headers come as nobody's library would send them.
+"""
 
 import http.client
 import os
+import socket
 import threading
-from functools import partial
 from types import SimpleNamespace
 
 import pytest
+import uvicorn
 
-from stages.view.server import ArtifactHandler, LocalServer
+from stages.view.app import app
+from stages.view.exhibition import Exhibition
+from stages.view.exhibits import Exhibits
 
 SECRETS = ("logs/train.log", "cache/digests.sqlite", "lock", "store/train/work-1/scratch/job.json", "failures/x.json")
 
@@ -36,13 +42,21 @@ def build(tmp_path):
 
 
 @pytest.fixture
-def ask(build):
-    """Asks the server for a path; gives code, headers and text of the answer."""
-    server = LocalServer(("127.0.0.1", 0), partial(ArtifactHandler, directory=str(build)))
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+def ask(build, tmp_path):
+    """Asks the server for a path below /built; gives code, headers and text of the answer."""
+    shown = Exhibition(Exhibits("test", build=str(build)), str(tmp_path / "cache"))
+    shown.index.build()
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    config = uvicorn.Config(app(shown, "", ()), log_config=None, lifespan="off", ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
 
     def answer(path, method="GET", **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", server.server_port)
+        connection = http.client.HTTPConnection("127.0.0.1", listener.getsockname()[1])
+        path = headers.pop("begin", "/built") + path
         connection.putrequest(method, path, skip_host="Host" in headers)
         for name, value in headers.items():
             connection.putheader(name, value)
@@ -53,8 +67,9 @@ def ask(build):
         return SimpleNamespace(code=got.status, headers=got.headers, text=text)
 
     yield answer
-    server.shutdown()
-    server.server_close()
+    server.should_exit = True
+    thread.join(20)
+    listener.close()
 
 
 def test_the_report_is_shown_under_its_stages_name(ask):
@@ -66,11 +81,13 @@ def test_the_report_is_shown_under_its_stages_name(ask):
 
 
 def test_pages_of_folders_link_what_can_be_seen_and_nothing_else(ask):
-    assert [line for line in ask("/").text.splitlines() if "<li>" in line] == ['<li><a href="/report">report/</a></li>']
+    assert [line for line in ask("/").text.splitlines() if "<li>" in line] == [
+        '<li><a href="/built/report">report/</a></li>'
+    ]
     page = ask("/report").text
-    assert '<a href="/report/pictures">pictures/</a>' in page and "notes.txt" in page
+    assert '<a href="/built/report/pictures">pictures/</a>' in page and "notes.txt" in page
     assert ".hidden" not in page and "away" not in page
-    assert '<a href="/report/pictures/a%20b.jpg">a b.jpg</a>' in ask("/report/pictures/").text
+    assert '<a href="/built/report/pictures/a%20b.jpg">a b.jpg</a>' in ask("/report/pictures/").text
 
 
 @pytest.mark.parametrize(
@@ -116,6 +133,7 @@ def test_a_page_of_another_site_whose_name_points_here_gets_nothing(ask, host, m
     for path in ("/", "/report/report.html"):
         refused = ask(path, method, Host=host)
         assert refused.code == 421 and "this is" not in refused.text
+        assert ask("/api/dataset", method, Host=host, begin="").code == 421
 
 
 def test_nothing_that_is_shown_may_run_scripts_but_the_report_by_its_own_policy(ask):
@@ -134,3 +152,23 @@ def test_a_folder_that_may_not_be_read_is_a_sentence(ask, build):
     folder.chmod(0)
     assert ask("/report/pictures").code == 403
     folder.chmod(0o755)
+
+
+def test_it_is_to_be_looked_at_only(ask):
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        assert ask("/report/report.html", method).code == 405
+
+
+def test_every_answer_of_the_viewer_says_what_browsers_may_do(ask):
+    for path in ("/api/dataset", "/api/pictures?size=none", "/nowhere", "/image/0123456789abcdef", "/page/none.js"):
+        headers = ask(path, begin="").headers
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'; script-src 'self';" in policy and "frame-ancestors 'none'" in policy, path
+        assert "unsafe" not in policy and headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("name", ["..%2fapp.py", "%2e%2e/app.py", "..", ".", "%2fetc%2fpasswd", "x%00"])
+def test_of_the_page_there_are_its_own_files_only(ask, name):
+    answered = ask("/page/" + name, begin="")
+    assert answered.code == 404 and "import" not in answered.text

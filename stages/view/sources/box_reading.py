@@ -58,7 +58,12 @@ LISTED: Dict[bool, Sequence[Order]] = {
 
 
 class BoxReading(NamedTuple):
-    """How boxes are read; ``bad`` of ``seen`` are no boxes of their pictures even so."""
+    """How boxes are read; ``bad`` of ``seen`` are no boxes of their pictures even so.
+
+    Attributes:
+        first, bad_at_first: the usual order, and how many are bad by it.
+        others: further orders that leave as few bad ones as the one that is taken, where that is not the usual one.
+    """
 
     order: Order
     shares: bool
@@ -66,6 +71,7 @@ class BoxReading(NamedTuple):
     seen: int
     first: Order
     bad_at_first: int
+    others: Tuple[Order, ...] = ()
 
     def edges(self, four: Four, size: Size) -> Edges:
         """Four numbers of a record as shares of a picture of that size."""
@@ -102,7 +108,8 @@ def reading(boxes: Sequence[Tuple[Four, Size]], orders: Dict[bool, Sequence[Orde
     best = min(orders[shares], key=lambda order: bad[order])
     if bad[first] <= MANY * len(sized) or bad[best] > FEW * bad[first]:
         best = TRANSPOSED if shares and TRANSPOSED in orders[shares] and _lies_across(sized) else first
-    return BoxReading(best, shares, bad[best], len(sized), first, bad[first])
+    others = tuple(one for one in orders[shares] if one not in (best, first) and bad[one] == bad[best])
+    return BoxReading(best, shares, bad[best], len(sized), first, bad[first], others if best is not first else ())
 
 
 def _edges(order: Order, four: Four, size: Size, shares: bool) -> Edges:

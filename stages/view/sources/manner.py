@@ -45,14 +45,16 @@ def warnings(told: Manner, sample: Features) -> Iterator[str]:
     if boxes is None:
         return
     keys = files.readable(found.boxes[0]) + (" and the like" if len(found.boxes) > 1 else "")
-    if boxes.is_exchanged and len(found.boxes) == 4:
+    if boxes.is_exchanged and boxes.bad_at_first and len(found.boxes) == 4:
         yield (
-            "has boxes that are no boxes of their pictures as they are named (%d of %d in %s); they are shown as if %s,"
-            " and whoever trains on these records must read them so"
-            % (boxes.bad_at_first, boxes.seen, keys, boxes.order.words)
-            if boxes.bad_at_first
-            else "seems to have boxes of which %s (%s), by their shapes in pictures of many shapes; they are shown so"
-            % (boxes.order.words, keys)
+            "has boxes that are no boxes of their pictures as they are named (%d of %d in %s); they are shown as if"
+            " %s%s, and whoever trains on these records must read them so"
+            % (boxes.bad_at_first, boxes.seen, keys, boxes.order.words, _or_else(boxes))
+        )
+    elif boxes.is_exchanged and len(found.boxes) == 4:
+        yield "seems to have boxes of which %s (%s), by their shapes in pictures of many shapes; they are shown so" % (
+            boxes.order.words,
+            keys,
         )
     if len(found.boxes) == 1:
         yield "has boxes in %s, which are read as %s in %s" % (
@@ -67,6 +69,12 @@ def warnings(told: Manner, sample: Features) -> Iterator[str]:
             boxes.bad,
             boxes.seen,
         )
+
+
+def _or_else(boxes: BoxReading) -> str:
+    """Which other readings are as good, so that somebody has to look."""
+    words = [one.words for one in boxes.others]
+    return " (or %s: these boxes do not tell which)" % " or ".join(words) if words else ""
 
 
 def fours(record: Features, found: Layout) -> List[Four]:

@@ -17,6 +17,7 @@ from stages.view.sources.source import Looked, PictureEntry, PicturePlace, ToldF
 from stages.view.sources.stored_bytes import StoredBytes
 
 SUMMARY, FINDINGS = "dataset.json", "findings.jsonl"
+OTHERS = "line %d of %s tells of a file or class that %s does not; are they of other records?"
 
 
 class RecordsSource:
@@ -46,6 +47,8 @@ class RecordsSource:
         told = self._findings()
         shards = _Shards(self.folder)
         for line in record_index.read(self.folder):
+            if line["shard"] not in places or max(line["classes"], default=0) > len(self._names):
+                raise ValueError(OTHERS % (self.done + 1, record_index.FILE, SUMMARY))
             place = PicturePlace(places[line["shard"]], line["offset"], line["length"])
             found = [*told.pop(line["source_id"], ()), *told.pop(_stem(line["source_id"]), ())]
             self.done += 1

@@ -88,7 +88,11 @@ class ViewSource(Protocol):
         """Paths of all files that what is told depends on."""
 
     def entries(self) -> Iterator[PictureEntry]:
-        """All pictures, in order. What cannot be read is left out, with a warning."""
+        """All pictures, in order. What cannot be read is left out, with a warning.
+
+        Raises:
+            OSError, ValueError: from here on, nothing can be read.
+        """
 
     def classes(self) -> Sequence[str]:
         """Names of classes that the source lists, in its order; boxes may have others."""
