@@ -84,7 +84,7 @@ def test_the_grid_shows_pictures_with_their_boxes(page: Page, troubles: List[str
     counts(page, "60 pictures, 91 boxes")
     first = page.locator(".tile:visible").first
     expect(first.locator("img")).to_have_js_property("complete", True)
-    page.wait_for_function("document.querySelectorAll('.tile.loaded').length > 10")
+    page.wait_for_function("() => document.querySelectorAll('.tile.loaded').length > 10")
     assert page.locator(".tile.broken").count() == 0
     tile = page.locator(".tile:visible:has(small:not(:text('empty')))").first
     assert tile.locator("canvas").evaluate(INKED)
@@ -249,7 +249,7 @@ def test_truth_and_detections_are_told_apart_by_more_than_colour(page: Page, tro
     inked = page.locator(".pane canvas").first
     assert inked.evaluate(INKED)
     page.keyboard.press("t")
-    page.wait_for_function("document.getElementById('show-truth').getAttribute('aria-pressed') === 'false'")
+    page.wait_for_function("() => document.getElementById('show-truth').getAttribute('aria-pressed') === 'false'")
     page.wait_for_timeout(100)
     assert not inked.evaluate(INKED)  # no detection has 0.95
     assert troubles == []

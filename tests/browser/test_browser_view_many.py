@@ -66,7 +66,7 @@ def test_elements_stay_few_and_pages_are_not_asked_for_twice(page: Page) -> None
     assert page.evaluate(SCROLL, {"pixels": 2000, "frames": 50}) < MOST_NODES
     assert page.evaluate(SCROLL, {"pixels": -500, "frames": 200}) < MOST_NODES
     assert page.evaluate("document.getElementById('grid').scrollTop") < 10000
-    page.wait_for_function("document.querySelector('.tile.loaded')")
+    page.wait_for_function("() => document.querySelector('.tile.loaded')")
     pages = [url for url in asked if "/api/pictures" in url]
     assert len(pages) == len(set(pages)) or len(pages) < 20
 
