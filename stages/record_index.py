@@ -8,7 +8,7 @@ import json
 import math
 import os
 import struct
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List
 
 from stages import files
 
@@ -25,16 +25,23 @@ def lines(folder: str) -> List[Dict[str, Any]]:
         OSError: there is no such file, or it cannot be read.
         ValueError: a line is damaged; the message names it.
     """
-    found = []
+    return list(read(folder))
+
+
+def read(folder: str) -> Iterator[Dict[str, Any]]:
+    """As :func:`lines`, one after the other: memory does not grow with them.
+
+    Raises:
+        OSError, ValueError: as :func:`lines`, when the iterator comes to it.
+    """
     with files.opened(os.path.join(folder, FILE)) as stream:
         for number, text in enumerate(stream, 1):
             try:
-                found.append(_checked(json.loads(text.decode("utf-8"))))
+                yield _checked(json.loads(text.decode("utf-8")))
             except RecursionError:
                 raise ValueError("line %d: it is nested too deeply" % number) from None
             except ValueError as error:
                 raise ValueError("line %d: %s" % (number, error)) from None
-    return found
 
 
 def frame(folder: str, line: Dict[str, Any]) -> bytes:
