@@ -82,7 +82,7 @@ class SsdAnchors(NamedTuple):
         return found
 
     def text(self) -> str:
-        """The generator as it stands in a pipeline.config, for anchors without scales, strides or offsets of its own."""
+        """The generator as a pipeline.config has it, where scales, base, strides and offsets are as by default."""
         lines = [
             "num_layers: %d" % self.num_layers,
             "min_scale: %r" % float(self.min_scale),

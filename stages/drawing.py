@@ -60,7 +60,7 @@ def draw(
 
 
 def outlined(picture: np.ndarray, box: Sequence[float], color: int) -> np.ndarray:
-    """A copy of ``picture`` (uint8 RGB) with one box [xmin, ymin, xmax, ymax] in pixels, in the colour of a class id."""
+    """A copy of ``picture`` (uint8 RGB) with one box [xmin, ymin, xmax, ymax] in pixels, in a class id's colour."""
     canvas = np.array(picture, np.uint8, order="C")
     _outline(canvas, _inside(canvas, box), color_of(color), line_width(canvas))
     return canvas

@@ -43,8 +43,8 @@ def advise(model: ModelAnchors, boxes: np.ndarray, training: np.ndarray, now: np
         now: float64 [m], the best IoU of each box with the present anchors.
 
     Returns:
-        ``worth``: whether it changes enough; ``text``, for a pipeline.config; ``now`` and ``then``: ``train`` and
-        ``unseen``, figures of the boxes as ``anchor_match.summary`` has them; ``measured_on``: which of the two decides.
+        ``worth``: whether it changes enough; ``text``, for a pipeline.config; ``now`` and ``then``: figures of the
+        boxes in ``train`` and of the ``unseen`` ones, as ``anchor_match.summary`` has them; ``measured_on``: which decide.
     """
     if not isinstance(model.anchors, SsdAnchors) or training.sum() < LEAST_BOXES or len(model.maps) < 2:
         return None

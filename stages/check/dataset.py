@@ -12,6 +12,7 @@ from stages.pages.artifact import Artifact
 from stages.picture_id import picture_id
 
 SPLITS = ("train", "validation", "test")
+FIGURES = ("read", "kept", "dropped", "background")
 AGAIN = "make it again with ./run records"
 
 
@@ -90,26 +91,23 @@ def read(folder: str) -> CheckedData:
         classes = [one["name"] for one in sorted(document["classes"], key=lambda one: int(one["id"]))]
         sides = [int(side) for side in document["image_size"]]
         whole = all(isinstance(name, str) for name in classes) and len(sides) == 2 and min(sides) > 0
-        whole = whole and bool(classes) and isinstance(document["splits"], dict)
+        whole = whole and bool(classes) and "train" in document["splits"]
         figures = [document["figures"][what][kind] for what in ("pictures", "boxes") for kind in FIGURES]
         whole = whole and all(isinstance(figure, int) and figure >= 0 for figure in figures)
     except (KeyError, TypeError, ValueError):
         whole = False
     if not whole:
         raise BadInput("dataset.json of the records artifact is damaged: %s." % AGAIN)
-    return CheckedData(folder, document, classes, _pictures(folder, len(classes)))
+    return CheckedData(folder, document, classes, _pictures(folder, list(document["splits"]), len(classes)))
 
 
-FIGURES = ("read", "kept", "dropped", "background")
-
-
-def _pictures(folder: str, classes: int) -> Pictures:
+def _pictures(folder: str, splits: List[str], classes: int) -> Pictures:
     names: List[str] = []
     shards: Dict[str, int] = {}
     numbers, corners, ids = array("q"), array("d"), array("q")
     try:
         for number, line in enumerate(record_index.read(folder), 1):
-            if line["split"] not in SPLITS or max(line["classes"], default=1) > classes:
+            if line["split"] not in SPLITS or line["split"] not in splits or max(line["classes"], default=1) > classes:
                 raise ValueError("line %d: its split or class is none of dataset.json" % number)
             names.append(line["source_id"])
             numbers.extend((SPLITS.index(line["split"]), line["width"], line["height"]))

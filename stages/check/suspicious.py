@@ -122,12 +122,15 @@ def _of_two_classes(first: np.ndarray, second: np.ndarray, ious: np.ndarray, cho
     )
 
 
-def _single(kind: str, title: str, about: str, chosen: np.ndarray, badness: np.ndarray, words: str) -> Suspicion:
-    """The boxes where ``chosen`` (bool [m]) holds, by ``badness`` (float64 [m]), which ``words`` tell."""
+def _single(
+    kind: str, title: str, about: str, chosen: np.ndarray, badness: np.ndarray, words: Callable[[float], str]
+) -> Suspicion:
+    """The boxes where ``chosen`` (bool [m]) holds, those of the greatest ``badness`` (float64 [m], of any sign) first;
+    ``words`` tell it."""
     places = np.flatnonzero(chosen)
-    places = places[np.lexsort((places, -badness[places]))]
+    places = places[np.lexsort((places, -np.abs(badness[places])))]
     return Suspicion(
-        kind, title, about, places, np.full(len(places), -1), lambda place: words % abs(badness[places[place]])
+        kind, title, about, places, np.full(len(places), -1), lambda place: words(float(badness[places[place]]))
     )
 
 
@@ -142,32 +145,32 @@ def _whole(boxes: Boxes) -> Suspicion:
         " Draw the box around the thing, or leave it if it is that near.",
         touches | (area > WHOLE),
         100 * area,
-        "covers %.0f%% of the picture",
+        lambda share: "covers %.0f%% of the picture" % share,
     )
 
 
 def _odd_area(boxes: Boxes) -> Suspicion:
     area = (boxes.pictures.boxes[:, 2:] - boxes.pictures.boxes[:, :2]).prod(axis=1)
-    times, odd = _outliers(boxes, area, AREA_TIMES)
+    away, odd = _outliers(boxes, area, AREA_TIMES)
     return _single(
         "odd_area",
         "Far larger or smaller than others of their class",
         "A slip of the mouse, or another class? Look whether box and class are right.",
         odd,
-        times,
-        "%.0f times the area, or a part of it, that its class has",
+        away,
+        lambda log: "%.0f times %s in area than its class" % (np.exp(abs(log)), "larger" if log > 0 else "smaller"),
     )
 
 
 def _odd_shape(boxes: Boxes) -> Suspicion:
-    times, odd = _outliers(boxes, boxes.shapes, RATIO_TIMES)
+    away, odd = _outliers(boxes, boxes.shapes, RATIO_TIMES)
     return _single(
         "odd_shape",
         "Another shape than others of their class",
         "A slip of the mouse, a group in one box, or a thing cut off? Look whether the box is right.",
         odd,
-        times,
-        "%.1f times wider or narrower than its class",
+        away,
+        lambda log: "%.1f times %s than its class" % (np.exp(abs(log)), "wider" if log > 0 else "narrower"),
     )
 
 
@@ -180,7 +183,7 @@ def _extreme_shape(boxes: Boxes) -> Suspicion:
         " Split it into several boxes, or leave such things out." % EXTREME_RATIO,
         times > EXTREME_RATIO,
         times,
-        "%.0f times as long as wide",
+        lambda times: "%.0f times as long as wide" % times,
     )
 
 
@@ -192,8 +195,8 @@ def _tiny(boxes: Boxes) -> Suspicion:
         "Under %.0f pixels at the size that the network sees: there is little left to recognise."
         " Raise model.input_size, cut the photos into tiles, or leave such boxes out." % TINY,
         extent < TINY,
-        -extent,
-        "%.1f pixels wide and high for the network",
+        TINY - extent,
+        lambda less: "%.1f pixels wide and high for the network" % (TINY - less),
     )
 
 
@@ -209,21 +212,20 @@ def _crowded(boxes: Boxes) -> Suspicion:
         " found. Cut such photos into tiles, or raise it." % CROWD,
         crowded,
         counts[boxes.pictures.owner].astype(np.float64),
-        "one of %.0f boxes of its picture",
+        lambda count: "one of %.0f boxes of its picture" % count,
     )
 
 
 def _outliers(boxes: Boxes, values: np.ndarray, least_times: float) -> Tuple[np.ndarray, np.ndarray]:
-    """How many times each value is its class's median or a part of it, and whether that is odd for the class."""
+    """The logarithm of each value over its class's median, and whether that is odd for the class."""
     logarithms = np.log(np.maximum(values, 1e-12))
-    times, odd = np.ones(len(values)), np.zeros(len(values), bool)
+    away, odd = np.zeros(len(values)), np.zeros(len(values), bool)
     for class_id in np.unique(boxes.pictures.classes):
         mine = np.flatnonzero(boxes.pictures.classes == class_id)
-        away = np.abs(logarithms[mine] - np.median(logarithms[mine]))
-        times[mine] = np.exp(away)
-        limit = max(DEVIATIONS * NORMAL * float(np.median(away)), np.log(least_times))
-        odd[mine] = (away > limit) & (len(mine) >= LEAST_OF_CLASS)
-    return times, odd
+        away[mine] = logarithms[mine] - np.median(logarithms[mine])
+        limit = max(DEVIATIONS * NORMAL * float(np.median(np.abs(away[mine]))), np.log(least_times))
+        odd[mine] = (np.abs(away[mine]) > limit) & (len(mine) >= LEAST_OF_CLASS)
+    return away, odd
 
 
 def figures(data: CheckedData, found: List[Suspicion]) -> List[Dict[str, Any]]:
