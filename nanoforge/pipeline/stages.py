@@ -25,6 +25,7 @@ from stages.parameters import (
     BenchEngineParameters,
     BuildEngineParameters,
     BundleParameters,
+    CheckParameters,
     ConvertParameters,
     DetectParameters,
     EvaluateParameters,
@@ -165,6 +166,15 @@ def _dataset_inputs(context: StageContext) -> Inputs:
     return {**inputs, "image_sets": UserFiles(lists, "dataset.image_sets", Selection((".txt",)))} if lists else inputs
 
 
+def _own_pipeline(context: StageContext) -> Inputs:
+    path = context.config.model.pipeline_config
+    return {"pipeline_config": UserFiles(context.path(path), "model.pipeline_config")} if path else {}
+
+
+def _check_inputs(context: StageContext) -> Inputs:
+    return {"records": ArtifactInput("records"), **_own_pipeline(context)}
+
+
 def _train_inputs(context: StageContext) -> Inputs:
     inputs: Inputs = {"records": ArtifactInput("records")}
     start = context.start
@@ -173,10 +183,7 @@ def _train_inputs(context: StageContext) -> Inputs:
         selection = Selection(prefix=start.prefix + ".")
         fetch = partial(checkpoints.fetch, start)
         inputs["start"] = UserFiles(start.folder, "model.checkpoint", selection, digest, fetch)
-    if context.config.model.pipeline_config:
-        path = context.path(context.config.model.pipeline_config)
-        inputs["pipeline_config"] = UserFiles(path, "model.pipeline_config")
-    return inputs
+    return {**inputs, **_own_pipeline(context)}
 
 
 def _convert_inputs(context: StageContext) -> Inputs:
@@ -318,6 +325,15 @@ TABLE: Tuple[Stage, ...] = (
         parameters=_filled(RecordsParameters, "dataset", "records", image_size=_records_size),
         folder=_records_folder,
         consents=("accept_losses",),
+    ),
+    Stage(
+        "check-data",
+        "data",
+        "stages.check.check",
+        summary="A health page of the records: what is wrong, and which anchors fit",
+        makes="health.html, health.json",
+        inputs=_check_inputs,
+        parameters=_filled(CheckParameters, "model", input_size=_network_size),
     ),
     Stage(
         "train",

@@ -43,8 +43,9 @@ def advise(model: ModelAnchors, boxes: np.ndarray, training: np.ndarray, now: np
         now: float64 [m], the best IoU of each box with the present anchors.
 
     Returns:
-        ``worth``: whether it changes enough; ``text``, for a pipeline.config; ``now`` and ``then``: figures of the
-        boxes in ``train`` and of the ``unseen`` ones, as ``anchor_match.summary`` has them; ``measured_on``: which decide.
+        ``worth``: whether it changes enough; ``text``, for a pipeline.config; ``sizes`` of its anchors in
+        pixels, layer by layer; ``now`` and ``then``: figures of the boxes in ``train`` and of the ``unseen`` ones, as
+        ``anchor_match.summary`` has them; ``measured_on``: which of the two decide.
     """
     if not isinstance(model.anchors, SsdAnchors) or training.sum() < LEAST_BOXES or len(model.maps) < 2:
         return None
@@ -65,6 +66,7 @@ def advise(model: ModelAnchors, boxes: np.ndarray, training: np.ndarray, now: np
         "min_scale": fitted.anchors.min_scale,
         "max_scale": fitted.anchors.max_scale,
         "aspect_ratios": list(fitted.anchors.aspect_ratios),
+        "sizes": [anchor_match.sizes_in_pixels(grid, model) for grid in fitted.grids],
         "histogram": np.histogram(then, anchor_match.EDGES, (0, 1))[0].tolist(),
         **figures,
     }

@@ -71,11 +71,14 @@ def figures(model: ModelAnchors, data: CheckedData, ious: np.ndarray, sides: np.
         "anchors": sum(grid.cells[0] * grid.cells[1] * len(grid.sizes) for grid in grids),
         "smallest_anchor": round(float(extents.min()), 1),
         "largest_anchor": round(float(extents.max()), 1),
-        "layers": [
-            {"cells": list(grid.cells), "sizes": np.round(grid.sizes * np.array(model.input_size), 1).tolist()}
-            for grid in grids
-        ],
+        "layers": [{"cells": list(grid.cells), "sizes": sizes_in_pixels(grid, model)} for grid in grids],
     }
+
+
+def sizes_in_pixels(grid: anchor_grids.AnchorGrid, model: ModelAnchors) -> List[List[float]]:
+    """Height and width of each anchor of a cell, in pixels of the network's input."""
+    found: List[List[float]] = np.round(grid.sizes * np.array(model.input_size), 1).tolist()
+    return found
 
 
 def _extents(model: ModelAnchors) -> np.ndarray:

@@ -3,7 +3,7 @@
 A picture that is trained on and tested with makes the figures of `evaluate` better than the detector is.
 """
 
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Set, Tuple
 
 import numpy as np
 
@@ -74,7 +74,8 @@ def _nearest(some: Pairs, more: Pairs) -> Pairs:
 
 
 def _shown(parted: Pairs, together: Pairs) -> List[Tuple[int, int, int]]:
-    seen, shown = set(), []
+    seen: Set[int] = set()
+    shown: List[Tuple[int, int, int]] = []
     for pairs in (parted, together):
         for first, second, bits in zip(*(column.tolist() for column in pairs)):
             if first not in seen and second not in seen and len(shown) < MOST_PAIRS:

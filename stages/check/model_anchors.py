@@ -175,7 +175,8 @@ def _ssd_anchors(said: Any, name: str) -> SsdAnchors:
             )
     return SsdAnchors(
         said.num_layers,
-        *_short((said.min_scale, said.max_scale)),
+        _short([said.min_scale])[0],
+        _short([said.max_scale])[0],
         ratios,
         said.reduce_boxes_in_lowest_layer,
         said.interpolated_scale_aspect_ratio,

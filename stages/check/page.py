@@ -70,8 +70,10 @@ def _anchor_plots(health: Dict[str, Any], examined: Examined) -> Dict[str, Optio
     anchors, advice = health["anchors"], health["advice"]
     if not anchors or not anchors["boxes"]:
         return {"anchors_plot": None, "match_plot": None}
+    sizes = np.unique(np.concatenate([layer["sizes"] for layer in anchors["layers"]]), axis=0)
+    fitted = np.unique(np.concatenate(advice["sizes"]), axis=0) if advice and advice["worth"] else None
     return {
-        "anchors_plot": plots.anchors_plot(examined.sides, anchors["layers"], health["model"]["input_size"]),
+        "anchors_plot": plots.anchors_plot(examined.sides, sizes, fitted),
         "match_plot": plots.match_plot(anchors["histogram"], advice and advice["histogram"]),
     }
 

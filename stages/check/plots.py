@@ -74,30 +74,30 @@ def pictures_plot(sizes: np.ndarray, input_size: Sequence[int]) -> Markup:
     return svg.drawn(figure, "pictures", "Widths and heights of the photos")
 
 
-def anchors_plot(sides: np.ndarray, layers: Sequence[Dict[str, Any]], input_size: Sequence[int]) -> Markup:
-    """Widths and heights of the boxes as a cloud, the anchors as crosses on it.
+def anchors_plot(sides: np.ndarray, anchors: np.ndarray, fitted: Optional[np.ndarray]) -> Markup:
+    """Widths and heights of the boxes as a cloud, the anchors as crosses on it, and others as rings.
 
     Args:
-        sides: float64 [m, 2], height and width in pixels of the network's input.
-        layers: ``anchors.layers`` of health.json.
+        sides: float64 [m, 2], height and width in pixels of the network's input, at least one.
+        anchors, fitted: float64 [a, 2], the same of anchors.
     """
     figure = Figure(figsize=(5.4, 4.6), layout="constrained")
     axes = figure.subplots()
-    known = np.maximum(sides[:, ::-1], 1.0)
-    most = float(max(known.max(initial=2), max(input_size))) * 1.15
-    edges = np.geomspace(min(2.0, known.min(initial=2)), most, CLOUD + 1)
-    counts, _, _ = np.histogram2d(known[:, 1], known[:, 0], bins=(edges, edges))
-    cells = np.tile(np.array(matplotlib.colors.to_rgba(FIRST)), (CLOUD, CLOUD, 1))
-    shade = np.where(counts > 0, 0.16 + 0.84 * np.sqrt(counts / max(counts.max(), 1)), 0)
+    known = np.maximum(sides, 1.0)
+    low = min(known.min(), anchors.min()) / 1.4
+    high = max(known.max(), anchors.max()) * 1.2
+    edges = np.geomspace(low, high, CLOUD + 1)
+    counts, _, _ = np.histogram2d(*known.T, bins=(edges, edges))
     rows, columns = np.nonzero(counts)
+    colours = np.tile(np.array(matplotlib.colors.to_rgba(FIRST)), (len(rows), 1))
+    colours[:, 3] = np.round(0.16 + 0.84 * np.sqrt(counts[rows, columns] / counts.max()), 3)
     middles = np.sqrt(edges[1:] * edges[:-1])
-    colours = cells[rows, columns]
-    colours[:, 3] = np.round(shade[rows, columns], 3)
     axes.scatter(middles[columns], middles[rows], marker="s", s=26, c=colours, linewidths=0)
-    sizes = np.unique(np.concatenate([np.array(layer["sizes"]).reshape(-1, 2) for layer in layers]), axis=0)
-    axes.plot(sizes[:, 1], sizes[:, 0], "x", color=SECOND, markersize=7, markeredgewidth=1.8, label="anchors")
-    axes.set(xscale="log", yscale="log", xlim=(edges[0], most), ylim=(edges[0], most))
-    ticks = [tick for tick in (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024) if edges[0] <= tick <= most]
+    axes.plot(*anchors.T[::-1], "x", color=SECOND, markersize=7, markeredgewidth=1.8, label="anchors")
+    if fitted is not None:
+        axes.plot(*fitted.T[::-1], "o", color=INK, markersize=6, markerfacecolor="none", label="fitted to the boxes")
+    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low, high))
+    ticks = [tick for tick in (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048) if low <= tick <= high]
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_yticks(ticks, [str(tick) for tick in ticks])
     axes.set(xlabel="width in pixels, as the network sees it", ylabel="height in pixels")

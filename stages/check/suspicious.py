@@ -1,6 +1,6 @@
 """Boxes that are probably not what somebody meant to draw, by rules that look at nothing but boxes."""
 
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Set, Tuple
 
 import numpy as np
 
@@ -261,7 +261,7 @@ def told(data: CheckedData, box: int) -> Dict[str, Any]:
 
 def to_show(kind: Suspicion, pictures: Pictures) -> Iterator[int]:
     """Places in ``kind.boxes`` of those that the page shows: the most suspicious, one of a picture."""
-    seen = set()
+    seen: Set[int] = set()
     for place, box in enumerate(kind.boxes[:LISTED].tolist()):
         if pictures.owner[box] not in seen and len(seen) < SHOWN:
             seen.add(pictures.owner[box])
