@@ -18,7 +18,8 @@ def findings(folder: str) -> List[Dict[str, Any]]:
     """One entry for each kind and action, the most frequent first.
 
     Each has ``kind``, ``action`` ("left out" or "mended"), ``count``, ``about`` (picture or object), ``meaning``,
-    ``remedy``, and ``examples``, the first of them with ``file``, ``object``, ``line`` and ``message``.
+    ``remedy``, ``in_viewer`` (its pictures are in the records), and ``examples``, the first of them with ``file``,
+    ``object``, ``line`` and ``message``.
 
     Raises:
         BadInput: a line is damaged; the message names it.
@@ -43,6 +44,7 @@ def findings(folder: str) -> List[Dict[str, Any]]:
             "about": KINDS[kind].about,
             "meaning": KINDS[kind].meaning,
             "remedy": KINDS[kind].remedy,
+            "in_viewer": action == FIX or KINDS[kind].about == "object",
             "examples": examples[kind, action],
         }
         for (kind, action), count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))

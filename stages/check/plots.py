@@ -15,6 +15,7 @@ from stages.pages import svg
 from stages.pages.svg import FIRST, GRID, INK, MUTED, SECOND, dress
 
 CELLS = 32  # of a heat map, each way
+SPREAD = 1.0  # cells over which a centre is spread, or a few boxes would be nothing but dots
 MOST_PIXELS = 256  # of a heat map's longer side
 CLOUD = 44  # cells of the plot of box sizes, each way
 COLOURS = (FIRST, SECOND, MUTED)  # of the splits
@@ -143,7 +144,8 @@ def heat_maps(boxes: np.ndarray, proportions: Tuple[int, int]) -> Tuple[str, str
     centres = np.clip((boxes[:, :2] + boxes[:, 2:]) / 2 * CELLS, 0, CELLS - 1).astype(np.int64)
     counts = np.zeros((CELLS, CELLS))
     np.add.at(counts, (centres[:, 0], centres[:, 1]), 1)
-    return _heat(counts, proportions), _heat(_covered(boxes), proportions)
+    blurred = cv2.GaussianBlur(counts, (0, 0), SPREAD, borderType=cv2.BORDER_CONSTANT)
+    return _heat(blurred, proportions), _heat(_covered(boxes), proportions)
 
 
 def _covered(boxes: np.ndarray) -> np.ndarray:
@@ -158,7 +160,7 @@ def _covered(boxes: np.ndarray) -> np.ndarray:
 
 
 def _heat(counts: np.ndarray, proportions: Tuple[int, int]) -> str:
-    levels = np.round(255 * np.sqrt(np.maximum(counts, 0) / max(counts.max(), 1))).astype(np.uint8)
+    levels = np.round(255 * np.sqrt(np.maximum(counts, 0) / max(counts.max(), 1e-9))).astype(np.uint8)
     longer = max(proportions)
     height, width = (max(MOST_PIXELS // 4, MOST_PIXELS * side // longer) for side in proportions)
     large = cv2.resize(levels, (width, height), interpolation=cv2.INTER_CUBIC)

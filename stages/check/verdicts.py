@@ -23,14 +23,13 @@ ENLARGED, STRETCHED_MOST = 0.25, 0.5  # share of the pictures
 
 
 class Verdict(NamedTuple):
-    """``section`` is the part of the page that shows the figures, ``finding`` the kind to look for in the viewer."""
+    """``section`` is the part of the page that shows the figures."""
 
     severity: str
     title: str
     why: str
     remedy: str
     section: str
-    finding: str = ""
 
 
 Health = Dict[str, Any]
@@ -49,16 +48,20 @@ def _losses(health: Health) -> Iterator[Verdict]:
     severity = _grade(shares[what], LOSS_BAD, LOSS_WARN)
     if not severity:
         return
-    kinds = [one for one in health["findings"] if one["action"] == "left out"]
+    reasons = [
+        one
+        for one in health["findings"]
+        if one["action"] == "left out" and (what == "boxes" or one["about"] == "picture")
+    ]
+    reason = reasons[0] if reasons else {"meaning": "", "remedy": "See the list of what was left out", "kind": ""}
     yield Verdict(
         severity,
         "%s of the %s were left out (%s of %s)"
         % (_percent(shares[what]), what, _number(annotations[what]["dropped"]), _number(annotations[what]["read"])),
-        "What is left out is not learned, and what is left may no longer be what the detector will see%s."
-        % ("; the most frequent reason: %s" % kinds[0]["meaning"] if kinds else ""),
-        kinds[0]["remedy"] + "." if kinds else "See the list of what was left out.",
+        "What is left out is not learned, and what is left may no longer be what the detector will see. The most"
+        " frequent reason: %s." % (reason["meaning"] or "not told"),
+        reason["remedy"] + ".",
         "annotations",
-        kinds[0]["kind"] if kinds else "",
     )
 
 
@@ -73,7 +76,6 @@ def _unlabelled(health: Health) -> Iterator[Verdict]:
             " overlook such things.",
             'Label them; if there is nothing to label in them, set records.findings = { no_xml = "fix" }.',
             "annotations",
-            "no_xml",
         )
 
 
@@ -212,7 +214,7 @@ def _unmatched_remedy(health: Health) -> str:
     advice, why = health["advice"], health["anchors"]["why_below"]
     fitted = "Use the anchors below, fitted to these boxes. " if advice and advice["worth"] else ""
     small = why["smaller_than_any_anchor"] * 2 > health["anchors"]["below_0.5"]
-    rest = "Raise model.input_size, or cut the photos into tiles." if small else ""
+    rest = "Cut the photos into tiles: anchors have a share of the picture, whatever its size is." if small else ""
     return (fitted + rest).strip() or "See which boxes they are; other anchors would change little."
 
 
