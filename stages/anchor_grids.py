@@ -37,7 +37,6 @@ class SsdAnchors(NamedTuple):
     Attributes:
         scales: of each layer where they are given one by one, else evenly spaced from ``min_scale`` to ``max_scale``.
         base: height and width at scale 1, in units of the picture's shorter side.
-        strides, offsets: of each layer in pixels, (y, x); none: as the cells lie.
     """
 
     num_layers: int = 6
@@ -48,8 +47,6 @@ class SsdAnchors(NamedTuple):
     interpolated_scale_aspect_ratio: float = 1.0
     scales: Tuple[float, ...] = ()
     base: Tuple[float, float] = (1.0, 1.0)
-    strides: Tuple[Size, ...] = ()
-    offsets: Tuple[Size, ...] = ()
 
     def specifications(self) -> List[List[Tuple[float, float]]]:
         """Scale and ratio of each anchor of a cell, layer by layer."""
@@ -71,18 +68,13 @@ class SsdAnchors(NamedTuple):
         shorter = min(picture)
         base = [side * shorter / pixels for side, pixels in zip(self.base, picture)]
         found = []
-        for layer, (cells, anchors) in enumerate(zip(maps, self.specifications())):
-            stride, offset = _even(cells)
-            if self.strides:
-                stride = _shares(self.strides[layer], picture)
-                offset = (stride[0] / 2, stride[1] / 2)
-            if self.offsets:
-                offset = _shares(self.offsets[layer], picture)
-            found.append(AnchorGrid(cells, stride, offset, _sizes(anchors, base)))
+        for cells, anchors in zip(maps, self.specifications()):
+            stride = (1.0 / cells[0], 1.0 / cells[1])
+            found.append(AnchorGrid(cells, stride, (stride[0] / 2, stride[1] / 2), _sizes(anchors, base)))
         return found
 
     def text(self) -> str:
-        """The generator as a pipeline.config has it, where scales, base, strides and offsets are as by default."""
+        """The generator as a pipeline.config has it, where scales and base are as by default."""
         lines = [
             "num_layers: %d" % self.num_layers,
             "min_scale: %r" % float(self.min_scale),
@@ -115,12 +107,6 @@ class MultiscaleAnchors(NamedTuple):
                 AnchorGrid(cells, _shares((side, side), picture), _shares(offset, picture), _sizes(anchors, base))
             )
         return found
-
-
-def _even(cells: Size) -> Tuple[Tuple[float, float], Tuple[float, float]]:
-    """Stride and offset where nothing says otherwise: a centre in the middle of each cell."""
-    stride = (1.0 / cells[0], 1.0 / cells[1])
-    return stride, (stride[0] / 2, stride[1] / 2)
 
 
 def _shares(pixels: Sequence[float], picture: Size) -> Tuple[float, float]:

@@ -9,7 +9,7 @@ from stages.check.dataset import SPLITS, CheckedData, Pictures
 COUNT_EDGES = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 31, 51, 101)  # objects per picture; the last without end
 MOST_SIZES = 12
 COCO_AREAS = (32 * 32, 96 * 96)  # pixels: small, medium, large (cocoapi's cocoeval.py)
-STRETCHED = 1.3  # how much wider or narrower than it is a photo may become
+STRETCHED = 1.5  # how much wider or narrower than it is a photo may become
 
 
 def classes(data: CheckedData, sides: np.ndarray) -> List[Dict[str, Any]]:

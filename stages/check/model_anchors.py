@@ -145,7 +145,7 @@ def _configured(ssd: Any, name: str, warn: Callable[[str], None]) -> ModelAnchor
         raise BadInput("%s says an input of %d x %d pixels: that is no picture." % ((name,) + size))
     kind, generator = files.readable(extractor.type), ssd.anchor_generator
     multiple = max(1, extractor.pad_to_multiple)
-    if kind in SSD_EXTRACTORS and generator.HasField("ssd_anchor_generator"):
+    if kind in SSD_EXTRACTORS and generator.HasField("ssd_anchor_generator") and not _moved(generator):
         anchors = _ssd_anchors(generator.ssd_anchor_generator, name)
         layers = extractor.num_layers
         if layers != anchors.num_layers:
@@ -161,18 +161,18 @@ def _configured(ssd: Any, name: str, warn: Callable[[str], None]) -> ModelAnchor
     return ModelAnchors(kind, size, None, [], unknown)
 
 
+def _moved(generator: Any) -> bool:
+    """Whether its centres lie elsewhere than in the middles of the cells, which object_detection's builder, by any
+    Python 3, makes no generator of."""
+    said = generator.ssd_anchor_generator
+    return any(len(getattr(said, side + what)) for side in ("height_", "width_") for what in ("stride", "offset"))
+
+
 def _ssd_anchors(said: Any, name: str) -> SsdAnchors:
     ratios = _short(said.aspect_ratios)
     _check(name, ratios + tuple(said.scales), said.num_layers)
     if said.scales and len(said.scales) != said.num_layers:
         raise BadInput("%s lists %d scales for %d layers of anchors." % (name, len(said.scales), said.num_layers))
-    for what in ("stride", "offset"):
-        listed = [len(getattr(said, side + what)) for side in ("height_", "width_")]
-        if listed not in ([0, 0], [said.num_layers] * 2):
-            raise BadInput(
-                "%s lists %d and %d of height_%s and width_%s for %d layers of anchors."
-                % (name, listed[0], listed[1], what, what, said.num_layers)
-            )
     return SsdAnchors(
         said.num_layers,
         _short([said.min_scale])[0],
@@ -182,8 +182,6 @@ def _ssd_anchors(said: Any, name: str) -> SsdAnchors:
         said.interpolated_scale_aspect_ratio,
         _short(said.scales),
         (said.base_anchor_height, said.base_anchor_width),
-        tuple(zip(said.height_stride, said.width_stride)),
-        tuple(zip(said.height_offset, said.width_offset)),
     )
 
 
