@@ -59,12 +59,9 @@ def records(_c, config="", limit=0, accept_losses=False, set_=None, dry_run=Fals
 def check_data(_c, config="", set_=None, dry_run=False, runner="", host=""):
     """Make a health page of the data: classes, leaks, odd boxes, and which anchors fit them.
 
-    It is made of sick records too, as with `records --accept-losses`.
-
     Example: ./run check-data
     """
-    options = StageOptions(config, set_, dry_run, runner, host)
-    commands.stages.run_stage("check-data", commands.stages.with_consents(options, accept_losses=True))
+    commands.stages.check_data(StageOptions(config, set_, dry_run, runner, host))
 
 
 @command(BUILD, iterable=["set_"])

@@ -57,7 +57,7 @@ class SurveyParameters(NamedTuple):
     image_size: List[int]
 
 
-class CheckParameters(NamedTuple):
+class CheckDataParameters(NamedTuple):
     """What decides which anchors the model has, where no pipeline.config of the user's does."""
 
     architecture: str

@@ -25,7 +25,7 @@ from stages.parameters import (
     BenchEngineParameters,
     BuildEngineParameters,
     BundleParameters,
-    CheckParameters,
+    CheckDataParameters,
     ConvertParameters,
     DetectParameters,
     EvaluateParameters,
@@ -169,10 +169,6 @@ def _dataset_inputs(context: StageContext) -> Inputs:
 def _own_pipeline(context: StageContext) -> Inputs:
     path = context.config.model.pipeline_config
     return {"pipeline_config": UserFiles(context.path(path), "model.pipeline_config")} if path else {}
-
-
-def _check_inputs(context: StageContext) -> Inputs:
-    return {"records": ArtifactInput("records"), **_own_pipeline(context)}
 
 
 def _train_inputs(context: StageContext) -> Inputs:
@@ -332,8 +328,8 @@ TABLE: Tuple[Stage, ...] = (
         "stages.check.check",
         summary="A health page of the records: what is wrong, and which anchors fit",
         makes="health.html, health.json",
-        inputs=_check_inputs,
-        parameters=_filled(CheckParameters, "model", input_size=_network_size),
+        inputs=lambda context: {"records": ArtifactInput("records"), **_own_pipeline(context)},
+        parameters=_filled(CheckDataParameters, "model", input_size=_network_size),
     ),
     Stage(
         "train",

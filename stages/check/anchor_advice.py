@@ -78,7 +78,7 @@ def _fit(model: ModelAnchors, boxes: np.ndarray) -> Fitted:
     assert isinstance(model.anchors, SsdAnchors)  # noqa: S101 - advise has looked
     further = max(0, min(len(model.anchors.aspect_ratios) - len(FIRST_RATIOS), MOST_FURTHER))
     layers = len(model.maps)
-    search = _Search(model.maps, model.input_size, sample)
+    search = _AnchorSearch(model.maps, model.input_size, sample)
     present = [ratio for ratio in model.anchors.aspect_ratios if ratio not in FIRST_RATIOS][:further]
     present += [ratio for ratio in (3.0, 0.3333, *RATIOS) if ratio not in present][: further - len(present)]
     scales = (model.anchors.min_scale, model.anchors.max_scale)
@@ -88,7 +88,7 @@ def _fit(model: ModelAnchors, boxes: np.ndarray) -> Fitted:
     return max(found, key=lambda fitted: search.worth(fitted.anchors))
 
 
-class _Search:
+class _AnchorSearch:
     """Coordinate descent over scales and ratios, on boxes whose distances to the grids' centres are known."""
 
     def __init__(self, maps: List[Size], input_size: Size, boxes: np.ndarray) -> None:

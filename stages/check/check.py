@@ -7,7 +7,7 @@ from stages.check import dataset, health, model_anchors, stored_pictures
 from stages.check.page import page
 from stages.check.verdicts import BAD, WARN
 from stages.job import Job, run
-from stages.parameters import CheckParameters
+from stages.parameters import CheckDataParameters
 
 
 def main(job: Job) -> None:
@@ -17,7 +17,7 @@ def main(job: Job) -> None:
         BadInput: the records are damaged, or the pipeline.config describes no SSD.
         StageFailed: the disk does not take the page.
     """
-    model = model_anchors.of_model(job.read(CheckParameters), job.inputs.get("pipeline_config"), job.warn)
+    model = model_anchors.of_model(job.read(CheckDataParameters), job.inputs.get("pipeline_config"), job.warn)
     job.progress(0, 1, "reading the index")
     data = dataset.read(job.inputs["records"])
     total = len(data.pictures.names)

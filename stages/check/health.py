@@ -8,13 +8,13 @@ from stages.check import anchor_advice, anchor_match, balance, left_out, lookali
 from stages.check.dataset import SPLITS, CheckedData
 from stages.check.lookalikes import Alike
 from stages.check.model_anchors import ModelAnchors
-from stages.check.suspicious import Suspicion
+from stages.check.suspicious import SuspiciousKind
 
 FORMAT = 1
 WORST = 12  # boxes that anchors meet worst, told and shown
 
 
-class Examined(NamedTuple):
+class Examination(NamedTuple):
     """What the page is drawn from.
 
     Attributes:
@@ -28,11 +28,11 @@ class Examined(NamedTuple):
     document: Dict[str, Any]
     sides: np.ndarray
     worst: List[int]
-    suspicions: List[Suspicion]
+    suspicions: List[SuspiciousKind]
     alike: Alike
 
 
-def examine(data: CheckedData, model: ModelAnchors, rows: np.ndarray, step: Callable[[str], None]) -> Examined:
+def examine(data: CheckedData, model: ModelAnchors, rows: np.ndarray, step: Callable[[str], None]) -> Examination:
     """Everything that is computed from boxes and looks.
 
     Args:
@@ -71,7 +71,7 @@ def examine(data: CheckedData, model: ModelAnchors, rows: np.ndarray, step: Call
         "lookalikes": lookalikes.figures(data, alike),
     }
     document["verdicts"] = verdicts.all_of(document)
-    return Examined(document, sides, matched.worst, suspicions, alike)
+    return Examination(document, sides, matched.worst, suspicions, alike)
 
 
 class Matched(NamedTuple):

@@ -12,7 +12,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from stages import files
 from stages.anchor_grids import AnchorGrid, MultiscaleAnchors, Size, SsdAnchors, halved_maps
 from stages.job import BadInput
-from stages.parameters import CheckParameters
+from stages.parameters import CheckDataParameters
 from stages.protos import text_file, text_form
 
 KIND = "pipeline.config"
@@ -107,7 +107,7 @@ class ModelAnchors(NamedTuple):
         return self.anchors.grids(self.maps, self.input_size) if self.anchors else []
 
 
-def of_model(parameters: CheckParameters, config: Optional[str], warn: Callable[[str], None]) -> ModelAnchors:
+def of_model(parameters: CheckDataParameters, config: Optional[str], warn: Callable[[str], None]) -> ModelAnchors:
     """The anchors of the architecture, or of the file ``config`` where there is one.
 
     Raises:

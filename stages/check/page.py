@@ -7,7 +7,7 @@ import numpy as np
 
 from stages.check import lookalikes, plots, suspicious
 from stages.check.dataset import CheckedData
-from stages.check.health import Examined
+from stages.check.health import Examination
 from stages.check.stored_pictures import Outline, thumbnail
 from stages.check.verdicts import BAD, NOTE, WARN
 from stages.pages.html import render
@@ -19,7 +19,7 @@ OTHER = 6  # the colour's number of the other box of a pair
 WORDS = {BAD: "to mend", WARN: "to look at", NOTE: "to know"}
 
 
-def page(data: CheckedData, examined: Examined) -> str:
+def page(data: CheckedData, examined: Examination) -> str:
     """The page as one HTML document.
 
     Raises:
@@ -66,7 +66,7 @@ def _heat_maps(data: CheckedData) -> List[Dict[str, Any]]:
     return maps
 
 
-def _anchor_plots(health: Dict[str, Any], examined: Examined) -> Dict[str, Optional[str]]:
+def _anchor_plots(health: Dict[str, Any], examined: Examination) -> Dict[str, Optional[str]]:
     anchors, advice = health["anchors"], health["advice"]
     if not anchors or not anchors["boxes"]:
         return {"anchors_plot": None, "match_plot": None}
@@ -78,12 +78,12 @@ def _anchor_plots(health: Dict[str, Any], examined: Examined) -> Dict[str, Optio
     }
 
 
-def _worst(data: CheckedData, examined: Examined) -> List[Dict[str, Any]]:
+def _worst(data: CheckedData, examined: Examination) -> List[Dict[str, Any]]:
     told = examined.document["anchors"]["worst"] if examined.document["anchors"] else []
     return [{**one, "thumbnail": _drawn(data, box)} for one, box in zip(told, examined.worst)]
 
 
-def _cards(data: CheckedData, examined: Examined) -> List[Dict[str, Any]]:
+def _cards(data: CheckedData, examined: Examination) -> List[Dict[str, Any]]:
     """Every kind of suspicious boxes, with the boxes of it that are shown."""
     cards = []
     for figures, kind in zip(examined.document["suspicious"], examined.suspicions):
@@ -102,7 +102,7 @@ def _drawn(data: CheckedData, box: int, partner: int = -1) -> str:
     return thumbnail(data, int(pictures.owner[box]), outlines)
 
 
-def _pairs(data: CheckedData, examined: Examined) -> List[Dict[str, Any]]:
+def _pairs(data: CheckedData, examined: Examination) -> List[Dict[str, Any]]:
     told = examined.document["lookalikes"]["pairs"]
     return [
         {**pair, "thumbnails": [thumbnail(data, place) for place in (first, second)]}

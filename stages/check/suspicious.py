@@ -18,7 +18,7 @@ EXTREME_RATIO = 10.0
 DEVIATIONS, NORMAL, RATIO_TIMES, AREA_TIMES, LEAST_OF_CLASS = 4.0, 1.4826, 3.0, 16.0, 30
 
 
-class Suspicion(NamedTuple):
+class SuspiciousKind(NamedTuple):
     """A kind of suspicion.
 
     Attributes:
@@ -38,7 +38,7 @@ class Suspicion(NamedTuple):
     words: Callable[[int], str]
 
 
-class Boxes(NamedTuple):
+class BoxTable(NamedTuple):
     """What suspicions are about; rows belong to boxes."""
 
     pictures: Pictures
@@ -46,14 +46,14 @@ class Boxes(NamedTuple):
     shapes: np.ndarray  # float64 [m], width over height, as on the photo
 
 
-def boxes_of(data: CheckedData, sides: np.ndarray) -> Boxes:
+def boxes_of(data: CheckedData, sides: np.ndarray) -> BoxTable:
     """The boxes of a dataset; ``sides`` are theirs in pixels of the network's input."""
     pictures = data.pictures
     extent = (pictures.boxes[:, 2:] - pictures.boxes[:, :2]) * pictures.sizes[pictures.owner][:, ::-1]
-    return Boxes(pictures, sides, extent[:, 1] / np.maximum(extent[:, 0], 1e-9))
+    return BoxTable(pictures, sides, extent[:, 1] / np.maximum(extent[:, 0], 1e-9))
 
 
-def find(boxes: Boxes) -> List[Suspicion]:
+def find(boxes: BoxTable) -> List[SuspiciousKind]:
     """Every kind that some box is of, the gravest first."""
     first, second, ious = overlapping(boxes.pictures, DOUBLE)
     same = boxes.pictures.classes[first] == boxes.pictures.classes[second]
@@ -98,8 +98,8 @@ def _iou(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.asarray(common / np.where(union > 0, union, 1))
 
 
-def _double(first: np.ndarray, second: np.ndarray, ious: np.ndarray) -> Suspicion:
-    return Suspicion(
+def _double(first: np.ndarray, second: np.ndarray, ious: np.ndarray) -> SuspiciousKind:
+    return SuspiciousKind(
         "double",
         "Labelled twice",
         "Two boxes of one class on the same thing (IoU above %.1f). Remove one of each pair." % DOUBLE,
@@ -109,9 +109,9 @@ def _double(first: np.ndarray, second: np.ndarray, ious: np.ndarray) -> Suspicio
     )
 
 
-def _of_two_classes(first: np.ndarray, second: np.ndarray, ious: np.ndarray, chosen: np.ndarray) -> Suspicion:
+def _of_two_classes(first: np.ndarray, second: np.ndarray, ious: np.ndarray, chosen: np.ndarray) -> SuspiciousKind:
     ious = ious[chosen]
-    return Suspicion(
+    return SuspiciousKind(
         "two_classes",
         "One thing, two classes",
         "Boxes of two classes on the same thing (IoU above %.1f): the detector is told that it is both."
@@ -124,17 +124,17 @@ def _of_two_classes(first: np.ndarray, second: np.ndarray, ious: np.ndarray, cho
 
 def _single(
     kind: str, title: str, about: str, chosen: np.ndarray, badness: np.ndarray, words: Callable[[float], str]
-) -> Suspicion:
+) -> SuspiciousKind:
     """The boxes where ``chosen`` (bool [m]) holds, those of the greatest ``badness`` (float64 [m], of any sign) first;
     ``words`` tell it."""
     places = np.flatnonzero(chosen)
     places = places[np.lexsort((places, -np.abs(badness[places])))]
-    return Suspicion(
+    return SuspiciousKind(
         kind, title, about, places, np.full(len(places), -1), lambda place: words(float(badness[places[place]]))
     )
 
 
-def _whole(boxes: Boxes) -> Suspicion:
+def _whole(boxes: BoxTable) -> SuspiciousKind:
     shape = boxes.pictures.boxes
     area = (shape[:, 2:] - shape[:, :2]).prod(axis=1)
     touches = (shape[:, :2] <= EDGE).all(axis=1) & (shape[:, 2:] >= 1 - EDGE).all(axis=1)
@@ -149,7 +149,7 @@ def _whole(boxes: Boxes) -> Suspicion:
     )
 
 
-def _odd_area(boxes: Boxes) -> Suspicion:
+def _odd_area(boxes: BoxTable) -> SuspiciousKind:
     area = (boxes.pictures.boxes[:, 2:] - boxes.pictures.boxes[:, :2]).prod(axis=1)
     away, odd = _outliers(boxes, area, AREA_TIMES)
     return _single(
@@ -162,7 +162,7 @@ def _odd_area(boxes: Boxes) -> Suspicion:
     )
 
 
-def _odd_shape(boxes: Boxes) -> Suspicion:
+def _odd_shape(boxes: BoxTable) -> SuspiciousKind:
     away, odd = _outliers(boxes, boxes.shapes, RATIO_TIMES)
     return _single(
         "odd_shape",
@@ -174,7 +174,7 @@ def _odd_shape(boxes: Boxes) -> Suspicion:
     )
 
 
-def _extreme_shape(boxes: Boxes) -> Suspicion:
+def _extreme_shape(boxes: BoxTable) -> SuspiciousKind:
     times = np.maximum(boxes.shapes, 1 / np.maximum(boxes.shapes, 1e-9))
     return _single(
         "extreme_shape",
@@ -187,7 +187,7 @@ def _extreme_shape(boxes: Boxes) -> Suspicion:
     )
 
 
-def _tiny(boxes: Boxes) -> Suspicion:
+def _tiny(boxes: BoxTable) -> SuspiciousKind:
     extent = np.sqrt(boxes.sides.prod(axis=1))
     return _single(
         "tiny",
@@ -200,7 +200,7 @@ def _tiny(boxes: Boxes) -> Suspicion:
     )
 
 
-def _crowded(boxes: Boxes) -> Suspicion:
+def _crowded(boxes: BoxTable) -> SuspiciousKind:
     counts = boxes.pictures.counts()
     first = np.minimum(boxes.pictures.first[:-1], max(0, len(boxes.pictures.boxes) - 1))
     crowded = np.zeros(len(boxes.pictures.boxes), bool)
@@ -216,7 +216,7 @@ def _crowded(boxes: Boxes) -> Suspicion:
     )
 
 
-def _outliers(boxes: Boxes, values: np.ndarray, least_times: float) -> Tuple[np.ndarray, np.ndarray]:
+def _outliers(boxes: BoxTable, values: np.ndarray, least_times: float) -> Tuple[np.ndarray, np.ndarray]:
     """The logarithm of each value over its class's median, and whether that is odd for the class."""
     logarithms = np.log(np.maximum(values, 1e-12))
     away, odd = np.zeros(len(values)), np.zeros(len(values), bool)
@@ -228,7 +228,7 @@ def _outliers(boxes: Boxes, values: np.ndarray, least_times: float) -> Tuple[np.
     return away, odd
 
 
-def figures(data: CheckedData, found: List[Suspicion]) -> List[Dict[str, Any]]:
+def figures(data: CheckedData, found: List[SuspiciousKind]) -> List[Dict[str, Any]]:
     """What the page and health.json say: per kind ``count`` and the first ``boxes``, each with its picture."""
     return [
         {
@@ -242,7 +242,7 @@ def figures(data: CheckedData, found: List[Suspicion]) -> List[Dict[str, Any]]:
     ]
 
 
-def _told(data: CheckedData, kind: Suspicion, place: int) -> Dict[str, Any]:
+def _told(data: CheckedData, kind: SuspiciousKind, place: int) -> Dict[str, Any]:
     box = int(kind.boxes[place])
     return {**told(data, box), "why": kind.words(place)}
 
@@ -259,7 +259,7 @@ def told(data: CheckedData, box: int) -> Dict[str, Any]:
     }
 
 
-def to_show(kind: Suspicion, pictures: Pictures) -> Iterator[int]:
+def to_show(kind: SuspiciousKind, pictures: Pictures) -> Iterator[int]:
     """Places in ``kind.boxes`` of those that the page shows: the most suspicious, one of a picture."""
     seen: Set[int] = set()
     for place, box in enumerate(kind.boxes[:LISTED].tolist()):

@@ -14,9 +14,9 @@ from stages.anchor_grids import MultiscaleAnchors, SsdAnchors, halved_maps
 from stages.check import anchor_advice, anchor_match, model_anchors
 from stages.check.model_anchors import ModelAnchors
 from stages.job import BadInput
-from stages.parameters import CheckParameters
+from stages.parameters import CheckDataParameters
 
-PARAMETERS = CheckParameters("ssd_mobilenet_v2", [300, 300])
+PARAMETERS = CheckDataParameters("ssd_mobilenet_v2", [300, 300])
 shares = st.floats(0, 1, width=32)
 ratios = st.floats(0.1, 10)
 sides = st.integers(33, 400)
