@@ -56,6 +56,15 @@ def records(_c, config="", limit=0, accept_losses=False, set_=None, dry_run=Fals
 
 
 @command(BUILD, iterable=["set_"])
+def check_data(_c, config="", set_=None, dry_run=False, runner="", host=""):
+    """Make a health page of the data: classes, leaks, odd boxes, and which anchors fit them.
+
+    Example: ./run check-data
+    """
+    commands.stages.check_data(StageOptions(config, set_, dry_run, runner, host))
+
+
+@command(BUILD, iterable=["set_"])
 def train(_c, config="", accept_losses=False, train_anyway=False, set_=None, dry_run=False, runner="", host=""):
     """Train the detector; goes on from the last checkpoint after an interruption.
 

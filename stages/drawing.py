@@ -59,6 +59,13 @@ def draw(
     return canvas
 
 
+def outlined(picture: np.ndarray, box: Sequence[float], color: int) -> np.ndarray:
+    """A copy of ``picture`` (uint8 RGB) with one box [xmin, ymin, xmax, ymax] in pixels, in a class id's colour."""
+    canvas = np.array(picture, np.uint8, order="C")
+    _outline(canvas, _inside(canvas, box), color_of(color), line_width(canvas))
+    return canvas
+
+
 def free_name(path: str, taken: Set[str]) -> str:
     """``path`` for a drawing, with underscores before its suffix if there is one of that name; notes it in ``taken``.
 

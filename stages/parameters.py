@@ -57,6 +57,13 @@ class SurveyParameters(NamedTuple):
     image_size: List[int]
 
 
+class CheckDataParameters(NamedTuple):
+    """What decides which anchors the model has, where no pipeline.config of the user's does."""
+
+    architecture: str
+    input_size: List[int]
+
+
 class TrainParameters(NamedTuple):
     """``start_checkpoint`` is the file name of the prefix inside the input ``start``; None: random weights."""
 

@@ -23,6 +23,7 @@ from stages.parameters import (
     BenchEngineParameters,
     BuildEngineParameters,
     BundleParameters,
+    CheckDataParameters,
     ConvertParameters,
     DetectParameters,
     EvaluateParameters,
@@ -149,6 +150,11 @@ def _dataset_inputs(context: StageContext) -> Inputs:
     return {**inputs, "image_sets": UserFiles(lists, "dataset.image_sets", Selection((".txt",)))} if lists else inputs
 
 
+def _own_pipeline(context: StageContext) -> Inputs:
+    path = context.config.model.pipeline_config
+    return {"pipeline_config": UserFiles(context.path(path), "model.pipeline_config")} if path else {}
+
+
 def _train_inputs(context: StageContext) -> Inputs:
     inputs: Inputs = {"records": ArtifactInput("records")}
     start = context.start
@@ -157,10 +163,7 @@ def _train_inputs(context: StageContext) -> Inputs:
         selection = Selection(prefix=start.prefix + ".")
         fetch = partial(checkpoints.fetch, start)
         inputs["start"] = UserFiles(start.folder, "model.checkpoint", selection, digest, fetch)
-    if context.config.model.pipeline_config:
-        path = context.path(context.config.model.pipeline_config)
-        inputs["pipeline_config"] = UserFiles(path, "model.pipeline_config")
-    return inputs
+    return {**inputs, **_own_pipeline(context)}
 
 
 def _convert_inputs(context: StageContext) -> Inputs:
@@ -304,6 +307,15 @@ TABLE: Tuple[Stage, ...] = (
         folder=_records_folder,
         consents=("accept_losses",),
         aids=("earlier", "digests"),
+    ),
+    Stage(
+        "check-data",
+        "data",
+        "stages.check.check",
+        summary="A health page of the records: what is wrong, and which anchors fit",
+        makes="health.html, health.json",
+        inputs=lambda context: {"records": ArtifactInput("records"), **_own_pipeline(context)},
+        parameters=_filled(CheckDataParameters, "model", input_size=_network_size),
     ),
     Stage(
         "train",

@@ -115,6 +115,12 @@ def reason(error: text_format.ParseError) -> str:
     return "line %d%s: %s" % (error.GetLine(), column, words)
 
 
+def _is_repeated(field: FieldDescriptor) -> bool:
+    """``label`` went with protobuf 7, ``is_repeated`` came with 6."""
+    has_it: bool = field.is_repeated if hasattr(field, "is_repeated") else field.label == FieldDescriptor.LABEL_REPEATED
+    return has_it
+
+
 def _refuse_foreign(place: FieldPlace, is_assigned: bool) -> None:
     """Refuse what stands where a field's name does, or behind it, and is written as it is elsewhere."""
     if is_assigned:
@@ -216,7 +222,7 @@ class _TextWalk:
         return self._path(letter) if place.field in self._paths else self._pass(letter)
 
     def _compare(self, said: Dict[str, str], field: FieldDescriptor, place: FieldPlace) -> None:
-        if field.label == FieldDescriptor.LABEL_REPEATED:
+        if _is_repeated(field):
             return
         group = field.containing_oneof.name if field.containing_oneof else place.field
         before = said.get(group)

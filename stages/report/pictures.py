@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from stages import pixels
 from stages.job import BadInput
-from stages.report.artifacts import Artifact
+from stages.pages.artifact import Artifact
 
 MOST_PICTURES = 36
 LONG_SIDE = 720

@@ -1,27 +1,16 @@
-"""The drawings of the report, by matplotlib, as SVG that takes its colours from the page.
+"""The drawings of the report (see stages/pages/svg.py)."""
 
-The page is read in light and in dark. So the drawings use stand-in colours, which become CSS variables in the SVG.
-"""
-
-import io
-import re
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import matplotlib
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-INK, MUTED, GRID, FIRST, SECOND = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"
-CSS_COLOURS = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    GRID: "var(--line)",
-    FIRST: "var(--accent)",
-    SECOND: "var(--second)",
-}
+from stages.pages import svg
+from stages.pages.svg import FIRST, INK, MUTED, SECOND, dress
+
 COCO_SIZES = ((32, "small", "medium"), (96, "medium", "large"))
 HEAT_CELLS = 24
 
@@ -48,12 +37,12 @@ def training_plot(
     rate.ticklabel_format(axis="y", scilimits=(-2, 2))
     for axes, name in ((loss, "loss"), (precision, "mAP"), (rate, "rate")):
         axes.set_ylabel(name)
-        _dress(axes)
+        dress(axes)
         if best is not None:
             axes.axvline(best, color=MUTED, linewidth=1, dashes=(2, 2), zorder=0)
         if axes is not rate and axes.lines:
             axes.legend(frameon=False, labelcolor=INK, fontsize=9)
-    return _svg(figure, "training", "Loss, mAP and learning rate over the training steps")
+    return svg.drawn(figure, "training", "Loss, mAP and learning rate over the training steps")
 
 
 def size_histogram(sizes: np.ndarray) -> Markup:
@@ -73,8 +62,8 @@ def size_histogram(sizes: np.ndarray) -> Markup:
         axes.axvline(limit, color=MUTED, linewidth=1, dashes=(2, 2))
     axes.set_xlabel("√(width × height) in pixels at training size")
     axes.set_ylabel("boxes")
-    _dress(axes)
-    return _svg(figure, "sizes", "Histogram of box sizes at training resolution")
+    dress(axes)
+    return svg.drawn(figure, "sizes", "Histogram of box sizes at training resolution")
 
 
 def centre_heat_map(boxes: np.ndarray, aspect: float) -> Markup:
@@ -95,8 +84,8 @@ def centre_heat_map(boxes: np.ndarray, aspect: float) -> Markup:
     axes.set(
         xlim=(0, 1), ylim=(1, 0), aspect=aspect, xticks=[], yticks=[], xlabel="left to right", ylabel="bottom to top"
     )
-    _dress(axes, frame=True)
-    return _svg(figure, "centres", "Heat map of the boxes' centres in the picture")
+    dress(axes, frame=True)
+    return svg.drawn(figure, "centres", "Heat map of the boxes' centres in the picture")
 
 
 def _line(axes: Axes, points: Sequence[Dict[str, Any]], key: str, colour: str, label: str, marker: str = "o") -> None:
@@ -109,35 +98,3 @@ def _series(points: Sequence[Dict[str, Any]], key: str) -> Tuple[List[float], Li
     """Steps and values of the points that have a value: an evaluation may lack its loss."""
     known = [(point["step"], point[key]) for point in points if point.get(key) is not None]
     return [step for step, _ in known], [value for _, value in known]
-
-
-def _dress(axes: Axes, frame: bool = False) -> None:
-    axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=9, length=3, which="both")
-    axes.minorticks_off()
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
-    axes.xaxis.offsetText.set_color(INK)
-    axes.yaxis.offsetText.set_color(INK)
-    for side, spine in axes.spines.items():
-        spine.set_visible(frame or side == "bottom")
-        spine.set_color(GRID)
-    if not frame:
-        axes.grid(axis="y", color=GRID, linewidth=0.8)
-        axes.set_axisbelow(True)
-
-
-def _svg(figure: Figure, name: str, label: str) -> Markup:
-    """``figure`` as an inline SVG element: same bytes for the same figure, ids that no other drawing has."""
-    figure.patch.set_alpha(0)
-    for axes in figure.axes:
-        axes.patch.set_alpha(0)
-    stream = io.StringIO()
-    undated = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
-        FigureCanvasSVG(figure).print_svg(stream, metadata=undated)
-    svg = stream.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'(\bid="|url\(#|href="#)', r"\g<1>%s-" % name, svg)
-    for stand_in, css in CSS_COLOURS.items():
-        svg = svg.replace(stand_in, css)
-    return Markup(svg.replace("<svg ", '<svg class="plot" role="img" aria-label="%s" ' % escape(label), 1))

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List, Sequence
 
-from stages.report.artifacts import Artifact
+from stages.pages.artifact import Artifact
 
 
 def history_of(artifacts: Dict[str, Artifact]) -> List[Dict[str, Any]]:

@@ -1,14 +1,18 @@
 """The stage that tells in one HTML file what was made, how good it is, and how it came to be."""
 
+import os
 from typing import Any, Dict
 
 from stages import disk, files
 from stages.job import Job, run
+from stages.pages.artifact import Artifact
+from stages.pages.html import render
 from stages.parameters import ReportParameters
-from stages.report.artifacts import Artifact, open_artifacts
-from stages.report.page import render
+from stages.report.artifacts import open_artifacts
 from stages.report.provenance import history_of, warnings_of
 from stages.report.sections import all_sections, headline
+
+TEMPLATES = os.path.join(os.path.dirname(__file__), "templates")
 
 
 def main(job: Job) -> None:
@@ -22,7 +26,7 @@ def main(job: Job) -> None:
     job.progress(0, 2, "reading the artifacts")
     values = contents(artifacts, job.read(ReportParameters).title)
     job.progress(1, 2, "writing the page")
-    page = files.readable(render(values)).encode("utf-8")
+    page = files.readable(render(TEMPLATES, "report", values)).encode("utf-8")
     disk.write(job.out("report.html"), page)
     job.metrics(bytes=len(page), sections=len(values["sections"]))
     job.progress(2, 2)

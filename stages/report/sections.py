@@ -5,8 +5,8 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 
+from stages.pages.artifact import Artifact
 from stages.report import plots
-from stages.report.artifacts import Artifact
 from stages.report.pictures import sample_pictures, thumbnail
 
 MOST_FINDINGS = 500

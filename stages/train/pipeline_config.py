@@ -11,6 +11,7 @@ from google.protobuf import text_format
 from object_detection.protos import preprocessor_pb2
 from object_detection.protos.pipeline_pb2 import TrainEvalPipelineConfig
 
+from stages.anchor_grids import SsdAnchors
 from stages.job import BadInput
 from stages.parameters import TrainParameters
 from stages.protos import pipeline as protos
@@ -41,15 +42,7 @@ ssd {
     override_base_feature_extractor_hyperparams: true
     conv_hyperparams { %(hyperparams)s }
   }
-  anchor_generator {
-    ssd_anchor_generator {
-      num_layers: 6
-      min_scale: 0.2
-      max_scale: 0.95
-      aspect_ratios: [1.0, 2.0, 0.5, 3.0, 0.3333]
-      reduce_boxes_in_lowest_layer: true
-    }
-  }
+  anchor_generator { %(anchors)s }
   box_predictor {
     convolutional_box_predictor {
       min_depth: 0
@@ -157,6 +150,7 @@ def generate(parameters: TrainParameters, records: RecordSet) -> TrainEvalPipeli
             num_classes=len(records.classes),
             height=height,
             width=width,
+            anchors=SsdAnchors().text(),
             extractor=EXTRACTOR_TYPES.get(architecture, architecture),
             depth_multiplier=float(parameters.depth_multiplier),
             hyperparams=HYPERPARAMS % {"decay": decay},

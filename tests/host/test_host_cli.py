@@ -172,7 +172,7 @@ def test_a_missing_python36_ends_with_3_and_says_how_to_get_one(tmp_path):
 
 
 def test_explain_of_an_unknown_stage_lists_the_stages(photos):
-    with pytest.raises(BadInput, match="records, train"):
+    with pytest.raises(BadInput, match="records, check-data, train"):
         status.explain(photos.project(), "trian")
 
 
@@ -190,7 +190,7 @@ def test_explain_prints_every_reason_and_says_whether_it_would_run(home, photos,
 def test_status_json_is_on_standard_output_alone(photos):
     done = run("status", "--config", str(photos.folder), "--json", cwd=photos.folder)
     assert done.returncode == 0
-    assert [row["name"] for row in json.loads(done.stdout)["stages"]][:3] == ["resize", "records", "train"]
+    assert [row["name"] for row in json.loads(done.stdout)["stages"]][:3] == ["resize", "records", "check-data"]
 
 
 def test_a_shell_in_an_environment_that_is_an_image_only_is_refused_without_a_daemon(tmp_path):

@@ -26,10 +26,12 @@ LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 # What stage rooms import of each other.
 AMONG_STAGES = {
     "bundle": ("stages.detect", "stages.jetson"),
+    "check": ("stages.data.split.looks", "stages.data.tfrecord", "stages.pages", "stages.protos"),
     "convert": ("stages.detect.nms", "stages.protos", "stages.reference", "stages.train.coco"),
     "detect": ("stages.convert", "stages.jetson", "stages.reference"),
     "foresee": ("stages.convert", "stages.train"),
     "jetson": ("stages.detect", "stages.reference"),
+    "report": ("stages.pages",),
     "train": ("stages.protos",),
     "view": ("stages.data",),
 }

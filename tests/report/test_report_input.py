@@ -13,7 +13,7 @@ import report_artifacts
 from markupsafe import Markup
 
 from stages.job import EVENT_MARK, EXIT_BAD_INPUT, BadInput
-from stages.report.artifacts import REQUIRED_KEYS
+from stages.pages.artifact import REQUIRED_KEYS
 
 
 def write(folder: str, name: str, text: str) -> None:
@@ -72,7 +72,7 @@ def test_no_missing_key_is_more_than_a_sentence(
     artifacts: Dict[str, str], report: Callable, monkeypatch: pytest.MonkeyPatch, stage: str, name: str
 ) -> None:
     """Without one of its keys a document is refused by name, or the page does without: the template never breaks."""
-    monkeypatch.setattr("stages.report.plots._svg", lambda *_: Markup("<svg></svg>"))
+    monkeypatch.setattr("stages.pages.svg.drawn", lambda *_: Markup("<svg></svg>"))
     path = Path(artifacts[stage]) / name
     whole = json.loads(path.read_text(encoding="utf-8"))
     for key in whole:

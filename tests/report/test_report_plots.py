@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from stages.pages.svg import CSS_COLOURS
 from stages.report import plots
 
 POINTS = [{"step": step, "loss": 9.0 / step, "learning_rate": 0.004, "mAP": None, "mAP@0.5": 0.5} for step in (1, 2, 3)]
@@ -25,7 +26,7 @@ DRAWINGS = {
 def test_a_drawing_is_svg_of_the_page_s_colours_and_always_the_same(name: str) -> None:
     svg = DRAWINGS[name]()
     assert ElementTree.fromstring(svg).attrib["role"] == "img"
-    assert not any(stand_in in svg for stand_in in plots.CSS_COLOURS)
+    assert not any(stand_in in svg for stand_in in CSS_COLOURS)
     assert "var(--ink)" in svg and svg == DRAWINGS[name]()
 
 

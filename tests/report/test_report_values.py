@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from stages.report.page import figure, plain, seconds, share, short, size
+from stages.pages.html import figure, plain, seconds, share, short, size
 
 EN_DASH = "\u2013"
 

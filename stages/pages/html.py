@@ -1,4 +1,4 @@
-"""The HTML page: the templates, and how values are written in it."""
+"""How a stage's HTML page is made: its templates, and how values are written in it."""
 
 import base64
 import hashlib
@@ -10,18 +10,21 @@ from typing import Any, Dict
 import jinja2
 from markupsafe import Markup
 
-TEMPLATES = os.path.join(os.path.dirname(__file__), "templates")
+COMMON = os.path.join(os.path.dirname(__file__), "templates")
 BYTE_UNITS = ("bytes", "kB", "MB", "GB")
 
 
-def render(values: Dict[str, Any]) -> str:
-    """The report as one HTML document that asks nothing of any network.
+def render(folder: str, name: str, values: Dict[str, Any]) -> str:
+    """One HTML document that asks nothing of any network.
 
     Everything in ``values`` is escaped, except drawings, which are Markup. The policy in the page forbids every
     request, and every script but the one whose digest it names.
+
+    Args:
+        folder: holds ``NAME.html.j2``, ``NAME.js.j2`` and ``NAME.css.j2``, which adds to the style of all pages.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -29,10 +32,10 @@ def render(values: Dict[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(figure=figure, share=share, seconds=seconds, size=size, short=short, plain=plain)
-    script = _template("report.js.j2")
+    script = _text(folder, name + ".js.j2")
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    template = environment.get_template("report.html.j2")
-    style = Markup(_template("report.css.j2"))
+    template = environment.get_template(name + ".html.j2")
+    style = Markup(_text(COMMON, "page.css.j2") + _text(folder, name + ".css.j2"))
     return str(template.render(values, script=Markup(script), script_digest=digest, style=style))
 
 
@@ -91,6 +94,6 @@ def _to_six_digits(value: Any) -> Any:
     return float("%.6g" % value) if isinstance(value, float) else value
 
 
-def _template(name: str) -> str:
-    with open(os.path.join(TEMPLATES, name), encoding="utf-8") as stream:
+def _text(folder: str, name: str) -> str:
+    with open(os.path.join(folder, name), encoding="utf-8") as stream:
         return stream.read()
