@@ -58,7 +58,7 @@ class SurveyParameters(NamedTuple):
 
 
 class ImportParameters(NamedTuple):
-    """``source_format`` is a name of stages/data/exchange/formats.py, empty: by the files; ``with_photos``: copy them."""
+    """``source_format``: of stages/data/exchange/formats.py, empty: told by the files; ``with_photos``: copy them."""
 
     source_format: str
     with_photos: bool

@@ -98,9 +98,8 @@ class CocoFile:
             self.notes.add("keypoints", where, "it has keypoints")
         if "score" in entry:
             self.notes.add("score", where, "it has a score, as detections have")
-        return ExchangeObject(
-            "", turned.enclosing() if turned else box, polygons, turned, **flags, attributes=attributes
-        )
+        box = turned.enclosing() if turned else box
+        return ExchangeObject("", box, polygons, turned, **flags, attributes=attributes)
 
     def _polygons(self, where: str, segmentation: Any) -> List[Outline]:
         if isinstance(segmentation, dict):

@@ -141,9 +141,8 @@ class _JsonText:
             return at
         behind = self._after_blank(at + 1)
         if mark != "," or self._text[behind : behind + 1] == end:
-            raise self._refused(
-                at, "it ends in the middle" if not mark else "a comma and a value, or %s was expected" % end
-            )
+            why = "a comma and a value, or %s was expected" % end if mark else "it ends in the middle"
+            raise self._refused(at, why)
         return behind
 
     def _value(self, at: int) -> Tuple[Any, int]:

@@ -11,6 +11,7 @@ from stages.data.annotation.boxes import Box, WholeSize
 from stages.data.annotation.geometry import TurnedRectangle
 
 Attributes = Tuple[Tuple[str, str], ...]
+CORNERS = ((-1, -1), (1, -1), (1, 1), (-1, 1))
 Outline = Sequence[float]  # x, y, x, y, … in pixels
 
 
@@ -36,10 +37,8 @@ class TurnedBox(NamedTuple):
     def corners(self) -> List[float]:
         """x, y of its four corners, the first being the upper left one before the turn."""
         cos, sin = math.cos(self.radians), math.sin(self.radians)
-        ends = [
-            (across * self.width / 2, down * self.height / 2) for across, down in ((-1, -1), (1, -1), (1, 1), (-1, 1))
-        ]
-        return [edge for a, b in ends for edge in (self.x + a * cos - b * sin, self.y + a * sin + b * cos)]
+        sides = [(across * self.width / 2, down * self.height / 2) for across, down in CORNERS]
+        return [edge for a, b in sides for edge in (self.x + a * cos - b * sin, self.y + a * sin + b * cos)]
 
     def _rectangle(self) -> TurnedRectangle:
         return TurnedRectangle(self.x, self.y, self.width, self.height, math.cos(self.radians), math.sin(self.radians))

@@ -100,9 +100,8 @@ class NoteLog:
 
     def lines(self) -> List[str]:
         """For each kind its count, the first, what it means and what to do; the most frequent first."""
-        return [
-            self._line(kind, count) for kind, count in sorted(self.kinds.items(), key=lambda one: (-one[1], one[0]))
-        ]
+        frequent = sorted(self.kinds.items(), key=lambda one: (-one[1], one[0]))
+        return [self._line(kind, count) for kind, count in frequent]
 
     def _line(self, kind: str, count: int) -> str:
         told = KINDS[kind]

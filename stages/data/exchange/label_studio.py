@@ -82,13 +82,13 @@ def _newest(task: Dict[str, Any], where: str, notes: NoteLog) -> Optional[Dict[s
 def _photo_name(task: Dict[str, Any]) -> str:
     """What the task calls its photo: the value of its data that is the name of a picture."""
     data = mapping(task["data"])
-    values = [
-        value for key, value in sorted(data.items(), key=lambda item: item[0] != "image") if isinstance(value, str)
-    ]
-    names = [
-        value for value in values if (parts_of(value) or [""])[-1].lower().endswith(PICTURE_SUFFIXES + UNREAD_SUFFIXES)
-    ]
-    return names[0] if names else text(task.get("file_upload")) or (values[0] if values else "")
+    values = [value for _, value in sorted(data.items(), key=lambda item: item[0] != "image") if text(value)]
+    names = [value for value in map(text, values) if _is_picture(value)]
+    return names[0] if names else text(task.get("file_upload")) or (text(values[0]) if values else "")
+
+
+def _is_picture(name: str) -> bool:
+    return (parts_of(name) or [""])[-1].lower().endswith(PICTURE_SUFFIXES + UNREAD_SUFFIXES)
 
 
 def _picture(
@@ -98,10 +98,8 @@ def _picture(
     if any(number(one.get("image_rotation")) for one in results):
         notes.add("turned_view", where, "it was labelled with the view turned")
         return None
-    told = next(
-        (one for one in (size(r.get("original_width"), r.get("original_height")) for r in results) if one), None
-    )
-    whole = told or photos.size(photo)
+    sizes = [size(one.get("original_width"), one.get("original_height")) for one in results]
+    whole = next(filter(None, sizes), None) or photos.size(photo)
     if whole is None:
         notes.add("no_size", where, "neither the file nor the photo tells its size")
     objects = [one for region in _regions(results, where, notes) for one in _objects(region, whole, notes)]
