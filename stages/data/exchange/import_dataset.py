@@ -40,7 +40,7 @@ class VocDataset:
         self._alike: Set[str] = {name for same in stems.values() if len(same) > 1 for name in same}
 
     def base(self, photo: str) -> str:
-        """The path of a photo's XML without ``.xml``: the photo's, with its suffix where another differs in that only."""
+        """The path of a photo's XML without ``.xml``: the photo's, with its suffix where others differ by it only."""
         return photo if photo in self._alike else os.path.splitext(photo)[0]
 
     def add(self, picture: ExchangePicture) -> None:

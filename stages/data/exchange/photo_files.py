@@ -3,24 +3,21 @@
 Nothing that an annotation says is ever opened: it is looked up among the photos that are there.
 """
 
-import io
 import os
 import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from stages import files, picture_header, pixels
-from stages.data.annotation.boxes import WholeSize, upright_size
+from stages.data.annotation.boxes import WholeSize
 from stages.data.annotation.vocabulary import composed
 from stages.data.exchange.exchange_notes import NoteLog
+from stages.data.exchange.photo_header import header_of
 from stages.data.pairing.names import folder_of, in_words, last
 from stages.data.pairing.pairing import files_below
-from stages.data.photo import exif
 from stages.data.split.splits import side_of
 from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 from stages.job import BadInput
 
-HEAD_BYTES = 1 << 18  # of a photo: more than nearly all have before their pixels
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|/data/")  # also of Label Studio's own server, without its name
 UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the name of an uploaded file
 
@@ -35,18 +32,6 @@ class Written(NamedTuple):
     near: str
     where: str
     side: str = ""
-
-
-class PhotoHeader(NamedTuple):
-    """What a photo's first bytes tell: (width, height) as stored, and its EXIF orientation."""
-
-    stored: WholeSize
-    orientation: int
-
-    @property
-    def upright(self) -> WholeSize:
-        """(width, height) once it is upright."""
-        return upright_size(self.stored, self.orientation)
 
 
 class PhotoFiles:
@@ -85,22 +70,9 @@ class PhotoFiles:
             notes.add("no_photo", written.where, told)
         return None
 
-    def header(self, photo: str) -> Optional[PhotoHeader]:
-        """What the header of a photo tells; None if it tells no size."""
-        try:
-            with files.opened(os.path.join(self.folder, photo)) as stream:
-                stored = picture_header.size(stream)
-                stream.seek(0)
-                head = stream.read(HEAD_BYTES)
-                if picture_header.size(io.BytesIO(head)) is None:  # behind large profiles, or at the end, as in TIFF
-                    head += stream.read(pixels.SPARE_BYTES)
-        except OSError:
-            return None
-        return PhotoHeader(stored, exif.orientation(head)) if stored and min(stored) > 0 else None
-
     def size(self, photo: str) -> Optional[WholeSize]:
         """(width, height) of the upright photo, which is what labelling tools show; None if its header tells none."""
-        header = self.header(photo)
+        header = header_of(os.path.join(self.folder, photo))
         return header.upright if header else None
 
     def _candidates(self, parts: List[str], written: Written) -> List[str]:

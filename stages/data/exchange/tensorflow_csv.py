@@ -2,7 +2,7 @@
 
 import csv
 import io
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Set
 
 from stages.data.annotation.boxes import WholeSize
 from stages.data.annotation.shapes import EDGES
@@ -22,7 +22,7 @@ def finds(source: SourceFiles) -> List[str]:
     return [name for name in source.ending(".csv") if _header(peek(source.path(name))) >= set(COLUMNS)]
 
 
-def _header(content: str) -> "set[str]":
+def _header(content: str) -> Set[str]:
     return {word.strip() for word in (content.splitlines() or [""])[0].split(",")}
 
 
