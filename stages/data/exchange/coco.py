@@ -23,7 +23,6 @@ ROBNDBOX = "robndbox"  # the attribute in which `to-coco` keeps a turned box: ce
 CVAT_ROTATION = "rotation"
 FEWEST_NUMBERS = 6  # of an outline
 INSTANCES = "instances_"
-ARRAYS = ("images", "annotations", "categories")
 
 
 class CocoImage(NamedTuple):
@@ -43,18 +42,17 @@ class CocoFile:
         self.images: Dict[str, CocoImage] = {}
         self.names: Dict[str, str] = {}
         self.objects: Dict[str, List[Tuple[str, ExchangeObject]]] = {}
-        keys = set()
+        takers = {"images": self._image, "annotations": self._annotation, "categories": self._category}
+        missing = list(takers)
         for entry in json_entries(path):
-            keys.add(entry.key)
-            if entry.key not in ARRAYS or entry.place == entry.key:
+            if entry.key not in takers:
                 continue
-            if not isinstance(entry.value, dict):
-                notes.add("wrong_entry", self._at(entry.place), "it is %s, not an object" % shown(entry.value))
+            if entry.place == entry.key:
+                missing = [key for key in missing if key != entry.key or not isinstance(entry.value, list)]
+            elif isinstance(entry.value, dict):
+                takers[entry.key](entry.place, entry.value)
             else:
-                {"images": self._image, "annotations": self._annotation, "categories": self._category}[entry.key](
-                    entry.place, entry.value
-                )
-        missing = [key for key in ARRAYS if key not in keys]
+                notes.add("wrong_entry", self._at(entry.place), "it is %s, not an object" % shown(entry.value))
         if missing:
             raise BadInput("%s is no dataset in COCO's format: it has no %s." % (path, " and no ".join(missing)))
 

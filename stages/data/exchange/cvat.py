@@ -21,7 +21,7 @@ from stages.data.split.split_lists import side_named
 from stages.data.split.splits import side_of
 from stages.job import BadInput
 
-ROOT = re.compile(r"<annotations[\s>]")
+ROOT = re.compile(r"<annotations[\s/>]")
 EDGES = ("xtl", "ytl", "xbr", "ybr")
 BOX, POLYGON, ELLIPSE, MASK = "box", "polygon", "ellipse", "mask"
 UNBOXED = ("points", "polyline", "cuboid", "skeleton")

@@ -75,7 +75,7 @@ def text(path: str) -> str:
 
 
 class JsonEntry(NamedTuple):
-    """A value of a JSON file: a member of its object, or an element of an array that is one.
+    """A value of a JSON file: a member of its object, where arrays come as empty ones and then element by element.
 
     ``key`` is empty for the elements of an array that is the whole file; ``place`` names it in a sentence.
     """
@@ -120,6 +120,7 @@ class _JsonText:
                 raise self._refused(at, "a name and a colon were expected")
             at = self._after_blank(at + 1)
             if self._text[at : at + 1] == "[":
+                yield JsonEntry(key, key, [])
                 at = yield from self._elements(key, at)
             else:
                 value, at = self._value(at)

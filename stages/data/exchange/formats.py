@@ -10,7 +10,7 @@ from stages.data.exchange.exchange_notes import NoteLog
 from stages.data.exchange.photo_files import PhotoFiles
 from stages.job import BadInput
 
-VOC_ROOT = re.compile(r"<annotation[\s>]")
+VOC_ROOT = re.compile(r"<annotation[\s/>]")
 MOST_SAMPLED = 20  # XML files that are looked at to tell a VOC dataset
 EXAMPLES = 3
 
