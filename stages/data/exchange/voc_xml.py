@@ -23,7 +23,7 @@ TURNED = ("cx", "cy", "w", "h", "angle")
 def annotation(picture: ExchangePicture) -> bytes:
     """The XML of a picture."""
     folder, _, name = picture.photo.rpartition("/")
-    root = E.annotation(E.folder(_text(folder)), E.filename(_text(name)))
+    root = E.annotation(*([E.folder(_text(folder))] if folder else []), E.filename(_text(name)))
     if picture.size:
         width, height = picture.size
         root.append(E.size(E.width(str(width)), E.height(str(height)), E.depth("3")))
