@@ -86,6 +86,8 @@ class CocoFile:
         polygons = self._polygons(where, entry.get("segmentation"))
         box = self._box(where, entry, polygons)
         turned = _turned(said, box)
+        if turned and [list(outline) for outline in polygons] == [turned.corners()]:
+            polygons = []  # `to-coco` writes them for readers that know no turned boxes
         flags = {flag: _is_set(said.get(flag)) for flag in FLAGS}
         attributes = self._attributes(where, said)
         if number(entry.get("iscrowd")):
