@@ -86,7 +86,9 @@ def _datumaro_shape(dm, one, label):
         return dm.Polygon(one["polygon"], label=label, attributes={"occluded": True})
     x, y, width, height = one["box"][0], one["box"][1], one["box"][2] - one["box"][0], one["box"][3] - one["box"][1]
     if "degrees" in one:
-        return dm.RotatedBbox(x + width / 2, y + height / 2, width, height, one["degrees"], label=label)
+        from datumaro.components.annotation import RotatedBbox
+
+        return RotatedBbox(x + width / 2, y + height / 2, width, height, one["degrees"], label=label)
     return dm.Bbox(x, y, width, height, label=label, attributes={"occluded": True})
 
 
@@ -98,8 +100,10 @@ def datumaro_writes(name):
 
 
 def datumaro_reads_coco(dataset, folder):
-    """What it makes of ``to-coco``'s file, which it wants in a folder annotations."""
+    """What it makes of ``to-coco``'s file, which it wants in a folder annotations beside one of images."""
     import datumaro as dm
+
+    os.symlink(os.path.join(folder, "photos"), os.path.join(folder, "as-coco", "images"))
 
     found = dm.Dataset.import_from(os.path.join(folder, "as-coco"), "coco_instances")
     names = [one.name for one in found.categories()[dm.AnnotationType.label]]

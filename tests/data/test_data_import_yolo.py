@@ -58,12 +58,13 @@ def test_darknet_as_cvat_exports_it(source):
 
 
 def test_labels_beside_their_photos_and_elsewhere(source):
-    """labelImg writes beside the photo; Label Studio's export has no photos, which lie where they always did."""
+    """labelImg writes beside the photo; Label Studio's export has no photos, which lie where they always did, and its
+    labels have names of uploaded files."""
     source.photo("here/a.jpg", "photos/deep/b.jpg")
     source.write("here/a.txt", LINE)
     source.write("here/classes.txt", "cone\nball")
     source.write("export/classes.txt", "cone\nball")
-    source.write("export/labels/b.txt", LINE)
+    source.write("export/labels/0123abcd-b.txt", LINE)
     assert source.read("here", photos="here").boxes("a.xml") == [("ball", BOX)]
     assert source.read("export", photos="photos").boxes("deep/b.xml") == [("ball", BOX)]
 

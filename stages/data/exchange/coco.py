@@ -9,12 +9,11 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 from stages.data.annotation.boxes import Box
 from stages.data.annotation.geometry import enclosing
 from stages.data.exchange import voc_xml
-from stages.data.exchange.exchange_files import SourceFiles, json_entries, peek
+from stages.data.exchange.exchange_files import SourceFiles, json_entries, peek, side_of_file
 from stages.data.exchange.exchange_model import Attributes, ExchangeObject, ExchangePicture, Outline, TurnedBox
 from stages.data.exchange.exchange_notes import NoteLog
 from stages.data.exchange.exchange_values import listing, mapping, number, numbers, shown, size, text
 from stages.data.exchange.photo_files import PhotoFiles, Written
-from stages.data.split.split_lists import side_named
 from stages.data.split.splits import side_of
 from stages.job import BadInput
 
@@ -177,8 +176,7 @@ def read(source: SourceFiles, photos: PhotoFiles, notes: NoteLog) -> Iterator[Ex
     """
     for name in finds(source) or source.ending(".json"):
         file = CocoFile(source.path(name), notes)
-        near, _, own = name.rpartition("/")
-        side = _side_in(own.rpartition(".")[0]) or side_of(name)
+        near, side = name.rpartition("/")[0], side_of_file(name)
         for key, image in file.images.items():
             where = "%s, %s" % (file.path, image.place)
             photo = photos.found(Written(image.name, near, where, side), notes)
@@ -187,11 +185,6 @@ def read(source: SourceFiles, photos: PhotoFiles, notes: NoteLog) -> Iterator[Ex
                 told = size(image.width, image.height) or photos.size(photo)
                 yield ExchangePicture(photo, told, objects, side or side_of(photo))
         file.tell_homeless()
-
-
-def _side_in(stem: str) -> str:
-    """The side that the name of a file tells: instances_train2017, val."""
-    return side_named(stem) or side_named(stem.rpartition("_")[2])
 
 
 def _is_set(value: Any) -> bool:

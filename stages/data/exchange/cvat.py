@@ -12,7 +12,7 @@ from lxml import etree
 from stages import files
 from stages.data.annotation.geometry import enclosing
 from stages.data.exchange import voc_xml
-from stages.data.exchange.exchange_files import MOST_BYTES, SourceFiles, peek
+from stages.data.exchange.exchange_files import MOST_BYTES, SourceFiles, peek, side_of_file
 from stages.data.exchange.exchange_model import ExchangeObject, ExchangePicture, TurnedBox
 from stages.data.exchange.exchange_notes import NoteLog
 from stages.data.exchange.exchange_values import number, shown, size
@@ -42,7 +42,7 @@ def read(source: SourceFiles, photos: PhotoFiles, notes: NoteLog) -> Iterator[Ex
         path, near = source.path(name), name.rpartition("/")[0]
         for image in _images(path):
             where = "%s, line %d" % (path, image.sourceline)
-            side = side_named(image.get("subset", "")) or side_of(name)
+            side = side_named(image.get("subset", "")) or side_of_file(name)
             photo = photos.found(Written(image.get("name", ""), near, where, side), notes)
             if photo is None:
                 continue

@@ -6,6 +6,8 @@ import re
 from typing import Any, Generator, Iterator, List, NamedTuple, Tuple
 
 from stages import files, text_encoding
+from stages.data.split.split_lists import side_named
+from stages.data.split.splits import side_of
 from stages.job import BadInput
 
 MOST_BYTES = 1 << 30  # of one file: ten times COCO's own train2014 with all outlines
@@ -45,6 +47,12 @@ def source_files(what: str) -> SourceFiles:
     except OSError as error:
         raise BadInput("%s cannot be read: %s." % (what, error.strerror)) from error
     return SourceFiles(what, names) if os.path.isdir(what) else SourceFiles(os.path.dirname(what), names)
+
+
+def side_of_file(name: str) -> str:
+    """The side of a split that a file is of, by its own name (instances_train2017.json, val.xml) or its folders'."""
+    own = name.rpartition("/")[2].rpartition(".")[0]
+    return side_named(own) or side_named(own.rpartition("_")[2]) or side_of(name)
 
 
 def peek(path: str) -> str:

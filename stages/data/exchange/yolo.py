@@ -14,7 +14,7 @@ from stages.data.exchange.exchange_files import SourceFiles, text
 from stages.data.exchange.exchange_model import ExchangeObject, ExchangePicture
 from stages.data.exchange.exchange_notes import NoteLog
 from stages.data.exchange.exchange_values import number, shown
-from stages.data.exchange.photo_files import PhotoFiles, Written, parts_of
+from stages.data.exchange.photo_files import UPLOADED, PhotoFiles, Written, parts_of
 from stages.data.exchange.yolo_layout import NamedSide, YoloLayout, finds, key_of, layout
 from stages.data.pairing.names import in_words
 from stages.data.split.splits import side_of
@@ -129,7 +129,8 @@ def _labels_of(laid: YoloLayout, photos: PhotoFiles, notes: NoteLog) -> Dict[str
         else:
             left.append((key, files[0]))
     for key, file in left:
-        same = [photo for photo in by_name.get(key.rpartition("/")[2], []) if photo not in found]
+        own = key.rpartition("/")[2]
+        same = [photo for photo in by_name.get(own) or by_name.get(UPLOADED.sub("", own), []) if photo not in found]
         if len(same) == 1 and _may_be(same[0], file):
             found[same[0]] = file
         elif same:
