@@ -44,7 +44,7 @@ def test_roboflows_export_keeps_its_split_and_its_folders(source):
 
 
 def test_a_photo_that_is_missing_beside_its_json_is_not_sought_on_another_side(source):
-    source.photo("train/b.jpg", "valid/a.jpg")
+    source.photo("train/b.jpg", "valid/a.jpg", "a.jpg")
     source.write("train/_annotations.coco.json", coco([image(1, "a.jpg"), image(2, "b.jpg")], []))
     made = source.read()
     assert made.files == ["train/b.xml"] and made.kinds == ["no_photo"]
@@ -184,6 +184,7 @@ def test_wrong_entries_are_left_out_and_told(source, change, kind):
         ("s3://bucket/두/한 글.jpg", "두/한 글.jpg"),
         ("한 글.jpg", "두/한 글.jpg"),
         ("A.JPG", "one/a.jpg"),
+        ("images\\%ED%95%9C%20%EA%B8%80.jpg", "두/한 글.jpg"),
         ("100%25.jpg", "100%25.jpg"),
         ("b.jpg", None),
         ("two/b.jpg", "two/b.jpg"),
@@ -212,6 +213,13 @@ def test_photos_that_differ_in_their_suffix_only_keep_it(source):
     made = source.read()
     assert made.files == ["train/a.jpg.xml", "train/a.png.xml"]
     assert made.lists() == {"train": ["train/a.jpg", "train/a.png"]}
+
+
+def test_no_two_photos_share_an_xml(source):
+    names = ["a.jpg", "a.png", "a.jpg.png"]
+    source.photo(*names)
+    source.write("c.json", coco([image(number, name) for number, name in enumerate(names)], []))
+    assert source.read().files == ["a.jpg.png.xml", "a.jpg.xml", "a.png.xml"]
 
 
 def test_a_photo_on_two_sides_is_not_trained_on(source):
@@ -276,5 +284,5 @@ def test_a_file_beyond_the_limit_is_refused(source, monkeypatch):
 def test_a_dataset_of_other_photos_is_refused(source):
     source.photo("a.jpg")
     source.write("c.json", coco([image(1, "x.jpg")], []))
-    with pytest.raises(BadInput, match=r"tells of no photo in .*: its photo x.jpg is not in"):
+    with pytest.raises(BadInput, match=r"tells of no photo in .*: its photo x.jpg is not there"):
         source.read()

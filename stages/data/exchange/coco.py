@@ -34,10 +34,10 @@ class CocoImage(NamedTuple):
 
 
 class CocoFile:
-    """What one file holds; objects wait for the names of their categories, which may stand behind them."""
+    """What one file, called ``name``, holds; objects wait for the names of their categories, which may come later."""
 
-    def __init__(self, path: str, notes: NoteLog) -> None:
-        self.path, self.notes = path, notes
+    def __init__(self, path: str, name: str, notes: NoteLog) -> None:
+        self.name, self.notes = name, notes
         self.images: Dict[str, CocoImage] = {}
         self.names: Dict[str, str] = {}
         self.objects: Dict[str, List[Tuple[str, ExchangeObject]]] = {}
@@ -56,7 +56,7 @@ class CocoFile:
             raise BadInput("%s is no dataset in COCO's format: it has no %s." % (path, " and no ".join(missing)))
 
     def _at(self, place: str) -> str:
-        return "%s, %s" % (self.path, place)
+        return "%s, %s" % (self.name, place)
 
     def _image(self, place: str, entry: Dict[str, Any]) -> None:
         key = text(entry.get("id"))
@@ -154,7 +154,7 @@ class CocoFile:
         """Note the objects of images that are not there."""
         for key, found in self.objects.items():
             for _ in found:
-                self.notes.add("wrong_entry", self.path, "an annotation is of the image %s, which is not there" % key)
+                self.notes.add("wrong_entry", self.name, "an annotation is of the image %s, which is not there" % key)
 
 
 def finds(source: SourceFiles) -> List[str]:
@@ -175,10 +175,10 @@ def read(source: SourceFiles, photos: PhotoFiles, notes: NoteLog) -> Iterator[Ex
         BadInput: a file is no JSON, or not in COCO's format.
     """
     for name in finds(source) or source.ending(".json"):
-        file = CocoFile(source.path(name), notes)
+        file = CocoFile(source.path(name), name, notes)
         near, side = name.rpartition("/")[0], side_of_file(name)
         for key, image in file.images.items():
-            where = "%s, %s" % (file.path, image.place)
+            where = "%s, %s" % (name, image.place)
             photo = photos.found(Written(image.name, near, where, side), notes)
             objects = file.of_image(key)
             if photo is not None:

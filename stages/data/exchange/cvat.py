@@ -39,14 +39,14 @@ def read(source: SourceFiles, photos: PhotoFiles, notes: NoteLog) -> Iterator[Ex
         BadInput: a file is no such XML, or declares entities.
     """
     for name in finds(source) or source.ending(".xml"):
-        path, near = source.path(name), name.rpartition("/")[0]
-        for image in _images(path):
-            where = "%s, line %d" % (path, image.sourceline)
+        near = name.rpartition("/")[0]
+        for image in _images(source.path(name)):
+            where = "%s, line %d" % (name, image.sourceline)
             side = side_named(image.get("subset", "")) or side_of_file(name)
             photo = photos.found(Written(image.get("name", ""), near, where, side), notes)
             if photo is None:
                 continue
-            found = [one for shape in image for one in CvatShape(path, shape, notes).objects()]
+            found = [one for shape in image for one in CvatShape(name, shape, notes).objects()]
             told = size(image.get("width"), image.get("height")) or photos.size(photo)
             yield ExchangePicture(photo, told, found, side or side_of(photo))
 
@@ -93,11 +93,11 @@ def _check(path: str, element: etree._Element, first: bool) -> None:
 
 
 class CvatShape:
-    """A shape of an <image>."""
+    """A shape of an <image> in the file called ``name``."""
 
-    def __init__(self, path: str, element: etree._Element, notes: NoteLog) -> None:
+    def __init__(self, name: str, element: etree._Element, notes: NoteLog) -> None:
         self._element, self._notes = element, notes
-        self._where = "%s, line %d" % (path, element.sourceline or 0)
+        self._where = "%s, line %d" % (name, element.sourceline or 0)
 
     def objects(self) -> List[ExchangeObject]:
         """The object that it is; none if it is a tag of the picture, or anything else."""

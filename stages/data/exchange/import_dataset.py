@@ -38,6 +38,8 @@ class VocDataset:
         for name in photos.names:
             stems.setdefault(stem(name), []).append(name)
         self._alike: Set[str] = {name for same in stems.values() if len(same) > 1 for name in same}
+        there = set(photos.names)
+        self._alike.update(name for name in photos.names if os.path.splitext(name)[0] in there)
 
     def base(self, photo: str) -> str:
         """The path of a photo's XML without ``.xml``: the photo's, with its suffix where others differ by it only."""

@@ -52,7 +52,7 @@ def read(source: SourceFiles, photos: PhotoFiles, notes: NoteLog) -> Iterator[Ex
     for name in finds(source) or source.ending(".json"):
         path, near = source.path(name), name.rpartition("/")[0]
         for entry in json_entries(path):
-            task, where = mapping(entry.value), "%s, %s" % (path, entry.place)
+            task, where = mapping(entry.value), "%s, %s" % (name, entry.place)
             if entry.key or "data" not in task:
                 raise BadInput(
                     "%s is not in Label Studio's own format: %s is no task with data. Export JSON, not JSON-MIN."

@@ -66,7 +66,7 @@ class PhotoFiles:
         if found:
             notes.add("ambiguous_photo", written.where, "%s may be %s" % (written.name, in_words(found)))
         else:
-            told = "its photo %s is not in %s" % (written.name, self.folder) if parts else "it names no photo"
+            told = "its photo %s is not there" % written.name if parts else "it names no photo"
             notes.add("no_photo", written.where, told)
         return None
 
@@ -78,16 +78,17 @@ class PhotoFiles:
     def _candidates(self, parts: List[str], written: Written) -> List[str]:
         """The photos that may be meant: the one at the place that is told, or those of its name that fit best."""
         scope = self._scope(written.near)
-        for base in (scope, ""):
+        for base in (scope, "") if len(parts) > 1 else (scope,):
             exact = self._at.get(composed("/".join(([base] if base else []) + parts)))
             if exact:
                 return [exact]
-        for own_name in (parts[-1], UPLOADED.sub("", parts[-1], 1)):
+        for own_name in (parts[-1], UPLOADED.sub("", parts[-1], 1), unquote(parts[-1])):
             same = self._called.get(composed(own_name).casefold(), [])
             named = [name for name in same if last(composed(name)) == composed(own_name)] or same
             ranks = self._ranks(named, parts[:-1], scope, written.side)
             if ranks:
-                return [name for rank, name in ranks if rank == max(ranks)[0]]
+                best = max(rank for rank, _ in ranks)
+                return [name for rank, name in ranks if rank == best]
         return []
 
     def _ranks(self, names: List[str], folders: List[str], scope: str, side: str) -> List[Tuple[Tuple[int, bool], str]]:

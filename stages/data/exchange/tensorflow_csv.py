@@ -42,7 +42,7 @@ def read(source: SourceFiles, photos: PhotoFiles, notes: NoteLog) -> Iterator[Ex
         sizes: Dict[str, Optional[WholeSize]] = {}
         try:
             for row in rows:
-                where = "%s, line %d" % (path, rows.line_num)
+                where = "%s, line %d" % (name, rows.line_num)
                 photo = photos.found(Written(row["filename"] or "", near, where), notes)
                 if photo is not None:
                     sizes.setdefault(photo, size(row["width"], row["height"]))

@@ -101,14 +101,13 @@ def read(source: SourceFiles, photos: PhotoFiles, notes: NoteLog) -> Iterator[Ex
         if photo not in labels:
             notes.add("not_labelled", photo, "it has no label file")
             continue
-        path = source.path(labels[photo])
         size = photos.size(photo)
         if size is None:
             notes.add("no_size", photo, "its header tells no size")
         lines = YoloLines(laid, size, notes)
         objects = [
-            lines.object_of("%s, line %d" % (path, at), line)
-            for at, line in enumerate(re.split("\r\n|\r|\n", text(path)), 1)
+            lines.object_of("%s, line %d" % (labels[photo], at), line)
+            for at, line in enumerate(re.split("\r\n|\r|\n", text(source.path(labels[photo]))), 1)
             if line.strip()
         ]
         yield ExchangePicture(photo, size, objects, sides.of(photo))
@@ -136,7 +135,7 @@ def _labels_of(laid: YoloLayout, photos: PhotoFiles, notes: NoteLog) -> Dict[str
         elif same:
             notes.add("ambiguous_photo", file, "its photo may be %s" % in_words(same))
         else:
-            notes.add("no_photo", file, "there is no photo of this name in %s" % photos.folder)
+            notes.add("no_photo", file, "there is no photo of this name")
     return found
 
 

@@ -20,6 +20,7 @@ YAML = (".yaml", ".yml")
 NAME_LISTS = ("obj.names", "classes.txt", "_darknet.labels", "predefined_classes.txt")
 SIDE_KEYS = (("train", TRAIN), ("val", VALIDATION), ("valid", VALIDATION), ("test", TEST))
 KIND_FOLDERS = ("images", "labels", "jpegimages", "obj_train_data", "obj_valid_data")
+NAMES_KEY = re.compile(r"(?m)^\s*names\s*:")
 LABEL_LINE = re.compile(r"\s*\d+(\.0+)?(\s+[-+]?[\d.]+([eE][-+]?\d+)?){4,}\s*", re.ASCII)
 MOST_YAML = 1 << 20  # characters: a data.yaml of a thousand classes has a few ten thousand
 MOST_SAMPLED = 50  # text files that are looked at to tell a YOLO dataset
@@ -56,7 +57,7 @@ def key_of(path: str) -> str:
 
 def finds(source: SourceFiles) -> List[str]:
     """The files that tell a YOLO dataset: with its classes, or else label files."""
-    described = [name for name in source.ending(*YAML) if re.search(r"(?m)^\s*names\s*:", peek(source.path(name)))]
+    described = _described(source)
     named = source.called(*NAME_LISTS) + source.ending(".names")
     if described or named:
         return described + named
@@ -70,7 +71,7 @@ def layout(source: SourceFiles) -> YoloLayout:
     Raises:
         BadInput: its classes have no names, or a file that tells them cannot be read.
     """
-    described = [name for name in source.ending(*YAML) if "names" in peek(source.path(name))]
+    described = _described(source)
     said = _yaml(source.path(described[0])) if described else {}
     names = _names_in(said.get("names"), source.path(described[0])) if described else {}
     if not names:
@@ -90,6 +91,11 @@ def layout(source: SourceFiles) -> YoloLayout:
             labels.setdefault(key_of(name), []).append(name)
     counts = numbers(said.get("kpt_shape")) or [0]
     return YoloLayout(names, labels, sides, int(counts[0] * counts[-1]))
+
+
+def _described(source: SourceFiles) -> List[str]:
+    """The data.yaml, or what it is called."""
+    return [name for name in source.ending(*YAML) if NAMES_KEY.search(peek(source.path(name)))]
 
 
 def _is_list(name: str) -> bool:
@@ -145,7 +151,7 @@ def _sides_in(said: Dict[str, Any], file: str, source: SourceFiles) -> List[Name
         value = said.get(key)
         for one in value if isinstance(value, list) else [value]:
             if isinstance(one, str) and one:
-                named = NamedSide(side, one, source.path(file), file.rpartition("/")[0])
+                named = NamedSide(side, one, file, file.rpartition("/")[0])
                 found += _listed(named, source) if one.lower().endswith(".txt") else [named]
     return found
 
@@ -155,4 +161,4 @@ def _listed(named: NamedSide, source: SourceFiles) -> List[NamedSide]:
     parts = parts_of(named.written)
     lists = [name for name in source.ending(".txt") if name.split("/")[-len(parts) :] == parts]
     lists = lists or source.called(parts[-1].lower() if parts else "")
-    return [named._replace(file=source.path(one), lines=_lines(source.path(one))) for one in lists[:1]]
+    return [named._replace(file=one, lines=_lines(source.path(one))) for one in lists[:1]]
