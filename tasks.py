@@ -27,6 +27,27 @@ def init(_c, photos, folder="", force=False, runner=""):
     commands.start.init(photos, folder, force, StageOptions(runner=runner))
 
 
+@command(
+    START,
+    name="import",
+    positional=["what"],
+    help={
+        "what": "The dataset's folder or file: COCO, YOLO, CVAT for images, Label Studio JSON, or a Roboflow export.",
+        "out": "New folder for Annotations/, ImageSets/ and JPEGImages.",
+        "photos": "Folder of the photos; default: the dataset's.",
+        "from_": "coco, yolo, cvat, label-studio or csv; default: told by the files.",
+        "with_photos": "Copy the photos; default: JPEGImages is a link to their folder.",
+    },
+)
+def import_(_c, what, out="", photos="", from_="", with_photos=False, runner=""):
+    """Make PASCAL VOC of a dataset in another format, for `init`; says what VOC cannot hold.
+
+    Example: ./run import coco/annotations/instances_train.json --photos coco/images --out voc
+    Example: ./run import roboflow-export --out voc --with-photos
+    """
+    commands.exchange.import_dataset(what, out, photos, from_, with_photos, StageOptions(runner=runner))
+
+
 @command(START, iterable=["set_"])
 def demo(_c, set_=None, dry_run=False, runner=""):
     """Run the whole chain on pictures that the project renders itself, in demo/.
@@ -43,6 +64,15 @@ def resize(_c, config="", set_=None, dry_run=False, runner="", host=""):
     Example: ./run resize --set resize.long_side=960
     """
     commands.stages.run_stage("resize", StageOptions(config, set_, dry_run, runner, host))
+
+
+@command(BUILD, iterable=["set_"], help={"out": "New folder for instances.json, or a file for each side of the split."})
+def to_coco(_c, out="", config="", set_=None, runner=""):
+    """Write the VOC dataset as COCO JSON, boxes on the upright photos.
+
+    Example: ./run to-coco --out coco
+    """
+    commands.exchange.to_coco(out, StageOptions(config, set_, runner=runner))
 
 
 @command(BUILD, iterable=["set_"], help={"limit": "Use only so many photos, for a trial."})

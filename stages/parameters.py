@@ -64,6 +64,27 @@ class CheckDataParameters(NamedTuple):
     input_size: List[int]
 
 
+class ImportParameters(NamedTuple):
+    """``source_format``: of stages/data/exchange/formats.py, empty: told by the files; ``with_photos``: copy them."""
+
+    source_format: str
+    with_photos: bool
+
+
+class ToCocoParameters(NamedTuple):
+    """``boxes``, ``sizes``, ``aliases``, ``split`` and ``findings`` as in :class:`RecordsParameters`.
+
+    ``classes`` come first among the categories, so that they have the ids of the records' label map.
+    """
+
+    classes: List[str]
+    aliases: Dict[str, str]
+    boxes: str
+    sizes: str
+    split: str
+    findings: Dict[str, str]
+
+
 class TrainParameters(NamedTuple):
     """``start_checkpoint`` is the file name of the prefix inside the input ``start``; None: random weights."""
 

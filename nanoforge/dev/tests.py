@@ -36,7 +36,39 @@ class Suite(NamedTuple):
         return f"tests/{self.name} by {self.environment}"
 
 
-DAEMON_SUITE, MATRIX_SUITE, RTX_SUITE = "containers", "matrix", "convert"
+class OtherTools(NamedTuple):
+    """Packages of others that slow tests of a suite ask, by a Python of their own.
+
+    Attributes:
+        variable: names their folder to the tests.
+        lock: in tests/.
+        asked: what the tests ask them.
+    """
+
+    suite: str
+    variable: str
+    lock: str
+    title: str
+    asked: str
+
+
+OTHER_TOOLS = (
+    OtherTools(
+        "convert",
+        "NANOFORGE_RTX",
+        "requirements-rtx.lock",
+        "TensorRT-RTX",
+        "what NVIDIA's own parser says of the ONNX models",
+    ),
+    OtherTools(
+        "data",
+        "NANOFORGE_EXCHANGE",
+        "requirements-exchange.lock",
+        "datumaro, supervision, pycocotools and Label Studio's converter",
+        "what other tools' libraries write and read",
+    ),
+)
+DAEMON_SUITE, MATRIX_SUITE = "containers", "matrix"
 # The longest first, so that the last one to end runs alone for as short as can be.
 SUITES = (
     Suite("convert", "train"),
@@ -79,11 +111,12 @@ def test(suite: str, everything: bool, only_prepare: bool) -> None:
     if not only_prepare:
         _ask_for_a_daemon(chosen)
     pythons = _prepared(everything and _has(chosen, MATRIX_SUITE), console)
-    rtx = _tensorrt_rtx(pythons["host"].python, console) if everything and _has(chosen, RTX_SUITE) else {}
+    tools = [one for one in OTHER_TOOLS if everything and _has(chosen, one.suite)]
+    folders = _other_tools(tools, pythons["host"].python, console)
     if only_prepare:
         console.good("The environments of the tests are ready.")
         return
-    commands = [_pytest(one, pythons, everything, rtx) for one in chosen]
+    commands = [_pytest(one, pythons, everything, folders) for one in chosen]
     if suite:
         failed = run_shown(commands, console)
     else:
@@ -94,8 +127,9 @@ def test(suite: str, everything: bool, only_prepare: bool) -> None:
             f"Left out: tests marked slow, some by a second Python, and tests/{', tests/'.join(SLOW_SUITES)};"
             f" `./run test --all` runs them too (tests/{DAEMON_SUITE} need a Docker daemon, see docs/development.md)."
         )
-    if everything and _has(chosen, RTX_SUITE) and not rtx:
-        console.warn(f"Left out: what NVIDIA's own parser says of the ONNX models (tests/{RTX_SUITE}).")
+    for tool in tools:
+        if tool.variable not in folders:
+            console.warn(f"Left out: {tool.asked} (tests/{tool.suite}).")
     if failed:
         raise StageFailed(f"Failed: {', '.join(failed)}.")
     console.good("All that ran has passed.")
@@ -151,14 +185,16 @@ def _suite_python(environment: str, console: Console) -> SuitePython:
     return SuitePython(python, virtual_environments.ensure_overlay(environment, lock, python, console))
 
 
-def _tensorrt_rtx(host: Path, console: Console) -> Dict[str, str]:
-    """The variable that names NVIDIA's TensorRT-RTX to the tests that ask it; none, with words, without it."""
-    try:
-        folder = virtual_environments.ensure_overlay("host", TESTS / "requirements-rtx.lock", host, console)
-    except EnvironmentNotReady as error:
-        console.warn(f"TensorRT-RTX cannot be installed: {error}")
-        return {}
-    return {"NANOFORGE_RTX": str(folder)}
+def _other_tools(tools: Sequence[OtherTools], host: Path, console: Console) -> Dict[str, str]:
+    """The variables that name these packages to the tests that ask them; what cannot be installed is told."""
+    folders = {}
+    for tool in tools:
+        try:
+            folder = virtual_environments.ensure_overlay("host", TESTS / tool.lock, host, console)
+            folders[tool.variable] = str(folder)
+        except EnvironmentNotReady as error:
+            console.warn(f"{tool.title} cannot be installed: {error}")
+    return folders
 
 
 def _checks(host: SuitePython) -> List[Command]:

@@ -26,6 +26,7 @@ class AdhocRun(NamedTuple):
     """What to run, and on what.
 
     ``kept_if_failed``: what it made tells why it failed, and is wanted then too; ``changes``: as `StageRun` has it.
+    ``links``: name in the output -> the folder that a link of that name leads to, which only the host can make.
     """
 
     program: Program
@@ -33,6 +34,7 @@ class AdhocRun(NamedTuple):
     parameters: Mapping[str, Any]
     kept_if_failed: bool = False
     changes: Optional[str] = None
+    links: Mapping[str, Path] = {}
 
 
 def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement) -> Outcome:
@@ -69,6 +71,8 @@ def run_adhoc(work: AdhocRun, console: Console, out: Path, placement: Placement)
         )
         try:
             outcome = _run(runner, run, console)
+            for name, goal in work.links.items():
+                os.symlink(goal, run.output / name)
             _appear(run.output, out)
         except StageFailed:
             if work.kept_if_failed and run.output.is_dir() and any(run.output.iterdir()):

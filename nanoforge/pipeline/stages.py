@@ -442,6 +442,8 @@ STAGES: Mapping[str, Stage] = {stage.name: stage for stage in TABLE}
 
 # Programs that make no artifact of a project: commands run them once on the files that they name.
 SURVEY = Program("survey", "data", "stages.data.survey")
+IMPORT = Program("import", "data", "stages.data.exchange.import_dataset")
+TO_COCO = Program("to-coco", "data", "stages.data.exchange.to_coco")
 INSPECT = Program("inspect", "train", "stages.convert.inspect")
 RUN_UFF = Program("run-uff", "data", "stages.reference.run")
 INSTALL = Program("install", JETSON, "stages.jetson.install")

@@ -221,7 +221,7 @@ OTHERS = {"tensorflow19", "tensorflow113", "tensorflow114", "tensorflow115"}
 PACKAGES = {"train+object_detection-2019-05", "train+object_detection-2019-09"}
 
 
-ALL = FAST | OTHERS | PACKAGES | {"host+requirements-rtx"}
+ALL = FAST | OTHERS | PACKAGES | {"host+requirements-rtx", "host+requirements-exchange"}
 
 
 @pytest.mark.parametrize("everything, wanted", [(False, FAST), (True, ALL)])
@@ -248,15 +248,17 @@ def test_an_environment_that_cannot_be_made_is_told(made, monkeypatch):
         suites.test("", False, True)
 
 
-def test_without_tensorrt_rtx_its_tests_are_left_out_aloud(monkeypatch, capfd):
+def test_without_other_tools_their_tests_are_left_out_aloud(monkeypatch, capfd):
     def ensure(environment, lock, python, console):
         assert lock.is_file()
         if python.name == "none":
             raise EnvironmentNotReady("the Python package index cannot be reached")
-        return Path("/packages")
+        return Path("/") / lock.stem
 
     monkeypatch.setattr(suites.virtual_environments, "ensure_overlay", ensure)
-    assert suites._tensorrt_rtx(Path("python"), Console()) == {"NANOFORGE_RTX": "/packages"}
+    found = suites._other_tools(suites.OTHER_TOOLS, Path("python"), Console())
+    assert found == {"NANOFORGE_RTX": "/requirements-rtx", "NANOFORGE_EXCHANGE": "/requirements-exchange"}
     assert capfd.readouterr().err == ""
-    assert suites._tensorrt_rtx(Path("none"), Console()) == {}
-    assert "TensorRT-RTX cannot be installed" in capfd.readouterr().err
+    assert suites._other_tools(suites.OTHER_TOOLS, Path("none"), Console()) == {}
+    told = capfd.readouterr().err
+    assert "TensorRT-RTX cannot be installed" in told and "datumaro, supervision" in told

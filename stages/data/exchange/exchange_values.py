@@ -1,0 +1,55 @@
+"""Values of files that anybody may have written: of the type that is wanted, or none."""
+
+import math
+from typing import Any, Dict, List, Optional
+
+from stages.data.annotation.boxes import WholeSize
+from stages.data.annotation.numerals import LARGEST, numeral
+
+MOST_SHOWN = 60  # characters of a value in a sentence
+
+
+def number(value: Any) -> Optional[float]:
+    """A finite number that may be pixels, also where it is written as a text; else None."""
+    if isinstance(value, str):
+        return numeral(value).value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) and abs(value) <= LARGEST else None
+
+
+def numbers(value: Any) -> Optional[List[float]]:
+    """The numbers of a list; None if it is no list, or one of them is no number."""
+    if not isinstance(value, list):
+        return None
+    found = [number(one) for one in value]
+    return [one for one in found if one is not None] if None not in found else None
+
+
+def size(width: Any, height: Any) -> Optional[WholeSize]:
+    """(width, height) of a picture in whole pixels; None if it is none."""
+    sides = number(width), number(height)
+    return (int(sides[0]), int(sides[1])) if sides[0] and sides[1] and min(sides[0], sides[1]) >= 1 else None
+
+
+def text(value: Any) -> str:
+    """A text, or a number as one; else empty."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return ""
+    return str(value)
+
+
+def mapping(value: Any) -> Dict[str, Any]:
+    """A JSON object; else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def listing(value: Any) -> List[Any]:
+    """A JSON array; else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def shown(value: Any) -> str:
+    """A value in a sentence."""
+    told = repr(value)
+    return told if len(told) <= MOST_SHOWN else told[:MOST_SHOWN] + "…"
