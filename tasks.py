@@ -17,14 +17,29 @@ from nanoforge.errors import BadInput
         "photos": "Folder of the photos and their VOC XML.",
         "folder": "Where detector.toml is written; default: the current folder.",
         "force": "Overwrite a detector.toml that is there.",
+        "trial": "Then try it, as `./run trial` does; a detector.toml that is there for these photos stays as it is.",
     },
 )
-def init(_c, photos, folder="", force=False, runner=""):
+def init(_c, photos, folder="", force=False, trial=False, runner=""):
     """Write a commented detector.toml for a folder of labelled photos.
 
     Example: ./run init ~/photos
+    Example: ./run init ~/photos --trial
     """
-    commands.start.init(photos, folder, force, StageOptions(runner=runner))
+    if trial:
+        commands.trial.init_and_try(photos, folder, force, StageOptions(runner=runner))
+    else:
+        commands.start.init(photos, folder, force, StageOptions(runner=runner))
+
+
+@command(START, iterable=["set_"])
+def trial(_c, config="", set_=None, dry_run=False, runner=""):
+    """Run the whole chain on a hundred of your photos with a tiny network: does this data work at all?
+
+    Example: ./run trial
+    Example: ./run trial --set train.steps=600
+    """
+    commands.trial.trial(StageOptions(config, set_, dry_run, runner))
 
 
 @command(START, iterable=["set_"])
