@@ -38,7 +38,7 @@ def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
     """Write a detector.toml as :func:`write_config` does, and say what comes next; returns the file."""
     target = write_config(photos, folder, force, options)
     console = Console()
-    console.say("Next, in that folder: `./run trial` tells in minutes whether this data works at all;")
+    console.say("Next, in that folder: `./run build --trial` tells in minutes whether this data works at all;")
     console.say("`./run build` trains, converts and proves it; `./run build --dry-run` says how.")
     return target
 
@@ -166,7 +166,7 @@ def _show_results(project: Project) -> None:
     say("")
     say("Next, with your own photos (JPEG or PNG, with PASCAL VOC XML beside them or under Annotations):")
     say("  ./run init PHOTOS     writes a commented detector.toml for them")
-    say("  ./run trial           tells in minutes whether they work at all, with a tiny network")
+    say("  ./run build --trial   tells in minutes whether they work at all, with a tiny network")
     say("  ./run build           does for them what you just saw")
     say("  ./run bundle          puts what came out into one file that runs it on a Jetson (docs/nano.md)")
 

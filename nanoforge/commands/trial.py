@@ -1,4 +1,4 @@
-"""``trial``: the whole chain on a hundred pictures with a tiny network: does this data work at all?
+"""``build --trial``: the whole chain on a hundred pictures with a tiny network: does this data work at all?
 
 It has a build folder of its own in the project's, so that it takes the place of no artifact, may run beside a build,
 and goes on where it was interrupted.
@@ -89,8 +89,8 @@ def _check_photos(target: Path, photos: str) -> None:
     theirs = (target.parent / user_path(stated)).resolve()
     if theirs != find_voc_folders(user_path(photos).absolute()).photos.resolve():
         raise BadInput(
-            f"{target} is there and names other photos, {theirs}: try these by `./run trial` in its folder, overwrite"
-            " it with --force, or name another folder with --folder."
+            f"{target} is there and names other photos, {theirs}: try these by `./run build --trial` in its folder,"
+            " overwrite it with --force, or name another folder with --folder."
         )
 
 
