@@ -106,7 +106,7 @@ def _tell(project: Project) -> None:
     for line in words.lines():
         (console.warn if line.warning else console.say)(line.text)
     console.say(f"  report      {project.build / 'report' / 'report.html'}")
-    console.say(f"  pictures    {project.build / 'detect' / 'pictures'}: what it detects beside what is labelled")
+    console.say(f"  pictures    {project.build / 'detect' / 'pictures'} (white dashes: what is labelled)")
     console.say("")
     (console.good if words.is_good else console.warn)(words.verdict())
     console.say("Next: `./run build` does the same with all pictures and the network of detector.toml.")
