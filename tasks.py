@@ -17,14 +17,16 @@ from nanoforge.errors import BadInput
         "photos": "Folder of the photos and their VOC XML.",
         "folder": "Where detector.toml is written; default: the current folder.",
         "force": "Overwrite a detector.toml that is there.",
+        "trial": "Then try it, as `build --trial` does; a detector.toml that is there for these photos stays as it is.",
     },
 )
-def init(_c, photos, folder="", force=False, runner=""):
+def init(_c, photos, folder="", force=False, trial=False, runner=""):
     """Write a commented detector.toml for a folder of labelled photos.
 
     Example: ./run init ~/photos
+    Example: ./run init ~/photos --trial
     """
-    commands.start.init(photos, folder, force, StageOptions(runner=runner))
+    (commands.trial.init_and_try if trial else commands.start.init)(photos, folder, force, StageOptions(runner=runner))
 
 
 @command(
@@ -365,14 +367,15 @@ def report(_c, config="", set_=None, dry_run=False, runner="", host=""):
     commands.stages.run_stage("report", StageOptions(config, set_, dry_run, runner, host))
 
 
-@command(BUILD, iterable=["set_"])
-def build(_c, config="", accept_losses=False, train_anyway=False, set_=None, dry_run=False, runner=""):
+@command(BUILD, iterable=["set_"], help={"trial": "With a hundred pictures and a tiny network, in build/trial."})
+def build(_c, config="", accept_losses=False, train_anyway=False, trial=False, set_=None, dry_run=False, runner=""):
     """Do everything: photos to .uff, proof, pictures with boxes and the report.
 
     Example: ./run build --set train.steps=4000 --dry-run
+    Example: ./run build --trial
     """
-    options = StageOptions(config, set_, dry_run, runner)
-    commands.stages.run_stage("report", commands.stages.with_consents(options, accept_losses, train_anyway))
+    options = commands.stages.with_consents(StageOptions(config, set_, dry_run, runner), accept_losses, train_anyway)
+    (commands.trial.trial if trial else commands.stages.build_all)(options)
 
 
 @command(LOOK, iterable=["set_"])

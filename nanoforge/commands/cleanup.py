@@ -12,6 +12,7 @@ from rich.prompt import Confirm
 
 from nanoforge.commands.options import StageOptions
 from nanoforge.commands.status import all_statuses
+from nanoforge.commands.trial import in_a_trial
 from nanoforge.containers import tunnel
 from nanoforge.containers.leftovers import remove_leftovers
 from nanoforge.errors import BadInput
@@ -26,12 +27,18 @@ A_DAY_S = 24 * 3600
 
 
 def clean(config: str, stage: str, yes: bool) -> None:
-    """Remove a stage's artifacts, or everything that was built; lists it, and asks first unless ``yes``.
+    """Remove a stage's artifacts, or everything that was built, a trial too; lists it, and asks first unless ``yes``.
 
     Raises:
         BadInput: it would ask, and there is nobody to answer.
     """
-    project = StageOptions(config).project()
+    _clean(StageOptions(config).project(), stage, yes)
+    trial = in_a_trial(StageOptions(config)).project()
+    if not stage and trial.build.is_dir():
+        _clean(trial, "", yes)
+
+
+def _clean(project: Project, stage: str, yes: bool) -> None:
     store, console = project.store, project.console
     with project.locked():
         names = [stage_called(stage).name] if stage else store.folders.stages()

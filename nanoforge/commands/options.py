@@ -12,7 +12,7 @@ from nanoforge.config.reader import load
 from nanoforge.config.schema import Config, RunnerSection
 from nanoforge.console import Console
 from nanoforge.errors import BadInput
-from nanoforge.pipeline.project import Project, find_config
+from nanoforge.pipeline.project import BUILD, Project, find_config
 from nanoforge.pipeline.stages import needing_a_jetson
 from nanoforge.runners.placement import Placement, PlacementOverride
 
@@ -21,7 +21,8 @@ from nanoforge.runners.placement import Placement, PlacementOverride
 class StageOptions:
     """What the options that all stage commands have in common say.
 
-    ``host`` is for the command's own stage, and for those before it that need a Jetson.
+    ``host`` is for the command's own stage, and for those before it that need a Jetson. No option says what ``build``
+    is: it is another folder where a command is not about the project's own artifacts.
     """
 
     config: str = ""
@@ -29,12 +30,13 @@ class StageOptions:
     dry_run: bool = False
     runner: str = ""
     host: str = ""
+    build: Path = BUILD
 
     def project(self, stage: str = "") -> Project:
         """The project that ``--config`` names, or that of the current folder."""
         there = (stage, *needing_a_jetson()) if self.host and stage else ()
         override = PlacementOverride(self.runner, dict.fromkeys(there, self.host))
-        return Project(find_config(self.config), self.overrides, Console(), override)
+        return Project(find_config(self.config), self.overrides, Console(), override, self.build)
 
     def placement(self, stage: str = "") -> Placement:
         """Where a program runs on files that belong to no project, and what it may use: it may run beside a training.

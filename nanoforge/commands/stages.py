@@ -28,6 +28,11 @@ def run_stage(stage: str, options: StageOptions) -> Optional[Path]:
     return folder
 
 
+def build_all(options: StageOptions) -> None:
+    """Make the report, and so everything before it, or say what would run."""
+    run_stage("report", options)
+
+
 def show_plan(project: Project, statuses: Sequence[Status]) -> None:
     """One line per stage: what would happen, and why."""
     for status in statuses:

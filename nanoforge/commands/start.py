@@ -35,13 +35,22 @@ DEMO_CONFIG = Path(__file__).with_name("demo.toml")
 
 
 def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
+    """Write a detector.toml as :func:`write_config` does, and say what comes next; returns the file."""
+    target = write_config(photos, folder, force, options)
+    console = Console()
+    console.say("Next, in that folder: `./run build --trial` tells in minutes whether this data works at all;")
+    console.say("`./run build` trains, converts and proves it; `./run build --dry-run` says how.")
+    return target
+
+
+def write_config(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
     """Write a commented detector.toml for a folder of photos into ``folder``; returns the file.
 
     Raises:
         BadInput: no photos or no XML there, no class in the XML, or a detector.toml exists already.
     """
     console = Console()
-    target = user_path(folder or ".").absolute() / FILE_NAME
+    target = target_in(folder)
     check_no_link(target)
     if target.exists() and not force:
         raise BadInput(f"{target} exists already: edit it, or overwrite it with --force.")
@@ -73,8 +82,12 @@ def init(photos: str, folder: str, force: bool, options: StageOptions) -> Path:
     }
     write_text(target, detector_toml(values, _notes(settings is GPU_SETTINGS), words.advice()))
     console.good(f"wrote {target}")
-    console.say("Next: `./run build` in that folder trains, converts and proves it; `./run build --dry-run` says how.")
     return target
+
+
+def target_in(folder: str) -> Path:
+    """The detector.toml of a folder; empty: of the current one."""
+    return user_path(folder or ".").absolute() / FILE_NAME
 
 
 def _check_names(voc: VocFolders) -> None:
@@ -153,6 +166,7 @@ def _show_results(project: Project) -> None:
     say("")
     say("Next, with your own photos (JPEG or PNG, with PASCAL VOC XML beside them or under Annotations):")
     say("  ./run init PHOTOS     writes a commented detector.toml for them")
+    say("  ./run build --trial   tells in minutes whether they work at all, with a tiny network")
     say("  ./run build           does for them what you just saw")
     say("  ./run bundle          puts what came out into one file that runs it on a Jetson (docs/nano.md)")
 

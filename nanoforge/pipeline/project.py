@@ -31,6 +31,8 @@ from nanoforge.store.folders import StageFolders
 from nanoforge.store.store import Store
 from nanoforge.urls import without_secrets
 
+BUILD = Path("build")
+
 
 class Project:
     """Everything that commands need to know of one project.
@@ -39,23 +41,30 @@ class Project:
         config_file: the project's detector.toml.
         overrides: ``section.key=value`` texts that win over the file.
         override: what the command line says of where stages run.
+        build: where its artifacts, logs and notes are, relative to the project's folder. What is remembered of the
+            user's files is in `BUILD` whatever this is, so that they are read once.
 
     Raises:
         BadInput: the file or an override cannot be used.
     """
 
     def __init__(
-        self, config_file: Path, overrides: Sequence[str], console: Console, override: PlacementOverride = NO_OVERRIDE
+        self,
+        config_file: Path,
+        overrides: Sequence[str],
+        console: Console,
+        override: PlacementOverride = NO_OVERRIDE,
+        build: Path = BUILD,
     ) -> None:
         self.config = load(config_file, overrides)
         self.folder = config_file.absolute().parent
-        self.build = self.folder / "build"
+        self.build = self.folder / build
         self.console = console
         self.context = StageContext(self.config, self.folder, checkpoints.resolve(self.config.model, self.folder))
         self.owner = owner_of(self.folder)
         _check_build(self.build)
         folders = StageFolders(self.build, folders_elsewhere(self.context, self.build), self.owner)
-        self.digests = DigestCache(self.build / "cache" / "digests", self.warn_once)
+        self.digests = DigestCache(self.folder / BUILD / "cache" / "digests", self.warn_once)
         self.store = Store(self.build, self.digests, folders)
         self.notes = Notes(self.build)
         self.placement = Placement(self.config, console, override)

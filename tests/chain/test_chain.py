@@ -84,6 +84,21 @@ def test_a_second_build_runs_nothing(detector):
     assert [line for line in said.splitlines() if line.endswith(": fresh")] == [f"{name}: fresh" for name in CHAIN]
 
 
+def test_a_trial_tells_what_it_found_and_leaves_the_artifacts_alone(detector):
+    before = {name: os.readlink(detector / "build" / name) for name in CHAIN}
+    small = ["--set", "train.steps=20", "--set", "model.input_size=96", "--set", "train.batch_size=4"]
+    said = run("build", "--trial", *small, cwd=detector).stderr
+    told = re.sub(r"\d[\d.e+-]*", "N", said[said.index("\n  pictures ") :])
+    assert re.search(r"  pictures    N used of N taken[^;]*; N left out; N of N boxes used\n", told)
+    assert re.search(r"\n  classes     (ball|cone|mug) \(N boxes\), ", told)
+    assert "\n  training    loss N at first, N at the end of N steps\n" in told
+    assert " pictures kept for validation (mAP@N N)\n" in told
+    assert "\n  proof       N of N detections equal" in told or "\n  proof       heads and boxes equal" in told
+    for name in ("report/report.html", "detect/pictures", "convert/model.uff"):
+        assert (detector / "build/trial" / name).exists()
+    assert {name: os.readlink(detector / "build" / name) for name in CHAIN} == before
+
+
 def test_the_artifacts_are_where_the_docs_say(detector):
     build = detector / "build"
     for name in (

@@ -60,15 +60,15 @@ class _Picture:
         if root is None:
             return ExchangePicture(self._pair.photo, header.upright, []) if self._usable else None
         turned = Turned(header.orientation, header.upright)
-        frame = frame_of(root, self._pair, turned, self._how.reading, self._findings)
+        annotation = voc.annotation_of(root, self._how.reading.boxes)
+        frame = frame_of(annotation, self._pair, turned, self._how.reading, self._findings)
         if frame is None:
             return None
-        written = voc.objects_of(root, self._how.reading.boxes)
-        if not written:
-            stray = voc.stray(root)
+        if not annotation.objects:
+            stray = annotation.stray
             self._fixes("no_objects", None, "it has no <object>" + (", but %s" % stray if stray else ""), stray is None)
         elements = dict(enumerate(root.iter("object"), 1))
-        objects = [self._object(one, elements[one.number], frame) for one in written]
+        objects = [self._object(one, elements[one.number], frame) for one in annotation.objects]
         kept = [one for one in objects if one is not None]
         return ExchangePicture(self._pair.photo, header.upright, kept) if self._usable else None
 
