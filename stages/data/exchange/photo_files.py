@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from stages.data.annotation.boxes import WholeSize
 from stages.data.annotation.vocabulary import composed
 from stages.data.exchange.exchange_notes import NoteLog
-from stages.data.exchange.photo_header import header_of
 from stages.data.pairing.names import folder_of, in_words, last
 from stages.data.pairing.pairing import files_below
+from stages.data.photo import head
 from stages.data.split.splits import side_of
 from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
 from stages.job import BadInput
@@ -72,7 +72,7 @@ class PhotoFiles:
 
     def size(self, photo: str) -> Optional[WholeSize]:
         """(width, height) of the upright photo, which is what labelling tools show; None if its header tells none."""
-        header = header_of(os.path.join(self.folder, photo))
+        header = head.found(os.path.join(self.folder, photo))
         return header.upright if header else None
 
     def _candidates(self, parts: List[str], written: Written) -> List[str]:

@@ -12,10 +12,10 @@ from stages.data.annotation.shapes import found_in, text_of
 from stages.data.annotation.voc import VocObject
 from stages.data.annotation.vocabulary import Vocabulary
 from stages.data.exchange.exchange_model import Attributes, ExchangeObject, ExchangePicture, Outline, TurnedBox
-from stages.data.exchange.photo_header import header_of
 from stages.data.exchange.voc_xml import POSE
 from stages.data.findings import DataFinding, Findings
 from stages.data.pairing.pairing import Folders, Pair
+from stages.data.photo import head
 
 UNSPECIFIED = "Unspecified"
 
@@ -52,7 +52,7 @@ class _Picture:
         self._usable = True
 
     def read(self) -> Optional[ExchangePicture]:
-        header = header_of(self._how.folders.photo(self._pair.photo))
+        header = head.found(self._how.folders.photo(self._pair.photo))
         if header is None:
             self._findings.fixes("unreadable_image", self._pair.photo, "its header tells no size", fixable=False)
             return None

@@ -1,9 +1,10 @@
 """What a photo's file says before its pixels: no more of it is read than that takes."""
 
 import struct
-from typing import BinaryIO, NamedTuple, Tuple
+from typing import BinaryIO, NamedTuple, Optional
 
 from stages import files, jpeg_scans, picture_header, pixels, tiff_header
+from stages.data.annotation.boxes import WholeSize, upright_size
 from stages.data.photo import exif
 
 HEAD_BYTES = 1 << 14  # what most photos have before their pixels, read at once
@@ -15,8 +16,13 @@ PNG_PIXELS = (b"IDAT", b"fdAT")
 class PhotoHead(NamedTuple):
     """(width, height) as stored, and the EXIF orientation."""
 
-    stored: Tuple[int, int]
+    stored: WholeSize
     orientation: int
+
+    @property
+    def upright(self) -> WholeSize:
+        """(width, height) once it is upright, as labelling tools show it."""
+        return upright_size(self.stored, self.orientation)
 
 
 def read(path: str, max_megapixels: int) -> PhotoHead:
@@ -32,13 +38,21 @@ def read(path: str, max_megapixels: int) -> PhotoHead:
         return PhotoHead(size, _orientation(stream))
 
 
+def found(path: str) -> Optional[PhotoHead]:
+    """The head of the photo at ``path``, of any size that is read at all; None where there is none."""
+    try:
+        return read(path, pixels.ANY_SIZE)
+    except (OSError, ValueError):
+        return None
+
+
 def _orientation(stream: BinaryIO) -> int:
     """As ``exif.orientation`` says it of the whole file."""
     head = stream.read(HEAD_BYTES)
     kind = picture_header.format_of(head)
     if kind == "tiff":
-        found = tiff_header.header(stream)
-        return found.orientation if found else exif.UPRIGHT
+        header = tiff_header.header(stream)
+        return header.orientation if header else exif.UPRIGHT
     if kind == "png":
         return exif.orientation(_without_pixels(stream))
     if kind != "jpeg":

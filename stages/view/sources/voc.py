@@ -3,19 +3,18 @@
 import os
 from typing import Dict, Iterator, List, Optional, Sequence
 
-from stages import files, picture_header, pixels
+from stages import files, pixels
 from stages.data.annotation import boxes, voc
 from stages.data.annotation.frame import BoxFrame, Reading, Turned, frame_of
 from stages.data.findings import DataFinding, Findings
 from stages.data.pairing.pairing import DatasetFiles, Folders, Pair, files_of, pairs
-from stages.data.photo import exif
+from stages.data.photo import exif, head
 from stages.data.split.splits import Split, own_split
 from stages.finding_kinds import DROP, FIX, KINDS
 from stages.view.sources.source import Looked, PictureEntry, PicturePlace, ToldFinding, TruthBox
 
 IMAGE_SETS = os.path.join("ImageSets", "Main")
 NO_CLASS = "(no class)"
-HEADER = 1 << 18  # bytes of a photo in which its EXIF orientation is looked for
 # Everything is shown that can be: a finding mends where there is a way, and is told.
 READING = Reading("auto", "xml")  # the defaults of dataset.boxes and dataset.sizes
 POLICIES = {kind: FIX if entry.fix else DROP for kind, entry in KINDS.items()}
@@ -82,30 +81,24 @@ class VocSource:
 
     def _photo(self, pair: Pair, findings: Findings) -> Optional[Turned]:
         try:
-            with files.opened(self._folders.photo(pair.photo)) as stream:
-                size = picture_header.size(stream)
-                stream.seek(0)
-                orientation = exif.orientation(stream.read(HEADER))
+            found = head.read(self._folders.photo(pair.photo), pixels.ANY_SIZE)
         except OSError as error:
             findings.fixes("unreadable_image", pair.photo, "it cannot be read: %s" % error.strerror)
             return None
-        if size is None:
-            findings.fixes("unreadable_image", pair.photo, pixels.UNREADABLE)
+        except ValueError as error:
+            findings.fixes("unreadable_image", pair.photo, str(error))
             return None
-        width, height = boxes.upright_size(size, orientation)
-        return Turned(orientation, (width, height))
+        return Turned(found.orientation, found.upright)
 
     def _boxes(self, pair: Pair, photo: Turned, findings: Findings) -> List[TruthBox]:
         """The boxes of the photo's XML that can be drawn, as shares of it."""
-        try:
-            root = voc.tree(self._folders.xml(pair.xml or ""))
-        except voc.Damaged as error:
-            kind = "empty_xml" if isinstance(error, voc.Empty) else "damaged_xml"
-            findings.fixes(kind, str(pair.xml), str(error), (None, error.line))
+        said = voc.said(self._folders.xml(pair.xml or ""), READING.boxes)
+        if isinstance(said, voc.XmlFault):
+            findings.fixes(said.kind, str(pair.xml), said.message, (None, said.line))
             return []
-        frame = frame_of(root, pair, photo, READING, findings) or BoxFrame(photo.upright, exif.UPRIGHT, photo.upright)
+        frame = frame_of(said, pair, photo, READING, findings) or BoxFrame(photo.upright, exif.UPRIGHT, photo.upright)
         shown = []
-        for one in voc.objects_of(root, READING.boxes):
+        for one in said.objects:
             for note in one.notes:
                 findings.fixes(note.kind, str(pair.xml), note.message, (one.number, one.line), note.fixable)
             if one.box is None:
