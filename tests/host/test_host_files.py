@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from host_files import write
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanoforge.files import atomic
@@ -190,6 +190,7 @@ def test_changes_are_named_by_kind_the_first_few_of_each(tmp_path):
 NAMES = st.text(st.sampled_from("ab/. \n\t\udcff고"), min_size=1, max_size=4)
 
 
+@settings(deadline=None, max_examples=50)
 @given(*[st.dictionaries(NAMES, st.sampled_from("123"), max_size=6)] * 2)
 def test_every_change_is_counted_whatever_the_names_are(tmp_path_factory, old, new):
     kinds = {
@@ -207,6 +208,7 @@ def test_of_what_was_never_noted_nothing_is_said(tmp_path):
         assert changed_files(tmp_path, *pair) is None
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.data())
 def test_a_damaged_listing_is_none_and_is_made_again(tmp_path_factory, data):
     build, files = tmp_path_factory.mktemp("build"), {"a.jpg": "x", "b.jpg": "y"}

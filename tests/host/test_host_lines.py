@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanoforge.files.lines import LINES_AT_ONCE, NotAsWritten, are_whole, digest_of, read_lines, write_lines
@@ -12,6 +12,7 @@ PATHS = st.binary(min_size=1).filter(lambda name: b"\0" not in name).map(os.fsde
 LINES = st.lists(st.one_of(PATHS, st.builds("{}\0{}".format, PATHS, st.integers())))
 
 
+@settings(deadline=None, max_examples=50)
 @given(LINES)
 def test_what_is_written_is_read(tmp_path_factory, lines):
     file = tmp_path_factory.mktemp("lines") / "x.lines"
