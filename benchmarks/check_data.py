@@ -50,8 +50,8 @@ def make(folder: str, count: int, side: int) -> int:
         what: {"read": n, "kept": n, "dropped": 0, "background": 0}
         for what, n in (("pictures", count), ("boxes", total))
     }
-    document: Dict[str, Any] = {"image_size": [side, side], "splits": splits, "figures": figures, "encoding": "jpeg", "split": "hash"}
-    document.update(images=count, boxes=total, dropped=0, findings=[], finding_counts={})
+    document: Dict[str, Any] = {"image_size": [side, side], "splits": splits, "figures": figures}
+    document.update(encoding="jpeg", split="hash", images=count, boxes=total, dropped=0, findings=[], finding_counts={})
     document["classes"] = [{"id": number + 1, "name": f"class {number}"} for number in range(CLASSES)]
     with open(os.path.join(folder, "dataset.json"), "w", encoding="utf-8") as stream:
         json.dump(document, stream)
