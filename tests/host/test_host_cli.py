@@ -119,7 +119,7 @@ def test_a_letter_means_the_same_everywhere_and_h_is_help(commands):
 
 def test_every_stage_task_has_a_dry_run_and_overrides(help_of):
     stages = "resize records train evaluate preview export audit convert bundle build-engine bench-engine detect"
-    for name in ["demo", "build", *stages.split()]:
+    for name in ["demo", "build", "check-data", *stages.split()]:
         assert "--dry-run" in help_of("help", name) and "--set" in help_of("help", name), name
 
 
