@@ -134,6 +134,8 @@ def test_every_stage_task_has_a_dry_run_and_overrides(help_of):
         (["init"], "init needs PHOTOS: `./run help init`"),
         (["train", "--set"], "--set needs a value"),
         (["view", "--port", "abc"], "--port abc: expected a whole number"),
+        (["view", "nowhere", "else", "--port", "0"], "nowhere: name TFRecord files, or a folder"),
+        (["view", "--nonsense"], "no option --nonsense"),
         (["records", "--limit", "1.5"], "--limit 1.5: expected a whole number"),
         (["status"], "init PHOTOS"),
         (["status", "--config", "nowhere.toml"], "nowhere.toml"),
