@@ -168,6 +168,29 @@ def test_pixels_that_are_not_encoded_are_shown(tmp_path):
     assert shown_picture.tobytes() == pixel and "no boxes" in source.warnings[0]
 
 
+@pytest.mark.parametrize("wrap", [bytes, gzip.compress])
+def test_large_pictures_and_masks_are_passed_over_and_shown_when_asked(tmp_path, wrap):
+    noise = RANDOM.randint(0, 255, (12, 200, 300, 3)).astype(np.uint8)
+    masks = [pixels.encode_png(one[:40]) for one in noise[:2]]
+    encoded = [pixels.encode_png(one) for one in noise]
+    records = [
+        tfrecord.example(
+            {"label": [1, 2]},
+            {"image/xmin": [0.1, 0.2], "image/ymin": [0, 0], "image/xmax": [0.5, 1], "image/ymax": [1, 1]},
+            {"image/mask": masks, "image/picture": [one], "image/filename": [b"%d" % number]},
+        )
+        for number, one in enumerate(encoded)
+    ]
+    assert min(map(len, records)) > 1 << 17
+    (source,) = sources([str(file_of(tmp_path, records, wrap=wrap))], "x")
+    entries = list(source.entries())
+    assert source.warnings == [] and [one.name for one in entries] == [str(number) for number in range(12)]
+    assert entries[11].size == (300, 200) and [box.label for box in entries[11].boxes] == ["class 1", "class 2"]
+    for number in (11, 0, 7):
+        looked = source.look(entries[number].place, str(number))
+        assert looked.data == encoded[number] and looked.features["image/mask"].endswith("bytes")
+
+
 def test_what_is_no_example_is_told(tmp_path):
     sequence = b"\x0a\x00\x12\x04\x0a\x02\x0a\x00"
     assert "it is a SequenceExample" in read(tmp_path, [sequence])[1][0]

@@ -25,7 +25,8 @@ JUDGED = "not one of the modules is run, and the command ends as it does elsewhe
 MODULES = """
 json html re os io types enum typing socket ssl sqlite3 string random logging collections http mimetypes
 socketserver subprocess threading tempfile shutil site sitecustomize usercustomize runpy encodings
-multiprocessing concurrent starlette uvicorn anyio h11 numpy cv2 tensorflow tensorboard google lxml jinja2 psutil invoke rich msgspec
+multiprocessing concurrent starlette uvicorn anyio h11
+numpy cv2 tensorflow tensorboard google lxml jinja2 psutil invoke rich msgspec
 nanoforge stages tasks venv pip
 """.split()
 MARK = "nanoforge_was_here"

@@ -7,6 +7,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple, 
 
 from stages.data import tfrecord
 
+SMALL = 1 << 14  # bytes of features that are read whole: to pass over a part of them would take longer
 LARGE = 4096  # bytes of an entry that is not read whole
 HEAD = 2048  # bytes of a large value that are read: they tell a picture's format, and mostly its size
 MOST_VALUES = 10000  # large values of one feature, such as masks
@@ -40,9 +41,9 @@ def features(content: bytes) -> Features:
     return scanned(lambda offset, size: content[offset : offset + size], 0, len(content), len(content) + 1)
 
 
-def scanned(read: Read, offset: int, size: int, large: int = LARGE) -> Features:
-    """The features of the Example of ``size`` bytes at ``offset``; values in entries of ``large`` bytes and more are
-    :class:`Blob`.
+def scanned(read: Read, offset: int, size: int, whole: int = SMALL) -> Features:
+    """The features of the Example of ``size`` bytes at ``offset``. Unless all of them have less than ``whole`` bytes,
+    values in entries of ``LARGE`` bytes and more are :class:`Blob`.
 
     Raises:
         NoExample: something else is there.
@@ -54,10 +55,13 @@ def scanned(read: Read, offset: int, size: int, large: int = LARGE) -> Features:
         names.add(number)
         if number != 1 or kind != BYTES:
             continue
+        if length < whole:
+            small.append(read(place, length))
+            continue
         for field, wire, begin, extent in _fields(read, place, place + length):
             if field != 1 or wire != BYTES:
                 raise NoExample("it is no tf.train.Example")
-            if extent < large:
+            if extent < LARGE:
                 small.append(b"\x0a" + _encoded(extent) + read(begin, extent))
             else:
                 found.update([_large_entry(read, begin, extent)])
