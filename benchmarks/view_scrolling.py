@@ -4,8 +4,8 @@ Usage, with the Python of the host's test environment; NANOFORGE_DATA_PYTHON is 
 
 PYTHONPATH=tests/browser python benchmarks/view_scrolling.py
 
-Frames are counted by the browser's own requestAnimationFrame, without a graphics card. What the page's thread does in a
-frame, of the 16.7 ms that there are at 60 frames/s, is CPU time, so other load on the machine hardly changes it.
+Frames are counted by the browser's own requestAnimationFrame, without a graphics card; "work" is what the page's thread
+does in a frame, of the 16.7 ms that there are at 60 frames/s. Both suffer from other load: measure on an idle machine.
 """
 
 import os

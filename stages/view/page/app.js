@@ -19,6 +19,7 @@ const dismissed = new Set();
 let colors = new Map();
 let where = whereOf(location);
 let pages = null;
+let learning;
 
 const look = () => ({ stamp: dataset.stamp, colors, threshold: thresholdNow(), labels: chosen.labels, query: where.query });
 const filters = new Filters((query, replace) => visit(gridAddress(query), replace));
@@ -117,6 +118,7 @@ function refuse(sentence) {
 
 /** Ask what there is to see, until its index is made. */
 async function learn() {
+  clearTimeout(learning);
   try {
     const before = dataset.indexing?.done;
     Object.assign(dataset, await ask("/api/dataset"));
@@ -125,7 +127,8 @@ async function learn() {
       refreshPages();
     }
     if (dataset.indexing) {
-      setTimeout(learn, INDEXING_MS);
+      clearTimeout(learning);
+      learning = setTimeout(learn, INDEXING_MS);
     }
   } catch (error) {
     if (!(error instanceof Away)) {
@@ -235,8 +238,8 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing || at("keys").open) {
     return;
   }
-  if (event.target.matches("input[type=range]") && event.key.startsWith("Arrow")) {
-    return;
+  if (event.target.matches("input[type=range]") && event.key.length > 1 && event.key !== "Escape") {
+    return; // arrows, Home and End move the slider
   }
   if (event.key === "?") {
     at("keys").showModal();

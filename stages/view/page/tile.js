@@ -21,6 +21,8 @@ export class Tile {
     this.node = make("li", { className: "tile", role: "listitem" }, this.link);
     this.link.addEventListener("pointerenter", () => this._hover(true));
     this.link.addEventListener("pointerleave", () => this._hover(false));
+    this.link.addEventListener("focus", () => this._hover(true));
+    this.link.addEventListener("blur", () => this._hover(false));
     this.image.addEventListener("load", () => this.node.classList.add("loaded"));
     this.image.addEventListener("error", () => this.image.hasAttribute("src") && this.node.classList.add("broken"));
     this.index = -1;
