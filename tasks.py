@@ -2,11 +2,12 @@
 
 from invoke import Exit
 
-from nanoforge import commands, dev
+from nanoforge import commands
 from nanoforge import doctor as doctors
 from nanoforge.cli import command
 from nanoforge.command_line import BOARD, BUILD, CARE, CONVERT, LOOK, MACHINES, START
 from nanoforge.commands.options import StageOptions
+from nanoforge.dev_tasks import docs, faults, matrix, test  # noqa: F401 - tasks like those below
 from nanoforge.errors import BadInput
 
 
@@ -486,55 +487,3 @@ def gc(_c, config="", dry_run=False, host="", cache=False):
         commands.cache.collect(dry_run)
     else:
         commands.cleanup.gc(config, dry_run, host)
-
-
-@command(
-    CARE,
-    help={
-        "suite": "One suite of tests/, such as host or containers; default: all of them.",
-        "all_": "The slow tests too.",
-        "prepare": "Only make the environments that these tests need.",
-    },
-)
-def test(_c, suite="", all_=False, prepare=False):
-    """Check style and types, and run the tests, each suite's by its own environment's Python.
-
-    Example: ./run test
-    Example: ./run test --suite train --all
-    """
-    dev.tests.test(suite, all_, prepare)
-
-
-@command(CARE, help={"full": "Every combination, not only the chosen ones: hours instead of minutes."})
-def matrix(_c, full=False):
-    """Convert graphs of TensorFlow 1.9 to 1.15, exported by the real ones, and write docs/matrix.md.
-
-    Example: ./run matrix
-    """
-    dev.matrix.write_page(full)
-
-
-@command(
-    CARE,
-    help={
-        "full": "Many draws of each kind: hours instead of minutes.",
-        "seed": "Other draws than those of the page.",
-        "only": "Only draws whose names begin so, such as 'kills: train'; writes no page.",
-    },
-)
-def faults(_c, full=False, seed=1, only=""):
-    """Kill, cut, fill the disk and damage files, see what survives, and write docs/faults.md.
-
-    Example: ./run faults
-    Example: ./run faults --seed 7 --only kills
-    """
-    dev.faults.write_page(full, seed, only)
-
-
-@command(CARE)
-def docs(_c):
-    """Write the tables in docs/ that come from the code.
-
-    Example: ./run docs
-    """
-    dev.docs.write_docs()

@@ -35,8 +35,9 @@ BOARD = Group("board", "the model on a Jetson: its engine, what it sees, and jet
 LOOK = Group("look", "what was built, and why something would be built anew")
 CONVERT = Group("convert", "models that you have already")
 MACHINES = Group("machines", "where stages run")
-CARE = Group("care", "room on the disk, and this program itself")
-GROUPS = (START, BUILD, BOARD, LOOK, CONVERT, MACHINES, CARE)
+CARE = Group("care", "room on the disk")
+DEVELOP = Group("develop", "this program itself")
+GROUPS = (START, BUILD, BOARD, LOOK, CONVERT, MACHINES, CARE, DEVELOP)
 
 
 class Option(Argument):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from invoke import Collection
 
+from nanoforge import dev_tasks
 from nanoforge.cli import command
 from nanoforge.command_line import CARE, GROUPS, CommandLine
 from nanoforge.commands import start, status
@@ -35,6 +36,7 @@ def run(*arguments, cwd):
 
 def loaded_tasks():
     """The tasks, loaded anew: Invoke takes the help texts out of a task when it first reads them."""
+    importlib.reload(dev_tasks)
     spec = importlib.util.spec_from_file_location("tasks_under_test", CLONE / "tasks.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -9,6 +9,7 @@ from nanoforge.pipeline.fingerprint import code_files
 LEVELS = (
     ("__main__",),
     ("tasks",),
+    ("dev_tasks",),
     ("commands", "dev", "cli"),
     ("command_line",),
     ("doctor",),
