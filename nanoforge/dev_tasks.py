@@ -1,6 +1,6 @@
 """The tasks of those who work on Nanoforge itself; tasks.py has them among its own."""
 
-from invoke import Context
+from invoke.context import Context
 
 from nanoforge import dev
 from nanoforge.cli import command
