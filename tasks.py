@@ -89,12 +89,14 @@ def records(_c, config="", limit=0, accept_losses=False, set_=None, dry_run=Fals
 
 
 @command(BUILD, iterable=["set_"])
-def check_data(_c, config="", set_=None, dry_run=False, runner="", host=""):
+def check_data(_c, config="", accept_losses=False, set_=None, dry_run=False, runner="", host=""):
     """Make a health page of the data: classes, leaks, odd boxes, and which anchors fit them.
 
     Example: ./run check-data
+    Example: ./run check-data --accept-losses
     """
-    commands.stages.check_data(StageOptions(config, set_, dry_run, runner, host))
+    options = commands.stages.with_consents(StageOptions(config, set_, dry_run, runner, host), accept_losses)
+    commands.stages.run_stage("check-data", options)
 
 
 @command(BUILD, iterable=["set_"])

@@ -41,11 +41,6 @@ def show_plan(project: Project, statuses: Sequence[Status]) -> None:
         project.console.say(f"{status.stage.name:12} {verb}{reasons}")
 
 
-def check_data(options: StageOptions) -> None:
-    """Make the health page, of records that lost too much as well: that is what it is to show."""
-    run_stage("check-data", with_consents(options, accept_losses=True))
-
-
 def detect(media: str, options: StageOptions) -> None:
     """Detect on the media that the user named, relative to the current folder, or on the validation pictures."""
     path = user_path(media).absolute()
