@@ -29,6 +29,8 @@ UNREAD_SUFFIXES = SENT_UNREAD_SUFFIXES + RAW_SUFFIXES
 UNREAD_REMEDY = "convert them to JPEG or PNG, for instance with ImageMagick's `mogrify -format jpg`"
 # What macOS adds to a .zip (no pixels under the pictures' own names), and what file systems keep for repairs.
 NOT_OURS = ("__MACOSX", "lost+found")
+# In a project's build folder, which may lie among the photos: what was built of them is none of them.
+BUILT = ".nanoforge-build"
 KINDS = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"))
 # Of an artifact of records: how it came to be, for the stage's own next run. No later stage reads it, so that it makes
 # none stale.
@@ -184,6 +186,8 @@ class _Walk(Generic[Row]):
             first = self._entered.setdefault((seen.st_dev, seen.st_ino), folder)
             if first != folder:
                 self.left_out.append(LeftOut(folder, "it is the same folder as %s" % (first or self._root)))
+                return
+            if folder and os.path.lexists(os.path.join(path, BUILT)):
                 return
             with os.scandir(path) as entries:
                 above = folder + "/" if folder else ""

@@ -30,6 +30,7 @@ from nanoforge.runners.placement import NO_OVERRIDE, Placement, PlacementOverrid
 from nanoforge.store.folders import StageFolders
 from nanoforge.store.store import Store
 from nanoforge.urls import without_secrets
+from stages.files import BUILT
 
 BUILD = Path("build")
 
@@ -119,6 +120,7 @@ class Project:
             self.console.say(f"waiting for {self._holder_words()} to finish in {self.folder} …")
             lock.acquire()
         try:
+            (self.build / BUILT).touch()
             self._note_holder()
             yield
         finally:

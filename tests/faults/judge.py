@@ -17,7 +17,7 @@ EXIT_CODES = (0, 1, 2, 3, 130)
 LAST_LINES = 4
 PATIENCE_S = 60.0  # a stage that is asked to end has ten seconds, on a machine that does other things too
 # Of a build folder: what tells how it went, not what was made.
-NOT_MADE = ("logs", "cache", "failures", "lock", "holder.json")
+NOT_MADE = ("logs", "cache", "failures", "lock", "holder.json", ".nanoforge-build")
 ASIDE = re.compile(r"^\.|^work-|\.part$|\.new$|\.tmp$|\.\d+$")
 
 

@@ -367,3 +367,12 @@ def test_another_image_makes_stale_and_is_named(home, photos, monkeypatch):
     ]
     build(photos.project(), "records")
     assert reasons(photos, "records") == []
+
+
+def test_what_was_built_among_the_photos_makes_nothing_stale(home, photos):
+    photos.write("detector.toml", '[dataset]\nphotos = "."\nclasses = ["cat"]\n')
+    build(photos.project(), "records")
+    photos.write("build/store/detect/1/pictures/a.jpg", "boxes drawn")
+    assert reasons(photos, "records") == []
+    photos.write("more/a.jpg", "a photo")
+    assert reasons(photos, "records") != []

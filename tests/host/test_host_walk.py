@@ -83,6 +83,13 @@ def test_hidden_names_and_what_macos_adds_do_not_count_and_are_not_told(photos):
     assert counted(photos) == ["a.jpg", "deep/b.jpg"] and not left_out(photos)
 
 
+def test_what_a_project_built_is_none_of_the_photos_among_which_it_lies(photos):
+    write(photos / "build", "store/detect/1/pictures/a.jpg", files.BUILT)
+    write(photos / "deep/notes/build", "b.jpg")
+    assert counted(photos) == ["a.jpg", "deep/b.jpg", "deep/notes/build/b.jpg"] and not left_out(photos)
+    assert counted(photos / "build") == ["store/detect/1/pictures/a.jpg"]
+
+
 def test_a_folder_that_cannot_be_read_is_an_error_that_names_it(photos, monkeypatch):
     real = os.scandir
 
