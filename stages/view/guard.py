@@ -1,12 +1,13 @@
 """Who is answered, and what browsers are told of every answer."""
 
+import hashlib
 import hmac
 import re
-from http.cookies import SimpleCookie
-from typing import Any, Dict, List, Tuple
+from typing import Dict, List, Tuple
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,7 +22,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-COOKIE, WORD = "nanoforge_token", "token"
+COOKIE, WORD = "nanoforge_token_", "token"
 NO_TOKEN = "Open the whole address that `./run view` printed, with its token."
 
 
@@ -30,6 +31,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, token: str, names: Tuple[str, ...]) -> None:
         self._app, self._token = app, token
+        # Browsers send a host's cookies to all of its ports: viewers at several would take each other's away.
+        self._cookie = COOKIE + hashlib.sha256(token.encode()).hexdigest()[:8]
         self._names = {name.lower() for name in names}
         others = "".join(", and %s" % name for name in names if name not in serving.LOCAL_NAMES)
         self._refusal = serving.REFUSAL.replace(" only.", others + " only.")
@@ -64,10 +67,7 @@ class Guard:
         return serving.is_local(host) or re.sub(r":[0-9]+$", "", host.strip()).lower() in self._names
 
     def _has_cookie(self, cookies: List[str]) -> bool:
-        found: Any = SimpleCookie()
-        for text in cookies:
-            found.load(text)
-        return COOKIE in found and self._is_token(found[COOKIE].value)
+        return any(self._is_token(cookie_parser(text).get(self._cookie, "")) for text in cookies)
 
     def _is_token(self, text: str) -> bool:
         return hmac.compare_digest(text.encode(), self._token.encode())
@@ -78,5 +78,5 @@ class Guard:
         # One slash and no backslash: browsers would read another site's name behind two.
         path = "/" + quote(scope["path"].lstrip("/\\"))
         response = Response(status_code=303, headers={"Location": path + ("?" + urlencode(words) if words else "")})
-        response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+        response.set_cookie(self._cookie, self._token, httponly=True, samesite="strict")
         return response

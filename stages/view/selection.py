@@ -1,5 +1,6 @@
 """Which pictures are asked for, and in which order: from the words of an address to conditions in SQL."""
 
+import re
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from starlette.datastructures import QueryParams
@@ -76,7 +77,7 @@ def number(words: QueryParams, name: str) -> Optional[int]:
     text = words.get(name, "")
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and int(text[:20]) < MOST_NUMBER):
+    if not (re.fullmatch("[0-9]{1,20}", text) and int(text) < MOST_NUMBER):
         raise Unusable("%s=%s: expected a whole number from 0." % (name, text[:40]))
     return int(text)
 

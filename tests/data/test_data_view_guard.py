@@ -37,8 +37,31 @@ def test_nobody_is_sent_to_another_site(made, path):
 def test_another_token_is_none(made, token):
     for path in ("/", "/api/dataset", "/built/", "/image/0123456789abcdef"):
         assert client(made, TOKEN).get(path + "?token=" + token).status_code == 403
-        cookies = {"Cookie": "nanoforge_token=" + token}
+        cookies = {"Cookie": "%s=%s" % (welcomed(made, TOKEN)[0], token)}
         assert client(made, TOKEN).get(path, headers=cookies).status_code == 403
+
+
+@pytest.mark.parametrize("others", ["a/b=1", "{x}=1", 'settings={"a": [1, "b;c"]}', "a[b]=1", "nameless", "é=1", "=;;=,", ""])
+def test_cookies_that_other_programs_of_the_machine_left_do_not_matter(made, others):
+    name, value = welcomed(made, TOKEN)
+    for cookies in ("%s; %s=%s" % (others, name, value), "%s=%s; %s" % (name, value, others)):
+        answer = client(made, TOKEN).get("/api/dataset", headers={"Cookie": cookies.encode("latin-1")})
+        assert answer.status_code == 200
+
+
+def test_viewers_at_several_ports_do_not_take_each_others_cookies_away(made):
+    """Browsers keep the cookies of a host for all of its ports."""
+    one, other = welcomed(made, TOKEN), welcomed(made, TOKEN[::-1])
+    cookies = {"Cookie": "%s=%s; %s=%s" % (*one, *other)}
+    for token in (TOKEN, TOKEN[::-1]):
+        assert client(made, token).get("/api/dataset", headers=cookies).status_code == 200
+
+
+def welcomed(made, token):
+    """Name and value of the cookie that whoever has the token gets."""
+    told = client(made, token).get("/?token=" + token).headers["set-cookie"]
+    name, value = told.split(";")[0].split("=")
+    return name, value
 
 
 @pytest.mark.parametrize("host", ["192.168.0.7", "192.168.0.7:80", "localhost", "127.0.0.1:8000", "Box"])
