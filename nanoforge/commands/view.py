@@ -104,7 +104,7 @@ def access(listen: str) -> Access:
 def _own_names() -> Tuple[str, ...]:
     """The addresses of this machine, those of IPv4 first, and its name."""
     found = {
-        _in_url(one.address.partition("%")[0])
+        _in_url(one.address)
         for ones in psutil.net_if_addrs().values()
         for one in ones
         if one.family in (socket.AF_INET, socket.AF_INET6)
@@ -114,6 +114,8 @@ def _own_names() -> Tuple[str, ...]:
 
 
 def _in_url(address: str) -> str:
+    """An address as a URL has it, without the zone that may follow one of IPv6."""
+    address = address.partition("%")[0]
     return f"[{address}]" if ":" in address else address
 
 
@@ -138,8 +140,8 @@ def _named(what: Sequence[str]) -> ToView:
 
 
 def _show(base: Base, shown: ToView, allowed: Access, port: int) -> None:
-    names = [name for name in allowed.names if name != LOOPBACK] if allowed.token else [LOOPBACK]
-    page = f"http://{names[0] if names else LOOPBACK}:{port}/" + (f"?token={allowed.token}" if allowed.token else "")
+    names = [name for name in allowed.names if name != LOOPBACK] or [LOOPBACK]
+    page = f"http://{names[0]}:{port}/" + (f"?token={allowed.token}" if allowed.token else "")
     with scratch_folder(shown.cache, "view") as scratch:
         folders = _Folders(not runs_here(base, VIEW))
         told = scratch / FILE

@@ -2,7 +2,7 @@
 
 import os
 from functools import lru_cache
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Tuple
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -137,10 +137,10 @@ class _Answers:
         return found
 
     def _total(self, chosen: PictureSelection) -> catalog.Totals:
-        progress = self._shown.index.progress
-        return self._totals(chosen, progress and progress.done)
+        # Until the index is whole, each answer may be another.
+        return (self._counted if self._shown.index.progress else self._totals)(chosen)
 
-    def _counted(self, chosen: PictureSelection, _done: Optional[int]) -> catalog.Totals:
+    def _counted(self, chosen: PictureSelection) -> catalog.Totals:
         with self._shown.opened(chosen.run) as connection:
             return catalog.totals(connection, chosen)
 

@@ -8,8 +8,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 from stages import files
 from stages.picture_id import picture_id
-from stages.view.matching import Detected, TruthMatch, match
-from stages.view.sources.source import Edges
+from stages.view.matching import Detected, Labelled, TruthMatch, match
 
 FILE = "detections.json"
 BETWEEN = re.compile(r"[\s,:]*")
@@ -72,12 +71,12 @@ def _add(connection: sqlite3.Connection, key: int, found: List[Detected], told: 
     )
 
 
-def _truth(index: sqlite3.Connection, key: int) -> List[Tuple[Edges, str]]:
+def _truth(index: sqlite3.Connection, key: int) -> List[Labelled]:
     question = (
-        "SELECT xmin, ymin, xmax, ymax, name FROM box JOIN class ON class.number = class"
+        "SELECT xmin, ymin, xmax, ymax, name, difficult FROM box JOIN class ON class.number = class"
         " WHERE picture = ? ORDER BY place"
     )
-    return [((row[0], row[1], row[2], row[3]), row[4]) for row in index.execute(question, [key])]
+    return [Labelled((row[0], row[1], row[2], row[3]), row[4], bool(row[5])) for row in index.execute(question, [key])]
 
 
 def _pictures(text: str) -> Iterator[Tuple[str, List[Detected]]]:

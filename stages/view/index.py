@@ -11,6 +11,7 @@ import os
 import re
 import sqlite3
 import threading
+import unicodedata
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import quote
@@ -19,8 +20,9 @@ from stages import files
 from stages.picture_id import picture_id
 from stages.view.sources.source import PictureEntry, ViewSource
 
-SUFFIX, MOST_KEPT = ".sqlite", 40
-FORMAT = 1  # of the tables: another one is another key
+SUFFIX, RUN = ".sqlite", "run-"
+MOST_KEPT, MOST_RUNS = 40, 400
+FORMAT = 2  # of the tables: another one is another key
 SMALL, MEDIUM = 32**2, 96**2  # pixels: COCO's limits of area (cocodataset.org, "Detection Evaluation")
 SIZES = ("small", "medium", "large")
 NO_BOX = 1e18  # in place of a smallest box, so that pictures without one come last
@@ -103,8 +105,8 @@ class Index:
                 connection.execute("VACUUM INTO ?", (copy,))
             os.rename(copy, self._whole)
             self._spent, self._aside = self._aside, ""  # who has just asked may not have opened it yet
-        except (OSError, ValueError, sqlite3.Error) as error:
-            self.failed = "The index could not be finished: %s" % files.readable(str(error))
+        except Exception as error:  # whatever it is: a page that waited for this thread would wait for ever
+            self.failed = "The index could not be finished: %s" % files.readable(str(error) or type(error).__name__)
 
     def start(self) -> None:
         """Build it in a thread."""
@@ -118,10 +120,13 @@ class Index:
 
     @contextmanager
     def open(self, mode: str = "rw") -> Iterator[sqlite3.Connection]:
-        """A connection of its own, so that threads and readers do not wait for each other; committed at the end."""
+        """A connection of its own, so that threads and readers do not wait for each other; committed at the end.
+
+        One thread may go on with it where another left off, as the server does with an answer that comes in pieces.
+        """
         aside = self._aside
         path = location(aside, mode) if aside else location(self._whole, "ro&immutable=1")
-        connection = sqlite3.connect(path, uri=True, timeout=30)
+        connection = sqlite3.connect(path, uri=True, timeout=30, check_same_thread=False)
         try:
             yield connection
             connection.commit()
@@ -227,7 +232,7 @@ class _Writer:
         self._row(
             "picture", self._key, source, entry.split, count, -count, min(areas, default=NO_BOX),
             sum({1 << size_of(area) for area in areas}), findings,
-            shown.casefold(), identity, name, width, height, *entry.place,
+            folded(shown), identity, name, width, height, *entry.place,
         )  # fmt: skip
         self._pictures += 1
         self._boxes += count
@@ -268,6 +273,11 @@ class _Writer:
         connection.commit()
 
 
+def folded(text: str) -> str:
+    """What names are compared by: capitals or not, and letters with accents as one or as two, as macOS writes them."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
 def size_of(area: float) -> int:
     """Which of ``SIZES`` a box of that many pixels is."""
     return 0 if area < SMALL else 1 if area < MEDIUM else 2
@@ -283,15 +293,26 @@ def _key(sources: Sequence[ViewSource]) -> str:
 
 
 def _tidy(folder: str) -> None:
-    """Remove what killed processes left half made, and indexes that were not used for the longest time."""
+    """Remove what killed processes left half made, and what was not used for the longest time: of the indexes, and of
+    the runs, of which an index may have many."""
     names = os.listdir(folder)
     for name in names:
-        process = re.match(r"[0-9a-f]{8}-(\d+)\.part", name)
+        process = re.match(r"(?:[0-9a-f]{8}-|%s[0-9a-f]{32}\.sqlite\.)(\d+)\.part" % RUN, name)
         if process and not os.path.exists("/proc/%s" % process.group(1)):
             _remove(os.path.join(folder, name))
-    whole = [os.path.join(folder, name) for name in names if name.endswith(SUFFIX)]
-    for path in sorted(whole, key=os.path.getmtime)[:-MOST_KEPT]:
-        _remove(path)
+    whole = [name for name in names if name.endswith(SUFFIX)]
+    for are_runs, most in ((False, MOST_KEPT), (True, MOST_RUNS)):
+        paths = [os.path.join(folder, name) for name in whole if name.startswith(RUN) == are_runs]
+        for path in sorted(paths, key=_last_use)[:-most]:
+            _remove(path)
+
+
+def _last_use(path: str) -> float:
+    """When an index was opened last; one that another viewer has just removed was never."""
+    try:
+        return os.path.getmtime(path)
+    except OSError:
+        return 0.0
 
 
 def _remove(path: str) -> None:

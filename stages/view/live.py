@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import re
 from typing import Any, Dict, List, Optional
@@ -26,9 +27,9 @@ class Live:
         running = bool(work) and self._is_held()
         folder = work or os.path.join(self._build, "train")
         history = _read(os.path.join(folder, HISTORY)) if self._build else {}
-        points = [{"step": one["step"], "loss": one["loss"]} for one in _points(history, "training")]
+        points = [{"step": one["step"], "loss": _number(one.get("loss"))} for one in _points(history, "training")]
         evaluations = [
-            {"step": one["step"], "mAP": one.get("mAP"), "mAP50": one.get("mAP@0.5")}
+            {"step": one["step"], "mAP": _number(one.get("mAP")), "mAP50": _number(one.get("mAP@0.5"))}
             for one in _points(history, "evaluation")
         ]
         step = max([one["step"] for one in points + evaluations], default=None)
@@ -65,7 +66,7 @@ def _read(path: str) -> Dict[str, Any]:
     """An object of JSON; empty where there is none that can be read."""
     try:
         found = json.loads(files.read(path, MOST_BYTES).decode("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -74,6 +75,11 @@ def _points(history: Dict[str, Any], name: str) -> List[Dict[str, Any]]:
     found = history.get(name)
     points = found if isinstance(found, list) else []
     return [one for one in points if isinstance(one, dict) and isinstance(one.get("step"), int)]
+
+
+def _number(value: Any) -> Optional[float]:
+    """What JSON for browsers can tell; a training that diverges has losses that are no numbers."""
+    return value if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def _steps(path: str) -> Optional[int]:

@@ -1,6 +1,6 @@
 """Detections against truth in one picture: which belong together, and how far they are from each other."""
 
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from stages.view.sources.source import Edges
 
@@ -20,9 +20,10 @@ class TruthMatch(NamedTuple):
 
     Attributes:
         truth: of each detection, the place of the object of its class that it is on; None: it is false.
-        missed: places of the objects without a detection.
-        badness: the sum of 1 - score * IoU over all objects, where a missed one has score 0, and of the scores of the
-            detections that are on no object. 0: all found, with certainty and exactly; it has no upper limit.
+        missed: places of the objects without a detection; of difficult ones none is asked for, as PASCAL VOC counts.
+        badness: the sum of 1 - score * IoU over all objects that are not difficult, where a missed one has score 0, and
+            of the scores of the detections that are on no object. 0: all found, with certainty and exactly; it has no
+            upper limit.
     """
 
     truth: List[Optional[int]]
@@ -30,7 +31,15 @@ class TruthMatch(NamedTuple):
     badness: float
 
 
-def match(detections: Sequence[Detected], truth: Sequence[Tuple[Edges, str]]) -> TruthMatch:
+class Labelled(NamedTuple):
+    """An object as it was labelled: edges as shares of the picture."""
+
+    edges: Edges
+    label: str
+    difficult: bool = False
+
+
+def match(detections: Sequence[Detected], truth: Sequence[Labelled]) -> TruthMatch:
     """Match greedily, as COCO does: by falling score, each detection takes the free object of its class that it
     overlaps most, if their IoU is at least ``LEAST_IOU``."""
     taken: Dict[int, float] = {}
@@ -39,9 +48,9 @@ def match(detections: Sequence[Detected], truth: Sequence[Tuple[Edges, str]]) ->
     for place in sorted(range(len(detections)), key=lambda one: -detections[one].score):
         found = detections[place]
         free = [
-            (iou(found.edges, edges), -number)
-            for number, (edges, label) in enumerate(truth)
-            if label == found.label and number not in taken
+            (iou(found.edges, one.edges), -number)
+            for number, one in enumerate(truth)
+            if one.label == found.label and number not in taken
         ]
         best, number = max(free, default=(0.0, 0))
         if best >= LEAST_IOU:
@@ -49,8 +58,9 @@ def match(detections: Sequence[Detected], truth: Sequence[Tuple[Edges, str]]) ->
             found_on[place] = -number
         else:
             false_scores += found.score
-    missed = [number for number in range(len(truth)) if number not in taken]
-    return TruthMatch(found_on, missed, len(truth) - sum(taken.values()) + false_scores)
+    asked = [number for number, one in enumerate(truth) if not one.difficult]
+    missed = [number for number in asked if number not in taken]
+    return TruthMatch(found_on, missed, sum(1 - taken.get(number, 0.0) for number in asked) + false_scores)
 
 
 def iou(one: Edges, other: Edges) -> float:

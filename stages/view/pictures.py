@@ -86,5 +86,5 @@ def _gif(data: bytes) -> np.ndarray:
             if picture.width * picture.height > pixels.MAX_MEGAPIXELS * 1e6:
                 raise ValueError("it has %d x %d pixels, too many to be shown" % picture.size)
             return np.asarray(picture.convert("RGB"))
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError("the GIF cannot be read: %s" % error) from error

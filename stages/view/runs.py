@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 import re
+import sqlite3
 import threading
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from stages import files
 from stages.view import detections
-from stages.view.index import Index
+from stages.view.index import RUN, SUFFIX, Index
 
 STAGES = ("evaluate", "detect", "preview")
 ARTIFACT = re.compile(r"[0-9a-f]{20}")
@@ -55,7 +56,7 @@ class Runs:
         """Where the matched detections of a run are kept."""
         stat = os.stat(os.path.join(run.folder, detections.FILE))
         told = json.dumps([self._index.stamp, run.id, stat.st_size, stat.st_mtime_ns])
-        return os.path.join(self._cache, "run-%s.sqlite" % hashlib.sha256(told.encode()).hexdigest()[:32])
+        return os.path.join(self._cache, RUN + hashlib.sha256(told.encode()).hexdigest()[:32] + SUFFIX)
 
     def _store_all(self, waiting: List[Run]) -> None:
         try:
@@ -63,7 +64,7 @@ class Runs:
                 try:
                     with self._index.open() as connection:
                         detections.store(connection, 0, run.folder, self.path(run))
-                except (OSError, ValueError) as error:
+                except (OSError, ValueError, RecursionError, sqlite3.Error) as error:
                     self._failed[run.folder] = "The detections of the %s cannot be shown: %s." % (run.title, error)
         finally:
             self._lock.release()
@@ -117,6 +118,6 @@ def _record(folder: str) -> Dict[str, Any]:
     """The record of an artifact; empty where there is none that can be read."""
     try:
         found = json.loads(files.read(os.path.join(folder, RECORD)).decode("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -5,7 +5,7 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from starlette.datastructures import QueryParams
 
-from stages.view.index import SIZES
+from stages.view.index import SIZES, folded
 
 SORTS = {
     "order": "picture.key",
@@ -53,7 +53,7 @@ def selection(words: QueryParams, sources: Sequence[str], runs: Sequence[str]) -
         tuple(words.getlist("class")),
         tuple(words.getlist("split")),
         tuple(words.getlist("finding")),
-        words.get("name", "").casefold(),
+        folded(words.get("name", "")),
         tuple(SIZES.index(one) for one in _known(words, "size", SIZES)),
         _flag(words, "truncated"),
         _flag(words, "difficult"),

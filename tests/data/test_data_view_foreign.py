@@ -205,6 +205,36 @@ def test_nothing_of_the_kind_is_a_sentence(tmp_path):
             sources([str(path)], "x")
 
 
+def test_an_empty_shard_among_others_is_one_that_nothing_was_left_for(tmp_path):
+    paths = [str(file_of(tmp_path, ones, name)) for name, ones in (("a.record", [example("a")]), ("b.record", []))]
+    packed = tmp_path / "c.record.gz"
+    packed.write_bytes(gzip.compress(b""))
+    (source,) = sources([*paths, str(packed)], "x")
+    assert [one.name for one in source.entries()] == ["a"]
+    for empty in (paths[1:], [str(packed)], [paths[1], str(packed)]):
+        with pytest.raises(BadInput, match="There is no record in .*: it is empty"):
+            sources(empty, "x")
+
+
+@pytest.mark.parametrize("damage", [b"junk of no kind", b"\x1f\x8b\x08junk", b"x"])
+def test_a_file_of_a_folder_that_is_called_so_and_damaged_at_once_is_told(tmp_path, damage):
+    file_of(tmp_path, [example("a")], "train.record-00000-of-00002")
+    (tmp_path / "train.record-00001-of-00002").write_bytes(damage)
+    (source,) = sources([str(tmp_path)], "x")
+    assert [one.name for one in source.entries()] == ["a"]
+    assert any(
+        one.startswith("train.record-00001-of-00002 is shown up to where it is damaged") for one in source.warnings
+    )
+
+
+def test_a_gif_that_would_fill_the_memory_is_a_sentence(tmp_path):
+    picture = b"GIF89a" + struct.pack("<HH", 60000, 60000) + b"\xf0\0\0" + bytes(6) + b"," + bytes(8) + b"\0\2\0;"
+    made = shown(tmp_path, file_of(tmp_path, [example("a", picture=picture)]))
+    (item,) = asked(made, "/api/pictures")["items"]
+    answer = client(made).get("/image/%s?size=thumb" % item["id"])
+    assert answer.status_code == 404 and "The picture cannot be shown" in answer.json()["error"]
+
+
 def head(size):
     length = struct.pack("<Q", size)
     return length + tfrecord.masked_crc(length)

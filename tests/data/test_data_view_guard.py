@@ -41,7 +41,9 @@ def test_another_token_is_none(made, token):
         assert client(made, TOKEN).get(path, headers=cookies).status_code == 403
 
 
-@pytest.mark.parametrize("others", ["a/b=1", "{x}=1", 'settings={"a": [1, "b;c"]}', "a[b]=1", "nameless", "é=1", "=;;=,", ""])
+@pytest.mark.parametrize(
+    "others", ["a/b=1", "{x}=1", 'settings={"a": [1, "b;c"]}', "a[b]=1", "nameless", "é=1", "=;;=,", ""]
+)
 def test_cookies_that_other_programs_of_the_machine_left_do_not_matter(made, others):
     name, value = welcomed(made, TOKEN)
     for cookies in ("%s; %s=%s" % (others, name, value), "%s=%s; %s" % (name, value, others)):

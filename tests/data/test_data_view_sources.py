@@ -120,6 +120,27 @@ def test_an_index_of_other_records_is_shown_up_to_there(tmp_path, changes, words
     assert words in told["warnings"][0] and told["sources"][0]["pictures"] == 3
 
 
+def test_an_index_that_was_cut_between_its_lines_is_told(tmp_path):
+    folder = write_records(tmp_path / "records", PICTURES)
+    lines = (folder / "index.jsonl").read_text().splitlines(True)
+    (folder / "index.jsonl").write_text("".join(lines[:2]))
+    told = asked(shown(tmp_path, folder), "/api/dataset")
+    assert "index.jsonl lists 2 pictures, and dataset.json tells of 5" in told["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", "[]", "3", '{"kind": "x", "file": 3, "message": ""}', '{"kind": 1', "[" * 100000, "\udcff"]
+)
+def test_pictures_are_shown_whatever_is_in_the_findings(tmp_path, line):
+    finding = {"kind": "no_xml", "file": PICTURES[0]["name"], "message": "none", "action": "fix"}
+    folder = write_records(tmp_path / "records", PICTURES, findings=[finding])
+    with open(str(folder / "findings.jsonl"), "a", errors="surrogateescape") as stream:
+        stream.write(line + "\n")
+    told = asked(shown(tmp_path, folder), "/api/dataset")
+    assert told["sources"][0]["pictures"] == 5 and [one["count"] for one in told["findings"]] == [1]
+    assert "findings.jsonl is damaged in line 2" in told["warnings"][0]
+
+
 @pytest.mark.parametrize(
     "changes", [{"offset": 7}, {"length": 2 << 30}, {"length": 20}, {"offset": 1 << 40}, {"source_id": "x"}]
 )
@@ -137,9 +158,10 @@ def test_a_line_that_tells_of_another_place_shows_no_wrong_picture(tmp_path, cha
 def test_records_that_cannot_be_opened_are_a_sentence_or_a_warning_beside_what_was_built(tmp_path):
     folder = write_artifact(tmp_path / "build", "records", "r1", {})
     write_records(folder, PICTURES)
-    (folder / "dataset.json").write_text("{")
-    with pytest.raises(BadInput, match="dataset.json is damaged"):
-        sources([str(folder)], "x")
+    for damage in ("{", "[]", '{"classes": [], "image_size": [1, 1], "images": 1, "splits": []}', "[" * 100000):
+        (folder / "dataset.json").write_text(damage)
+        with pytest.raises(BadInput, match="dataset.json is damaged"):
+            sources([str(folder)], "x")
     made = shown(tmp_path, folder, build=tmp_path / "build")
     assert "dataset.json is damaged" in asked(made, "/api/dataset")["warnings"][0]
 
@@ -187,8 +209,31 @@ def test_what_a_killed_viewer_left_is_removed_and_a_damaged_index_made_anew(tmp_
         whole.write_bytes(damage)
         (tmp_path / "cache" / "01234567-4194305.part").write_bytes(b"")
         (tmp_path / "cache" / "01234567-4194305.part-wal").write_bytes(b"")
+        (tmp_path / "cache" / ("run-%s.sqlite.4194305.part" % ("0" * 32))).write_bytes(b"")
         assert asked(shown(tmp_path, folder), "/api/pictures")["total"] == 5
         assert os.listdir(str(tmp_path / "cache")) == [whole.name]
+
+
+def test_many_runs_of_one_index_do_not_make_it_go(tmp_path):
+    folder = write_records(tmp_path / "records", PICTURES)
+    made = shown(tmp_path, folder)
+    for number in range(60):
+        (tmp_path / "cache" / ("run-%032x.sqlite" % number)).write_bytes(b"")
+        (tmp_path / "cache" / ("%032x.sqlite" % number)).write_bytes(b"")
+    os.utime(str(tmp_path / "cache" / ("%032x.sqlite" % 7)), (0, 0))
+    os.utime(str(tmp_path / "cache" / (made.index.stamp + ".sqlite")))
+    shown(tmp_path, folder)
+    left = os.listdir(str(tmp_path / "cache"))
+    assert sum(name.startswith("run-") for name in left) == 60 and len(left) == 100
+    assert made.index.stamp + ".sqlite" in left and "%032x.sqlite" % 7 not in left
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), RuntimeError(), MemoryError(), OverflowError("too large")])
+def test_nobody_waits_for_an_index_that_has_failed(tmp_path, monkeypatch, error):
+    index = Index([RecordsSource(str(write_records(tmp_path / "records", PICTURES)), "x")], str(tmp_path / "cache"))
+    monkeypatch.setattr(RecordsSource, "entries", lambda _self: (_ for _ in ()).throw(error))
+    index.build()
+    assert "could not be finished: " in index.failed and index.progress is None
 
 
 def test_a_full_disk_is_told_and_what_is_there_is_shown(tmp_path, monkeypatch):
@@ -226,7 +271,10 @@ def test_a_training_under_way_is_seen_anew_each_time(tmp_path):
             }
         assert asked(made, "/api/dataset")["live"] is True
     assert asked(made, "/api/live")["running"] is False
-    for damage in ("", "[]", '{"training": 3}', '{"training": [{"step": "x"}, 4]}', "\0"):
+    diverged = {"training": [{"step": 1, "loss": float("nan")}, {"step": 2}], "evaluation": [{"step": 2, "mAP": None}]}
+    (scratch / "history.json").write_text(json.dumps(diverged))
+    assert asked(made, "/api/live")["points"] == [{"step": 1, "loss": None}, {"step": 2, "loss": None}]
+    for damage in ("", "[]", "[" * 100000, '{"training": 3}', '{"training": [{"step": "x"}, 4]}', "\0"):
         (scratch / "history.json").write_text(damage)
         assert asked(made, "/api/live")["points"] == []
 

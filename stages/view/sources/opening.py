@@ -1,6 +1,7 @@
 """From paths to sources: what a file or folder holds decides how it is shown."""
 
 import os
+import re
 from typing import List, Sequence
 
 from stages import files, record_index
@@ -27,6 +28,8 @@ OTHERS = (
     ".pb",
     ".py",
 )
+# What TFRecords are called, which they do not need to be.
+CALLED = re.compile(r"\.(tf)?records?(-\d+-of-\d+)?(\.gz)?$")
 
 
 def sources(paths: Sequence[str], title: str) -> List[ViewSource]:
@@ -50,7 +53,7 @@ def _of_folder(folder: str, title: str) -> List[ViewSource]:
         names = [one.path for one in files.walk(folder).files]
     except OSError as error:
         raise BadInput("%s cannot be read: %s." % (files.readable(folder), error.strerror or error)) from error
-    except (LookupError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise BadInput(
             "%s is damaged (%s): make the records again." % (os.path.join(folder, SUMMARY), error)
         ) from error
@@ -70,18 +73,42 @@ def _of_folder(folder: str, title: str) -> List[ViewSource]:
 
 
 def _checked(paths: Sequence[str]) -> Sequence[str]:
-    for path in paths:
-        if not _is_tfrecord(path):
+    """The paths, of which each is a TFRecord file; some may be empty, as those who write many shards leave them.
+
+    Raises:
+        BadInput: one is something else, or all are empty.
+    """
+    try:
+        heads = [_head(path) for path in paths]
+    except OSError as error:
+        path = files.readable(os.fsdecode(error.filename or ""))
+        raise BadInput("%s cannot be read: %s." % (path, error.strerror or error)) from error
+    for path, head in zip(paths, heads):
+        if head and not _is_head(head):
             raise BadInput("%s is not a TFRecord file: it begins otherwise." % files.readable(path))
+    if not any(heads):
+        raise BadInput("There is no record in %s: it is empty." % ", nor in ".join(map(files.readable, paths[:3])))
     return paths
 
 
 def _is_tfrecord(path: str) -> bool:
-    """Whether a file begins as a TFRecord does, compressed or not."""
+    """Whether a file begins as a TFRecord does, compressed or not; or is called so, so that its damage is told."""
     try:
-        stored = stored_bytes.opened(path)
-        head = stored.read(0, HEAD)
+        return _is_head(_head(path)) or bool(CALLED.search(path))
+    except OSError:
+        return bool(CALLED.search(path))
+
+
+def _head(path: str) -> bytes:
+    """What would be the first frame's head; of a compressed file that is damaged there, something else."""
+    stored = stored_bytes.opened(path)
+    try:
+        return stored.read(0, HEAD)
+    except ValueError:
+        return b"?"
+    finally:
         stored.close()
-    except (OSError, ValueError):
-        return False
+
+
+def _is_head(head: bytes) -> bool:
     return len(head) == HEAD and head[8:] == masked_crc(head[:8])

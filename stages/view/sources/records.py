@@ -17,6 +17,8 @@ from stages.view.sources.source import Looked, PictureEntry, PicturePlace, ToldF
 from stages.view.sources.stored_bytes import StoredBytes
 
 SUMMARY, FINDINGS = "dataset.json", "findings.jsonl"
+FEWER = "%s lists %d pictures, and %s tells of %d: make the records again."
+DAMAGED = "%s is damaged in line %d: what it tells from there on is not shown; make the records again."
 OTHERS = "line %d of %s tells of a file or class that %s does not; are they of other records?"
 
 
@@ -54,7 +56,9 @@ class RecordsSource:
             self.done += 1
             boxes = self._boxes(line, shards.flags(line))
             yield PictureEntry(line["source_id"], line["split"], self._size, boxes, place, found)
-        self.warnings = shards.warnings
+        self.warnings += shards.warnings
+        if self.done != self.total:
+            self.warnings.append(FEWER % (record_index.FILE, self.done, SUMMARY, self.total))
         self._unplaced = [one for ones in told.values() for one in ones]
 
     def unplaced(self) -> Iterator[ToldFinding]:
@@ -77,14 +81,32 @@ class RecordsSource:
         ]
 
     def _findings(self) -> Dict[str, List[ToldFinding]]:
-        """Findings by the file that they are about, or by its path without suffix where that is an XML file."""
+        """Findings by the file that they are about, or by its path without suffix where that is an XML file; those
+        before a damaged line, which is told."""
         found: Dict[str, List[ToldFinding]] = defaultdict(list)
         with files.opened(os.path.join(self.folder, FINDINGS)) as stream:
-            for line in stream:
-                entry = json.loads(line.decode("utf-8"))
-                is_xml = entry["file"].lower().endswith(".xml")
-                found[_stem(entry["file"]) if is_xml else entry["file"]].append(ToldFinding(**entry))
+            for number, line in enumerate(stream, 1):
+                try:
+                    entry = _finding(line)
+                except (TypeError, ValueError, RecursionError):
+                    self.warnings = [DAMAGED % (FINDINGS, number)]
+                    break
+                is_xml = entry.file.lower().endswith(".xml")
+                found[_stem(entry.file) if is_xml else entry.file].append(entry)
         return found
+
+
+def _finding(line: bytes) -> ToldFinding:
+    """The finding that a line tells.
+
+    Raises:
+        TypeError, ValueError, RecursionError: it is damaged.
+    """
+    found = ToldFinding(**json.loads(line.decode("utf-8")))
+    texts, numbers = (found.kind, found.file, found.message, found.action), (found.line, found.object)
+    if not all(isinstance(one, str) for one in texts) or not all(one is None or type(one) is int for one in numbers):
+        raise ValueError("it is no finding")
+    return found
 
 
 class _Shards:
