@@ -4,6 +4,7 @@ A pipeline.config is read by a description of the few fields that anchors hang o
 is not in environment data. Whether the rest of it can be trained, `train` says.
 """
 
+import math
 import os
 from typing import Any, Callable, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
@@ -17,7 +18,7 @@ from stages.protos import text_file, text_form
 
 KIND = "pipeline.config"
 LARGEST = 1 << 20  # bytes, as stages/protos/pipeline.py
-MOST_PIXELS, MOST_LAYERS = 1 << 14, 16
+MOST_PIXELS, MOST_LAYERS, MOST_ANCHORS = 1 << 14, 16, 100
 FIRST_STRIDE = 16  # pixels in a cell of an SSD's first feature map
 # Extractors whose feature maps halve each other (object_detection/models/*_feature_extractor.py).
 SSD_EXTRACTORS = ("ssd_mobilenet_v1", "ssd_mobilenet_v2", "ssd_inception_v2")
@@ -170,7 +171,10 @@ def _moved(generator: Any) -> bool:
 
 def _ssd_anchors(said: Any, name: str) -> SsdAnchors:
     ratios = _short(said.aspect_ratios)
-    _check(name, ratios + tuple(said.scales), said.num_layers)
+    scales = tuple(said.scales) or (said.min_scale, said.max_scale)
+    _check(name, (*ratios, *scales, said.base_anchor_height, said.base_anchor_width), said.num_layers, len(ratios) or 1)
+    if not math.isfinite(said.interpolated_scale_aspect_ratio):
+        raise BadInput("%s: interpolated_scale_aspect_ratio is no number." % name)
     if said.scales and len(said.scales) != said.num_layers:
         raise BadInput("%s lists %d scales for %d layers of anchors." % (name, len(said.scales), said.num_layers))
     return SsdAnchors(
@@ -187,7 +191,8 @@ def _ssd_anchors(said: Any, name: str) -> SsdAnchors:
 
 def _multiscale_anchors(said: Any, name: str) -> MultiscaleAnchors:
     layers = said.max_level - said.min_level + 1
-    _check(name, tuple(said.aspect_ratios) + (said.anchor_scale, said.scales_per_octave), layers)
+    positive = (*said.aspect_ratios, said.anchor_scale, said.scales_per_octave, said.min_level + 1)
+    _check(name, positive, max(layers, said.max_level), len(said.aspect_ratios) * said.scales_per_octave)
     return MultiscaleAnchors(
         said.min_level, said.max_level, said.anchor_scale, _short(said.aspect_ratios), said.scales_per_octave
     )
@@ -198,11 +203,14 @@ def _short(values: Iterable[float]) -> Tuple[float, ...]:
     return tuple(float("%.6g" % value) for value in values)
 
 
-def _check(name: str, positive: Sequence[float], layers: int) -> None:
+def _check(name: str, positive: Sequence[float], layers: int, anchors: int) -> None:
+    """``anchors``: how many there are in a cell of a feature map."""
     if not 1 <= layers <= MOST_LAYERS or not all(0 < value < 1e6 for value in positive):
         raise BadInput(
             "%s describes anchors that cannot be: each needs a scale and a ratio above 0, on a layer." % name
         )
+    if not 1 <= anchors <= MOST_ANCHORS:
+        raise BadInput("%s describes %d anchors a cell: 1 to %d can be looked at." % (name, anchors, MOST_ANCHORS))
 
 
 def _declared() -> Any:

@@ -180,6 +180,32 @@ def test_anchors_that_cannot_be_are_one_sentence(tmp_path: Path, anchors: str, w
 
 
 @pytest.mark.parametrize(
+    "anchors",
+    [
+        "min_scale: -1",
+        "min_scale: nan",
+        "max_scale: inf",
+        "base_anchor_width: 0",
+        "interpolated_scale_aspect_ratio: nan",
+    ]
+    + ["aspect_ratios: [%s]" % ", ".join(["1.0"] * 101)],
+)
+def test_numbers_of_which_no_anchor_comes_are_one_sentence(tmp_path: Path, anchors: str) -> None:
+    with pytest.raises(BadInput, match="pipeline.config"):
+        read(tmp_path, "ssd_anchor_generator { %s }" % anchors)
+
+
+@pytest.mark.parametrize(
+    "anchors",
+    ["", "aspect_ratios: 1.0 scales_per_octave: 999999", "aspect_ratios: 1.0 min_level: -5"]
+    + ["aspect_ratios: 1.0 min_level: 60 max_level: 70", "aspect_ratios: 1.0 anchor_scale: nan"],
+)
+def test_a_pyramid_of_which_no_anchor_comes_is_one_sentence(tmp_path: Path, anchors: str) -> None:
+    with pytest.raises(BadInput, match="pipeline.config describes"):
+        read(tmp_path, "multiscale_anchor_generator { %s }" % anchors, "ssd_mobilenet_v1_fpn")
+
+
+@pytest.mark.parametrize(
     "text, words",
     [
         ("model { faster_rcnn {} }", "describes no SSD model"),
