@@ -3,6 +3,7 @@
 Needs OpenCV, Python 3.8 to current.
 """
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,8 @@ from stages.job import StageFailed
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 AHEAD = 4  # results that may wait for each process
+KEPT_BYTES = 32 << 20  # of freed memory that a process keeps for its next picture, at most: the most that glibc takes
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 LARGE_MEGAPIXELS = 25  # pictures larger than this are decoded one at a time
 # What takes long to import. Not the modules of the clone: the server of a Python before 3.12 does not look there.
 SLOW_IMPORTS = ("cv2", "numpy", "lxml.etree", "PIL.Image", "google.protobuf.message_factory", "google_crc32c")
@@ -51,7 +54,7 @@ class Pool:
         Raises:
             StageFailed: a process was killed from outside. What ``function`` raises comes through at its task's turn.
         """
-        cv2.setNumThreads(1)  # the processes are the parallelism
+        _prepare()
         if self.processes == 1:
             yield from map(function, tasks)
             return
@@ -99,8 +102,18 @@ def _begin(turn: Any) -> None:
     """In each process, before its first task."""
     global _turn
     _turn = turn
-    cv2.setNumThreads(1)
+    _prepare()
     threading.Thread(target=_end_with_stage, daemon=True).start()
+
+
+def _prepare() -> None:
+    """For work on pictures, in each process that does it."""
+    cv2.setNumThreads(1)  # the processes are the parallelism
+    # Else glibc gives the memory of each picture back to the system, and gets it anew, page by page, for the next one.
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option:
+        set_option(M_TRIM_THRESHOLD, KEPT_BYTES)
+        set_option(M_MMAP_THRESHOLD, KEPT_BYTES)
 
 
 def _end_with_stage() -> None:
