@@ -3,9 +3,11 @@
 Needs OpenCV, Python 3.8 to current.
 """
 
+import ctypes
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -20,7 +22,11 @@ from stages.job import StageFailed
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 AHEAD = 4  # results that may wait for each process
+KEPT_BYTES = 32 << 20  # of freed memory that a process keeps for its next picture, at most: the most that glibc takes
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 LARGE_MEGAPIXELS = 25  # pictures larger than this are decoded one at a time
+# What takes long to import. Not the modules of the clone: the server of a Python before 3.12 does not look there.
+SLOW_IMPORTS = ("cv2", "numpy", "lxml.etree", "PIL.Image", "google.protobuf.message_factory", "google_crc32c")
 
 _turn: Any = threading.Lock()  # in a worker process, the lock that all of them share
 
@@ -48,7 +54,7 @@ class Pool:
         Raises:
             StageFailed: a process was killed from outside. What ``function`` raises comes through at its task's turn.
         """
-        cv2.setNumThreads(1)  # the processes are the parallelism
+        _prepare()
         if self.processes == 1:
             yield from map(function, tasks)
             return
@@ -62,9 +68,10 @@ class Pool:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._executor is None:
-            # Spawned, not forked: the stage has a thread that watches its runner, and a fork among threads can
-            # deadlock.
-            context = multiprocessing.get_context("spawn")
+            # Not forked from the stage, which has a thread that watches its runner: a fork among threads can
+            # deadlock. They are forked from a server of one thread, which imports once what all of them need.
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload([name for name in SLOW_IMPORTS if name in sys.modules])
             self._executor = ProcessPoolExecutor(self.processes, context, _begin, (context.Lock(),))
         return self._executor
 
@@ -95,8 +102,18 @@ def _begin(turn: Any) -> None:
     """In each process, before its first task."""
     global _turn
     _turn = turn
-    cv2.setNumThreads(1)
+    _prepare()
     threading.Thread(target=_end_with_stage, daemon=True).start()
+
+
+def _prepare() -> None:
+    """For work on pictures, in each process that does it."""
+    cv2.setNumThreads(1)  # the processes are the parallelism
+    # Else glibc gives the memory of each picture back to the system, and gets it anew, page by page, for the next one.
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option:
+        set_option(M_TRIM_THRESHOLD, KEPT_BYTES)
+        set_option(M_MMAP_THRESHOLD, KEPT_BYTES)
 
 
 def _end_with_stage() -> None:

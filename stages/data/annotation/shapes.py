@@ -49,6 +49,7 @@ LAYOUTS: Sequence[Tuple[Form, Tuple[str, ...]]] = [
 WHOLE_BOXES = frozenset((geometry.EDGES, geometry.OPPOSITE, geometry.SIDES, geometry.CENTRED))
 MOST_NAMES = 8  # in a sentence
 FEWEST_POINTS, LONGEST_LIST = 3, 1 << 18  # points; characters: more than any outline has
+_ATTRIBUTES = etree.XPath("attribute|attributes/attribute")  # compiling it takes far longer than using it
 _NUMBERED = re.compile(r"([xy])(0|[1-9]\d{0,3})", re.ASCII)
 _LISTED = re.compile(r"[^\s,;\[\](){}]+")
 _INNERMOST = re.compile(r"[\[({]([^\[\](){}]*)")
@@ -204,7 +205,7 @@ def _turned(
 
 def _rotation_attribute(element: etree._Element) -> Optional[NumberSlot]:
     """Where CVAT says by how many degrees a box is turned around its centre."""
-    for attribute in element.xpath("attribute|attributes/attribute"):
+    for attribute in _ATTRIBUTES(element):
         name, value = attribute.find("name"), attribute.find("value")
         if value is not None and name is not None and plain_name(visible(text_of(name))) == ROTATION:
             return NumberSlot(value)
