@@ -7,7 +7,6 @@ import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -25,8 +24,6 @@ AHEAD = 4  # results that may wait for each process
 KEPT_BYTES = 32 << 20  # of freed memory that a process keeps for its next picture, at most: the most that glibc takes
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 LARGE_MEGAPIXELS = 25  # pictures larger than this are decoded one at a time
-# What takes long to import. Not the modules of the clone: the server of a Python before 3.12 does not look there.
-SLOW_IMPORTS = ("cv2", "numpy", "lxml.etree", "PIL.Image", "google.protobuf.message_factory", "google_crc32c")
 
 _turn: Any = threading.Lock()  # in a worker process, the lock that all of them share
 
@@ -68,10 +65,9 @@ class Pool:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._executor is None:
-            # Not forked from the stage, which has a thread that watches its runner: a fork among threads can
-            # deadlock. They are forked from a server of one thread, which imports once what all of them need.
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload([name for name in SLOW_IMPORTS if name in sys.modules])
+            # Spawned, not forked: the stage has a thread that watches its runner, and a fork among threads can
+            # deadlock.
+            context = multiprocessing.get_context("spawn")
             self._executor = ProcessPoolExecutor(self.processes, context, _begin, (context.Lock(),))
         return self._executor
 
