@@ -5,12 +5,10 @@ within a turn. The codec alone is the bare loop: bytes read, decoded at a reduce
 core, and nothing written. On a machine that does other things as well, look at the processor time: one process and
 several get different shares of it, so that ratios of times say little. Usage, with the data environment's Python:
 
-PYTHONPATH=. python benchmarks/records_throughput.py [--turns 5] [--pictures 960 | --voc FOLDER --classes NAME...]
+PYTHONPATH=. python benchmarks/records_throughput.py [--turns 5] [--pictures 480 | --voc FOLDER --classes NAME...]
 """
 
 import argparse
-import contextlib
-import ctypes
 import os
 import resource
 import statistics
@@ -26,7 +24,6 @@ import numpy as np
 
 from benchmarks.records_memory import run_stage
 
-PR_SET_CHILD_SUBREAPER = 36  # prctl.h
 WIDTH, HEIGHT, QUALITY = 640, 360, 90
 DEMO_CLASSES = ["cone", "ball", "mug"]
 CORES = len(os.sched_getaffinity(0))
@@ -52,17 +49,11 @@ class Taken(NamedTuple):
 
 def taken_by(work: Callable[[], Any]) -> Taken:
     """What ``work`` takes, all of which it does in processes that end within it."""
-    # The server of a stage's processes outlives the stage by a moment: orphans come here, and are waited for.
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     work()
-    wall = time.perf_counter() - start
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.wait()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Taken(wall, used)
+    return Taken(time.perf_counter() - start, used)
 
 
 def usual(voc: Voc, scratch: Path) -> Taken:
@@ -142,7 +133,7 @@ def main() -> None:
     """Measure on photos that are rendered first, or on those in a folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--pictures", type=int, default=960, help="how many photos of 1920x1080 to render")
+    parser.add_argument("--pictures", type=int, default=480, help="how many photos of 1920x1080 to render")
     parser.add_argument("--voc", type=Path, help="a folder with JPEGImages/ and Annotations/, of 1920x1080 photos")
     parser.add_argument("--classes", nargs="+", default=DEMO_CLASSES)
     told = parser.parse_args()
