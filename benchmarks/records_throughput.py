@@ -5,7 +5,7 @@ within a turn. The codec alone is the bare loop: bytes read, decoded at a reduce
 core, and nothing written. On a machine that does other things as well, look at the processor time: one process and
 several get different shares of it, so that ratios of times say little. Usage, with the data environment's Python:
 
-PYTHONPATH=. python benchmarks/records_throughput.py [--turns 5] [--pictures 480 | --voc FOLDER --classes NAME...]
+PYTHONPATH=. python benchmarks/records_throughput.py [--turns 5] [--pictures 960 | --voc FOLDER --classes NAME...]
 """
 
 import argparse
@@ -133,7 +133,7 @@ def main() -> None:
     """Measure on photos that are rendered first, or on those in a folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=5)
-    parser.add_argument("--pictures", type=int, default=480, help="how many photos of 1920x1080 to render")
+    parser.add_argument("--pictures", type=int, default=960, help="how many photos of 1920x1080 to render")
     parser.add_argument("--voc", type=Path, help="a folder with JPEGImages/ and Annotations/, of 1920x1080 photos")
     parser.add_argument("--classes", nargs="+", default=DEMO_CLASSES)
     told = parser.parse_args()
