@@ -15,7 +15,7 @@ from stages.data.pairing.pairing import Folders, Pair, XmlFile
 from stages.data.photo import encoding, photo
 from stages.data.split import looks
 
-FORM = 2  # of what is written here; another one makes all records anew
+FORM = 1  # of what is written here; another one makes all records anew
 
 
 class RecordSettings(NamedTuple):
