@@ -9,7 +9,7 @@ import math
 import os
 import struct
 import sys
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Sequence
 
 from stages import files
 
@@ -85,21 +85,44 @@ def _shown(name: bytes) -> str:
 def _checked(line: Any) -> Dict[str, Any]:
     if not isinstance(line, dict):
         raise ValueError("it is not an object with keys")
-    for key in TEXTS:
-        if not isinstance(line.get(key), str) or not line[key]:
-            raise ValueError("%s is not a text" % key)
+    _check_texts(line, TEXTS)
     if os.path.basename(line["shard"]) != line["shard"] or line["shard"].startswith("."):
         raise ValueError("shard is not the name of a file")
-    for key, least in NUMBERS.items():
-        if not _is_whole(line.get(key)) or not least <= line[key] < MOST:
-            raise ValueError("%s is not a whole number from %d" % (key, least))
+    _check_numbers(line, NUMBERS)
+    _check_objects(line)
+    return _small(line)
+
+
+def check_facts(facts: Dict[str, Any]) -> None:
+    """Check what of a line hangs on its picture alone: its name, size and objects.
+
+    Raises:
+        ValueError: something is missing, or of another type.
+    """
+    _check_texts(facts, TEXTS[:1])
+    _check_numbers(facts, {key: NUMBERS[key] for key in ("width", "height")})
+    _check_objects(facts)
+
+
+def _check_texts(line: Dict[str, Any], keys: Sequence[str]) -> None:
+    for key in keys:
+        if not isinstance(line.get(key), str) or not line[key]:
+            raise ValueError("%s is not a text" % key)
+
+
+def _check_numbers(line: Dict[str, Any], least: Dict[str, int]) -> None:
+    for key, fewest in least.items():
+        if not is_whole(line.get(key)) or not fewest <= line[key] < MOST:
+            raise ValueError("%s is not a whole number from %d" % (key, fewest))
+
+
+def _check_objects(line: Dict[str, Any]) -> None:
     if not isinstance(line.get("boxes"), list) or not all(_is_box(box) for box in line["boxes"]):
         raise ValueError("boxes is not a list of four numbers each")
-    if not isinstance(line.get("classes"), list) or not all(_is_whole(one) and one > 0 for one in line["classes"]):
+    if not isinstance(line.get("classes"), list) or not all(is_whole(one) and one > 0 for one in line["classes"]):
         raise ValueError("classes is not a list of ids from 1")
     if len(line["boxes"]) != len(line["classes"]):
         raise ValueError("%d boxes have %d classes" % (len(line["boxes"]), len(line["classes"])))
-    return _small(line)
 
 
 def _small(line: Dict[str, Any]) -> Dict[str, Any]:
@@ -109,7 +132,8 @@ def _small(line: Dict[str, Any]) -> Dict[str, Any]:
     return small
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, which a boolean is not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -118,4 +142,4 @@ def _is_box(value: Any) -> bool:
 
 
 def _is_share(value: Any) -> bool:
-    return (_is_whole(value) or isinstance(value, float)) and -MOST < value < MOST and math.isfinite(value)
+    return (is_whole(value) or isinstance(value, float)) and -MOST < value < MOST and math.isfinite(value)

@@ -5,6 +5,7 @@ import json
 import os
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from stages import record_index
 from stages.data import tfrecord
 from stages.data.annotation import voc
 from stages.data.annotation.frame import Reading, Turned, frame_of
@@ -14,7 +15,9 @@ from stages.data.findings import DataFinding, Findings
 from stages.data.pairing.pairing import Folders, Pair, XmlFile
 from stages.data.photo import encoding, photo
 from stages.data.split import looks
+from stages.finding_kinds import DROP, FIX, KINDS
 
+DIGEST = 32  # bytes of a SHA-256, and of a look
 FORM = 1  # of what is written here; another one makes all records anew
 
 
@@ -79,10 +82,29 @@ def of_text(text: bytes) -> PictureRecord:
     Raises:
         ValueError, LookupError, TypeError: it is no such text.
     """
-    document: Dict[str, Any] = json.loads(text.decode())
+    try:
+        document: Dict[str, Any] = json.loads(text.decode())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     for name in ("digest", "look"):
         document[name] = bytes.fromhex(document[name])
-    return PictureRecord(**dict(document, findings=[DataFinding(*one) for one in document["findings"]]))
+    record = PictureRecord(**dict(document, findings=[DataFinding(*one) for one in document["findings"]]))
+    if not (_is_sound(record) and all(_is_sound_finding(one) for one in record.findings)):
+        raise ValueError("it has a value of another type")
+    if record.facts:
+        record_index.check_facts(record.facts)
+    return record
+
+
+def _is_sound(record: PictureRecord) -> bool:
+    texts = isinstance(record.key, str) and isinstance(record.checksum, str) and isinstance(record.facts, dict)
+    digests = len(record.digest) == DIGEST * bool(record.key) and len(record.look) == DIGEST * bool(record.facts)
+    return texts and digests and record_index.is_whole(record.written) and record_index.is_whole(record.listed)
+
+
+def _is_sound_finding(one: DataFinding) -> bool:
+    places = all(place is None or record_index.is_whole(place) for place in (one.object, one.line))
+    return places and one.kind in KINDS and one.action in (DROP, FIX) and {type(one.file), type(one.message)} == {str}
 
 
 def key_of(settings_digest: bytes, pair: Pair, photo_digest: bytes, xml_digest: bytes) -> str:

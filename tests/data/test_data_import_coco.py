@@ -149,7 +149,7 @@ def test_an_object_without_a_box_that_can_be_read_stays_an_object(source, bbox, 
     [
         (lambda document: document["images"].append(7), "wrong_entry"),
         (lambda document: document["images"].append({"file_name": "a.jpg"}), "wrong_entry"),
-        (lambda document: document["images"].append(image(1, "other.jpg")), "wrong_entry"),
+        (lambda document: document["images"].append(image(1, "a.jpg")), "wrong_entry"),
         (lambda document: document["images"].append(image([3], "other.jpg")), "wrong_entry"),
         (lambda document: document["annotations"].append(None), "wrong_entry"),
         (lambda document: document["annotations"].append(labelled(9, 77, 1, [1, 2, 3, 4])), "wrong_entry"),
@@ -168,6 +168,49 @@ def test_wrong_entries_are_left_out_and_told(source, change, kind):
     source.write("c.json", document)
     made = source.read()
     assert made.kinds == [kind] and made.files == ["a.xml"] and made.boxes("a.xml")[0] == ("cone", (1, 2, 4, 6))
+
+
+def test_what_an_id_of_two_images_or_categories_means_nobody_guesses(source):
+    source.photo("a.jpg", "b.jpg", "c.jpg")
+    document = coco(
+        [image(1, "a.jpg"), image(2, "b.jpg"), image(1, "c.jpg")],
+        [labelled(1, 1, 1, [1, 2, 3, 4]), labelled(2, 2, 1, [1, 2, 3, 4]), labelled(3, 2, 2, [1, 2, 3, 4])],
+        "cone",
+        "ball",
+    )
+    document["categories"].append({"id": 2, "name": "bell"})
+    source.write("c.json", document)
+    made = source.read()
+    assert made.files == ["b.xml"] and made.boxes("b.xml") == [("cone", (1, 2, 4, 6)), ("", (1, 2, 4, 6))]
+    assert sorted(made.kinds) == ["no_class"] + 4 * ["wrong_entry"]
+
+
+def test_ids_are_the_same_however_they_are_written(source):
+    """pandas makes 1.0 of 1 where a column has gaps."""
+    source.photo("a.jpg", "b.jpg")
+    images = [image(1, "a.jpg"), image("2", "b.jpg")]
+    found = [labelled(1, 1.0, 1.0, [1, 2, 3, 4]), labelled(2, "1", "1", [5, 6, 3, 4]), labelled(3, 2, 1, [1, 2, 3, 4])]
+    source.write("c.json", coco(images, found, "cone"))
+    made = source.read()
+    assert made.boxes("a.xml") == [("cone", (1, 2, 4, 6)), ("cone", (5, 6, 8, 10))] and made.notes == []
+    assert made.boxes("b.xml") == [("cone", (1, 2, 4, 6))]
+
+
+@pytest.mark.parametrize(
+    "more, kinds",
+    [
+        ({"bbox": None, "segmentation": [[1, 2, 5, 2, 5, 8], [50, 60, "x", 1, 90, 80]]}, {"wrong_entry", "no_box"}),
+        ({"bbox": None, "segmentation": [[1, 2, 5, 2, 5, 8], [50, 60, 7]]}, {"wrong_entry", "no_box"}),
+        ({"bbox": [1, 2, "x", 4], "segmentation": [[1, 2, 5, 2, 5, 8]]}, {"unreadable_number"}),
+        ({"bbox": [1, 2, 3, 4], "attributes": {"rotation": "nan"}}, {"unreadable_number"}),
+    ],
+)
+def test_what_is_read_in_part_only_is_no_place(source, more, kinds):
+    """A box around some parts of an object would cut off the rest, one that is not turned would lie beside it."""
+    source.photo("a.jpg")
+    source.write("c.json", coco([image(1, "a.jpg")], [labelled(1, 1, 1, **more)], "cone"))
+    made = source.read()
+    assert made.boxes("a.xml") == [("cone", None)] and set(made.kinds) == kinds
 
 
 @pytest.mark.parametrize(

@@ -83,3 +83,11 @@ def test_csv_of_roboflow(source):
     assert made.boxes("train/b.xml") == [("cone", (1, 2, 3, 4)), ("big, red", None), ("", (5, 6, 7, 8))]
     assert made.kinds == ["unreadable_number", "no_class", "no_photo"]
     assert made.lists() == {"train": ["train/b"]}
+
+
+def test_csv_lines_of_more_fields_than_columns_have_no_box(source):
+    """As those with a comma for a point: 1,5 and 2,5 are not the edges 1, 5, 2 and 5."""
+    source.photo("a.jpg")
+    source.write("x.csv", CSV.splitlines()[0] + "\na.jpg,200,100,cone,1,5,2,5,3,5,4,5\n")
+    made = source.read()
+    assert made.boxes("a.xml") == [("cone", None)] and made.kinds == ["unreadable_number"]

@@ -201,3 +201,62 @@ def test_label_studio_other_exports_are_refused(source, content):
     source.write("p.json", content)
     with pytest.raises(BadInput, match="not in Label Studio's own format: .*Export JSON, not JSON-MIN"):
         source.read("p.json", source_format="label-studio")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        '<box label="c" xtl="1" ytl="2" xbr="30" ybr="40" rotation="nan"/>',
+        '<box label="c" xtl="1" ytl="2" xbr="30" ybr="40" rotation=""/>',
+        '<ellipse label="c" cx="50" cy="50" rx="3" ry="4" rotation="1e999"/>',
+    ],
+)
+def test_cvat_an_angle_that_is_no_number_leaves_no_box(source, shape):
+    source.write("annotations.xml", cvat(shape))
+    made = source.read()
+    assert made.boxes("a.xml") == [("c", None)] and made.kinds == ["unreadable_number"]
+    assert "its rotation is" in made.notes[0]["message"]
+
+
+def test_cvat_damage_is_told_in_one_line(source):
+    source.write("annotations.xml", cvat("\0"))
+    with pytest.raises(BadInput, match="is damaged, line 5: [^\n]*$"):
+        source.read(source_format="cvat")
+
+
+def region(on="image", key="r", **value):
+    place = {"x": 10, "y": 10, "width": 10, "height": 20, "rectanglelabels": ["cone"], **value}
+    size = {"original_width": 200, "original_height": 100}
+    return {"id": key, "type": "rectanglelabels", "from_name": "label", "to_name": on, "value": place, **size}
+
+
+def task_of(data, *results):
+    return {"id": 1, "data": data, "annotations": [{"result": list(results)}]}
+
+
+@pytest.mark.parametrize("more", [{}, {"radiusX": 1, "radiusY": 1}])
+@pytest.mark.parametrize("angle", ["x", True])
+def test_label_studio_an_angle_that_is_no_number_leaves_no_box(source, more, angle):
+    source.write("x.json", [task_of({"image": "a.jpg"}, region(rotation=angle, **more))])
+    made = source.read()
+    assert made.boxes("a.xml") == [("cone", None)] and made.kinds == ["unreadable_number"]
+
+
+@pytest.mark.parametrize(
+    "data, results, found",
+    [
+        ({"left": "a.jpg", "right": "b.jpg"}, [region("right")], ["b.xml"]),
+        ({"image": "a.jpg", "preview": "b.jpg"}, [region("image")], ["a.xml"]),
+        ({"image": "a.jpg", "preview": "b.jpg"}, [], ["a.xml"]),
+        ({"image": "a.jpg", "name": "cone"}, [region("img")], ["a.xml"]),
+        ({"image": "a.jpg", "again": "b.jpg"}, [region("img")], []),
+        ({"left": "a.jpg", "right": "b.jpg"}, [region("left"), region("right", "s")], []),
+        ({"images": ["a.jpg", "b.jpg"]}, [region(), dict(region(key="s"), item_index=1)], []),
+    ],
+)
+def test_label_studio_regions_go_to_the_photo_that_they_are_on(source, data, results, found):
+    """Or to none, where a task has several and does not tell."""
+    source.photo("b.jpg", "c.jpg")
+    source.write("x.json", [task_of({"image": "c.jpg"}), task_of(data, *results)])
+    made = source.read()
+    assert made.files == [*found, "c.xml"] and made.kinds == ([] if found else ["several_photos"])

@@ -144,6 +144,8 @@ def test_keypoints_are_told_and_the_box_is_kept(source):
         ("names: &a [x]\nother: *a\n", "aliases"),
         ("names: {x: cone}\n", "names has x"),
         ("names: {0: [cone]}\n", "names has 0"),
+        ("names: {0: cone, 0: ball}\n", "is not YAML, line 1: 0 is there twice"),
+        ("names: [cone, '']\n", "names has 1"),
         ("names: [[1]]\n", "names has 0"),
         ("names: !!python/object/apply:os.system [ls]\n", "is not YAML, line 1"),
         ("names: []\n", "tells no names of its classes"),
@@ -187,3 +189,45 @@ def test_a_photo_without_a_size_gives_no_boxes(source):
     source.write("classes.txt", "cone\nball")
     made = source.read()
     assert made.kinds == ["no_size"] and made.boxes("b.xml") == [("ball", None)]
+
+
+def test_names_of_classes_are_the_words_that_are_written(source):
+    """YAML takes no for false, 010 for 8 and null for nothing."""
+    source.photo("a.jpg")
+    source.write("data.yaml", "names: [no, 010, null, 1_000]\n")
+    source.write("a.txt", "".join("%d .5 .5 .2 .2\n" % number for number in range(4)))
+    assert [name for name, _ in source.read().boxes("a.xml")] == ["no", "010", "null", "1_000"]
+
+
+@pytest.mark.parametrize("file, text", [("data.yaml", "names: [%s]\n"), ("classes.txt", "%s\n"), ("my.names", "%s\n")])
+def test_two_datasets_that_number_classes_differently_are_not_mixed(source, file, text):
+    for folder, names in (("one", ("cone", "ball")), ("two", ("ball", "cone"))):
+        source.photo(folder + "/%s.jpg" % folder)
+        source.write("%s/%s.txt" % (folder, folder), LINE)
+        source.write("%s/%s" % (folder, file), text % (", " if "[" in text else "\n").join(names))
+    with pytest.raises(BadInput, match="one/%s and two/%s in .* number classes differently" % (file, file)):
+        source.read()
+
+
+def test_a_photo_that_two_label_files_tell_different_things_of_goes_to_neither(source):
+    source.photo("images/a.jpg", "images/b.jpg", "images/c.jpg", "images/d.jpg")
+    source.write("data.yaml", "names: [cone, ball]\n")
+    for name in ("images/a.txt", "labels/b.txt", "images/b.txt", "labels/c.txt", "x/d.txt", "y/d.txt"):
+        source.write(name, LINE)
+    source.write("labels/a.txt", "0 .1 .1 .1 .1\n")
+    source.write("y/d.txt", "")
+    made = source.read()
+    assert made.files == ["images/b.xml", "images/c.xml"]
+    assert sorted((note["kind"], note["where"]) for note in made.notes) == [
+        ("several_label_files", "images/a.jpg"),
+        ("several_label_files", "images/d.jpg"),
+    ]
+
+
+def test_a_name_of_several_lines_is_in_no_list(source):
+    """Each of them would be another picture's."""
+    source.photo("images/a\nb.jpg", "images/b.jpg")
+    source.write("data.yaml", "names: [cone, ball]\ntrain: images\n")
+    source.write("labels/a\nb.txt", LINE)
+    source.write("labels/b.txt", LINE)
+    assert source.read().lists() == {"train": ["images/b"]}

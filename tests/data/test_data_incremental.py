@@ -258,6 +258,58 @@ def test_a_folder_that_is_no_artifact_gives_nothing(dataset: Dataset, runs: Call
     assert len(runs(inputs={"earlier": str(first.folder)}).made) == 3
 
 
+WRONG: Sequence[Dict[str, Any]] = (
+    {"written": "2"},
+    {"written": None},
+    {"listed": float("nan")},
+    {"listed": True},
+    {"look": "00"},
+    {"digest": ""},
+    {"digest": 7},
+    {"checksum": []},
+    {"facts": [1]},
+    {"facts": {"source_id": "photo-000.jpg", "width": 1, "height": 1, "boxes": [[0, 0, 1, "x"]], "classes": [1]}},
+    {"facts": {"source_id": "photo-000.jpg", "width": 1, "height": 1, "boxes": [[0, 0, 1, 1]], "classes": []}},
+    {"facts": {"source_id": 3, "width": 1, "height": float("nan"), "boxes": [], "classes": []}},
+    {"findings": [["no_such_kind", "a.jpg", None, None, "it is odd", "drop"]]},
+    {"findings": [["tiny_box", "a.jpg", None, "x", "it is odd", "drop"]]},
+    {"findings": [["tiny_box", "a.jpg"]]},
+    {"at": {"shard": "train-00000-of-00001.tfrecord", "offset": 1 << 70, "length": 1 << 70}},
+    {"at": {"shard": 3, "offset": -1, "length": float("nan")}},
+)
+
+
+@pytest.mark.parametrize("change", WRONG)
+def test_what_a_list_says_of_a_picture_is_of_the_right_types_or_made_again(
+    dataset: Dataset, runs: Callable[..., Run], tmp_path: Path, change: Dict[str, Any]
+):
+    """In a list that is whole by its own digest, and in what an interrupted run left."""
+    dataset.fill(2)
+    first = runs()
+    lines = [json.loads(line) for line in (first.folder / FILE).read_bytes().splitlines()[:-1]]
+    said = [{**line, **change} if line["facts"]["source_id"] == "photo-000.jpg" else line for line in lines]
+    text = b"".join(json.dumps(line).encode() + b"\n" for line in said)
+    end = json.dumps({"sha256": hashlib.sha256(text).hexdigest()}).encode() + b"\n"
+    (first.folder / FILE).write_bytes(text + end)
+    after = runs(inputs={"earlier": str(first.folder)})
+    assert same(after, runs()) and "photo-000.jpg" in after.made
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    spooled = b"".join(tfrecord.framed(json.dumps({**line, "at": None}).encode()) for line in said)
+    (scratch / SPOOL).write_bytes(spooled)
+    assert same(runs(scratch), after)
+
+
+def test_a_list_that_is_nested_too_deeply_is_not_read(dataset: Dataset, runs: Callable[..., Run]):
+    dataset.fill(2)
+    first = runs()
+    lines = (first.folder / FILE).read_bytes().splitlines()[:-1]
+    text = lines[0][:-1] + b', "more": ' + b"[" * 99999 + b"\n" + lines[1] + b"\n"
+    end = json.dumps({"sha256": hashlib.sha256(text).hexdigest()}).encode() + b"\n"
+    (first.folder / FILE).write_bytes(text + end)
+    assert len(runs(inputs={"earlier": str(first.folder)}).made) == 1
+
+
 class Stopped(Exception):
     """Where a run is interrupted."""
 

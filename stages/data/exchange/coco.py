@@ -4,7 +4,7 @@ https://cocodataset.org/#format-data; what tools add, such as ``attributes``, is
 """
 
 from array import array
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from stages.data.annotation.boxes import Box
 from stages.data.annotation.geometry import enclosing
@@ -12,7 +12,7 @@ from stages.data.exchange import voc_xml
 from stages.data.exchange.exchange_files import SourceFiles, json_entries, peek, side_of_file
 from stages.data.exchange.exchange_model import Attributes, ExchangeObject, ExchangePicture, Outline, TurnedBox
 from stages.data.exchange.exchange_notes import NoteLog
-from stages.data.exchange.exchange_values import listing, mapping, number, numbers, shown, size, text
+from stages.data.exchange.exchange_values import degrees, identity, listing, mapping, number, numbers, shown, size, text
 from stages.data.exchange.photo_files import PhotoFiles, Written
 from stages.data.split.splits import side_of
 from stages.job import BadInput
@@ -39,6 +39,7 @@ class CocoFile:
     def __init__(self, path: str, name: str, notes: NoteLog) -> None:
         self.name, self.notes = name, notes
         self.images: Dict[str, CocoImage] = {}
+        self._several: Set[str] = set()
         self.names: Dict[str, str] = {}
         self.objects: Dict[str, List[Tuple[str, ExchangeObject]]] = {}
         takers = {"images": self._image, "annotations": self._annotation, "categories": self._category}
@@ -59,17 +60,21 @@ class CocoFile:
         return "%s, %s" % (self.name, place)
 
     def _image(self, place: str, entry: Dict[str, Any]) -> None:
-        key = text(entry.get("id"))
+        key, name = identity(entry.get("id")), text(entry.get("file_name"))
         if not key or key in self.images:
             why = "its id %s is that of %s" % (key, self.images[key].place) if key else "it has no id"
             self.notes.add("wrong_entry", self._at(place), why)
+            if key and name != self.images[key].name:
+                self._several.add(key)  # nobody knows whose objects are whose
             return
-        self.images[key] = CocoImage(place, text(entry.get("file_name")), entry.get("width"), entry.get("height"))
+        self.images[key] = CocoImage(place, name, entry.get("width"), entry.get("height"))
 
     def _category(self, place: str, entry: Dict[str, Any]) -> None:
-        key, name = text(entry.get("id")), text(entry.get("name"))
+        key, name = identity(entry.get("id")), text(entry.get("name"))
         if not key or not name or self.names.get(key, name) != name:
             self.notes.add("wrong_entry", self._at(place), "it has no id, no name, or the id of another")
+            if key and name:
+                self.names[key] = ""  # nobody knows which of the two an object is
             return
         self.names[key] = name
         parent = text(entry.get("supercategory"))
@@ -77,14 +82,18 @@ class CocoFile:
             self.notes.add("supercategory", self._at(place), "%s is of the supercategory %s" % (name, parent))
 
     def _annotation(self, place: str, entry: Dict[str, Any]) -> None:
-        found = self.objects.setdefault(text(entry.get("image_id")), [])
-        found.append((text(entry.get("category_id")), self._object(self._at(place), entry)))
+        found = self.objects.setdefault(identity(entry.get("image_id")), [])
+        found.append((identity(entry.get("category_id")), self._object(self._at(place), entry)))
 
     def _object(self, where: str, entry: Dict[str, Any]) -> ExchangeObject:
         said = mapping(entry.get("attributes"))
-        polygons = self._polygons(where, entry.get("segmentation"))
-        box = self._box(where, entry, polygons)
+        parts = self._parts(where, entry.get("segmentation"))
+        polygons = [part for part in parts or [] if len(part) >= FEWEST_NUMBERS]
+        box = self._box(where, entry, parts)
         turned = _turned(said, box)
+        if degrees(said.get(CVAT_ROTATION)) is None:
+            self.notes.add("unreadable_number", where, "its rotation is %s" % shown(said[CVAT_ROTATION]))
+            box = turned = None
         if turned and [list(outline) for outline in polygons] == [turned.corners()]:
             polygons = []  # `to-coco` writes them for readers that know no turned boxes
         flags = {flag: _is_set(said.get(flag)) for flag in FLAGS}
@@ -98,28 +107,35 @@ class CocoFile:
         if "score" in entry:
             self.notes.add("score", where, "it has a score, as detections have")
         box = turned.enclosing() if turned else box
+        if box is None:
+            polygons = []  # of an outline alone, `records` would make a box
         return ExchangeObject("", box, polygons, turned, **flags, attributes=attributes)
 
-    def _polygons(self, where: str, segmentation: Any) -> List[Outline]:
+    def _parts(self, where: str, segmentation: Any) -> Optional[List[Outline]]:
+        """The parts of an outline, also those of too few points; None, with a note, where one cannot be read."""
         if isinstance(segmentation, dict):
             self.notes.add("mask", where, "its segmentation is a mask (RLE)")
             return []
-        polygons: List[Outline] = []
+        parts: List[Outline] = []
+        readable = True
         for outline in listing(segmentation):
             values = numbers(outline)
             if values is None or len(values) < FEWEST_NUMBERS or len(values) % 2:
                 self.notes.add("wrong_entry", where, "a polygon of its segmentation is %s" % shown(outline))
+            if values is None or len(values) % 2:
+                readable = False
             else:
-                polygons.append(array("d", values))
-        return polygons
+                parts.append(array("d", values))
+        return parts if readable else None
 
-    def _box(self, where: str, entry: Dict[str, Any], polygons: List[Outline]) -> Optional[Box]:
-        """From ``bbox``, which is x, y, width, height, or else around the outline."""
+    def _box(self, where: str, entry: Dict[str, Any], parts: Optional[List[Outline]]) -> Optional[Box]:
+        """From ``bbox``, which is x, y, width, height, or else around all of the outline."""
         written = entry.get("bbox")
         if not written:
-            if polygons:
+            edges = [edge for outline in parts or [] for edge in outline]
+            if edges:
                 self.notes.add("shape_boxed", where, "it has a segmentation and no bbox")
-                return enclosing([edge for outline in polygons for edge in outline])
+                return enclosing(edges)
             self.notes.add("no_box", where, "it has no bbox")
             return None
         values = numbers(written)
@@ -139,6 +155,15 @@ class CocoFile:
                 kept += ((name, str(value).lower() if isinstance(value, bool) else text(value)),)
         return kept
 
+    def is_one(self, key: str) -> bool:
+        """Whether the id is of one image only; what several images share is left out, with a note."""
+        if key not in self._several:
+            return True
+        for _ in self.objects.pop(key, ()):
+            self.notes.add("wrong_entry", self.name, "an annotation is of the image %s, and several have that id" % key)
+        self.notes.add("wrong_entry", self._at(self.images[key].place), "its id %s is that of another, too" % key)
+        return False
+
     def of_image(self, key: str) -> List[ExchangeObject]:
         """The objects of an image, by their names; those of an unknown category have none."""
         found = []
@@ -146,7 +171,7 @@ class CocoFile:
             name = self.names.get(category, "")
             if not name:
                 where = self._at(self.images[key].place)
-                self.notes.add("no_class", where, "an object of it has the category %s, which is not there" % category)
+                self.notes.add("no_class", where, "an object of it has the category %s, which is none" % category)
             found.append(one._replace(name=name))
         return found
 
@@ -179,6 +204,8 @@ def read(source: SourceFiles, photos: PhotoFiles, notes: NoteLog) -> Iterator[Ex
         near, side = name.rpartition("/")[0], side_of_file(name)
         for key, image in file.images.items():
             where = "%s, %s" % (name, image.place)
+            if not file.is_one(key):
+                continue
             photo = photos.found(Written(image.name, near, where, side), notes)
             objects = file.of_image(key)
             if photo is not None:
@@ -196,5 +223,5 @@ def _turned(said: Dict[str, Any], box: Optional[Box]) -> Optional[TurnedBox]:
     own = numbers(said.get(ROBNDBOX))
     if own and len(own) == 5:
         return TurnedBox(*own)
-    degrees = number(said.get(CVAT_ROTATION))
-    return TurnedBox.of_edges(box, degrees) if box and degrees else None
+    angle = degrees(said.get(CVAT_ROTATION))
+    return TurnedBox.of_edges(box, angle) if box and angle else None

@@ -5,7 +5,7 @@ The file is read as a stream, an <image> at a time.
 
 import math
 import re
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence
 
 from lxml import etree
 
@@ -23,6 +23,7 @@ from stages.job import BadInput
 
 ROOT = re.compile(r"<annotations[\s/>]")
 EDGES = ("xtl", "ytl", "xbr", "ybr")
+ROTATION = "rotation"  # degrees
 BOX, POLYGON, ELLIPSE, MASK = "box", "polygon", "ellipse", "mask"
 UNBOXED = ("points", "polyline", "cuboid", "skeleton")
 
@@ -76,7 +77,8 @@ def _images(path: str) -> Iterator[etree._Element]:
                     while element.getprevious() is not None:
                         del element.getparent()[0]
     except etree.XMLSyntaxError as error:
-        raise BadInput("%s is damaged, line %d: %s." % (path, error.lineno or 1, error.msg)) from None
+        why = " ".join((error.msg or "").split())
+        raise BadInput("%s is damaged, line %d: %s." % (path, error.lineno or 1, why)) from None
     except OSError as error:
         raise BadInput("%s cannot be read: %s." % (path, error.strerror)) from error
 
@@ -127,13 +129,13 @@ class CvatShape:
         ]
 
     def _box(self) -> ExchangeObject:
-        values = self._numbers(EDGES)
+        values = self._numbers(EDGES, ROTATION)
         if values is None:
             return ExchangeObject("", None)
-        box = (values[0], values[1], values[2], values[3])
-        degrees = number(self._element.get("rotation", "0")) or 0.0
-        turned = TurnedBox.of_edges(box, degrees) if degrees % 360 else None
-        return ExchangeObject("", turned.enclosing() if turned else box, turned=turned)
+        *box, angle = values
+        edges = (box[0], box[1], box[2], box[3])
+        turned = TurnedBox.of_edges(edges, angle) if angle % 360 else None
+        return ExchangeObject("", turned.enclosing() if turned else edges, turned=turned)
 
     def _polygon(self) -> ExchangeObject:
         points = self._points()
@@ -144,12 +146,12 @@ class CvatShape:
         return ExchangeObject("", enclosing(points), [points])
 
     def _ellipse(self) -> ExchangeObject:
-        values = self._numbers(("cx", "cy", "rx", "ry"))
+        values = self._numbers(("cx", "cy", "rx", "ry"), ROTATION)
         if values is None:
             return ExchangeObject("", None)
         self._notes.add("shape_boxed", self._where, "it is an <ellipse>")
-        x, y, across, down = values
-        angle = math.radians(number(self._element.get("rotation", "0")) or 0.0)
+        x, y, across, down, degrees = values
+        angle = math.radians(degrees)
         # The farthest point of an ellipse along an axis: each half-axis casts its shadow, and they add as squares.
         wide = math.hypot(across * math.cos(angle), down * math.sin(angle))
         high = math.hypot(across * math.sin(angle), down * math.cos(angle))
@@ -162,13 +164,16 @@ class CvatShape:
         self._notes.add("mask", self._where, "it is a <mask>; the box that it tells is written")
         return ExchangeObject("", (values[0], values[1], values[0] + values[2], values[1] + values[3]))
 
-    def _numbers(self, names: Tuple[str, ...]) -> Optional[List[float]]:
-        values = [number(self._element.get(name, "")) for name in names]
-        found = [value for value in values if value is not None]
-        if len(found) == len(names):
+    def _numbers(self, names: Sequence[str], *zero_if_untold: str) -> Optional[List[float]]:
+        """The numbers of these attributes; None, with a note, if one of them is none."""
+        told = {name: self._element.get(name, "") for name in names}
+        told.update((name, self._element.get(name, "0")) for name in zero_if_untold)
+        values = {name: number(word) for name, word in told.items()}
+        found = [value for value in values.values() if value is not None]
+        if len(found) == len(values):
             return found
-        wrong = next(name for name, value in zip(names, values) if value is None)
-        self._notes.add("unreadable_number", self._where, "its %s is %s" % (wrong, shown(self._element.get(wrong, ""))))
+        wrong = next(name for name, value in values.items() if value is None)
+        self._notes.add("unreadable_number", self._where, "its %s is %s" % (wrong, shown(told[wrong])))
         return None
 
     def _points(self) -> List[float]:

@@ -29,6 +29,10 @@ KINDS: Dict[str, ExchangeKind] = {
         "no XML is written, and records leaves such a photo out (no_xml)",
         'Label it; if such photos show no object, set records.findings = { no_xml = "fix" }',
     ),
+    "several_label_files": ExchangeKind("the picture is left out", "Remove the label file that does not hold"),
+    "several_photos": ExchangeKind(
+        "the picture is left out", "Export a task for each photo: it is not told which of them its regions are on"
+    ),
     "repeated_picture": ExchangeKind(
         "its objects are put together", "Look whether the objects are there twice; records drops exact repetitions"
     ),

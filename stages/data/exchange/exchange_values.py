@@ -39,6 +39,17 @@ def text(value: Any) -> str:
     return str(value)
 
 
+def identity(value: Any) -> str:
+    """An id, the same whether a whole number is written as 1, 1.0 or "1"; empty if it is none."""
+    told = text(value)
+    return told[:-2] if isinstance(value, float) and told.endswith(".0") else told
+
+
+def degrees(value: Any) -> Optional[float]:
+    """An angle, 0 where none is told (``value`` is None); None if what is told is no number."""
+    return 0.0 if value is None else number(value)
+
+
 def mapping(value: Any) -> Dict[str, Any]:
     """A JSON object; else an empty one."""
     return value if isinstance(value, dict) else {}

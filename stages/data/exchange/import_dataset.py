@@ -69,7 +69,9 @@ class VocDataset:
             StageFailed: the disk does not take it.
         """
         for side, name in LISTS.items():
-            lines = [self.base(photo) + "\n" for photo, of in sorted(self.sides.items()) if of == side]
+            names = [self.base(photo) for photo, of in sorted(self.sides.items()) if of == side]
+            # A name of several lines would be the names of other pictures; `records` finds that it is in no list.
+            lines = [name + "\n" for name in names if len(name.splitlines()) == 1]
             if lines:
                 path = os.path.join(self.output, "ImageSets", "Main", name)
                 disk.write(path, os.fsencode("".join(lines)))

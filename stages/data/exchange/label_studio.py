@@ -13,7 +13,7 @@ from stages.data.exchange import voc_xml
 from stages.data.exchange.exchange_files import SourceFiles, json_entries, peek
 from stages.data.exchange.exchange_model import Attributes, ExchangeObject, ExchangePicture, TurnedBox
 from stages.data.exchange.exchange_notes import NoteLog
-from stages.data.exchange.exchange_values import listing, mapping, number, numbers, shown, size, text
+from stages.data.exchange.exchange_values import degrees, listing, mapping, number, numbers, shown, size, text
 from stages.data.exchange.photo_files import PhotoFiles, Written, parts_of
 from stages.data.split.splits import side_of
 from stages.files import PICTURE_SUFFIXES, UNREAD_SUFFIXES
@@ -59,7 +59,11 @@ def read(source: SourceFiles, photos: PhotoFiles, notes: NoteLog) -> Iterator[Ex
                     % (path, entry.place or entry.key)
                 )
             annotation = _newest(task, where, notes)
-            photo = photos.found(Written(_photo_name(task), near, where), notes)
+            called = _photo_name(task, annotation)
+            if called is None:
+                notes.add("several_photos", where, "the task is of several photos")
+                continue
+            photo = photos.found(Written(called, near, where), notes)
             if photo is not None and annotation is not None:
                 picture = _picture(photo, annotation, where, photos, notes)
                 if picture:
@@ -79,11 +83,21 @@ def _newest(task: Dict[str, Any], where: str, notes: NoteLog) -> Optional[Dict[s
     return max(done, key=lambda one: text(one.get("created_at")))
 
 
-def _photo_name(task: Dict[str, Any]) -> str:
-    """What the task calls its photo: the value of its data that is the name of a picture."""
+def _photo_name(task: Dict[str, Any], annotation: Optional[Dict[str, Any]]) -> Optional[str]:
+    """What the task calls its photo: the value of its data that is the name of a picture.
+
+    Of several, the one under the name that its regions are said to be on; None where that does not tell it.
+    """
     data = mapping(task["data"])
     values = [value for _, value in sorted(data.items(), key=lambda item: item[0] != "image") if text(value)]
     names = [value for value in map(text, values) if _is_picture(value)]
+    shapes = [one for one in map(mapping, listing(mapping(annotation).get("result"))) if _is_shape(one)]
+    on = {text(one.get("to_name")) for one in shapes}
+    if len(on) > 1 or any(number(one.get("item_index")) for one in shapes):
+        return None
+    if len(set(names)) > 1 and on:
+        named = text(data.get(on.pop()))
+        return named if named in names else None
     return names[0] if names else text(task.get("file_upload")) or (text(values[0]) if values else "")
 
 
@@ -190,13 +204,13 @@ def _without_box(region: LabelledRegion, notes: NoteLog, kind: str, message: str
 
 def _rectangle(region: LabelledRegion, across: float, down: float, notes: NoteLog) -> ExchangeObject:
     values = numbers([region.value.get(key) for key in ("x", "y", "width", "height")])
-    if values is None:
+    angle = degrees(region.value.get("rotation"))
+    if values is None or angle is None:
         return _without_box(region, notes, "unreadable_number", "it is %s" % shown(region.value))
     x, y, wide, high = (value * (across, down)[at % 2] for at, value in enumerate(values))
-    degrees = number(region.value.get("rotation", 0)) or 0.0
-    if not degrees % 360:
+    if not angle % 360:
         return ExchangeObject("", (x, y, x + wide, y + high))
-    angle = math.radians(degrees % 360)
+    angle = math.radians(angle % 360)
     cos, sin = math.cos(angle), math.sin(angle)
     middle = x + (wide * cos - high * sin) / 2, y + (wide * sin + high * cos) / 2
     turned = TurnedBox(middle[0], middle[1], wide, high, angle)
@@ -206,11 +220,12 @@ def _rectangle(region: LabelledRegion, across: float, down: float, notes: NoteLo
 def _ellipse(region: LabelledRegion, across: float, down: float, notes: NoteLog) -> ExchangeObject:
     """The box around an ellipse, which is turned around its centre."""
     values = numbers([region.value.get(key) for key in ("x", "y", "radiusX", "radiusY")])
-    if values is None:
+    angle = degrees(region.value.get("rotation"))
+    if values is None or angle is None:
         return _without_box(region, notes, "unreadable_number", "it is %s" % shown(region.value))
     notes.add("shape_boxed", region.where, "it is an ellipse")
     x, y, wide, high = (value * (across, down)[at % 2] for at, value in enumerate(values))
-    angle = math.radians(number(region.value.get("rotation", 0)) or 0.0)
+    angle = math.radians(angle)
     wide, high = (
         math.hypot(wide * math.cos(angle), high * math.sin(angle)),
         math.hypot(wide * math.sin(angle), high * math.cos(angle)),

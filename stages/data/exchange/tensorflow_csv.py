@@ -54,10 +54,12 @@ def read(source: SourceFiles, photos: PhotoFiles, notes: NoteLog) -> Iterator[Ex
 
 
 def _object(row: Dict[str, Any], where: str, notes: NoteLog) -> ExchangeObject:
+    behind = row.get(None, [])  # type: ignore[call-overload]  # which csv gives what has no column
     values = [number(row[edge]) for edge in EDGES]
-    edges = [value for value in values if value is not None]
+    edges = [value for value in values if value is not None and not behind]
     if len(edges) < len(EDGES):
-        notes.add("unreadable_number", where, "its box is %s" % shown([row[edge] for edge in EDGES]))
+        told = [row[edge] for edge in EDGES] + behind
+        notes.add("unreadable_number", where, "its box is %s" % shown(told))
     name = (row["class"] or "").strip()
     if not name:
         notes.add("no_class", where, "it has no class")

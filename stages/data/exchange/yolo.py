@@ -101,42 +101,45 @@ def read(source: SourceFiles, photos: PhotoFiles, notes: NoteLog) -> Iterator[Ex
         if photo not in labels:
             notes.add("not_labelled", photo, "it has no label file")
             continue
+        content = text(source.path(labels[photo][0]))
+        other = next((file for file in labels[photo][1:] if text(source.path(file)).split() != content.split()), None)
+        if other:
+            notes.add("several_label_files", photo, "%s and %s say different things" % (labels[photo][0], other))
+            continue
         size = photos.size(photo)
         if size is None:
             notes.add("no_size", photo, "its header tells no size")
         lines = YoloLines(laid, size, notes)
         objects = [
-            lines.object_of("%s, line %d" % (labels[photo], at), line)
-            for at, line in enumerate(re.split("\r\n|\r|\n", text(source.path(labels[photo]))), 1)
+            lines.object_of("%s, line %d" % (labels[photo][0], at), line)
+            for at, line in enumerate(re.split("\r\n|\r|\n", content), 1)
             if line.strip()
         ]
         yield ExchangePicture(photo, size, objects, sides.of(photo))
 
 
-def _labels_of(laid: YoloLayout, photos: PhotoFiles, notes: NoteLog) -> Dict[str, str]:
-    """Photo -> its label file: the one at the same place but for folders images and labels, or the only of its name."""
+def _labels_of(laid: YoloLayout, photos: PhotoFiles, notes: NoteLog) -> Dict[str, List[str]]:
+    """Photo -> its label files, of which there should be one: at the same place but for folders images and labels, or
+    else the only photo of the name."""
     by_key: Dict[str, List[str]] = {}
     by_name: Dict[str, List[str]] = {}
     for photo in photos.names:
         by_key.setdefault(key_of(photo), []).append(photo)
         by_name.setdefault(key_of(photo).rpartition("/")[2], []).append(photo)
-    found: Dict[str, str] = {}
-    left = []
+    found = {photo: files for key, files in laid.labels.items() for photo in by_key.get(key, ())}
+    elsewhere: Dict[str, List[str]] = {}
     for key, files in laid.labels.items():
         if key in by_key:
-            found.update((photo, files[0]) for photo in by_key[key])
-        else:
-            left.append((key, files[0]))
-    for key, file in left:
+            continue
         own = key.rpartition("/")[2]
         same = [photo for photo in by_name.get(own) or by_name.get(UPLOADED.sub("", own), []) if photo not in found]
-        if len(same) == 1 and _may_be(same[0], file):
-            found[same[0]] = file
+        if len(same) == 1 and _may_be(same[0], files[0]):
+            elsewhere.setdefault(same[0], []).extend(files)
         elif same:
-            notes.add("ambiguous_photo", file, "its photo may be %s" % in_words(same))
+            notes.add("ambiguous_photo", files[0], "its photo may be %s" % in_words(same))
         else:
-            notes.add("no_photo", file, "there is no photo of this name")
-    return found
+            notes.add("no_photo", files[0], "there is no photo of this name")
+    return {**found, **elsewhere}
 
 
 def _may_be(photo: str, file: str) -> bool:

@@ -72,30 +72,47 @@ def layout(source: SourceFiles) -> YoloLayout:
         BadInput: its classes have no names, or a file that tells them cannot be read.
     """
     described = _described(source)
-    said = _yaml(source.path(described[0])) if described else {}
-    names = _names_in(said.get("names"), source.path(described[0])) if described else {}
+    said = {name: _yaml(source.path(name)) for name in described}
+    names = _same_names({name: _names_in(one.get("names"), source.path(name)) for name, one in said.items()}, source)
     if not names:
-        lists = source.called(*NAME_LISTS) + source.ending(".names")
-        names = dict(enumerate(_lines(source.path(lists[0])))) if lists else {}
+        lists = dict.fromkeys(source.called(*NAME_LISTS) + source.ending(".names"))
+        names = _same_names({name: dict(enumerate(_lines(source.path(name)))) for name in lists}, source)
     if not names:
         raise BadInput(
             "%s tells no names of its classes: put a data.yaml with names, or a classes.txt with a name in each line,"
             " beside the labels." % source.root
         )
-    sides = _sides_in(said, described[0], source) if described else []
+    sides = [side for name, one in said.items() for side in _sides_in(one, name, source)]
     for name in source.ending(".data"):
         sides += _sides_in(_data(source.path(name)), name, source)
     labels: Dict[str, List[str]] = {}
     for name in source.ending(".txt"):
         if not _is_list(name):
             labels.setdefault(key_of(name), []).append(name)
-    counts = numbers(said.get("kpt_shape")) or [0]
+    shapes = [numbers(one.get("kpt_shape")) for one in said.values()]
+    counts = next(filter(None, shapes), [0.0])
     return YoloLayout(names, labels, sides, int(counts[0] * counts[-1]))
 
 
 def _described(source: SourceFiles) -> List[str]:
     """The data.yaml, or what it is called."""
     return [name for name in source.ending(*YAML) if NAMES_KEY.search(peek(source.path(name)))]
+
+
+def _same_names(told: Dict[str, Dict[int, str]], source: SourceFiles) -> Dict[int, str]:
+    """What the files tell of the names of classes, by the path of each.
+
+    Raises:
+        BadInput: two of them differ, so that a number may mean either class.
+    """
+    found = [(name, names) for name, names in told.items() if names]
+    for name, names in found[1:]:
+        if names != found[0][1]:
+            raise BadInput(
+                "%s and %s in %s number classes differently: import the folder of each on its own, or remove the"
+                " one that does not hold." % (found[0][0], name, source.root)
+            )
+    return found[0][1] if found else {}
 
 
 def _is_list(name: str) -> bool:
@@ -105,15 +122,34 @@ def _is_list(name: str) -> bool:
     return own in NAME_LISTS or own in lists or own.startswith("readme")
 
 
+class _AsWritten(yaml.BaseLoader):
+    """Every value as the text that it is: a class may be called no, 010 or null. A key that is repeated is refused."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, "%s is there twice" % key.value, key.start_mark)
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def _yaml(path: str) -> Dict[str, Any]:
     content = text(path)
     if len(content) > MOST_YAML:
         raise BadInput("%s has over %d characters: a data.yaml names classes and folders only." % (path, MOST_YAML))
     try:
-        # What stands for a value said before may stand for it a billion times.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, yaml.SafeLoader)):
-            raise BadInput("%s has aliases (*name), which no data.yaml needs: write the values out." % path)
-        return mapping(yaml.safe_load(content))
+        for event in yaml.parse(content, yaml.BaseLoader):
+            # What stands for a value said before may stand for it a billion times.
+            if isinstance(event, yaml.AliasEvent):
+                raise BadInput("%s has aliases (*name), which no data.yaml needs: write the values out." % path)
+            if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) and event.tag:
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise BadInput(
+                    "%s is not YAML, line %d: it has the tag %s, which no data.yaml needs." % (path, line, event.tag)
+                )
+        return mapping(yaml.load(content, _AsWritten))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         place = ", line %d" % (mark.line + 1) if mark else ""
@@ -127,9 +163,9 @@ def _names_in(said: Any, path: str) -> Dict[int, str]:
     names: Dict[int, str] = {}
     for key, name in numbered.items():
         place = number(key)
-        if place is None or place != int(place) or isinstance(name, (dict, list)) or name is None:
+        if place is None or place != int(place) or not isinstance(name, str) or not name.strip():
             raise BadInput("%s: names has %s: %s, not the number of a class and its name." % (path, key, shown(name)))
-        names[int(place)] = str(name)
+        names[int(place)] = name
     return names
 
 
