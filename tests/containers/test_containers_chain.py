@@ -13,7 +13,7 @@ from conftest import CLONE, eventually, run
 
 from nanoforge.console import Console
 from nanoforge.containers import compose
-from nanoforge.files.digests import listing_digest, sha256_file
+from nanoforge.files.digests import sha256_file
 from nanoforge.files.selection import walk
 from nanoforge.pipeline.project import Project
 from nanoforge.pipeline.stages import STAGES, ArtifactInput
@@ -70,8 +70,8 @@ def test_everything_ran_in_the_images_and_says_so(detector):
 @pytest.mark.parametrize("stage", ["render", "records", "evaluate", "export", "audit", "convert", "detect"])
 def test_a_deterministic_stage_makes_the_same_bytes_in_a_container_and_here(detector, stage, tmp_path):
     _, output = made_here(detector, stage, tmp_path)
-    digest = listing_digest({stat.path: sha256_file(output / stat.path) for stat in walk(output)})
-    assert digest == artifact(detector, stage)["artifact_digest"]
+    made = {stat.path: sha256_file(output / stat.path) for stat in walk(output)}
+    assert made == {path: entry["sha256"] for path, entry in artifact(detector, stage)["files"].items()}
 
 
 def test_training_is_as_good_in_a_container_as_here(detector, tmp_path):
