@@ -31,8 +31,16 @@ FINDINGS = st.builds(
 def pictures(draw):
     """A picture and its record, framed, or one without a record."""
     framed = draw(st.just(b"") | st.binary(max_size=40).map(tfrecord.framed))
-    facts = {"source_id": draw(NAMES), "width": 3, "height": 2, "boxes": draw(BOXES)} if framed else {}
-    texts = [draw(KEYS), draw(DIGESTS), draw(DIGESTS), facts, draw(st.lists(FINDINGS, max_size=2))]
+    boxes = draw(BOXES)
+    about = {
+        "source_id": draw(NAMES.filter(bool)),
+        "width": 3,
+        "height": 2,
+        "boxes": boxes,
+        "classes": [1] * len(boxes),
+    }
+    facts, look = (about, draw(DIGESTS)) if framed else ({}, b"")
+    texts = [draw(KEYS), draw(DIGESTS), look, facts, draw(st.lists(FINDINGS, max_size=2))]
     counts = draw(st.tuples(st.integers(0, 9), st.integers(0, 9)))
     return PictureRecord(*texts, *counts, tfrecord.checksum(framed) if framed else ""), framed
 
