@@ -71,7 +71,7 @@ def _unlabelled(health: Health) -> Iterator[Verdict]:
     if share >= UNLABELLED:
         yield Verdict(
             WARN,
-            "%s photos have no XML (%s)" % (_number(annotations["without_xml"]), _percent(share)),
+            "%s no XML (%s)" % (_counted(annotations["without_xml"], "photo has", "photos have"), _percent(share)),
             "Nobody can tell whether they are unlabelled or show nothing; unlabelled things teach the detector to"
             " overlook such things.",
             'Label them; if there is nothing to label in them, set records.findings = { no_xml = "fix" }.',
@@ -234,13 +234,13 @@ def _advice(health: Health) -> Iterator[Verdict]:
 
 
 def _double(health: Health) -> Iterator[Verdict]:
-    for kind, title in (("double", "are labelled twice"), ("two_classes", "are labelled as two classes")):
+    for kind, title in (("double", "labelled twice"), ("two_classes", "labelled as two classes")):
         count = _suspicious(health, kind)
         severity = _grade(_share(count, health["boxes"]), TWICE_BAD, TWICE_WARN)
         if severity:
             yield Verdict(
                 severity,
-                "%s things %s" % (_number(count), title),
+                "%s %s" % (_counted(count, "thing is", "things are"), title),
                 "What is labelled twice is counted as two: one of them is missed in every evaluation, and where the"
                 " classes differ the detector learns both.",
                 "Remove one box of each pair.",
@@ -249,33 +249,33 @@ def _double(health: Health) -> Iterator[Verdict]:
 
 
 def _odd(health: Health) -> Iterator[Verdict]:
-    rules: Tuple[Tuple[Tuple[str, ...], float, str, str, str], ...] = (
+    rules: Tuple[Tuple[Tuple[str, ...], float, Tuple[str, str, str], str, str], ...] = (
         (
             ("tiny",),
             TINY_WARN,
-            "are under %.0f pixels for the network" % TINY,
+            ("box is", "boxes are", "under %.0f pixels for the network" % TINY),
             "There is little left to recognise.",
             "Raise model.input_size, or cut the photos into tiles.",
         ),
         (
             ("whole_picture",),
             WHOLE_WARN,
-            "cover the whole picture",
+            ("box covers", "boxes cover", "the whole picture"),
             "A detector that learns that draws boxes around everything.",
             "Look whether they are labels of pictures instead of boxes around things.",
         ),
         (
             ("odd_area", "odd_shape", "extreme_shape"),
             ODD_WARN,
-            "differ from their class in size or shape",
+            ("box differs from its class", "boxes differ from their class", "in size or shape"),
             "Some are slips of the mouse, and each costs as much as a right one teaches.",
             "Look through them, the oddest first.",
         ),
     )
-    for kinds, limit, title, why, remedy in rules:
+    for kinds, limit, (one, more, what), why, remedy in rules:
         count = max(_suspicious(health, kind) for kind in kinds)
         if _share(count, health["boxes"]) >= limit:
-            yield Verdict(WARN, "%s boxes %s" % (_number(count), title), why, remedy, "suspicious")
+            yield Verdict(WARN, "%s %s" % (_counted(count, one, more), what), why, remedy, "suspicious")
     crowded = _suspicious(health, "crowded")
     if crowded:
         yield Verdict(
@@ -351,8 +351,9 @@ def _number(count: int) -> str:
     return "{:,}".format(count)
 
 
-def _counted(count: int, noun: str) -> str:
-    return "%s %s%s" % (_number(count), noun, "" if count == 1 else "s")
+def _counted(count: int, one: str, more: str = "") -> str:
+    """A count with its words: ``one`` of one, else ``more``, which is ``one`` and an s where it is not given."""
+    return "%s %s" % (_number(count), one if count == 1 else more or one + "s")
 
 
 def _listed(names: List[str], most: int = 5) -> str:

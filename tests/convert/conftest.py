@@ -1,6 +1,5 @@
 """Frozen graphs to convert: tiny SSDs, made by object_detection's own model builder, with random weights."""
 
-import gc
 import importlib
 import json
 import os
@@ -15,19 +14,10 @@ from ssd_graphs import ARCHITECTURES, build, pipeline
 
 import stages.job
 from stages.convert.graph.analysis import analyse
-from tests.fakes import short_stacks
+from tests.fakes import light_graphs
 
-# A TensorFlow graph is many Python objects that stay; looking through them again and again takes a fifth of the time.
-gc.set_threshold(50000, 20, 100)
-short_stacks.install()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _graphs_go_with_their_module():
-    """Graphs are circles of objects: without this they would be gigabytes before they are looked for."""
-    yield
-    tf.reset_default_graph()
-    gc.collect()
+light_graphs.install()
+graphs_go_with_their_module = light_graphs.graphs_go_with_their_module
 
 
 class Exported(NamedTuple):

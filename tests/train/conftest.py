@@ -1,29 +1,17 @@
 """One tiny dataset, and one tiny detector trained on it, for the whole session."""
 
-import gc
-
 import pytest
-import tensorflow as tf
 from hypothesis import settings
 from train_helpers import InProcessStage, draw, parameters, write_records
 
 from stages.train import train
-from tests.fakes import short_stacks
+from tests.fakes import light_graphs
 
 # A machine that is busy with other things is not a failing test.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
-# A TensorFlow graph is many Python objects that stay; looking through them again and again takes a fifth of the time.
-gc.set_threshold(50000, 20, 100)
-short_stacks.install()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _graphs_go_with_their_module():
-    """Graphs are circles of objects: without this they would be gigabytes before they are looked for."""
-    yield
-    tf.reset_default_graph()
-    gc.collect()
+light_graphs.install()
+graphs_go_with_their_module = light_graphs.graphs_go_with_their_module
 
 
 @pytest.fixture
